@@ -1,0 +1,57 @@
+# Every target does its own set-up: a fresh machine needs only Python 3.11+ and make.
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+STAMP := $(VENV)/.installed
+LINKED := $(VENV)/.linked
+FOLDERS := $(shell find schema resolvers runtime providers -type d -not -name __pycache__)
+SOURCES := __init__.py schema resolvers runtime providers tests scripts examples
+
+.PHONY: install serve test e2e schema-diff lint format typecheck bench check lock clean
+
+install: $(LINKED)
+
+$(STAMP): requirements/dev.txt requirements/uv.txt
+	@command -v $(UV) >/dev/null || ($(PYTHON) -m venv .tools && .tools/bin/pip install --quiet --require-hashes -r requirements/uv.txt)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@touch $@
+
+# A strict editable install links file by file, so a folder that changed is linked anew.
+$(LINKED): $(STAMP) pyproject.toml $(FOLDERS)
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --config-settings editable_mode=strict --editable .
+	@touch $@
+
+serve: install
+	$(BIN)/copilotkit-runtime serve examples/demo.py:runtime
+
+test: install
+	$(BIN)/python -m pytest -m "not e2e" --cov --cov-report=term
+
+e2e: install
+	scripts/e2e
+
+lint: install
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+format: install
+	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
+	$(BIN)/ruff format --quiet $(SOURCES)
+
+typecheck: install
+	$(BIN)/mypy -p copilotkit_runtime
+	$(BIN)/mypy tests scripts examples
+
+bench: install
+	scripts/bench
+
+check: lint typecheck test e2e
+
+lock:
+	scripts/lock
+
+clean:
+	rm -rf $(VENV) .tools build dist *.egg-info

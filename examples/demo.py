@@ -1,0 +1,85 @@
+"""A LangGraph agent and plain chat, served by ``make serve``.
+
+It needs no key: a local model answers by rule. With ``OPENAI_API_KEY`` (and ``OPENAI_BASE_URL``) set, OpenAI's
+does.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from demo_model import DemoModel
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
+from langgraph.graph import START, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.graph.state import CompiledStateGraph
+from typing_extensions import TypedDict
+
+from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime.providers.langgraph import LangGraphProvider
+
+STEPS = ("Read the request", "Answer it", "Tidy up")
+
+
+class Step(TypedDict):
+    """A step of the plan."""
+
+    title: str
+    done: bool
+
+
+class PlannerState(TypedDict, total=False):
+    """What the planner knows: the page shows ``plan``."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    plan: list[Step]
+    copilotkit: dict[str, Any]
+
+
+def chat_model() -> BaseChatModel:
+    """OpenAI's model if there is a key, else the local one."""
+    if "OPENAI_API_KEY" in os.environ:
+        from langchain_openai import ChatOpenAI
+
+        return ChatOpenAI(model=os.environ.get("OPENAI_MODEL", "gpt-4o-mini"))
+    return DemoModel()
+
+
+def plan(state: PlannerState) -> PlannerState:
+    """Lays out the steps, the first of them done."""
+    request = next((m.text for m in reversed(state["messages"]) if isinstance(m, HumanMessage)), "")
+    titles = (f"{STEPS[0]}: {request[:40]}", *STEPS[1:])
+    return {"plan": [{"title": title, "done": number == 0} for number, title in enumerate(titles)]}
+
+
+async def answer(state: PlannerState) -> PlannerState:
+    """Asks the model, which may call what the page offers."""
+    actions = state.get("copilotkit", {}).get("actions", [])
+    model = chat_model().bind_tools(actions) if actions else chat_model()
+    system = SystemMessage("You are a helpful planner. Use the page's tools when they fit.")
+    return {"messages": [await model.ainvoke([system, *state["messages"]])]}
+
+
+def finish(state: PlannerState) -> PlannerState:
+    """Ticks everything off."""
+    return {"plan": [{**step, "done": True} for step in state["plan"]]}
+
+
+def planner() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The agent: plan, answer, finish."""
+    graph = StateGraph(PlannerState)
+    graph.add_node("plan", plan)
+    graph.add_node("answer", answer)
+    graph.add_node("finish", finish)
+    graph.add_edge(START, "plan")
+    graph.add_edge("plan", "answer")
+    graph.add_edge("answer", "finish")
+    return graph.compile()
+
+
+runtime = CopilotRuntime(
+    providers=[LangGraphProvider({"planner": planner()}, descriptions={"planner": "Plans, and answers."})],
+    model=chat_model(),
+)

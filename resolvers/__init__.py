@@ -1,0 +1,5 @@
+"""Ariadne bindables for the contract: arguments in, service call, result out."""
+
+from .schema import build_schema
+
+__all__ = ["build_schema"]

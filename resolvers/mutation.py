@@ -1,0 +1,25 @@
+"""Mutation: ``generateCopilotResponse``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ariadne import MutationType
+
+from ..runtime.conversion import run_request
+from ..runtime.live import LiveResponse
+from .context import Info
+
+mutation = MutationType()
+
+
+@mutation.field("generateCopilotResponse")
+async def generate_copilot_response(
+    _root: object, info: Info, data: dict[str, Any], properties: dict[str, Any] | None = None
+) -> LiveResponse:
+    """Starts a run; the answer fills itself while it is read."""
+    context = info.context
+    request = run_request(data, properties, context.client, context.service.config.forward_headers)
+    response = await context.service.respond(request)
+    context.runs.append(response.run)
+    return response

@@ -1,0 +1,40 @@
+"""Query: ``hello``, ``availableAgents``, ``loadAgentState``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from ariadne import QueryType
+
+from ..runtime.legacy import legacy_messages
+from ..runtime.state import AgentState
+from .context import Info
+
+query = QueryType()
+
+
+@query.field("hello")
+def hello(_root: object, _info: Info) -> str:
+    """The contract's sign of life."""
+    return "Hello World"
+
+
+@query.field("availableAgents")
+async def available_agents(_root: object, info: Info) -> dict[str, Any]:
+    """All agents; an agent's id is its name."""
+    agents = await info.context.service.available_agents()
+    return {"agents": [{"id": a.name, "name": a.name, "description": a.description} for a in agents]}
+
+
+@query.field("loadAgentState")
+async def load_agent_state(_root: object, info: Info, data: dict[str, str]) -> dict[str, Any]:
+    """An agent's state on a thread; one that has none there is empty."""
+    known = await info.context.service.load_agent_state(**data)
+    state = known or AgentState()
+    return {
+        "thread_id": data["thread_id"],
+        "thread_exists": known is not None,
+        "state": msgspec.json.encode(state.state).decode(),
+        "messages": msgspec.json.encode(legacy_messages(state.messages)).decode(),
+    }

@@ -1,0 +1,32 @@
+"""CopilotResponse, when it is asked for in one piece: each of its late fields waits for the run's end."""
+
+from __future__ import annotations
+
+from ariadne import ObjectType
+
+from ..runtime.live import LiveResponse
+from ..runtime.response import MessageOutput, MetaEvent, Pending, ResponseStatus
+from .context import Info
+
+copilot_response = ObjectType("CopilotResponse")
+
+
+@copilot_response.field("messages")
+async def messages(response: LiveResponse, _info: Info) -> list[MessageOutput]:
+    """All messages of the run."""
+    await response.complete()
+    return response.messages.items
+
+
+@copilot_response.field("metaEvents")
+async def meta_events(response: LiveResponse, _info: Info) -> list[MetaEvent]:
+    """All meta events of the run."""
+    await response.complete()
+    return response.meta_events.items
+
+
+@copilot_response.field("status")
+async def status(response: LiveResponse, _info: Info) -> ResponseStatus | Pending:
+    """How the run ended."""
+    await response.complete()
+    return response.status

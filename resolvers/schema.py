@@ -1,0 +1,30 @@
+"""The executable schema, built from the SDL file alone."""
+
+from __future__ import annotations
+
+from ariadne import make_executable_schema
+from graphql import GraphQLDeferDirective, GraphQLSchema, GraphQLStreamDirective
+
+from ..schema import load_sdl
+from .mutation import mutation
+from .query import query
+from .response import copilot_response
+from .scalars import date_time, json_object, json_value
+from .types import abstract_types
+
+
+def build_schema() -> GraphQLSchema:
+    """The contract with its resolvers; ``@defer`` and ``@stream`` are the executor's and no part of the SDL."""
+    schema = make_executable_schema(
+        load_sdl(),
+        query,
+        mutation,
+        copilot_response,
+        date_time,
+        json_value,
+        json_object,
+        *abstract_types,
+        convert_names_case=True,
+    )
+    schema.directives = (*schema.directives, GraphQLDeferDirective, GraphQLStreamDirective)
+    return schema

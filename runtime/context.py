@@ -1,0 +1,77 @@
+"""What a run is given: its input, and the request that asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from .messages import Message
+
+RequestType: TypeAlias = Literal["Chat", "Suggestion", "Task", "TextareaCompletion", "TextareaPopover"]
+
+
+class Tool(msgspec.Struct, kw_only=True, frozen=True):
+    """A tool that an agent or model may call: ``parameters`` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class ContextItem(msgspec.Struct, kw_only=True, frozen=True):
+    """A piece of application context that the page made readable for agents."""
+
+    description: str
+    value: str
+
+
+class ForwardedParameters(msgspec.Struct, kw_only=True, frozen=True):
+    """Model settings chosen by the page. ``max_tokens`` counts tokens."""
+
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    tool_choice: str | None = None
+    tool_choice_function_name: str | None = None
+
+
+class Resume(msgspec.Struct, kw_only=True, frozen=True):
+    """A person's answer to an interrupt: ``value`` is what was asked, ``response`` the answer as sent."""
+
+    name: str
+    value: str
+    response: str | None = None
+    messages: list[Message] = []
+
+
+class RunInput(msgspec.Struct, kw_only=True):
+    """All that an agent needs to know to do one run."""
+
+    thread_id: str
+    run_id: str
+    messages: list[Message] = []
+    tools: list[Tool] = []
+    state: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    context: list[ContextItem] = []
+    resume: list[Resume] = []
+    node_name: str | None = None
+    forwarded: ForwardedParameters = ForwardedParameters()
+    request_type: RequestType | None = None
+    extensions: dict[str, Any] = {}
+
+
+class RunContext(msgspec.Struct, kw_only=True):
+    """Who asked for a run, and with what.
+
+    ``headers`` are those of the request that configuration lets through, in lower case; cookies and cloud
+    keys never are. ``properties`` are the page's own (``<CopilotKit properties>``).
+    """
+
+    headers: Mapping[str, str] = {}
+    properties: dict[str, Any] = {}
+    url: str | None = None
+    identity: str | None = None

@@ -1,0 +1,119 @@
+"""Documents, parsed and validated once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    BooleanValueNode,
+    DirectiveNode,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    Visitor,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+    visit,
+)
+
+from .errors import RequestError, bad_request, request_errors
+
+CACHED_DOCUMENTS = 256
+CACHED_DOCUMENT_CHARACTERS = 32_768
+MAX_TOKENS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A valid document. ``directives`` are its ``@defer`` and ``@stream``."""
+
+    ast: DocumentNode
+    directives: tuple[DirectiveNode, ...]
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """The operation to execute.
+
+        Raises:
+            RequestError: The name fits none, or none is given and there are several.
+        """
+        operation = get_operation_ast(self.ast, name)
+        if operation is None:
+            raise bad_request("Could not determine what operation to execute.", code="OPERATION_RESOLUTION_FAILURE")
+        return operation
+
+    def incremental(self, operation: OperationDefinitionNode, variables: dict[str, Any] | None) -> bool:
+        """Whether an answer in parts is asked for."""
+        if operation.operation is not OperationType.MUTATION:
+            return False
+        return any(_active(directive, variables or {}) for directive in self.directives)
+
+
+class DocumentCache:
+    """Parses and validates documents, remembering the last ones.
+
+    Args:
+        schema: What documents must fit.
+        introspection: Whether they may ask for the schema.
+    """
+
+    def __init__(self, schema: GraphQLSchema, *, introspection: bool = True) -> None:
+        self._schema = schema
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+        forbidden = [] if introspection else [NoSchemaIntrospectionCustomRule]
+        self._rules = [*specified_rules, *forbidden]
+
+    def get(self, text: str) -> Document:
+        """The document of that text.
+
+        Raises:
+            RequestError: It does not parse or does not fit the schema.
+        """
+        document = self._documents.get(text)
+        if document is None:
+            document = self._read(text)
+            if len(text) <= CACHED_DOCUMENT_CHARACTERS:
+                self._documents[text] = document
+        else:
+            self._documents.move_to_end(text)
+        if len(self._documents) > CACHED_DOCUMENTS:
+            self._documents.popitem(last=False)
+        return document
+
+    def _read(self, text: str) -> Document:
+        try:
+            ast = parse(text, max_tokens=MAX_TOKENS)
+        except GraphQLError as error:
+            raise RequestError(request_errors([error], "GRAPHQL_PARSE_FAILED"), spec=True) from error
+        errors = validate(self._schema, ast, self._rules)
+        if errors:
+            raise RequestError(request_errors(errors, "GRAPHQL_VALIDATION_FAILED"), spec=True)
+        collector = _IncrementalDirectives()
+        visit(ast, collector)
+        return Document(ast, tuple(collector.found))
+
+
+class _IncrementalDirectives(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[DirectiveNode] = []
+
+    def enter_directive(self, node: DirectiveNode, *_args: object) -> None:
+        if node.name.value in ("defer", "stream"):
+            self.found.append(node)
+
+
+def _active(directive: DirectiveNode, variables: dict[str, Any]) -> bool:
+    condition = next((a.value for a in directive.arguments or () if a.name.value == "if"), None)
+    if isinstance(condition, BooleanValueNode):
+        return condition.value
+    if isinstance(condition, VariableNode):
+        return variables.get(condition.name.value, True) is not False
+    return True

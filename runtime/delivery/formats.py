@@ -1,0 +1,129 @@
+"""The formats in which an answer is written, and the choice between them (reference, sections 1.5 and 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+UTF8 = "charset=utf-8"
+
+
+class Format(Enum):
+    """A format that clients can ask for."""
+
+    GRAPHQL_RESPONSE = "application/graphql-response+json"
+    JSON = "application/json"
+    MULTIPART = "multipart/mixed"
+    EVENT_STREAM = "text/event-stream"
+
+    @property
+    def incremental(self) -> bool:
+        """Whether it can carry an answer in parts."""
+        return self in (Format.MULTIPART, Format.EVENT_STREAM)
+
+    @property
+    def content_type(self) -> str:
+        """The value of Content-Type."""
+        if self is Format.MULTIPART:
+            return 'multipart/mixed; boundary="-"'
+        return self.value if self is Format.EVENT_STREAM else f"{self.value}; {UTF8}"
+
+
+_WHOLE = (Format.GRAPHQL_RESPONSE, Format.JSON, Format.MULTIPART, Format.EVENT_STREAM)
+_PARTS = (Format.MULTIPART, Format.EVENT_STREAM)
+
+
+def acceptable(*, incremental: bool) -> str:
+    """What could have been asked for: the ``accept`` header of a 406."""
+    offered = (
+        (Format.EVENT_STREAM, Format.MULTIPART)
+        if incremental
+        else (Format.EVENT_STREAM, Format.MULTIPART, Format.GRAPHQL_RESPONSE, Format.JSON)
+    )
+    return ", ".join(f"{offer.value}; {UTF8}" for offer in offered)
+
+
+def negotiate(accept: str | None, *, incremental: bool) -> Format | None:
+    """The best format for an answer, or None. Quality values are not weighed, as the original does not."""
+    media_types = _media_types(accept)
+    if _everything(media_types):
+        return Format.MULTIPART if incremental else Format.JSON
+    candidates = _PARTS if incremental else _WHOLE
+    return next((candidate for candidate in candidates if _asks_for(media_types, candidate)), None)
+
+
+def _everything(media_types: list[str]) -> bool:
+    return "*/*" in media_types and not any(media_type in {f.value for f in Format} for media_type in media_types)
+
+
+def _asks_for(media_types: list[str], candidate: Format) -> bool:
+    family = candidate.value.partition("/")[0]
+    return any(media_type in (candidate.value, f"{family}/*", "*/*") for media_type in media_types)
+
+
+def _media_types(accept: str | None) -> list[str]:
+    if accept is None:
+        return ["*/*"]
+    entries = ([part.strip().lower() for part in entry.split(";")] for entry in accept.split(","))
+    return [media_type for media_type, *parameters in entries if media_type and _utf8(parameters)]
+
+
+def _utf8(parameters: list[str]) -> bool:
+    charsets = [p.partition("=")[2].strip('"') for p in parameters if p.startswith("charset=")]
+    return all(charset in ("utf-8", "utf8") for charset in charsets)
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(payload: dict[str, Any]) -> bytes:
+    """A payload as compact JSON in UTF-8. Halves of surrogate pairs, which have no UTF-8, become U+FFFD."""
+    try:
+        return _encoder.encode(payload)
+    except UnicodeEncodeError:
+        return _encoder.encode(_scrubbed(payload))
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_scrubbed(key): _scrubbed(item) for key, item in value.items()}
+    return [_scrubbed(item) for item in value] if isinstance(value, list) else value
+
+
+MULTIPART_OPENING = b"\r\n---"
+MULTIPART_CLOSING = b"--\r\n"
+EVENT_STREAM_OPENING = EVENT_STREAM_PING = b":\n\n"
+EVENT_STREAM_CLOSING = b"event: complete\ndata:\n\n"
+
+
+def multipart_part(payload: dict[str, Any]) -> bytes:
+    """A part with the boundary behind it: the client hands a part on only when it sees the boundary."""
+    body = encode(payload)
+    return b"\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b\r\n---" % (
+        len(body),
+        body,
+    )
+
+
+def server_sent_event(payload: dict[str, Any]) -> bytes:
+    """A payload as one ``next`` event."""
+    return b"event: next\ndata: %b\n\n" % encode(payload)
+
+
+def whole_body(format_: Format, payload: dict[str, Any]) -> bytes:
+    """An answer in one piece, in any format."""
+    if format_ is Format.MULTIPART:
+        return MULTIPART_OPENING + multipart_part(payload) + MULTIPART_CLOSING
+    if format_ is Format.EVENT_STREAM:
+        return EVENT_STREAM_OPENING + server_sent_event(payload) + EVENT_STREAM_CLOSING
+    return encode(payload)
+
+
+def header_pairs(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI wants them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

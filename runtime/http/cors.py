@@ -1,0 +1,33 @@
+"""Cross-origin headers, on every answer of the endpoint (reference, section 1.2)."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+
+HeaderPairs = list[tuple[str, str]]
+
+
+def cors_headers(headers: Headers, origins: tuple[str, ...]) -> HeaderPairs:
+    """The headers that let the request's origin read the answer.
+
+    A named origin may send credentials; one that only ``*`` admits may not.
+    """
+    origin = headers.get("origin")
+    named = origin in origins
+    if origin is None or not (named or "*" in origins):
+        return []
+    admitted = [("access-control-allow-origin", origin), ("vary", "Origin")]
+    return [*admitted, ("access-control-allow-credentials", "true")] if named else admitted
+
+
+def preflight_headers(headers: Headers, origins: tuple[str, ...]) -> HeaderPairs:
+    """The answer to a preflight request: what was asked for is allowed."""
+    admitted = cors_headers(headers, origins)
+    if not admitted:
+        return []
+    asked = {
+        "access-control-allow-methods": headers.get("access-control-request-method"),
+        "access-control-allow-headers": headers.get("access-control-request-headers"),
+    }
+    allowed = [(name, value) for name, value in asked.items() if value]
+    return [*admitted, *allowed, ("vary", "Access-Control-Request-Headers")]

@@ -1,0 +1,90 @@
+"""A thread's messages, as providers, stores and hooks see them.
+
+The kinds are the contract's (``MessageInput`` in the SDL); encoded with msgspec, a message is the JSON object
+that the TypeScript runtime sends to remote endpoints (reference, section 4.1).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+import msgspec
+
+Role: TypeAlias = Literal["assistant", "developer", "system", "tool", "user"]
+
+
+def new_id() -> str:
+    """A fresh id for a message or a thread, in the shape the contract uses (reference, section 4.3)."""
+    return f"ck-{uuid4()}"
+
+
+def now() -> datetime:
+    """The present moment, with its zone."""
+    return datetime.now(UTC)
+
+
+class BaseMessage(msgspec.Struct, rename="camel", tag_field="type", omit_defaults=True, kw_only=True):
+    """What all messages share."""
+
+    id: str = msgspec.field(default_factory=new_id)
+    created_at: datetime = msgspec.field(default_factory=now)
+
+
+class TextMessage(BaseMessage, tag="TextMessage"):
+    """Something said by ``role``."""
+
+    role: Role
+    content: str
+    parent_message_id: str | None = None
+
+
+class ImageMessage(BaseMessage, tag="ImageMessage"):
+    """A picture: ``format`` is its subtype (``png``), ``bytes`` its base64 text."""
+
+    role: Role
+    format: str
+    bytes: str
+    parent_message_id: str | None = None
+
+
+class ToolCallMessage(BaseMessage, tag="ActionExecutionMessage"):
+    """A tool call by the assistant. Its ``id`` is the call's id."""
+
+    name: str
+    arguments: dict[str, Any]
+    parent_message_id: str | None = None
+
+
+class ToolResultMessage(BaseMessage, tag="ResultMessage"):
+    """A tool call's answer."""
+
+    tool_call_id: str = msgspec.field(name="actionExecutionId")
+    tool_name: str = msgspec.field(name="actionName")
+    result: str
+
+
+class AgentStateMessage(BaseMessage, tag="AgentStateMessage"):
+    """An agent's state at one moment of a run."""
+
+    thread_id: str
+    agent_name: str
+    node_name: str
+    run_id: str
+    active: bool
+    running: bool
+    role: Role
+    state: dict[str, Any]
+
+
+Message: TypeAlias = TextMessage | ImageMessage | ToolCallMessage | ToolResultMessage | AgentStateMessage
+
+
+def parse_arguments(text: str | None) -> dict[str, Any]:
+    """A tool call's arguments from their JSON text; none if it is not that of an object."""
+    try:
+        arguments = msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        return {}
+    return arguments if isinstance(arguments, dict) else {}

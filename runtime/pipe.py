@@ -1,0 +1,67 @@
+"""The bounded way of a run's events to their reader."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .events import Event
+
+
+class EventPipe:
+    """Hands events from one writer to one reader, who takes all that has come at once.
+
+    A full pipe makes its writer wait, so that a slow reader slows the provider. A pipe whose reader has left
+    takes no more events and makes nobody wait.
+
+    Args:
+        bound: How many events may wait.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._waiting: list[Event] = []
+        self._readable = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._closed = False
+        self._abandoned = False
+
+    def offer(self, event: Event) -> bool:
+        """Adds an event if there is room for it; false if there is none."""
+        if self._abandoned:
+            return True
+        if len(self._waiting) >= self._bound:
+            return False
+        self.force(event)
+        return True
+
+    async def put(self, event: Event) -> None:
+        """Adds an event when there is room for it."""
+        while not self.offer(event):
+            self._writable.clear()
+            await self._writable.wait()
+
+    def force(self, event: Event) -> None:
+        """Adds an event at once, room or not: for the few that end a run."""
+        if not self._abandoned:
+            self._waiting.append(event)
+            self._readable.set()
+
+    def close(self) -> None:
+        """Says that no event will follow."""
+        self._closed = True
+        self._readable.set()
+
+    def abandon(self) -> None:
+        """Says that nobody reads any longer."""
+        self._abandoned = True
+        self._waiting.clear()
+        self._writable.set()
+
+    async def read(self) -> list[Event]:
+        """All events that wait, at least one; an empty list once the pipe is closed and read."""
+        while not self._waiting and not self._closed:
+            self._readable.clear()
+            await self._readable.wait()
+        events, self._waiting = self._waiting, []
+        self._writable.set()
+        return events

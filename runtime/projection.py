@@ -1,0 +1,240 @@
+"""Events of a run as the contract's answer (reference, sections 2.3, 3.1 and 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from . import events
+from .agent_state import StateTracker
+from .errors import DEFAULT_MESSAGE
+from .legacy import legacy_messages, messages_from_agui
+from .response import (
+    ActionExecutionMessageOutput,
+    AgentStateMessageOutput,
+    Channel,
+    CopilotKitInterruptData,
+    CopilotKitLangGraphInterruptEvent,
+    CopilotResponse,
+    FailedMessageStatus,
+    FailedResponseStatus,
+    LangGraphInterruptEvent,
+    MessageOutput,
+    ResultMessageOutput,
+    SuccessMessageStatus,
+    SuccessResponseStatus,
+    TextMessageOutput,
+)
+
+log = structlog.get_logger(__name__)
+
+GUARDRAILS_FAILED = "GUARDRAILS_VALIDATION_FAILED"
+
+_BROKEN_TEXT = "Error streaming message content"
+_BROKEN_ARGUMENTS = "An unknown error has occurred in the action execution argument stream"
+
+
+class ResponseProjection:
+    """Fills one ``CopilotResponse`` from one run's events.
+
+    Args:
+        response: The answer to fill.
+        agent_name: The run's agent, or "" for a model; only an agent's state is shown.
+        run_id: The run's id, as shown in agent states.
+    """
+
+    def __init__(self, response: CopilotResponse, *, agent_name: str, run_id: str) -> None:
+        self._response = response
+        self._agent_name = agent_name
+        self._run_id = run_id
+        self._texts: dict[str, TextMessageOutput] = {}
+        self._tool_calls: dict[str, ActionExecutionMessageOutput] = {}
+        self._tool_names: dict[str, str] = {}
+        self._state = StateTracker()
+        self._thread: list[dict[str, Any]] | None = None
+        self._node_name = ""
+        self._active = True
+        self._running = True
+        self._appliers: dict[type, Callable[[Any], None]] = {
+            events.TextMessageStart: self._text_start,
+            events.TextMessageContent: self._text_content,
+            events.TextMessageEnd: self._text_end,
+            events.ToolCallStart: self._tool_call_start,
+            events.ToolCallArgs: self._tool_call_args,
+            events.ToolCallEnd: self._tool_call_end,
+            events.ToolCallResult: self._tool_call_result,
+            events.StateSnapshot: self._state_snapshot,
+            events.StateDelta: self._state_delta,
+            events.MessagesSnapshot: self._messages_snapshot,
+            events.StepStarted: self._step_started,
+            events.StepFinished: self._step_finished,
+            events.Custom: self._custom,
+            events.RunFinished: self._run_finished,
+            events.RunError: self._run_error,
+        }
+
+    def apply(self, event: events.Event) -> None:
+        """Shows ``event`` in the answer. Events that the contract has no place for change nothing."""
+        applier = self._appliers.get(type(event))
+        if applier is not None:
+            applier(event)
+
+    def _text_start(self, event: events.TextMessageStart) -> None:
+        message = TextMessageOutput(id=event.message_id, parent_message_id=event.parent_message_id)
+        self._texts[event.message_id] = message
+        self._response.messages.append(message)
+
+    def _text_content(self, event: events.TextMessageContent) -> None:
+        if event.delta:
+            self._texts[event.message_id].content.append(event.delta)
+
+    def _text_end(self, event: events.TextMessageEnd) -> None:
+        self._texts.pop(event.message_id).close(SuccessMessageStatus())
+
+    def _tool_call_start(self, event: events.ToolCallStart) -> None:
+        message = ActionExecutionMessageOutput(
+            id=event.tool_call_id, name=event.tool_call_name, parent_message_id=event.parent_message_id
+        )
+        self._tool_calls[event.tool_call_id] = message
+        self._tool_names[event.tool_call_id] = event.tool_call_name
+        self._response.messages.append(message)
+        self._active = True
+        self._state.tool_call_started(event)
+
+    def _tool_call_args(self, event: events.ToolCallArgs) -> None:
+        if event.delta:
+            self._tool_calls[event.tool_call_id].arguments.append(event.delta)
+        if self._state.tool_call_arguments(event):
+            self._show_state()
+
+    def _tool_call_end(self, event: events.ToolCallEnd) -> None:
+        self._tool_calls.pop(event.tool_call_id).close(SuccessMessageStatus())
+
+    def _tool_call_result(self, event: events.ToolCallResult) -> None:
+        name = event.tool_call_name or self._tool_names.get(event.tool_call_id, "unknown")
+        self._add(
+            ResultMessageOutput(
+                id=f"result-{event.tool_call_id}",
+                result=event.content,
+                action_execution_id=event.tool_call_id,
+                action_name=name,
+            )
+        )
+
+    def _state_snapshot(self, event: events.StateSnapshot) -> None:
+        self._state.snapshot(event)
+        self._show_state()
+
+    def _state_delta(self, event: events.StateDelta) -> None:
+        self._state.delta(event)
+        self._show_state()
+
+    def _messages_snapshot(self, event: events.MessagesSnapshot) -> None:
+        self._thread = legacy_messages(messages_from_agui(event.messages))
+        self._active = True
+        self._show_state(with_thread=True)
+
+    def _step_started(self, event: events.StepStarted) -> None:
+        self._change_step(event.step_name, active=True)
+
+    def _step_finished(self, event: events.StepFinished) -> None:
+        self._change_step(event.step_name, active=False)
+
+    def _change_step(self, name: str, *, active: bool) -> None:
+        self._node_name = name
+        self._active = active
+        self._state.forget_predictions()
+        self._show_state()
+
+    def _custom(self, event: events.Custom) -> None:
+        if event.name in (events.INTERRUPT, "LangGraphInterruptEvent"):
+            self._response.meta_events.append(LangGraphInterruptEvent(value=_text(event.value)))
+        elif event.name == events.COPILOTKIT_INTERRUPT:
+            self._response.meta_events.append(_copilotkit_interrupt(event.value))
+        elif event.name == events.PREDICT_STATE:
+            self._state.predict(event)
+        elif event.name == events.EXIT:
+            self._running = False
+
+    def _run_finished(self, _event: events.RunFinished) -> None:
+        if self._state.state or self._thread is not None:
+            self._active = False
+            self._show_state(with_thread=True)
+        self._response.close(SuccessResponseStatus())
+
+    def _run_error(self, event: events.RunError) -> None:
+        guarded = event.code == GUARDRAILS_FAILED
+        reason = f"Interrupted due to Guardrails validation failure. Reason: {event.message}"
+        for text in self._texts.values():
+            text.close(FailedMessageStatus(reason if guarded else _BROKEN_TEXT))
+        for call in self._tool_calls.values():
+            call.close(FailedMessageStatus(reason if guarded else _BROKEN_ARGUMENTS))
+        self._response.close(_guardrails_status(event) if guarded else _failed_status(event))
+
+    def _show_state(self, *, with_thread: bool = False) -> None:
+        if not self._agent_name:
+            return
+        state = {**self._state.state, "messages": self._thread} if with_thread and self._thread else self._state.state
+        self._add(
+            AgentStateMessageOutput(
+                thread_id=self._response.thread_id,
+                agent_name=self._agent_name,
+                node_name=self._node_name,
+                run_id=self._run_id,
+                active=self._active,
+                running=self._running,
+                state=_text(state),
+            )
+        )
+
+    def _add(self, message: MessageOutput) -> None:
+        message.close(SuccessMessageStatus())
+        self._response.messages.append(message)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _guardrails_status(event: events.RunError) -> FailedResponseStatus:
+    return FailedResponseStatus(reason=GUARDRAILS_FAILED, details={"guardrailsReason": event.message})
+
+
+def _failed_status(event: events.RunError) -> FailedResponseStatus:
+    details: dict[str, Any] = {"description": event.message or DEFAULT_MESSAGE}
+    if event.details is not None:
+        details["originalError"] = event.details
+    return FailedResponseStatus(reason="UNKNOWN_ERROR", details=details)
+
+
+def _copilotkit_interrupt(value: Any) -> CopilotKitLangGraphInterruptEvent:
+    data = value.get("data", value) if isinstance(value, dict) else {"value": value}
+    shown = [_interrupt_message(item) for item in data.get("messages") or ()]
+    messages = [message for message in shown if message is not None]
+    return CopilotKitLangGraphInterruptEvent(
+        data=CopilotKitInterruptData(value=_text(data.get("value", "")), messages=messages)
+    )
+
+
+def _interrupt_message(item: dict[str, Any]) -> MessageOutput | None:
+    message: MessageOutput
+    if "content" in item and ("role" in item or item.get("type") == "TextMessage"):
+        message = TextMessageOutput(
+            id=str(item.get("id", "")),
+            role=item.get("role", "assistant"),
+            content=Channel.of(_text(item["content"])),
+        )
+    elif "arguments" in item:
+        message = ActionExecutionMessageOutput(
+            id=str(item.get("id", "")),
+            name=str(item.get("name", "")),
+            arguments=Channel.of(_text(item["arguments"])),
+        )
+    else:
+        log.warning("interrupt_message_unknown", keys=sorted(item))
+        return None
+    message.close(SuccessMessageStatus())
+    return message

@@ -1,0 +1,62 @@
+"""The provider interface: how a framework, or anything else that can answer, becomes an agent."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+import msgspec
+
+from .context import RunContext, RunInput
+from .events import Event
+from .state import AgentState, StateStore
+
+
+class AgentDescriptor(msgspec.Struct, kw_only=True, frozen=True):
+    """How an agent presents itself to the page."""
+
+    name: str
+    description: str = ""
+
+
+class AgentProvider(ABC):
+    """A source of agents.
+
+    ``execute_run`` is an async generator. It may leave out ``RunStarted`` and ``RunFinished``, may leave
+    messages, tool calls and steps open when it returns, and reports failure by raising: the runtime completes
+    the stream (``runtime.verifier``). When the run is cancelled the generator is closed at its current ``yield``
+    or ``await``, and must let go of the framework's work within a second. Instances are shared by all
+    runs, so that nothing about a run may live on ``self``.
+    """
+
+    name: str = "provider"
+    keeps_state: ClassVar[bool] = False
+    """True if the framework keeps states itself, so that the runtime need not save them after a run."""
+    store: StateStore | None = None
+    """Where states are kept otherwise; the runtime sets it."""
+
+    @abstractmethod
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """The agents this provider can run now."""
+
+    @abstractmethod
+    def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+        """Runs an agent; yields what happens, as it happens."""
+
+    async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
+        """What the agent last knew on this thread, or None. By default, what the runtime's store holds."""
+        if self.store is None:
+            return None
+        return await self.store.load(thread_id, agent_name)
+
+    async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
+        """Replaces what the agent knows on this thread."""
+        if self.store is not None:
+            await self.store.save(thread_id, agent_name, state)
+
+    async def start(self) -> None:
+        """Called once, before the first run."""
+
+    async def stop(self) -> None:
+        """Called once, after the last run."""

@@ -1,0 +1,1 @@
+"""Where states are kept: one interface (``runtime.state``), four places."""

@@ -1,0 +1,246 @@
+"""The right to run an agent on a thread: a queue of tickets, each kept alive by its holder's heartbeat.
+
+A ticket is a row in the store. The oldest one that has not run out holds the lock, so that runs are served
+in the order they came, over all processes, and a holder that died makes room when its lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple, Self
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+import structlog
+
+from ..errors import StoreError, ThreadBusyError
+from .retry import patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from .settings import StoreSettings
+
+_FIRST_POLL = 0.05
+_SLOWEST_POLL = 0.25
+
+_log = structlog.get_logger(__name__)
+
+
+class Ticket(NamedTuple):
+    """A place in the queue for one agent on one thread."""
+
+    thread_id: str
+    agent_name: str
+    token: str
+
+
+class Standing(NamedTuple):
+    """Whether a ticket is the oldest, and whether its holder was asked to stop."""
+
+    first: bool
+    stop: bool
+
+
+class TicketDesk(ABC):
+    """Where a store keeps tickets. Leases are in seconds, by the store's own clock."""
+
+    @abstractmethod
+    async def enter(self, ticket: Ticket, lease: float) -> Standing:
+        """Takes a ticket, or prolongs it if it was taken before, and drops those that ran out."""
+
+    @abstractmethod
+    async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
+        """Prolongs the tickets that have not run out; returns their tokens, and whether to stop."""
+
+    @abstractmethod
+    async def leave(self, ticket: Ticket) -> None:
+        """Gives a ticket back."""
+
+    @abstractmethod
+    async def request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
+        """Marks all tickets to be stopped, or those older than the one with the token ``before``."""
+
+
+async def _first_of(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+class RunLock:
+    """The right to run an agent on a thread, from entering to leaving the context.
+
+    ``lost`` is set when the right went to somebody else, because the store was out of reach for
+    longer than the lease. ``stop_requested`` is set when somebody asked this run to stop.
+    """
+
+    def __init__(self, locks: RunLocks, ticket: Ticket, wait: float | None, interrupt: bool) -> None:
+        self.ticket = ticket
+        self.wait = wait
+        self.interrupt = interrupt
+        self.lost = asyncio.Event()
+        self.stop_requested = asyncio.Event()
+        self.expires = 0.0
+        self._locks = locks
+
+    async def __aenter__(self) -> Self:
+        await self._locks.acquire(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._locks.release(self)
+
+
+class RunLocks:
+    """All run locks that this process holds on one store, and the one task that keeps them alive.
+
+    Args:
+        desk: Where the tickets are.
+        settings: Gives the lease and the heartbeat.
+    """
+
+    def __init__(self, desk: TicketDesk, settings: StoreSettings) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._held: dict[str, RunLock] = {}
+        self._keeper: asyncio.Task[None] | None = None
+        self._released: WeakValueDictionary[tuple[str, str], asyncio.Event] = WeakValueDictionary()
+        self._leaving = asyncio.Lock()
+        self._hurry = asyncio.Event()
+
+    def lock(self, thread_id: str, agent_name: str, *, wait: float | None, interrupt: bool) -> RunLock:
+        """A lock that is not yet acquired."""
+        return RunLock(self, Ticket(thread_id, agent_name, uuid4().hex), wait, interrupt)
+
+    async def request_stop(self, thread_id: str, agent_name: str) -> None:
+        """Asks every holder of a ticket to stop."""
+        await self._request_stop(thread_id, agent_name, None)
+
+    async def acquire(self, lock: RunLock) -> None:
+        """Queues until ``lock`` is held.
+
+        Raises:
+            ThreadBusyError: It was not to be had in ``lock.wait`` seconds, or a newer run took its place.
+        """
+        try:
+            await self._queue(lock)
+        except BaseException:
+            await self._leave(lock.ticket)
+            raise
+        self._held[lock.ticket.token] = lock
+        if self._keeper is None or self._keeper.done():
+            self._keeper = asyncio.create_task(self._keep(), name="run-locks")
+
+    async def release(self, lock: RunLock) -> None:
+        """Lets the next in the queue have its turn. A store that is out of reach learns it from the lease."""
+        self._held.pop(lock.ticket.token, None)
+        await self._leave(lock.ticket)
+
+    async def stop(self) -> None:
+        """Releases every lock and ends the heartbeat."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        for lock in list(self._held.values()):
+            lock.lost.set()
+            await self.release(lock)
+
+    async def _queue(self, lock: RunLock) -> None:
+        poll = _FIRST_POLL
+        deadline = None if lock.wait is None else monotonic() + lock.wait
+        standing = await self._enter(lock)
+        if not standing.first and lock.interrupt:
+            await self._request_stop(*lock.ticket)
+        while not standing.first:
+            if standing.stop:
+                raise ThreadBusyError("A newer run took the place of this one.")
+            await self._pause(lock.ticket, poll, deadline)
+            poll = min(poll * 1.5, _SLOWEST_POLL)
+            standing = await self._enter(lock)
+
+    async def _enter(self, lock: RunLock) -> Standing:
+        async def attempt() -> Standing:
+            lock.expires = monotonic() + self._settings.lease
+            return await self._desk.enter(lock.ticket, self._settings.lease)
+
+        return await patiently(attempt, self._settings.retry_for)
+
+    async def _request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
+        await patiently(
+            lambda: self._desk.request_stop(thread_id, agent_name, before), self._settings.retry_for
+        )
+        self._hurry.set()
+
+    async def _pause(self, ticket: Ticket, poll: float, deadline: float | None) -> None:
+        left = poll if deadline is None else min(poll, deadline - monotonic())
+        if left <= 0:
+            raise ThreadBusyError("Another run of this agent is going on in this thread.")
+        released = self._released.setdefault(ticket[:2], asyncio.Event())
+        await _first_of(released, left)
+
+    async def _leave(self, ticket: Ticket) -> None:
+        try:
+            async with self._leaving:
+                await self._desk.leave(ticket)
+        except StoreError as error:
+            _log.warning("run_lock_not_released", thread_id=ticket.thread_id, error=str(error))
+        released = self._released.pop(ticket[:2], None)
+        if released is not None:
+            released.set()
+
+    async def _keep(self) -> None:
+        try:
+            while self._held:
+                await _first_of(self._hurry, self._settings.heartbeat)
+                self._hurry.clear()
+                await self._beat()
+        except BaseException:
+            for lock in self._held.values():
+                lock.lost.set()
+            raise
+
+    async def _beat(self) -> None:
+        held = list(self._held.values())
+        asked = monotonic()
+        try:
+            stops = await self._desk.renew([lock.ticket for lock in held], self._settings.lease)
+            for lock in held:
+                await self._judge(lock, stops.get(lock.ticket.token), asked + self._settings.lease)
+        except StoreError as error:
+            _log.warning("run_lock_heartbeat_failed", error=str(error))
+            for lock in held:
+                if monotonic() >= lock.expires:
+                    self._lose(lock)
+
+    async def _judge(self, lock: RunLock, stop: bool | None, expires: float) -> None:
+        if stop is None:
+            await self._regain(lock, expires)
+            return
+        lock.expires = expires
+        if stop:
+            lock.stop_requested.set()
+
+    async def _regain(self, lock: RunLock, expires: float) -> None:
+        """Takes a new ticket for one that a restarted store forgot, if the lease is not over."""
+        async with self._leaving:
+            if lock.ticket.token not in self._held:
+                return
+            in_time = monotonic() < lock.expires
+            standing = await self._desk.enter(lock.ticket, self._settings.lease) if in_time else None
+        if standing is not None and standing.first:
+            lock.expires = expires
+        else:
+            self._lose(lock)
+            await self._leave(lock.ticket)
+
+    def _lose(self, lock: RunLock) -> None:
+        self._held.pop(lock.ticket.token, None)
+        lock.lost.set()

@@ -1,0 +1,208 @@
+"""The store of one process, gone when it ends."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import msgspec
+from typing_extensions import override
+
+from ..state import ThreadInfo
+from .locks import Standing, Ticket, TicketDesk
+from .records import Place, Record, RecordStore, Stamp, moment, now
+from .settings import StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MICROS = 1_000_000
+
+
+class _Thread(msgspec.Struct):
+    created: int
+    updated: int
+    owner: str | None = None
+    records: dict[str, Record] = {}
+
+    @property
+    def size(self) -> int:
+        return sum(len(record.payload) for record in self.records.values())
+
+
+class _Place(msgspec.Struct):
+    token: str
+    expires: float
+    stop: bool = False
+
+
+class MemoryTickets(TicketDesk):
+    """Tickets in a dict, oldest first."""
+
+    def __init__(self) -> None:
+        self._queues: dict[tuple[str, str], dict[str, _Place]] = {}
+
+    @override
+    async def enter(self, ticket: Ticket, lease: float) -> Standing:
+        queue = self._queues.setdefault(ticket[:2], {})
+        for token in [token for token, place in queue.items() if place.expires < monotonic()]:
+            del queue[token]
+        mine = queue.setdefault(ticket.token, _Place(ticket.token, 0))
+        mine.expires = monotonic() + lease
+        return Standing(next(iter(queue)) == ticket.token, mine.stop)
+
+    @override
+    async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
+        places = [self._queues.get(ticket[:2], {}).get(ticket.token) for ticket in tickets]
+        living = [place for place in places if place is not None and place.expires >= monotonic()]
+        for place in living:
+            place.expires = monotonic() + lease
+        return {place.token: place.stop for place in living}
+
+    @override
+    async def leave(self, ticket: Ticket) -> None:
+        queue = self._queues.get(ticket[:2], {})
+        queue.pop(ticket.token, None)
+        if not queue:
+            self._queues.pop(ticket[:2], None)
+
+    @override
+    async def request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
+        for token, place in self._queues.get((thread_id, agent_name), {}).items():
+            if token == before:
+                return
+            place.stop = True
+
+
+class MemoryStore(RecordStore):
+    """Keeps states in this process, and lets go of the threads used least recently when there are too many.
+
+    Args:
+        settings: ``ttl``, ``max_bytes``, ``max_threads`` and ``max_total_bytes`` bound it.
+    """
+
+    def __init__(self, settings: StoreSettings | None = None) -> None:
+        super().__init__(MemoryTickets(), settings or StoreSettings())
+        self._threads: OrderedDict[str, _Thread] = OrderedDict()
+        self._bytes = 0
+
+    @override
+    async def _open(self) -> None:
+        self._drop_old()
+
+    @override
+    async def _close(self) -> None:
+        return
+
+    @override
+    async def _ping(self) -> None:
+        return
+
+    @override
+    async def _read(self, keys: Sequence[tuple[str, str]]) -> list[Record | None]:
+        return [self._record(thread_id, agent_name) for thread_id, agent_name in keys]
+
+    @override
+    async def _write(
+        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
+    ) -> Stamp | None:
+        known = self._record(thread_id, agent_name)
+        version = known.stamp.version if known else 0
+        if expected is not None and expected != version:
+            return None
+        thread = self._touch(thread_id)
+        created = known.stamp.created if known else thread.updated
+        stamp = Stamp(version + 1, thread.owner, created, thread.updated)
+        self._bytes += len(payload) - (len(known.payload) if known else 0)
+        thread.records[agent_name] = Record(payload, stamp)
+        self._shrink()
+        return stamp
+
+    @override
+    async def _list(self, owner: str | None, limit: int, after: Place | None) -> list[ThreadInfo]:
+        self._drop_old()
+        places = [
+            Place(thread.updated, thread_id)
+            for thread_id, thread in self._threads.items()
+            if owner is None or thread.owner == owner
+        ]
+        places = [place for place in places if after is None or place < after]
+        return [self._info(place.thread_id) for place in sorted(places, reverse=True)[:limit]]
+
+    @override
+    async def _delete(self, thread_id: str) -> bool:
+        known = self._living(thread_id) is not None
+        self._forget(thread_id)
+        return known
+
+    @override
+    async def _claim(self, thread_id: str, owner: str) -> bool:
+        if await self._owner(thread_id) not in (None, owner):
+            return False
+        self._touch(thread_id).owner = owner
+        self._shrink()
+        return True
+
+    @override
+    async def _owner(self, thread_id: str) -> str | None:
+        thread = self._living(thread_id)
+        return thread.owner if thread else None
+
+    def _living(self, thread_id: str) -> _Thread | None:
+        thread = self._threads.get(thread_id)
+        if thread is not None and self._is_old(thread):
+            self._forget(thread_id)
+            return None
+        return thread
+
+    def _is_old(self, thread: _Thread) -> bool:
+        ttl = self._settings.ttl
+        return ttl is not None and now() - thread.updated > ttl * _MICROS
+
+    def _record(self, thread_id: str, agent_name: str) -> Record | None:
+        thread = self._living(thread_id)
+        record = thread.records.get(agent_name) if thread else None
+        if thread is None or record is None:
+            return None
+        self._threads.move_to_end(thread_id)
+        return Record(record.payload, record.stamp._replace(owner=thread.owner))
+
+    def _touch(self, thread_id: str) -> _Thread:
+        present = now()
+        thread = self._living(thread_id) or _Thread(present, present)
+        thread.updated = present
+        self._threads[thread_id] = thread
+        self._threads.move_to_end(thread_id)
+        return thread
+
+    def _info(self, thread_id: str) -> ThreadInfo:
+        thread = self._threads[thread_id]
+        return ThreadInfo(
+            thread_id=thread_id,
+            owner=thread.owner,
+            agents=sorted(thread.records),
+            created_at=moment(thread.created),
+            updated_at=moment(thread.updated),
+        )
+
+    def _forget(self, thread_id: str) -> None:
+        thread = self._threads.pop(thread_id, None)
+        if thread is not None:
+            self._bytes -= thread.size
+
+    def _drop_old(self) -> None:
+        for thread_id in [thread_id for thread_id, thread in self._threads.items() if self._is_old(thread)]:
+            self._forget(thread_id)
+
+    def _shrink(self) -> None:
+        while len(self._threads) > 1 and self._is_full():
+            self._forget(next(iter(self._threads)))
+
+    def _is_full(self) -> bool:
+        longest_unused = next(iter(self._threads.values()))
+        return (
+            len(self._threads) > self._settings.max_threads
+            or self._bytes > self._settings.max_total_bytes
+            or self._is_old(longest_unused)
+        )

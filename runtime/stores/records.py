@@ -1,0 +1,248 @@
+"""What all stores have in common: entries are bytes with a version, whoever keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from datetime import UTC, datetime, timedelta
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakValueDictionary
+
+from typing_extensions import override
+
+from ..errors import MisuseError
+from ..state import (
+    AgentState,
+    StateStore,
+    StoreConflictError,
+    StoreKeyError,
+    StoreUnavailableError,
+    ThreadInfo,
+    ThreadPage,
+)
+from .encoding import decode, encode
+from .locks import RunLock, RunLocks, TicketDesk
+from .retry import patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .settings import StoreSettings
+
+MAX_KEY_BYTES = 1024
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Stamp(NamedTuple):
+    """What a store knows about an entry. Times are in microseconds since 1970."""
+
+    version: int
+    owner: str | None
+    created: int
+    updated: int
+
+
+class Record(NamedTuple):
+    """An entry as it is kept."""
+
+    payload: bytes
+    stamp: Stamp
+
+
+class Place(NamedTuple):
+    """Where a page of threads ended: its last thread, and when that was written."""
+
+    updated: int
+    thread_id: str
+
+
+def now() -> int:
+    """The present moment, in microseconds since 1970."""
+    return time_ns() // 1000
+
+
+def moment(micros: int) -> datetime:
+    """A count of microseconds since 1970 as a point in time."""
+    return _EPOCH + micros * _MICROSECOND
+
+
+def micros(moment: datetime) -> int:
+    """A point in time as a count of microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def check_key(*names: str) -> None:
+    """Refuses what one of the stores could not use as a key, so that all refuse the same.
+
+    Raises:
+        StoreKeyError: A name is empty, longer than 1024 bytes, holds NUL, or is no valid Unicode.
+    """
+    for name in names:
+        try:
+            size = len(name.encode())
+        except UnicodeEncodeError as error:
+            raise StoreKeyError("A thread id, agent name or owner must be valid Unicode.") from error
+        if not 0 < size <= MAX_KEY_BYTES or "\0" in name:
+            raise StoreKeyError(
+                f"A thread id, agent name or owner must be 1 to {MAX_KEY_BYTES} bytes long, without NUL."
+            )
+
+
+def _stamped(state: AgentState, stamp: Stamp) -> AgentState:
+    return AgentState(
+        state=state.state,
+        messages=state.messages,
+        version=stamp.version,
+        owner=stamp.owner,
+        created_at=moment(stamp.created),
+        updated_at=moment(stamp.updated),
+    )
+
+
+def _parse(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    updated, _, thread_id = cursor.partition(".")
+    if not updated.isdecimal() or len(updated) > 18 or not thread_id:
+        raise MisuseError("The cursor is not one that a page of threads ended with.")
+    check_key(thread_id)
+    return Place(int(updated), thread_id)
+
+
+class RecordStore(StateStore):
+    """A store of records; its subclasses put them somewhere.
+
+    Args:
+        desk: Where run lock tickets are kept.
+        settings: The limits.
+    """
+
+    def __init__(self, desk: TicketDesk, settings: StoreSettings) -> None:
+        self._settings = settings
+        self._locks = RunLocks(desk, settings)
+        self._merging: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    @override
+    async def load(self, thread_id: str, agent_name: str) -> AgentState | None:
+        return (await self.load_many([(thread_id, agent_name)]))[0]
+
+    @override
+    async def load_many(self, keys: Sequence[tuple[str, str]]) -> list[AgentState | None]:
+        for key in keys:
+            check_key(*key)
+        if not keys:
+            return []
+        records = await patiently(lambda: self._read(keys), self._settings.retry_for)
+        return [record and _stamped(decode(record.payload), record.stamp) for record in records]
+
+    @override
+    async def save(
+        self, thread_id: str, agent_name: str, state: AgentState, *, expected_version: int | None = None
+    ) -> AgentState:
+        check_key(thread_id, agent_name)
+        payload = encode(state, self._settings.max_bytes)
+        stamp = await self._write(thread_id, agent_name, payload, expected_version)
+        if stamp is None:
+            raise StoreConflictError(expected_version or 0)
+        return _stamped(state, stamp)
+
+    @override
+    async def merge(self, thread_id: str, agent_name: str, changes: dict[str, Any]) -> AgentState:
+        check_key(thread_id, agent_name)
+        turn = self._merging.setdefault((thread_id, agent_name), asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._settings.retry_for):
+                await turn.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailableError from error
+        try:
+            return await super().merge(thread_id, agent_name, changes)
+        finally:
+            turn.release()
+
+    @override
+    async def threads(
+        self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> ThreadPage:
+        place = _parse(cursor)
+        limit = max(limit, 1)
+        found = await patiently(lambda: self._list(owner, limit + 1, place), self._settings.retry_for)
+        page = found[:limit]
+        more = len(found) > limit
+        last = f"{micros(page[-1].updated_at)}.{page[-1].thread_id}" if more else None
+        return ThreadPage(threads=page, cursor=last)
+
+    @override
+    async def delete_thread(self, thread_id: str) -> bool:
+        check_key(thread_id)
+        return await self._delete(thread_id)
+
+    @override
+    async def claim(self, thread_id: str, owner: str) -> bool:
+        check_key(thread_id, owner)
+        return await patiently(lambda: self._claim(thread_id, owner), self._settings.retry_for)
+
+    @override
+    async def owner_of(self, thread_id: str) -> str | None:
+        check_key(thread_id)
+        return await patiently(lambda: self._owner(thread_id), self._settings.retry_for)
+
+    @override
+    async def health(self) -> float:
+        started = perf_counter()
+        await self._ping()
+        return perf_counter() - started
+
+    @override
+    def lock(
+        self, thread_id: str, agent_name: str, *, wait: float | None = None, interrupt: bool = False
+    ) -> RunLock:
+        check_key(thread_id, agent_name)
+        return self._locks.lock(thread_id, agent_name, wait=wait, interrupt=interrupt)
+
+    @override
+    async def request_stop(self, thread_id: str, agent_name: str) -> None:
+        check_key(thread_id, agent_name)
+        await self._locks.request_stop(thread_id, agent_name)
+
+    @override
+    async def start(self) -> None:
+        await patiently(self._open, self._settings.retry_for)
+
+    @override
+    async def stop(self) -> None:
+        await self._locks.stop()
+        await self._close()
+
+    @abstractmethod
+    async def _open(self) -> None: ...
+
+    @abstractmethod
+    async def _close(self) -> None: ...
+
+    @abstractmethod
+    async def _read(self, keys: Sequence[tuple[str, str]]) -> list[Record | None]: ...
+
+    @abstractmethod
+    async def _write(
+        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
+    ) -> Stamp | None:
+        """Returns None, having written nothing, when the version is not the expected one."""
+
+    @abstractmethod
+    async def _list(self, owner: str | None, limit: int, after: Place | None) -> list[ThreadInfo]: ...
+
+    @abstractmethod
+    async def _delete(self, thread_id: str) -> bool: ...
+
+    @abstractmethod
+    async def _claim(self, thread_id: str, owner: str) -> bool: ...
+
+    @abstractmethod
+    async def _owner(self, thread_id: str) -> str | None: ...
+
+    @abstractmethod
+    async def _ping(self) -> None: ...

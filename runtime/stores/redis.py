@@ -1,0 +1,339 @@
+"""The store on a Redis server, 6.2 or newer, without modules.
+
+A thread is one hash: its owner and times, and for each agent a version, two times and the payload. A sorted
+set orders all threads by their last write, and one more those of each owner. What must happen at once is a
+script.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError,
+)
+from typing_extensions import override
+
+from ..errors import ConfigurationError, StoreError
+from ..state import StoreUnavailableError, ThreadInfo
+from .locks import Standing, Ticket, TicketDesk
+from .records import Place, Record, RecordStore, Stamp, moment
+from .settings import StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator, Sequence
+
+_NOW = """
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+"""
+_TOUCH = """
+local function touch(thread, created, ttl)
+    redis.call('HSETNX', KEYS[1], 'created', created)
+    redis.call('HSET', KEYS[1], 'updated', created)
+    redis.call('ZADD', KEYS[2], created, thread)
+    local owner = redis.call('HGET', KEYS[1], 'owner')
+    if owner then redis.call('ZADD', KEYS[2] .. ':' .. owner, created, thread) end
+    if ttl > 0 then
+        redis.call('PEXPIRE', KEYS[1], ttl)
+        local oldest = string.format('(%.0f', created - ttl * 1000)
+        redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', oldest)
+        if owner then redis.call('ZREMRANGEBYSCORE', KEYS[2] .. ':' .. owner, '-inf', oldest) end
+    end
+    return owner
+end
+"""
+_WRITE = f"""
+local thread, agent, payload, expected, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local version = tonumber(redis.call('HGET', KEYS[1], 'v:' .. agent) or 0)
+if expected ~= '' and tonumber(expected) ~= version then return false end
+{_NOW}{_TOUCH}
+local owner = touch(thread, now, ttl)
+redis.call('HSETNX', KEYS[1], 'c:' .. agent, now)
+redis.call('HSET', KEYS[1], 'v:' .. agent, version + 1, 'u:' .. agent, now, 'd:' .. agent, payload)
+return {{version + 1, owner, redis.call('HGET', KEYS[1], 'c:' .. agent), now}}
+"""
+_CLAIM = f"""
+local thread, claimant, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local owner = redis.call('HGET', KEYS[1], 'owner')
+if owner and owner ~= claimant then return 0 end
+redis.call('HSET', KEYS[1], 'owner', claimant)
+{_NOW}{_TOUCH}
+touch(thread, now, ttl)
+return 1
+"""
+_DELETE = """
+local owner = redis.call('HGET', KEYS[1], 'owner')
+if owner then redis.call('ZREM', KEYS[2] .. ':' .. owner, ARGV[1]) end
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('DEL', KEYS[1])
+"""
+_LIST = """
+local prefix, owner, limit, below = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local found = {}
+while #found < limit do
+    local batch = redis.call(
+        'ZREVRANGEBYSCORE', KEYS[1], below, '-inf', 'WITHSCORES', 'LIMIT', 0, limit - #found)
+    if #batch == 0 then break end
+    for i = 1, #batch, 2 do
+        local key = prefix .. batch[i]
+        local head = redis.call('HMGET', key, 'owner', 'created', 'updated')
+        if head[3] and (owner == '' or owner == head[1]) then
+            found[#found + 1] = {batch[i], head[1], head[2], head[3], redis.call('HKEYS', key)}
+        else
+            redis.call('ZREM', KEYS[1], batch[i])
+        end
+        below = '(' .. batch[i + 1]
+    end
+end
+return found
+"""
+
+_QUEUE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function parse(place)
+    local seq, expires, stop = string.match(place, '^(%d+) (%d+) (%d)$')
+    return tonumber(seq), tonumber(expires), stop
+end
+local function put(token, seq, expires, stop)
+    redis.call('HSET', KEYS[1], token, string.format('%.0f %.0f %s', seq, expires, stop))
+end
+"""
+_ENTER = f"""{_QUEUE}
+local token, lease = ARGV[1], tonumber(ARGV[2])
+local queue = redis.call('HGETALL', KEYS[1])
+local first, last, mine, stopped = nil, 0, nil, '0'
+for i = 1, #queue, 2 do
+    local seq, expires, stop = parse(queue[i + 1])
+    if expires < now then
+        redis.call('HDEL', KEYS[1], queue[i])
+    else
+        if not first or seq < first then first = seq end
+        if seq > last then last = seq end
+        if queue[i] == token then mine, stopped = seq, stop end
+    end
+end
+mine = mine or last + 1
+put(token, mine, now + lease, stopped)
+redis.call('PEXPIRE', KEYS[1], lease)
+return {{(first or mine) == mine and 1 or 0, stopped}}
+"""
+_RENEW = f"""{_QUEUE}
+local token, lease = ARGV[1], tonumber(ARGV[2])
+local place = redis.call('HGET', KEYS[1], token)
+if not place then return false end
+local seq, expires, stop = parse(place)
+if expires < now then return false end
+put(token, seq, now + lease, stop)
+redis.call('PEXPIRE', KEYS[1], lease)
+return stop
+"""
+_STOP = f"""{_QUEUE}
+local before = redis.call('HGET', KEYS[1], ARGV[1])
+local limit = before and parse(before)
+local queue = redis.call('HGETALL', KEYS[1])
+for i = 1, #queue, 2 do
+    local seq, expires = parse(queue[i + 1])
+    if not limit or seq < limit then put(queue[i], seq, expires, '1') end
+end
+"""
+
+
+def connect(url: str, settings: StoreSettings) -> Redis:
+    """A client with a bounded pool, which waits no longer than ``settings`` says and repeats nothing.
+
+    Raises:
+        ConfigurationError: The URL is not one of a Redis server.
+    """
+    options: dict[str, Any] = {
+        "max_connections": settings.pool_size,
+        "timeout": settings.command_timeout,
+        "socket_timeout": settings.command_timeout,
+        "socket_connect_timeout": settings.connect_timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    try:
+        pool = BlockingConnectionPool.from_url(url, **options)
+    except ValueError as error:
+        raise ConfigurationError(f"The store's URL is not a valid Redis URL: {error}") from error
+    return Redis.from_pool(pool)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns what redis-py raises into the errors of stores."""
+    try:
+        yield
+    except AuthenticationError as error:
+        raise StoreError("The state store does not accept our credentials.") from error
+    except (BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError, OSError) as error:
+        raise StoreUnavailableError from error
+    except RedisError as error:
+        raise StoreError("The state store refused a command.") from error
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(int(seconds * 1000), 1)
+
+
+class RedisTickets(TicketDesk):
+    """Tickets in a hash for each lock: token to place in the queue, expiry, and whether to stop."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._enter = client.register_script(_ENTER)
+        self._renew = client.register_script(_RENEW)
+        self._stop = client.register_script(_STOP)
+
+    @override
+    async def enter(self, ticket: Ticket, lease: float) -> Standing:
+        with translated():
+            first, stop = await self._enter([self._key(*ticket[:2])], [ticket.token, _milliseconds(lease)])
+        return Standing(first == 1, stop == b"1")
+
+    @override
+    async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
+        with translated():
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for ticket in tickets:
+                    arguments: list[str | int] = [ticket.token, _milliseconds(lease)]
+                    await self._renew([self._key(*ticket[:2])], arguments, client=pipeline)
+                stops = await pipeline.execute()
+        return {
+            ticket.token: stop == b"1"
+            for ticket, stop in zip(tickets, stops, strict=True)
+            if stop is not None
+        }
+
+    @override
+    async def leave(self, ticket: Ticket) -> None:
+        with translated():
+            await self._client.hdel(self._key(*ticket[:2]), ticket.token)
+
+    @override
+    async def request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
+        with translated():
+            await self._stop([self._key(thread_id, agent_name)], [before or ""])
+
+    def _key(self, thread_id: str, agent_name: str) -> str:
+        return f"{self._prefix}:lock:{quote(thread_id, safe='')}:{quote(agent_name, safe='')}"
+
+
+class RedisStore(RecordStore):
+    """Keeps states on a Redis server.
+
+    Args:
+        url: ``redis://`` or ``rediss://``, as redis-py reads it.
+        settings: The limits, and the prefix of all keys.
+    """
+
+    def __init__(self, url: str, settings: StoreSettings | None = None) -> None:
+        settings = settings or StoreSettings()
+        self._client = connect(url, settings)
+        self._write_script = self._client.register_script(_WRITE)
+        self._claim_script = self._client.register_script(_CLAIM)
+        self._delete_script = self._client.register_script(_DELETE)
+        self._list_script = self._client.register_script(_LIST)
+        self._index = f"{settings.prefix}:threads"
+        super().__init__(RedisTickets(self._client, settings.prefix), settings)
+
+    @override
+    async def _open(self) -> None:
+        await self._ping()
+
+    @override
+    async def _close(self) -> None:
+        await self._client.aclose()
+
+    @override
+    async def _ping(self) -> None:
+        with translated():
+            await self._client.ping()
+
+    @override
+    async def _read(self, keys: Sequence[tuple[str, str]]) -> list[Record | None]:
+        with translated():
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for thread_id, agent_name in keys:
+                    fields = [f"{field}:{agent_name}" for field in "dvcu"]
+                    pipeline.hmget(self._key(thread_id), [*fields, "owner"])
+                rows = await pipeline.execute()
+        return [None if row[0] is None else _record(*row) for row in rows]
+
+    @override
+    async def _write(
+        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
+    ) -> Stamp | None:
+        condition = "" if expected is None else str(expected)
+        arguments: list[str | bytes | int] = [thread_id, agent_name, payload, condition, self._ttl()]
+        with translated():
+            row = await self._write_script([self._key(thread_id), self._index], arguments)
+        if row is None:
+            return None
+        version, owner, created, updated = row
+        return Stamp(version, _text(owner), int(created), int(updated))
+
+    @override
+    async def _list(self, owner: str | None, limit: int, after: Place | None) -> list[ThreadInfo]:
+        index = self._index if owner is None else f"{self._index}:{owner}"
+        below = "+inf" if after is None else f"({after.updated}"
+        with translated():
+            rows = await self._list_script([index], [self._key(""), owner or "", limit, below])
+        return [_info(*row) for row in rows]
+
+    @override
+    async def _delete(self, thread_id: str) -> bool:
+        with translated():
+            return bool(await self._delete_script([self._key(thread_id), self._index], [thread_id]))
+
+    @override
+    async def _claim(self, thread_id: str, owner: str) -> bool:
+        arguments: list[str | int] = [thread_id, owner, self._ttl()]
+        with translated():
+            return bool(await self._claim_script([self._key(thread_id), self._index], arguments))
+
+    @override
+    async def _owner(self, thread_id: str) -> str | None:
+        with translated():
+            return _text(
+                await cast("Awaitable[bytes | None]", self._client.hget(self._key(thread_id), "owner"))
+            )
+
+    def _key(self, thread_id: str) -> str:
+        return f"{self._settings.prefix}:thread:{thread_id}"
+
+    def _ttl(self) -> int:
+        return 0 if self._settings.ttl is None else _milliseconds(self._settings.ttl)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _record(payload: bytes, version: bytes, created: bytes, updated: bytes, owner: bytes | None) -> Record:
+    return Record(payload, Stamp(int(version), _text(owner), int(created), int(updated)))
+
+
+def _info(
+    thread_id: bytes, owner: bytes | None, created: bytes, updated: bytes, fields: list[bytes]
+) -> ThreadInfo:
+    return ThreadInfo(
+        thread_id=thread_id.decode(),
+        owner=_text(owner),
+        agents=sorted(field[2:].decode() for field in fields if field.startswith(b"v:")),
+        created_at=moment(int(created)),
+        updated_at=moment(int(updated)),
+    )

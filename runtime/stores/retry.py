@@ -1,0 +1,54 @@
+"""Trying again while a server does not answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from ..state import AgentState, StateStore, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Repeats ``attempt`` with growing pauses until the store answers.
+
+    Args:
+        attempt: Something that does no harm when done twice.
+        seconds: How long to go on before giving up.
+
+    Raises:
+        StoreUnavailableError: The store did not answer in time.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(StoreUnavailableError),
+        wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.1),
+        stop=stop_after_delay(seconds),
+        reraise=True,
+    )
+    async for trial in retrying:
+        with trial:
+            result = await attempt()
+    return result
+
+
+async def save_patiently(
+    store: StateStore, thread_id: str, agent_name: str, state: AgentState, *, seconds: float
+) -> AgentState:
+    """Saves a finished turn through an outage of the store. The last writer wins, so that repeating is safe.
+
+    Args:
+        store: Where to save.
+        thread_id: The thread, on which the caller holds the run lock.
+        agent_name: The agent.
+        state: What to keep.
+        seconds: How long to go on before giving up.
+
+    Raises:
+        StoreUnavailableError: The store did not answer in time.
+    """
+    return await patiently(lambda: store.save(thread_id, agent_name, state), seconds)

@@ -1,0 +1,368 @@
+"""The embedded store: one SQLite file, shared by all processes of one machine.
+
+The file is in WAL mode: readers do not wait for a writer, and what was committed survives the death of the
+process (https://www.sqlite.org/wal.html). One thread owns the connection, so that nothing blocks the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from time import time
+from typing import TYPE_CHECKING, TypeVar
+
+from typing_extensions import override
+
+from ..errors import StoreError
+from ..state import StoreUnavailableError, ThreadInfo
+from .locks import Standing, Ticket, TicketDesk
+from .records import Place, Record, RecordStore, Stamp, moment, now
+from .settings import StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_BUSY_SNAPSHOT)
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE copilotkit_threads (
+        thread_id TEXT PRIMARY KEY,
+        owner TEXT,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    );
+    CREATE INDEX copilotkit_threads_by_time ON copilotkit_threads (updated, thread_id);
+    CREATE INDEX copilotkit_threads_by_owner ON copilotkit_threads (owner, updated, thread_id);
+    CREATE TABLE copilotkit_states (
+        thread_id TEXT NOT NULL REFERENCES copilotkit_threads ON DELETE CASCADE,
+        agent_name TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        PRIMARY KEY (thread_id, agent_name)
+    );
+    CREATE TABLE copilotkit_tickets (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        thread_id TEXT NOT NULL,
+        agent_name TEXT NOT NULL,
+        token TEXT NOT NULL UNIQUE,
+        expires REAL NOT NULL,
+        stop INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX copilotkit_tickets_by_lock ON copilotkit_tickets (thread_id, agent_name, seq);
+    """,
+)
+
+_READ = """
+    SELECT payload, version, owner, states.created, states.updated
+    FROM copilotkit_states AS states JOIN copilotkit_threads AS threads USING (thread_id)
+    WHERE thread_id = ? AND agent_name = ? AND threads.updated >= ?
+"""
+_FORGET = "DELETE FROM copilotkit_threads WHERE thread_id = ? AND updated < ?"
+_SWEEP = """
+    DELETE FROM copilotkit_threads WHERE thread_id IN (
+        SELECT thread_id FROM copilotkit_threads WHERE updated < ? LIMIT 100
+    )
+"""
+_TOUCH = """
+    INSERT INTO copilotkit_threads (thread_id, created, updated) VALUES (:thread_id, :now, :now)
+    ON CONFLICT (thread_id) DO UPDATE SET updated = :now
+    RETURNING owner
+"""
+_VERSION = "SELECT version FROM copilotkit_states WHERE thread_id = ? AND agent_name = ?"
+_WRITE = """
+    INSERT INTO copilotkit_states (thread_id, agent_name, version, created, updated, payload)
+    VALUES (:thread_id, :agent_name, 1, :now, :now, :payload)
+    ON CONFLICT (thread_id, agent_name)
+    DO UPDATE SET version = version + 1, updated = :now, payload = :payload
+    RETURNING version, created
+"""
+_LIST = """
+    SELECT thread_id, owner, created, updated FROM copilotkit_threads
+    WHERE updated >= :oldest AND (:owner IS NULL OR owner = :owner)
+        AND (:updated IS NULL OR (updated, thread_id) < (:updated, :thread_id))
+    ORDER BY updated DESC, thread_id DESC LIMIT :limit
+"""
+_AGENTS = "SELECT agent_name FROM copilotkit_states WHERE thread_id = ? ORDER BY agent_name"
+_CLAIM = """
+    INSERT INTO copilotkit_threads (thread_id, owner, created, updated)
+    VALUES (:thread_id, :owner, :now, :now)
+    ON CONFLICT (thread_id) DO UPDATE SET owner = :owner, updated = :now
+        WHERE copilotkit_threads.owner IS NULL OR copilotkit_threads.owner = :owner
+    RETURNING thread_id
+"""
+_DROP_TICKETS = "DELETE FROM copilotkit_tickets WHERE thread_id = ? AND agent_name = ? AND expires < ?"
+_TAKE_TICKET = """
+    INSERT INTO copilotkit_tickets (thread_id, agent_name, token, expires) VALUES (?, ?, ?, ?)
+    ON CONFLICT (token) DO UPDATE SET expires = excluded.expires
+"""
+_QUEUE = "SELECT token, stop FROM copilotkit_tickets WHERE thread_id = ? AND agent_name = ? ORDER BY seq"
+_RENEW = "UPDATE copilotkit_tickets SET expires = ? WHERE token = ? AND expires >= ? RETURNING token, stop"
+_STOP = """
+    UPDATE copilotkit_tickets SET stop = 1 WHERE thread_id = ? AND agent_name = ?
+    AND seq < coalesce((SELECT seq FROM copilotkit_tickets WHERE token = ?), 9223372036854775807)
+"""
+
+
+class Database:
+    """A connection to the file and the thread that owns it.
+
+    Args:
+        path: The file; it and its folder are created if need be.
+        timeout: How long a statement may wait for another process's write, in seconds.
+    """
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._worker: ThreadPoolExecutor | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Starts the thread, opens the file and brings its tables up to date."""
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="sqlite-store")
+        try:
+            await self._work(self._connect)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Closes the file and ends the thread."""
+        if self._worker is not None:
+            await self._work(self._disconnect)
+            self._worker.shutdown()
+            self._worker = None
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does ``work`` on the connection's thread, on one snapshot of the file."""
+        return await self._work(lambda: self._transact(work, "BEGIN"))
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does ``work`` on the connection's thread; all it writes is written at once, or nothing is."""
+        return await self._work(lambda: self._transact(work, "BEGIN IMMEDIATE"))
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
+        if self._connection is None:
+            raise StoreError("The state store was not started.")
+        with _transaction(self._connection, begin):
+            return work(self._connection)
+
+    async def _work(self, work: Callable[[], T]) -> T:
+        if self._worker is None:
+            raise StoreError("The state store was not started.")
+        try:
+            async with asyncio.timeout(2 * self._timeout):
+                return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        except TimeoutError as error:
+            raise StoreUnavailableError from error
+        except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) in _BUSY:
+                raise StoreUnavailableError from error
+            raise StoreError("The state store's file cannot be used.") from error
+
+    def _connect(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
+        self._connection = connection
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        with _transaction(connection, "BEGIN IMMEDIATE"):
+            _migrate(connection)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS copilotkit_schema (version INTEGER NOT NULL)")
+    row = connection.execute("SELECT max(version) FROM copilotkit_schema").fetchone()
+    version = row[0] or 0
+    if version > len(_MIGRATIONS):
+        raise StoreError("The state store's tables were made by a newer release.")
+    for script in _MIGRATIONS[version:]:
+        for statement in filter(str.strip, script.split(";")):
+            connection.execute(statement)
+    connection.execute("DELETE FROM copilotkit_schema")
+    connection.execute("INSERT INTO copilotkit_schema (version) VALUES (?)", (len(_MIGRATIONS),))
+
+
+class SqliteTickets(TicketDesk):
+    """Tickets in a table. All processes are on one machine, so that its clock serves them all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @override
+    async def enter(self, ticket: Ticket, lease: float) -> Standing:
+        def work(connection: sqlite3.Connection) -> Standing:
+            connection.execute(_DROP_TICKETS, (*ticket[:2], time()))
+            connection.execute(_TAKE_TICKET, (*ticket, time() + lease))
+            queue = connection.execute(_QUEUE, ticket[:2]).fetchall()
+            return Standing(queue[0][0] == ticket.token, bool(dict(queue)[ticket.token]))
+
+        return await self._database.write(work)
+
+    @override
+    async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
+        def work(connection: sqlite3.Connection) -> dict[str, bool]:
+            stops: dict[str, bool] = {}
+            for ticket in tickets:
+                rows = connection.execute(_RENEW, (time() + lease, ticket.token, time()))
+                stops.update({token: bool(stop) for token, stop in rows})
+            return stops
+
+        return await self._database.write(work)
+
+    @override
+    async def leave(self, ticket: Ticket) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM copilotkit_tickets WHERE token = ?", (ticket.token,))
+
+        await self._database.write(work)
+
+    @override
+    async def request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(_STOP, (thread_id, agent_name, before))
+
+        await self._database.write(work)
+
+
+class SqliteStore(RecordStore):
+    """Keeps states in a SQLite file.
+
+    Args:
+        path: The file; it and its folder are created if need be.
+        settings: The limits.
+    """
+
+    def __init__(self, path: Path, settings: StoreSettings | None = None) -> None:
+        settings = settings or StoreSettings()
+        self._database = Database(path, settings.command_timeout)
+        super().__init__(SqliteTickets(self._database), settings)
+
+    @override
+    async def _open(self) -> None:
+        await self._database.open()
+
+    @override
+    async def _close(self) -> None:
+        await self._database.close()
+
+    @override
+    async def _ping(self) -> None:
+        await self._database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+
+    @override
+    async def _read(self, keys: Sequence[tuple[str, str]]) -> list[Record | None]:
+        oldest = self._oldest()
+
+        def work(connection: sqlite3.Connection) -> list[Record | None]:
+            rows = (connection.execute(_READ, (*key, oldest)).fetchone() for key in keys)
+            return [row and Record(row[0], Stamp(*row[1:])) for row in rows]
+
+        return await self._database.read(work)
+
+    @override
+    async def _write(
+        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
+    ) -> Stamp | None:
+        oldest = self._oldest()
+
+        def work(connection: sqlite3.Connection) -> Stamp | None:
+            connection.execute(_FORGET, (thread_id, oldest))
+            kept = connection.execute(_VERSION, (thread_id, agent_name)).fetchone()
+            if expected is not None and expected != (kept[0] if kept else 0):
+                return None
+            connection.execute(_SWEEP, (oldest,))
+            present = now()
+            values = {"thread_id": thread_id, "agent_name": agent_name, "payload": payload, "now": present}
+            (owner,) = connection.execute(_TOUCH, values).fetchone()
+            version, created = connection.execute(_WRITE, values).fetchone()
+            return Stamp(version, owner, created, present)
+
+        return await self._database.write(work)
+
+    @override
+    async def _list(self, owner: str | None, limit: int, after: Place | None) -> list[ThreadInfo]:
+        updated, thread_id = after or (None, None)
+        values = {
+            "oldest": self._oldest(),
+            "owner": owner,
+            "updated": updated,
+            "thread_id": thread_id,
+            "limit": limit,
+        }
+
+        def work(connection: sqlite3.Connection) -> list[ThreadInfo]:
+            rows = connection.execute(_LIST, values).fetchall()
+            return [_info(row, connection.execute(_AGENTS, row[:1]).fetchall()) for row in rows]
+
+        return await self._database.read(work)
+
+    @override
+    async def _delete(self, thread_id: str) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            statement = "DELETE FROM copilotkit_threads WHERE thread_id = ?"
+            return connection.execute(statement, (thread_id,)).rowcount > 0
+
+        return await self._database.write(work)
+
+    @override
+    async def _claim(self, thread_id: str, owner: str) -> bool:
+        oldest = self._oldest()
+
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute(_FORGET, (thread_id, oldest))
+            values = {"thread_id": thread_id, "owner": owner, "now": now()}
+            return connection.execute(_CLAIM, values).fetchone() is not None
+
+        return await self._database.write(work)
+
+    @override
+    async def _owner(self, thread_id: str) -> str | None:
+        oldest = self._oldest()
+
+        def work(connection: sqlite3.Connection) -> str | None:
+            statement = "SELECT owner FROM copilotkit_threads WHERE thread_id = ? AND updated >= ?"
+            row = connection.execute(statement, (thread_id, oldest)).fetchone()
+            return row[0] if row else None
+
+        return await self._database.read(work)
+
+    def _oldest(self) -> int:
+        ttl = self._settings.ttl
+        return 0 if ttl is None else now() - int(ttl * 1_000_000)
+
+
+def _info(row: tuple[str, str | None, int, int], agents: list[tuple[str]]) -> ThreadInfo:
+    thread_id, owner, created, updated = row
+    return ThreadInfo(
+        thread_id=thread_id,
+        owner=owner,
+        agents=[name for (name,) in agents],
+        created_at=moment(created),
+        updated_at=moment(updated),
+    )

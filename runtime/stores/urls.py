@@ -1,0 +1,83 @@
+"""From a setting to a store."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from ..errors import ConfigurationError, MissingExtraError
+from .memory import MemoryStore
+from .sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..state import StateStore
+    from .settings import StoreSettings
+
+REDIS_SCHEMES = ("redis", "rediss")
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+
+def scheme_of(url: str) -> str:
+    """What stands before ``://``, in lower case."""
+    return url.partition("://")[0].lower()
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a SQLite URL: three slashes before a relative path, four before an absolute one.
+
+    Raises:
+        ConfigurationError: The URL names a host, or no file.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path)[1:]
+    if parts.netloc or not path or path == ":memory:":
+        raise ConfigurationError(
+            "A SQLite store needs a file: sqlite:///relative/path or sqlite:////absolute/path."
+        )
+    return Path(path)
+
+
+@contextmanager
+def extra(feature: str, name: str) -> Iterator[None]:
+    """Turns a failed import into the error that tells which extra to install.
+
+    Raises:
+        MissingExtraError: An import in the context failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(feature, name) from error
+
+
+def open_store(url: str, settings: StoreSettings | None = None) -> StateStore:
+    """The store that a URL stands for, not yet started.
+
+    Args:
+        url: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``.
+        settings: The limits.
+
+    Raises:
+        ConfigurationError: The URL names no store.
+        MissingExtraError: What the store needs is not installed.
+    """
+    scheme = scheme_of(url)
+    if scheme == "memory":
+        return MemoryStore(settings)
+    if scheme == "sqlite":
+        return SqliteStore(sqlite_path(url), settings)
+    if scheme in REDIS_SCHEMES:
+        with extra("A Redis store", "redis"):
+            from .redis import RedisStore
+        return RedisStore(url, settings)
+    if scheme in POSTGRES_SCHEMES:
+        with extra("A PostgreSQL store", "postgres"):
+            from .postgres import PostgresStore
+        return PostgresStore(url, settings)
+    raise ConfigurationError(
+        "The store must be a URL that begins with memory://, sqlite:///, redis://, rediss:// or postgresql://."
+    )
