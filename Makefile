@@ -14,7 +14,7 @@ SOURCES := __init__.py schema resolvers runtime providers tests scripts examples
 install: $(LINKED)
 
 $(STAMP): requirements/dev.txt requirements/uv.txt
-	@command -v $(UV) >/dev/null || ($(PYTHON) -m venv .tools && .tools/bin/pip install --quiet --require-hashes -r requirements/uv.txt)
+	@command -v $(UV) >/dev/null || scripts/bring-uv $(PYTHON)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
 	@touch $@

@@ -47,7 +47,7 @@ class _RunExecutor(Executor[Any]):
         self,
         return_type: GraphQLObjectType,
         field_details_list: list[FieldDetails],
-        info: GraphQLResolveInfo,
+        info: GraphQLResolveInfo[Any],
         path: Path,
         result: Any,
         position_context: Any,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, Self
+from types import TracebackType
+from typing import NamedTuple, Self
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -17,12 +19,7 @@ import structlog
 
 from ..errors import StoreError, ThreadBusyError
 from .retry import patiently
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
-
-    from .settings import StoreSettings
+from .settings import StoreSettings
 
 _FIRST_POLL = 0.05
 _SLOWEST_POLL = 0.25
@@ -174,9 +171,7 @@ class RunLocks:
         return await patiently(attempt, self._settings.retry_for)
 
     async def _request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
-        await patiently(
-            lambda: self._desk.request_stop(thread_id, agent_name, before), self._settings.retry_for
-        )
+        await patiently(lambda: self._desk.request_stop(thread_id, agent_name, before), self._settings.retry_for)
         self._hurry.set()
 
     async def _pause(self, ticket: Ticket, poll: float, deadline: float | None) -> None:

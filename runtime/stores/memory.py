@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from time import monotonic
-from typing import TYPE_CHECKING
 
 import msgspec
 from typing_extensions import override
@@ -13,9 +13,6 @@ from ..state import ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _MICROS = 1_000_000
 
@@ -104,9 +101,7 @@ class MemoryStore(RecordStore):
         return [self._record(thread_id, agent_name) for thread_id, agent_name in keys]
 
     @override
-    async def _write(
-        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
-    ) -> Stamp | None:
+    async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
         known = self._record(thread_id, agent_name)
         version = known.stamp.version if known else 0
         if expected is not None and expected != version:

@@ -7,9 +7,10 @@ on each way. ``convert_from(payload, 'UTF8')`` shows them in psql.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import Any, LiteralString
 
 from psycopg import AsyncCursor, Error, OperationalError, Rollback
 from psycopg.conninfo import conninfo_to_dict
@@ -21,9 +22,6 @@ from ..state import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, micros, moment
 from .settings import StoreSettings
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
 
 _MIGRATION_LOCK = 0x636F70696C6F74
 _MIGRATIONS: tuple[LiteralString, ...] = (
@@ -156,7 +154,7 @@ class Database:
 
     def __init__(self, url: str, settings: StoreSettings) -> None:
         self._settings = settings
-        self._options = _connection_options(url, settings)
+        self._options = connection_options(url, settings)
         self._pool: AsyncConnectionPool | None = None
 
     async def open(self) -> None:
@@ -197,7 +195,12 @@ class Database:
             yield cursor
 
 
-def _connection_options(url: str, settings: StoreSettings) -> _Values:
+def connection_options(url: str, settings: StoreSettings) -> _Values:
+    """How to connect: what the URL says, and time limits where it gives none.
+
+    Raises:
+        ConfigurationError: libpq cannot read the URL.
+    """
     try:
         given = conninfo_to_dict(url)
     except Error as error:
@@ -211,10 +214,10 @@ def _connection_options(url: str, settings: StoreSettings) -> _Values:
     return {"autocommit": True, **limits, **given}
 
 
-def open_pool(options: _Values, settings: StoreSettings, **more: Any) -> AsyncConnectionPool:
+def open_pool(options: _Values, settings: StoreSettings) -> AsyncConnectionPool:
     """A pool, not open yet. It tests a connection before lending it: a restarted server cuts them all."""
     return AsyncConnectionPool(
-        kwargs={**options, **more},
+        kwargs=options,
         min_size=1,
         max_size=settings.pool_size,
         open=False,
@@ -321,17 +324,13 @@ class PostgresStore(RecordStore):
         threads, agents = ([*names] for names in zip(*keys, strict=True))
         records: list[Record | None] = [None] * len(keys)
         async with self._database.statement() as cursor:
-            await cursor.execute(
-                _READ, {"threads": threads, "agents": agents, "ttl": self._ttl()}, binary=True
-            )
+            await cursor.execute(_READ, {"threads": threads, "agents": agents, "ttl": self._ttl()}, binary=True)
             for place, payload, version, owner, created, updated in await cursor.fetchall():
                 records[place - 1] = Record(payload, Stamp(version, owner, micros(created), micros(updated)))
         return records
 
     @override
-    async def _write(
-        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
-    ) -> Stamp | None:
+    async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
         values: _Values = {"thread_id": thread_id, "agent_name": agent_name, "ttl": self._ttl()}
         async with self._database.transaction() as cursor:
             await self._forget(cursor, values)
@@ -386,7 +385,5 @@ class PostgresStore(RecordStore):
         return None if self._settings.ttl is None else timedelta(seconds=self._settings.ttl)
 
 
-def _info(
-    thread_id: str, owner: str | None, created: datetime, updated: datetime, agents: list[str]
-) -> ThreadInfo:
+def _info(thread_id: str, owner: str | None, created: datetime, updated: datetime, agents: list[str]) -> ThreadInfo:
     return ThreadInfo(thread_id=thread_id, owner=owner, agents=agents, created_at=created, updated_at=updated)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from typing_extensions import override
@@ -24,11 +25,7 @@ from ..state import (
 from .encoding import decode, encode
 from .locks import RunLock, RunLocks, TicketDesk
 from .retry import patiently
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .settings import StoreSettings
+from .settings import StoreSettings
 
 MAX_KEY_BYTES = 1024
 
@@ -164,9 +161,7 @@ class RecordStore(StateStore):
             turn.release()
 
     @override
-    async def threads(
-        self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None
-    ) -> ThreadPage:
+    async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
         place = _parse(cursor)
         limit = max(limit, 1)
         found = await patiently(lambda: self._list(owner, limit + 1, place), self._settings.retry_for)
@@ -197,9 +192,7 @@ class RecordStore(StateStore):
         return perf_counter() - started
 
     @override
-    def lock(
-        self, thread_id: str, agent_name: str, *, wait: float | None = None, interrupt: bool = False
-    ) -> RunLock:
+    def lock(self, thread_id: str, agent_name: str, *, wait: float | None = None, interrupt: bool = False) -> RunLock:
         check_key(thread_id, agent_name)
         return self._locks.lock(thread_id, agent_name, wait=wait, interrupt=interrupt)
 
@@ -227,9 +220,7 @@ class RecordStore(StateStore):
     async def _read(self, keys: Sequence[tuple[str, str]]) -> list[Record | None]: ...
 
     @abstractmethod
-    async def _write(
-        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
-    ) -> Stamp | None:
+    async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
         """Returns None, having written nothing, when the version is not the expected one."""
 
     @abstractmethod

@@ -7,8 +7,9 @@ script.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -29,9 +30,6 @@ from ..state import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment
 from .settings import StoreSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Sequence
 
 _NOW = """
 local time = redis.call('TIME')
@@ -212,11 +210,7 @@ class RedisTickets(TicketDesk):
                     arguments: list[str | int] = [ticket.token, _milliseconds(lease)]
                     await self._renew([self._key(*ticket[:2])], arguments, client=pipeline)
                 stops = await pipeline.execute()
-        return {
-            ticket.token: stop == b"1"
-            for ticket, stop in zip(tickets, stops, strict=True)
-            if stop is not None
-        }
+        return {ticket.token: stop == b"1" for ticket, stop in zip(tickets, stops, strict=True) if stop is not None}
 
     @override
     async def leave(self, ticket: Ticket) -> None:
@@ -274,9 +268,7 @@ class RedisStore(RecordStore):
         return [None if row[0] is None else _record(*row) for row in rows]
 
     @override
-    async def _write(
-        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
-    ) -> Stamp | None:
+    async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
         condition = "" if expected is None else str(expected)
         arguments: list[str | bytes | int] = [thread_id, agent_name, payload, condition, self._ttl()]
         with translated():
@@ -308,9 +300,7 @@ class RedisStore(RecordStore):
     @override
     async def _owner(self, thread_id: str) -> str | None:
         with translated():
-            return _text(
-                await cast("Awaitable[bytes | None]", self._client.hget(self._key(thread_id), "owner"))
-            )
+            return _text(await cast("Awaitable[bytes | None]", self._client.hget(self._key(thread_id), "owner")))
 
     def _key(self, thread_id: str) -> str:
         return f"{self._settings.prefix}:thread:{thread_id}"
@@ -327,9 +317,7 @@ def _record(payload: bytes, version: bytes, created: bytes, updated: bytes, owne
     return Record(payload, Stamp(int(version), _text(owner), int(created), int(updated)))
 
 
-def _info(
-    thread_id: bytes, owner: bytes | None, created: bytes, updated: bytes, fields: list[bytes]
-) -> ThreadInfo:
+def _info(thread_id: bytes, owner: bytes | None, created: bytes, updated: bytes, fields: list[bytes]) -> ThreadInfo:
     return ThreadInfo(
         thread_id=thread_id.decode(),
         owner=_text(owner),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from ..state import AgentState, StateStore, StoreUnavailableError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 
@@ -26,7 +24,7 @@ async def patiently(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
     """
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailableError),
-        wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.1),
+        wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.1),
         stop=stop_after_delay(seconds),
         reraise=True,
     )

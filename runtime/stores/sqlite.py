@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from typing_extensions import override
 
@@ -20,10 +22,6 @@ from ..state import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -286,9 +284,7 @@ class SqliteStore(RecordStore):
         return await self._database.read(work)
 
     @override
-    async def _write(
-        self, thread_id: str, agent_name: str, payload: bytes, expected: int | None
-    ) -> Stamp | None:
+    async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
         oldest = self._oldest()
 
         def work(connection: sqlite3.Connection) -> Stamp | None:

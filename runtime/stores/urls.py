@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError, MissingExtraError
+from ..state import StateStore
 from .memory import MemoryStore
+from .settings import StoreSettings
 from .sqlite import SqliteStore
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ..state import StateStore
-    from .settings import StoreSettings
 
 REDIS_SCHEMES = ("redis", "rediss")
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 
 def scheme_of(url: str) -> str:
-    """What stands before ``://``, in lower case."""
-    return url.partition("://")[0].lower()
+    """What stands before ``://``, in lower case; empty if nothing does."""
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else ""
 
 
 def sqlite_path(url: str) -> Path:
@@ -35,9 +32,7 @@ def sqlite_path(url: str) -> Path:
     parts = urlsplit(url)
     path = unquote(parts.path)[1:]
     if parts.netloc or not path or path == ":memory:":
-        raise ConfigurationError(
-            "A SQLite store needs a file: sqlite:///relative/path or sqlite:////absolute/path."
-        )
+        raise ConfigurationError("A SQLite store needs a file: sqlite:///relative/path or sqlite:////absolute/path.")
     return Path(path)
 
 
