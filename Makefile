@@ -9,7 +9,7 @@ LINKED := $(VENV)/.linked
 FOLDERS := $(shell find schema resolvers runtime providers -type d -not -name __pycache__)
 SOURCES := __init__.py schema resolvers runtime providers tests scripts examples
 
-.PHONY: install serve test e2e schema-diff lint format typecheck bench check lock clean
+.PHONY: install serve test e2e clients audit parity schema-diff lint format typecheck bench check lock clean
 
 install: $(LINKED)
 
@@ -33,6 +33,23 @@ test: install
 e2e: install
 	scripts/e2e
 
+clients: install
+	tests/clients/run
+
+audit: install
+	tests/audit/run
+
+parity: install
+	tests/clients/run --write docs/parity.md
+	tests/audit/run --write docs/parity.md
+	$(BIN)/python -m tests.parity.document
+
+schema-diff: install
+	scripts/reference/install
+	$(BIN)/python scripts/contract.py fetch --check
+	$(BIN)/python scripts/contract.py static
+	$(BIN)/python scripts/contract.py live
+
 lint: install
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
@@ -48,7 +65,7 @@ typecheck: install
 bench: install
 	scripts/bench
 
-check: lint typecheck test e2e
+check: lint typecheck test schema-diff clients audit e2e
 
 lock:
 	scripts/lock

@@ -30,7 +30,8 @@ async def available_agents(_root: object, info: Info) -> dict[str, Any]:
 @query.field("loadAgentState")
 async def load_agent_state(_root: object, info: Info, data: dict[str, str]) -> dict[str, Any]:
     """An agent's state on a thread; one that has none there is empty."""
-    known = await info.context.service.load_agent_state(**data)
+    context = info.context
+    known = await context.service.load_agent_state(**data, identity=context.client.identity)
     state = known or AgentState()
     return {
         "thread_id": data["thread_id"],

@@ -26,5 +26,7 @@ def build_schema() -> GraphQLSchema:
         *abstract_types,
         convert_names_case=True,
     )
-    schema.directives = (*schema.directives, GraphQLDeferDirective, GraphQLStreamDirective)
-    return schema
+    parts = schema.to_kwargs()
+    parts["directives"] = (*schema.directives, GraphQLDeferDirective, GraphQLStreamDirective)
+    # A new schema, so that the types of the directives' arguments are among its own.
+    return GraphQLSchema(**parts)

@@ -21,6 +21,7 @@ from .messages import (
     TextMessage,
     ToolCallMessage,
     ToolResultMessage,
+    new_id,
 )
 from .request import ClientRequest, FrontendAction, RunRequest
 
@@ -48,6 +49,7 @@ def run_request(
             properties=dict(properties or {}),
             url=data["frontend"].get("url"),
             identity=client.identity,
+            claims=client.claims,
         ),
         frontend_actions=_frontend_actions(data["frontend"]["actions"]),
         cloud=data.get("cloud"),
@@ -57,7 +59,7 @@ def run_request(
 def _run_input(data: dict[str, Any], session: dict[str, Any], agent_name: str | None) -> RunInput:
     state, config = _agent_state(data.get("agent_states") or (), agent_name)
     return RunInput(
-        thread_id=data.get("thread_id") or session.get("thread_id") or str(uuid4()),
+        thread_id=data.get("thread_id") or session.get("thread_id") or _new_thread_id(agent_name),
         run_id=str(uuid4()),
         messages=input_messages(data["messages"]),
         state=state,
@@ -69,6 +71,11 @@ def _run_input(data: dict[str, Any], session: dict[str, Any], agent_name: str | 
         request_type=data["metadata"].get("request_type"),
         extensions=_extensions(data.get("extensions") or {}),
     )
+
+
+def _new_thread_id(agent_name: str | None) -> str:
+    """Agents get the resolver's form of id, models the service adapters' (reference, section 4.3)."""
+    return str(uuid4()) if agent_name is None else new_id()
 
 
 def _extensions(extensions: dict[str, Any]) -> dict[str, Any]:

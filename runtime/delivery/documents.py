@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    MaxIntrospectionDepthRule,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
@@ -24,11 +26,13 @@ from graphql import (
     visit,
 )
 
+from .complexity import DocumentLimits, Outline, check_depth, check_size
 from .errors import RequestError, bad_request, request_errors
 
 CACHED_DOCUMENTS = 256
 CACHED_DOCUMENT_CHARACTERS = 32_768
-MAX_TOKENS = 10_000
+
+_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +59,28 @@ class Document:
             return False
         return any(_active(directive, variables or {}) for directive in self.directives)
 
+    def root_fields(self, operation: OperationDefinitionNode) -> int:
+        """How many fields of the root type an operation asks for: what it counts as where requests are counted."""
+        return Outline(self.ast).root_fields(operation)
+
 
 class DocumentCache:
     """Parses and validates documents, remembering the last ones.
 
     Args:
         schema: What documents must fit.
-        introspection: Whether they may ask for the schema.
+        introspection: Whether they may ask for the schema, and are told what they may have meant.
+        limits: How large they may be.
     """
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool = True) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, *, introspection: bool = True, limits: DocumentLimits | None = None
+    ) -> None:
         self._schema = schema
+        self._limits = limits or DocumentLimits()
+        self._tells_names = introspection
         self._documents: OrderedDict[str, Document] = OrderedDict()
-        forbidden = [] if introspection else [NoSchemaIntrospectionCustomRule]
-        self._rules = [*specified_rules, *forbidden]
+        self._rules = [*specified_rules, MaxIntrospectionDepthRule if introspection else NoSchemaIntrospectionCustomRule]
 
     def get(self, text: str) -> Document:
         """The document of that text.
@@ -89,15 +101,29 @@ class DocumentCache:
 
     def _read(self, text: str) -> Document:
         try:
-            ast = parse(text, max_tokens=MAX_TOKENS)
+            ast = parse(text, max_tokens=self._limits.tokens)
         except GraphQLError as error:
             raise RequestError(request_errors([error], "GRAPHQL_PARSE_FAILED"), spec=True) from error
-        errors = validate(self._schema, ast, self._rules)
+        errors = self._errors(ast)
         if errors:
             raise RequestError(request_errors(errors, "GRAPHQL_VALIDATION_FAILED"), spec=True)
         collector = _IncrementalDirectives()
         visit(ast, collector)
         return Document(ast, tuple(collector.found))
+
+    def _errors(self, ast: DocumentNode) -> list[GraphQLError]:
+        try:
+            check_size(ast, self._limits)
+            errors = validate(self._schema, ast, self._rules)
+            if not errors:
+                check_depth(ast, self._limits)
+        except GraphQLError as error:
+            return [error]
+        return errors if self._tells_names else [_discreet(error) for error in errors]
+
+
+def _discreet(error: GraphQLError) -> GraphQLError:
+    return GraphQLError(_SUGGESTION.sub("", error.message), error.nodes)
 
 
 class _IncrementalDirectives(Visitor):

@@ -15,6 +15,7 @@ from graphql.pyutils import AwaitableOrValue, Path
 from ..live import LiveResponse
 from .errors import RequestError, format_error, request_errors
 from .incremental import Entry, IncrementalRenderer
+from .older_clients import understood
 from .selection import SelectionReader
 
 Payload: TypeAlias = dict[str, Any]
@@ -106,7 +107,7 @@ class Execution:
             self._schema,
             request.document,
             context_value=context,
-            raw_variable_values=request.variables,
+            raw_variable_values=understood(request.variables),
             operation_name=request.operation_name,
         )
         if isinstance(built, list):

@@ -1,0 +1,53 @@
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PAGES = fileURLToPath(new URL("../page/dist", import.meta.url));
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
+
+/**
+ * Serves the built page on a free port.
+ *
+ * With `runtimeUrl`, requests under that URL's path go on to it, byte by byte as they come: the page and the
+ * runtime then share an origin. Without it the page has to reach the runtime across origins.
+ */
+export async function startSite({ runtimeUrl } = {}) {
+  const runtime = runtimeUrl && new URL(runtimeUrl);
+  const server = createServer((incoming, outgoing) =>
+    runtime && incoming.url.startsWith(runtime.pathname)
+      ? forward(incoming, outgoing, runtime)
+      : serveFile(incoming, outgoing),
+  ).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { url: `http://127.0.0.1:${server.address().port}/`, stop: () => stop(server) };
+}
+
+function forward(incoming, outgoing, runtime) {
+  const { method, url, headers } = incoming;
+  const onward = request({ host: runtime.hostname, port: runtime.port, method, path: url, headers });
+  onward.on("response", (answer) => {
+    outgoing.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(outgoing);
+  });
+  onward.on("error", () => outgoing.destroy());
+  outgoing.on("close", () => onward.destroy());
+  incoming.pipe(onward);
+}
+
+async function serveFile(incoming, outgoing) {
+  const { pathname } = new URL(incoming.url, "http://site");
+  const path = join(PAGES, normalize(pathname === "/" ? "/index.html" : pathname));
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile()) return outgoing.writeHead(404).end();
+  outgoing.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" });
+  createReadStream(path).pipe(outgoing);
+}
+
+async function stop(server) {
+  server.close();
+  server.closeAllConnections();
+  await once(server, "close");
+}

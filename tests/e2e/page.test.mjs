@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { banners, openBrowser, openPage } from "./harness/browser.mjs";
+import { Chat } from "./harness/chat.mjs";
+import { eventually } from "./harness/eventually.mjs";
+import { startRuntime } from "./harness/runtime.mjs";
+import { startSite } from "./harness/site.mjs";
+import { cancellation } from "./harness/witness.mjs";
+
+const PICTURE = fileURLToPath(new URL("../../docs/demo.png", import.meta.url));
+const TEAL = "rgb(0, 128, 128)";
+const STORY_MS = 15_000;
+const TOLD_IN_A_SECOND = 200;
+// react-core aborts its request with a bare string, which its own banner cannot word: every runtime gets this one.
+const CLIENT_STOPPED = /^\[Network\] /;
+
+describe("a page built with the published React packages", { timeout: 180_000 }, () => {
+  let demo;
+  let agents;
+  let site;
+  let browser;
+  let visit;
+
+  before(async () => {
+    demo = await startRuntime("examples/demo.py:runtime");
+    agents = await startRuntime("tests/e2e/agents.py:runtime");
+    site = await startSite();
+    browser = await openBrowser();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await site?.stop();
+    await agents?.stop();
+    await demo?.stop();
+  });
+
+  afterEach(() => visit?.context.close());
+
+  /** Opens the page on an origin of its own: the runtime's is another. */
+  async function open({ runtimeUrl = demo.url, ...query } = {}) {
+    const settings = new URLSearchParams({ runtimeUrl, ...query });
+    visit = await openPage(browser, `${site.url}?${settings}`, [site.url, runtimeUrl]);
+    return { page: visit.page, chat: await Chat.on(visit.page) };
+  }
+
+  async function assertAllIsWell() {
+    assert.deepEqual(visit.problems, []);
+    assert.deepEqual(await banners(visit.page), []);
+  }
+
+  test("shows an answer growing while the agent speaks", async () => {
+    const { chat } = await open();
+    const shown = await chat.watchAnswers();
+    await chat.say("I wonder whether this answer comes word by word or all at once");
+    await chat.hear("all at once");
+
+    const answer = await chat.answer();
+    const growing = (await shown()).filter((text) => text !== "" && answer.startsWith(text));
+    assert.ok(growing.length >= 3, `seen growing: ${JSON.stringify(growing)}`);
+    assert.match(answer, /^You said: I wonder/);
+    await assertAllIsWell();
+  });
+
+  test("lets the agent change its background, and tells the agent that it did", async () => {
+    const { page, chat } = await open();
+    await chat.say("Please change the background to teal");
+    await chat.hear("Done: The background is now teal.");
+
+    assert.equal(await page.locator("main").getAttribute("data-background"), "teal");
+    await eventually(() => background(page).then((colour) => colour === TEAL), { what: "a teal page" });
+    assert.equal(await page.getByTestId("action").getAttribute("data-status"), "complete");
+    await assertAllIsWell();
+  });
+
+  test("shows the agent's state, on the page and in the chat", async () => {
+    const { page, chat } = await open();
+    assert.equal(await page.getByTestId("plan").getByText("Nothing planned yet.").count(), 1);
+
+    await chat.say("Hello there");
+    await chat.hear("You said:");
+
+    const steps = page.getByTestId("plan").locator("li");
+    assert.ok((await steps.count()) >= 1);
+    const done = await steps.evaluateAll((items) => items.filter((item) => item.dataset.done === "true").length);
+    const progress = `${done} of ${await steps.count()} done`;
+    assert.equal(await page.locator(".copilotKitMessages").getByTestId("progress").innerText(), progress);
+    await assertAllIsWell();
+  });
+
+  test("stops the agent within a second when the stop button is pressed", async () => {
+    const { page, chat } = await open({ runtimeUrl: agents.url, agent: "endless" });
+    const asked = page.waitForRequest((request) => request.postData()?.includes("Go on."));
+    await chat.say("Go on.");
+    await eventually(async () => (await chat.answer()).length > 20, { what: "the agent to begin" });
+
+    const pressed = Date.now();
+    await chat.stopButton.click();
+    await chat.ready.waitFor();
+    const { threadId } = (await asked).postDataJSON().variables.data;
+    const ranOn = (await cancellation(agents.url, threadId)) - pressed;
+    assert.ok(ranOn < 1_000, `the agent ran on for ${ranOn} ms`);
+  });
+
+  test("keeps what was said when the stop button is pressed, and takes the next turn", async () => {
+    const { page, chat } = await open();
+    const asked = Date.now();
+    await chat.say("Tell me a long story");
+    await eventually(async () => (await chat.answer()).length > 40, { what: "the story to begin" });
+
+    await chat.stopButton.click();
+    await chat.ready.waitFor();
+    const story = await chat.answer();
+
+    await chat.say("Hello again");
+    await chat.hear("Hello again");
+    assert.ok(Date.now() - asked < STORY_MS, "the next turn had to wait for the story's end");
+    const kept = (await chat.turns()).find(({ text }) => text.startsWith(story));
+    assert.ok(kept, "what was told of the story was lost");
+    assert.ok(kept.text.length - story.length < TOLD_IN_A_SECOND, `the story went on: ${kept.text}`);
+    assert.deepEqual(visit.problems, []);
+    for (const banner of await banners(page)) assert.match(banner, CLIENT_STOPPED);
+  });
+
+  test("keeps a conversation over several turns", async () => {
+    const { chat } = await open();
+    for (const words of ["First words", "Second words"]) {
+      await chat.say(words);
+      await chat.hear(words);
+    }
+    await chat.say("change the background to teal");
+    await chat.hear("Done: The background is now teal.");
+
+    const said = (await chat.turns()).map(({ role, text }) => `${role}: ${text.split("\n")[0]}`);
+    assert.deepEqual(said.filter((turn) => turn.startsWith("user")), [
+      "user: First words",
+      "user: Second words",
+      "user: change the background to teal",
+    ]);
+    await assertAllIsWell();
+  });
+
+  test("is answered by the runtime's model when it names no agent", async () => {
+    const { chat } = await open({ agent: "" });
+    await chat.say("Hello model");
+    await chat.hear("Hello model");
+    await assertAllIsWell();
+  });
+
+  test("offers what the runtime's model suggests, and sends what is chosen", async () => {
+    const { page, chat } = await open({ runtimeUrl: agents.url, agent: "", suggestions: "on" });
+    await chat.say("Good morning");
+    await chat.hear("You said: Good morning");
+    await page.getByRole("button", { name: "Paint it" }).click();
+    await chat.hear("The page says: The background is now teal.");
+    await assertAllIsWell();
+  });
+
+  test("shows a banner, and goes on, when its agent does not exist", async () => {
+    const { page, chat } = await open({ agent: "nobody" });
+    await eventually(async () => /agent.* was not found/i.test(await banners(page)), { what: "the banner" });
+    await chat.ready.waitFor();
+  });
+
+  test("works the same when a proxy serves page and runtime from one origin", async () => {
+    const proxy = await startSite({ runtimeUrl: demo.url });
+    try {
+      visit = await openPage(browser, proxy.url, [proxy.url]);
+      const chat = await Chat.on(visit.page);
+      const shown = await chat.watchAnswers();
+      await chat.say("change the background to teal");
+      await chat.hear("Done: The background is now teal.");
+
+      assert.ok((await shown()).length >= 3);
+      await assertAllIsWell();
+    } finally {
+      await visit.context.close();
+      await proxy.stop();
+    }
+  });
+
+  test("poses for the README's picture", { skip: process.env.SCREENSHOT !== "1" }, async () => {
+    const { page, chat } = await open();
+    await chat.say("Hello! Who am I talking to?");
+    await chat.hear("You said:");
+    await chat.say("Change the background to lightblue");
+    await chat.hear("Done:");
+    await eventually(() => page.evaluate(() => document.getAnimations().length === 0), { what: "the paint to dry" });
+    await page.screenshot({ path: PICTURE });
+    await assertAllIsWell();
+  });
+});
+
+function background(page) {
+  return page.locator("main").evaluate((main) => getComputedStyle(main).backgroundColor);
+}
