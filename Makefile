@@ -48,6 +48,7 @@ schema-diff: install
 	scripts/reference/install
 	$(BIN)/python scripts/contract.py fetch --check
 	$(BIN)/python scripts/contract.py static
+	$(BIN)/python scripts/contract.py snapshots
 	$(BIN)/python scripts/contract.py live
 
 lint: install

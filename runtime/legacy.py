@@ -12,6 +12,7 @@ from typing import Any
 from .messages import (
     ImageMessage,
     Message,
+    Role,
     TextMessage,
     ToolCallMessage,
     ToolResultMessage,
@@ -77,7 +78,7 @@ def _from_agui(item: dict[str, Any], names: dict[str, str]) -> Iterable[Message]
         )
         return
     if role in ("user", "assistant", "system", "developer") and item.get("content"):
-        yield TextMessage(id=id_, role=role, content=_text(item["content"]))
+        yield from _contents(id_, role, item["content"])
     for call in item.get("toolCalls") or ():
         names[call["id"]] = call["function"]["name"]
         yield ToolCallMessage(
@@ -86,6 +87,19 @@ def _from_agui(item: dict[str, Any], names: dict[str, str]) -> Iterable[Message]
             arguments=parse_arguments(call["function"].get("arguments")),
             parent_message_id=id_,
         )
+
+
+def _contents(id_: str, role: Role, content: Any) -> Iterable[Message]:
+    if isinstance(content, str):
+        yield TextMessage(id=id_, role=role, content=content)
+        return
+    for index, part in enumerate(part for part in content if isinstance(part, dict)):
+        part_id = id_ if index == 0 else f"{id_}-{index}"
+        if part.get("type") == "binary" and str(part.get("mimeType", "")).startswith("image/") and part.get("data"):
+            format_ = part["mimeType"].removeprefix("image/")
+            yield ImageMessage(id=part_id, role=role, format=format_, bytes=part["data"])
+        elif part.get("text"):
+            yield TextMessage(id=part_id, role=role, content=part["text"])
 
 
 def _text(content: Any) -> str:

@@ -11,7 +11,7 @@ import pytest
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from tests.parity.fold import fold
 from tests.parity.wire import Answer, ask
-from tests.requests import action, event, generate, scripted, text, text_message
+from tests.request_bodies import action, event, generate, scripted, text, text_message
 from tests.scripted import ScriptedProvider
 from tests.serving import PATH, client_of
 

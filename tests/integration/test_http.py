@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
-from tests.requests import generate, scripted, text
+from tests.request_bodies import generate, scripted, text
 from tests.scripted import ScriptedProvider
 from tests.serving import PATH, client_of
 

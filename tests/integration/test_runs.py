@@ -25,7 +25,7 @@ from copilotkit_runtime import (
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from tests.parity.fold import fold
 from tests.parity.wire import PartReader, ask
-from tests.requests import action, event, generate, scripted, text, text_message
+from tests.request_bodies import action, event, generate, scripted, text, text_message
 from tests.scripted import ScriptedProvider
 from tests.serving import PATH, client_of, served
 

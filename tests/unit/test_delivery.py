@@ -18,7 +18,7 @@ from copilotkit_runtime.runtime.request import ClientRequest
 from copilotkit_runtime.runtime.service import RuntimeService
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from tests.parity.fold import fold, shrinks, states
-from tests.requests import generate, text_message
+from tests.request_bodies import generate, text_message
 
 SCHEMA = build_schema()
 EXECUTION = Execution(SCHEMA)

@@ -1,0 +1,217 @@
+"""One graph on a LangGraph server, spoken to through ``langgraph-sdk``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final, cast
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, Interrupt, StateSnapshot
+from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import NotFoundError
+from langgraph_sdk.schema import Checkpoint, Config, StreamMode
+from langgraph_sdk.schema import StreamPart as SentPart
+from msgspec import Struct
+
+from ...runtime.errors import ConfigurationError
+from .custom_events import DispatchedEvent, root_task_id
+from .encoding import Encoder
+from .messages import message_of
+from .running import StreamPart
+from .schema import GraphSchema
+from .turn import Turn
+
+# "events" is asked for because custom events come by no other way; of the rest of it nothing is used.
+_MODES: Final[Sequence[StreamMode]] = ("messages-tuple", "tasks", "values", "custom", "events")
+_CHECKPOINT_KEYS = frozenset({"thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"})
+
+
+class DeploymentError(Exception):
+    """The graph failed on its server."""
+
+
+class Assistant(Struct, frozen=True):
+    """A graph on a server, with its configuration there."""
+
+    id: str
+    schema: GraphSchema
+
+
+async def find_assistant(client: LangGraphClient, graph_id: str, assistant_id: str | None) -> Assistant:
+    """Looks an assistant up: by its id, or the first one of a graph.
+
+    Raises:
+        ConfigurationError: The server has none.
+    """
+    try:
+        if assistant_id is None:
+            found = await client.assistants.search(graph_id=graph_id, limit=1)
+            assistant_id = found[0]["assistant_id"]
+        schemas = await client.assistants.get_schemas(assistant_id)
+    except (NotFoundError, IndexError) as error:
+        wanted = assistant_id or graph_id
+        raise ConfigurationError(f"The LangGraph server has no assistant for '{wanted}'.") from error
+    return Assistant(assistant_id, _schema(schemas))
+
+
+def _schema(schemas: Mapping[str, Any]) -> GraphSchema:
+    return GraphSchema(
+        inputs=_keys(schemas.get("input_schema")),
+        outputs=_keys(schemas.get("output_schema")),
+        channels=_keys(schemas.get("state_schema")),
+        reduced=frozenset({"messages"}),
+        merges_messages=True,
+        validates=True,
+    )
+
+
+def _keys(schema: Any) -> frozenset[str] | None:
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    return frozenset(properties) if properties else None
+
+
+def server_thread_id(thread_id: str) -> str:
+    """The server's id for a page's thread: servers take UUIDs only, so others are hashed to one."""
+    bare = thread_id.removeprefix("ck-")
+    try:
+        return str(UUID(bare))
+    except ValueError:
+        return str(uuid5(NAMESPACE_URL, thread_id))
+
+
+class RemoteThread:
+    """A thread on a LangGraph server.
+
+    Args:
+        client: Speaks to the server.
+        thread_id: The thread, by the server's id.
+        headers: Sent along.
+    """
+
+    remembers = True
+
+    def __init__(self, client: LangGraphClient, thread_id: str, headers: Mapping[str, str]) -> None:
+        self._client = client
+        self._thread_id = thread_id
+        self._headers = dict(headers)
+
+    async def state(self, config: RunnableConfig) -> StateSnapshot:
+        """The server's answer; a thread that it does not know has no values."""
+        try:
+            told = await self._client.threads.get_state(
+                self._thread_id, checkpoint=_checkpoint(config), headers=self._headers
+            )
+        except NotFoundError:
+            return StateSnapshot({}, (), {"configurable": {}}, None, None, None, (), ())
+        return _snapshot(told)
+
+    async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str | None) -> None:
+        """Has the server write the checkpoint."""
+        encoded = Encoder().encode(values)
+        await self._client.threads.update_state(
+            self._thread_id, encoded, as_node=node_name, checkpoint=_checkpoint(config), headers=self._headers
+        )
+
+    async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
+        """A thread that is interrupted, with no interrupt to answer, stands at a breakpoint."""
+        del node_name, snapshot
+        thread = await self._client.threads.get(self._thread_id, headers=self._headers)
+        return thread["status"] == "interrupted"
+
+
+def _snapshot(told: Any) -> StateSnapshot:
+    interrupts = [each for task in told["tasks"] for each in task.get("interrupts") or ()]
+    return StateSnapshot(
+        values=told["values"],
+        next=tuple(told["next"] or ()),
+        config=_configuration(told.get("checkpoint")) or {"configurable": {}},
+        metadata=told.get("metadata"),
+        created_at=told.get("created_at"),
+        parent_config=_configuration(told.get("parent_checkpoint")),
+        tasks=(),
+        interrupts=tuple(Interrupt(value=each.get("value"), id=str(each.get("id"))) for each in interrupts),
+    )
+
+
+def _configuration(checkpoint: Any) -> RunnableConfig | None:
+    return {"configurable": dict(checkpoint)} if checkpoint else None
+
+
+def _checkpoint(config: RunnableConfig) -> Checkpoint | None:
+    named = config.get("configurable", {})
+    if "checkpoint_id" not in named:
+        return None
+    return cast("Checkpoint", {key: value for key, value in named.items() if key in _CHECKPOINT_KEYS})
+
+
+async def remote_stream(
+    client: LangGraphClient, assistant_id: str, thread_id: str, turn: Turn, headers: Mapping[str, str]
+) -> AsyncGenerator[StreamPart, None]:
+    """Runs the graph on its server; yields what ``graph.astream`` would.
+
+    The server is told to cancel the run when the connection ends.
+
+    Raises:
+        DeploymentError: The graph failed there.
+    """
+    command = turn.input if isinstance(turn.input, Command) else None
+    parts = client.runs.stream(
+        thread_id,
+        assistant_id,
+        input=None if command else Encoder().encode(turn.input),
+        command=_command(command) if command else None,
+        stream_mode=list(_MODES),
+        stream_subgraphs=True,
+        config=_server_configuration(turn.config),
+        checkpoint=_checkpoint(turn.config),
+        on_disconnect="cancel",
+        multitask_strategy="enqueue",
+        headers=dict(headers),
+    )
+    async with aclosing(cast("AsyncGenerator[SentPart, None]", parts)) as sent:
+        async for part in sent:
+            for decoded in _decoded(part):
+                yield decoded
+
+
+def _command(command: Command[Any]) -> Any:
+    told = {"resume": command.resume, "update": command.update}
+    return {key: Encoder().encode(value) for key, value in told.items() if value is not None}
+
+
+def _server_configuration(config: RunnableConfig) -> Config:
+    configurable = {k: v for k, v in config["configurable"].items() if k not in _CHECKPOINT_KEYS}
+    told = Config(configurable=Encoder().encode(configurable))
+    if "tags" in config:
+        told["tags"] = config["tags"]
+    if "recursion_limit" in config:
+        told["recursion_limit"] = config["recursion_limit"]
+    return told
+
+
+def _decoded(part: SentPart) -> Iterable[StreamPart]:
+    mode, *names = part.event.split("|")
+    namespace, data = tuple(names), cast("Any", part.data)
+    match mode:
+        case "messages":
+            yield namespace, mode, (_message(data[0]), data[1])
+        case "events" if data.get("event") == "on_custom_event":
+            yield namespace, "custom", _dispatched(data)
+        case "tasks" | "values" | "custom":
+            yield namespace, mode, data
+        case "error":
+            raise DeploymentError(f"{data.get('error')}: {data.get('message')}")
+
+
+def _message(told: dict[str, Any]) -> BaseMessage:
+    if told.get("type") != "AIMessageChunk":
+        return message_of(told)
+    derived = ("tool_calls", "invalid_tool_calls")
+    return AIMessageChunk(**{key: value for key, value in told.items() if key not in derived})
+
+
+def _dispatched(event: Mapping[str, Any]) -> DispatchedEvent:
+    return DispatchedEvent(event["name"], event.get("data"), root_task_id(event.get("metadata")))

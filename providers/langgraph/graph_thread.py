@@ -1,0 +1,59 @@
+"""A thread's checkpoints, wherever the graph runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import StateSnapshot
+
+from .schema import Graph
+
+
+class GraphThread(Protocol):
+    """What planning a run needs to know of the graph's memory."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there are checkpoints at all."""
+
+    async def state(self, config: RunnableConfig) -> StateSnapshot:
+        """The checkpoint that ``config`` names, or the thread's latest; without values if there is none."""
+
+    async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str) -> None:
+        """Writes a checkpoint as if ``node_name`` had returned ``values``."""
+
+    async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
+        """Whether the graph stopped at a static breakpoint, to go on behind ``node_name``."""
+
+
+class LocalThread:
+    """The thread of a graph in this process.
+
+    Args:
+        graph: The graph.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the graph has a checkpointer."""
+        return bool(self._graph.checkpointer)
+
+    async def state(self, config: RunnableConfig) -> StateSnapshot:
+        """The graph's own answer."""
+        return await self._graph.aget_state(config)
+
+    async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str) -> None:
+        """Has the graph write the checkpoint."""
+        await self._graph.aupdate_state(config, dict(values), as_node=node_name)
+
+    async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
+        """Looks at the breakpoints that the graph was compiled with."""
+        if node_name not in self._graph.nodes:
+            return False
+        before, after = self._graph.interrupt_before_nodes, self._graph.interrupt_after_nodes
+        return "*" in (before, after) or bool(set(before).intersection(snapshot.next)) or node_name in after

@@ -1,0 +1,110 @@
+"""A graph's interrupts as the contract's meta events, and a person's answers as the graph's ``Command``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pydantic_core
+from langgraph.types import Interrupt
+
+from ...runtime.context import Resume
+from ...runtime.events import COPILOTKIT_INTERRUPT, INTERRUPT, Custom, Event
+from ...runtime.messages import TextMessage, ToolCallMessage, new_id
+from .encoding import Encoder, Json
+from .messages import as_langchain, from_langchain
+
+_SDK_VALUE = "__copilotkit_interrupt_value__"
+_SDK_MESSAGES = "__copilotkit_messages__"
+
+
+def interrupt_events(interrupts: Iterable[Interrupt]) -> list[Event]:
+    """One meta event for each interrupt."""
+    return [_event(interrupt.value) for interrupt in interrupts]
+
+
+def _event(value: Any) -> Event:
+    if isinstance(value, Mapping) and _SDK_VALUE in value:
+        messages = from_langchain(as_langchain(value.get(_SDK_MESSAGES)))
+        data = {"value": _as_text(value[_SDK_VALUE]), "messages": list(_shapes(messages))}
+        return Custom(name=COPILOTKIT_INTERRUPT, value=data)
+    return Custom(name=INTERRUPT, value=Encoder().encode(value))
+
+
+def _shapes(messages: Iterable[Any]) -> Iterable[dict[str, Json]]:
+    for message in messages:
+        match message:
+            case TextMessage(content=content) if content:
+                yield {
+                    "id": message.id or new_id(),
+                    "type": "TextMessage",
+                    "role": message.role,
+                    "content": content,
+                }
+            case ToolCallMessage():
+                yield {
+                    "id": message.id,
+                    "type": "ActionExecutionMessage",
+                    "name": message.name,
+                    "arguments": message.arguments,
+                    "parentMessageId": message.parent_message_id or message.id,
+                }
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else pydantic_core.to_json(Encoder().encode(value)).decode()
+
+
+def _asked(interrupt: Interrupt) -> str:
+    value = interrupt.value
+    return _as_text(value[_SDK_VALUE] if isinstance(value, Mapping) and _SDK_VALUE in value else value)
+
+
+def answer_of(resume: Resume) -> Json:
+    """A person's answer as the graph gets it.
+
+    The page sends what it was given as text, and everything else as JSON text. So objects, lists, true, false
+    and null are read as JSON; text stays text, numbers included, because a person may have typed them.
+    """
+    text = resume.response
+    if text is None:
+        return ""
+    if text.strip()[:1] not in ("{", "[") and text not in ("true", "false", "null"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[str, Json]:
+    """What ``Command(resume=...)`` takes: answers by interrupt id, the only form that any JSON value survives.
+
+    An answer goes to the interrupt that asked what it says it answers, else to the first one still without.
+    One answer may also be an object of answers by interrupt id.
+    """
+    ids = {interrupt.id for interrupt in pending}
+    by_id: dict[str, Json] = {}
+    waiting = list(pending)
+    for answer in answers:
+        value = answer_of(answer)
+        if isinstance(value, dict) and value and value.keys() <= ids:
+            by_id.update(value)
+            waiting = [interrupt for interrupt in waiting if interrupt.id not in value]
+        elif waiting:
+            interrupt = next((each for each in waiting if _same(_asked(each), answer.value)), waiting[0])
+            waiting.remove(interrupt)
+            by_id[interrupt.id] = value
+    return by_id
+
+
+def _same(asked: str, told: str) -> bool:
+    return asked == told or _parsed(asked) == _parsed(told)
+
+
+def _parsed(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

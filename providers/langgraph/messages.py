@@ -1,0 +1,209 @@
+"""A thread's messages between the runtime and LangChain.
+
+The runtime keeps text, images and tool calls as messages of their own; LangChain keeps them together. A
+LangChain message becomes one message a part, of which the first bears its id; tool calls bear their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
+
+import pydantic_core
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    convert_to_messages,
+)
+from langchain_core.messages.tool import tool_call
+
+from ...runtime.messages import (
+    ImageMessage,
+    Message,
+    Role,
+    TextMessage,
+    ToolCallMessage,
+    ToolResultMessage,
+)
+from .content import image_block, images_of, text_of, text_of_result
+from .encoding import Encoder
+
+_DEVELOPER = {"__openai_role__": "developer"}
+_KINDS: dict[str, type[BaseMessage]] = {
+    "human": HumanMessage,
+    "ai": AIMessage,
+    "system": SystemMessage,
+    "tool": ToolMessage,
+}
+_ROLES: frozenset[str] = frozenset(get_args(Role))
+
+
+def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
+    """The messages as LangChain's, ids kept. An assistant's tool calls join the message they are parts of."""
+    converted: list[BaseMessage] = []
+    for message in messages:
+        match message:
+            case TextMessage():
+                converted.append(_text_message(message))
+            case ImageMessage():
+                converted.append(_image_message(message))
+            case ToolCallMessage():
+                _add_call(converted, message)
+            case ToolResultMessage():
+                converted.append(_tool_message(message))
+    return converted
+
+
+def _text_message(message: TextMessage) -> BaseMessage:
+    match message.role:
+        case "assistant":
+            return AIMessage(id=message.id, content=message.content)
+        case "system":
+            return SystemMessage(id=message.id, content=message.content)
+        case "developer":
+            return SystemMessage(id=message.id, content=message.content, additional_kwargs=dict(_DEVELOPER))
+        case _:
+            return HumanMessage(id=message.id, content=message.content)
+
+
+def _image_message(message: ImageMessage) -> BaseMessage:
+    content: list[str | dict[Any, Any]] = [image_block(message.format, message.bytes)]
+    kind = AIMessage if message.role == "assistant" else HumanMessage
+    return kind(id=message.id, content=content)
+
+
+def _add_call(converted: list[BaseMessage], message: ToolCallMessage) -> None:
+    call = tool_call(id=message.id, name=message.name, args=message.arguments)
+    owner = message.parent_message_id or message.id
+    for earlier in reversed(converted):
+        if isinstance(earlier, AIMessage) and earlier.id == owner:
+            earlier.tool_calls.append(call)
+            return
+    converted.append(AIMessage(id=owner, content="", tool_calls=[call]))
+
+
+def _tool_message(message: ToolResultMessage) -> ToolMessage:
+    return ToolMessage(id=message.id, content=message.result, tool_call_id=message.tool_call_id, name=message.tool_name)
+
+
+def as_langchain(values: Any) -> list[BaseMessage]:
+    """The messages in a graph's state, in whichever spelling it keeps them; what is no message is left out."""
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        return []
+    read = (_read(value) for value in values)
+    return [message for message in read if message is not None]
+
+
+def _read(value: Any) -> BaseMessage | None:
+    try:
+        return message_of(value)
+    except (ValueError, NotImplementedError):
+        return None
+
+
+def message_of(value: Any) -> BaseMessage:
+    """A message, whether it is one, LangChain's JSON of one, or another spelling.
+
+    Raises:
+        ValueError: It is none of them.
+        NotImplementedError: It is nothing that a message can be made of.
+    """
+    if isinstance(value, BaseMessage):
+        return value
+    kind = _KINDS.get(value.get("type", "")) if isinstance(value, Mapping) else None
+    return kind.model_validate(value) if kind else convert_to_messages([value])[0]
+
+
+def call_names(messages: Iterable[BaseMessage]) -> dict[str, str]:
+    """The names of all tool calls, by their ids."""
+    calls = (call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls)
+    return {call["id"]: call["name"] for call in calls if call["id"]}
+
+
+def from_langchain(messages: Sequence[BaseMessage]) -> list[Message]:
+    """The messages as the runtime's, ids kept, one a part."""
+    names = call_names(messages)
+    return [part for message in messages for part in _parts(message, names)]
+
+
+def _parts(message: BaseMessage, names: dict[str, str]) -> Iterable[Message]:
+    id_ = message.id or ""
+    if isinstance(message, ToolMessage):
+        yield ToolResultMessage(
+            id=id_,
+            tool_call_id=message.tool_call_id,
+            tool_name=names.get(message.tool_call_id) or message.name or "",
+            result=text_of_result(message),
+        )
+        return
+    role = role_of(message)
+    text, images = text_of(message.content), list(images_of(message.content))
+    calls = message.tool_calls if isinstance(message, AIMessage) else []
+    if text or not (images or calls):
+        yield TextMessage(id=id_, role=role, content=text)
+    for index, (subtype, data) in enumerate(images):
+        yield ImageMessage(id=part_id(id_, index + bool(text)), role=role, format=subtype, bytes=data)
+    if isinstance(message, AIMessage):
+        yield from _calls(message)
+
+
+def part_id(message_id: str, index: int) -> str:
+    """The id of a message's part: the first bears the message's own."""
+    return f"{message_id}-{index}" if index else message_id
+
+
+def _calls(message: AIMessage) -> Iterable[Message]:
+    for call in message.tool_calls:
+        yield ToolCallMessage(
+            id=call["id"] or "",
+            name=call["name"],
+            arguments=Encoder().encode(call["args"]),
+            parent_message_id=message.id,
+        )
+
+
+def role_of(message: BaseMessage) -> Role:
+    """Who said it."""
+    if isinstance(message, AIMessage):
+        return "assistant"
+    if isinstance(message, SystemMessage):
+        return "developer" if message.additional_kwargs.get("__openai_role__") == "developer" else "system"
+    if isinstance(message, ChatMessage) and message.role in _ROLES:
+        return message.role  # type: ignore[return-value]
+    return "user"
+
+
+def to_agui(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
+    """The messages as AG-UI message objects (https://docs.ag-ui.com/concepts/messages)."""
+    return [_agui(message) for message in messages]
+
+
+def _agui(message: BaseMessage) -> dict[str, Any]:
+    if isinstance(message, ToolMessage):
+        return {
+            "id": message.id,
+            "role": "tool",
+            "content": text_of_result(message),
+            "toolCallId": message.tool_call_id,
+        }
+    shape = {"id": message.id, "role": role_of(message), "content": _agui_content(message)}
+    if isinstance(message, AIMessage) and message.tool_calls:
+        shape["toolCalls"] = [_agui_call(call) for call in message.tool_calls]
+    return shape
+
+
+def _agui_content(message: BaseMessage) -> str | list[dict[str, str]]:
+    text, images = text_of(message.content), list(images_of(message.content))
+    if not images:
+        return text
+    parts = [{"type": "text", "text": text}] if text else []
+    return parts + [{"type": "binary", "mimeType": f"image/{kind}", "data": data} for kind, data in images]
+
+
+def _agui_call(call: Any) -> dict[str, Any]:
+    arguments = pydantic_core.to_json(Encoder().encode(call["args"])).decode()
+    return {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": arguments}}

@@ -1,0 +1,161 @@
+"""Graphs on LangGraph servers (LangSmith deployments, ``langgraph dev``) as agents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import aclosing
+
+import msgspec
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
+
+from ...runtime.context import RunContext, RunInput
+from ...runtime.errors import AgentNotFoundError
+from ...runtime.events import Event
+from ...runtime.provider import AgentDescriptor, AgentProvider
+from ...runtime.state import AgentState
+from .configuration import forwarded_headers, run_configuration, shows_subgraphs
+from .deployment import Assistant, RemoteThread, find_assistant, remote_stream, server_thread_id
+from .running import StreamPart, run_events
+from .thread import agent_state, state_update
+from .translation import Translator
+from .turn import Turn, TurnPlanner
+
+
+class Deployment(msgspec.Struct, kw_only=True, frozen=True):
+    """Where an agent's graph is deployed.
+
+    ``graph_id`` is the graph's name there. ``assistant_id`` chooses one of its assistants; by default the
+    first. ``api_key`` is by default LangGraph's own environment variable's.
+    """
+
+    url: str
+    graph_id: str
+    assistant_id: str | None = None
+    api_key: str | None = None
+    headers: dict[str, str] = {}
+
+
+class LangGraphPlatformProvider(AgentProvider):
+    """Runs graphs on LangGraph servers. For a page they behave as graphs in this process do.
+
+    All agents on one thread of a server share its checkpoints, as they do for the TypeScript runtime.
+
+    Args:
+        deployments: The agents by name.
+        name: The provider's name.
+        descriptions: What the agents do, by agent name.
+        stream_subgraphs: Whether what subgraphs say is shown; the page may decide otherwise for a run
+            (``config.streamSubgraphs``).
+        context_headers: The names of the request headers that are sent on, in lower case, among those that the
+            runtime lets through; by default all that begin with ``x-``. Besides, the page's property
+            ``authorization`` becomes the header of that name (reference, section 6.5).
+        clients: Ready clients by URL, for servers that are reached in a way of their own.
+    """
+
+    def __init__(
+        self,
+        deployments: Mapping[str, Deployment],
+        *,
+        name: str = "langgraph-platform",
+        descriptions: Mapping[str, str] | None = None,
+        stream_subgraphs: bool = True,
+        context_headers: Collection[str] | None = None,
+        clients: Mapping[str, LangGraphClient] | None = None,
+    ) -> None:
+        self.name = name
+        self._deployments = dict(deployments)
+        self._descriptions = dict(descriptions or {})
+        self._stream_subgraphs = stream_subgraphs
+        self._context_headers = context_headers
+        self._clients = dict(clients or {})
+        self._given = frozenset(self._clients)
+        self._assistants: dict[str, Assistant] = {}
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """The registered agents; the servers are not asked."""
+        return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._deployments]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+        """Runs a graph on its server; yields what happens, as it happens.
+
+        Raises:
+            AgentNotFoundError: No deployment has this name.
+            ConfigurationError: The server has no such graph.
+            DeploymentError: The graph failed there.
+        """
+        client, assistant = await self._reach(agent_name)
+        headers = {**forwarded_headers(context, self._context_headers), **_authorization(context)}
+        thread_id = server_thread_id(run.thread_id)
+        await client.threads.create(
+            thread_id=thread_id,
+            graph_id=self._deployments[agent_name].graph_id,
+            if_exists="do_nothing",
+            headers=headers,
+        )
+        thread = RemoteThread(client, thread_id, headers)
+        config = run_configuration(run, context, self._context_headers)
+        turn = await TurnPlanner(thread, assistant.schema, run, config).plan()
+        shown = shows_subgraphs(run, otherwise=self._stream_subgraphs)
+        translator = Translator(assistant.schema, turn, subgraphs=shown)
+
+        def stream(turn: Turn) -> AsyncGenerator[StreamPart, None]:
+            return remote_stream(client, assistant.id, thread_id, turn, headers)
+
+        async with aclosing(run_events(turn, translator, stream, thread, config)) as events:
+            async for event in events:
+                yield event
+
+    async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
+        """What the server holds of this thread, or None if it does not know it.
+
+        Raises:
+            AgentNotFoundError: No deployment has this name.
+        """
+        client, assistant = await self._reach(agent_name)
+        snapshot = await RemoteThread(client, server_thread_id(thread_id), {}).state({"configurable": {}})
+        return agent_state(assistant.schema, snapshot)
+
+    async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
+        """Writes a new checkpoint in which the thread's state and messages are those given.
+
+        Raises:
+            AgentNotFoundError: No deployment has this name.
+        """
+        client, assistant = await self._reach(agent_name)
+        server_id = server_thread_id(thread_id)
+        graph_id = self._deployments[agent_name].graph_id
+        await client.threads.create(thread_id=server_id, graph_id=graph_id, if_exists="do_nothing")
+        thread = RemoteThread(client, server_id, {})
+        snapshot = await thread.state({"configurable": {}})
+        update = state_update(assistant.schema, snapshot, state)
+        await thread.update({"configurable": {}}, update, None if snapshot.created_at else "__start__")
+
+    async def stop(self) -> None:
+        """Closes the connections that the provider opened."""
+        for url, client in self._clients.items():
+            if url not in self._given:
+                await client.aclose()
+        self._clients = {url: self._clients[url] for url in self._given}
+
+    async def _reach(self, agent_name: str) -> tuple[LangGraphClient, Assistant]:
+        deployment = self._deployments.get(agent_name)
+        if deployment is None:
+            raise AgentNotFoundError(agent_name, sorted(self._deployments))
+        client = self._client(deployment)
+        if agent_name not in self._assistants:
+            found = await find_assistant(client, deployment.graph_id, deployment.assistant_id)
+            self._assistants[agent_name] = found
+        return client, self._assistants[agent_name]
+
+    def _client(self, deployment: Deployment) -> LangGraphClient:
+        if deployment.url not in self._clients:
+            self._clients[deployment.url] = get_client(
+                url=deployment.url, api_key=deployment.api_key, headers=deployment.headers
+            )
+        return self._clients[deployment.url]
+
+
+def _authorization(context: RunContext) -> dict[str, str]:
+    token = context.properties.get("authorization")
+    return {"authorization": f"Bearer {token}"} if isinstance(token, str) and token else {}

@@ -1,0 +1,102 @@
+"""The framework's PostgreSQL saver, through an outage of the server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from ...runtime.state import StoreUnavailableError
+from ...runtime.stores.postgres import connection_options, open_pool, translated
+from ...runtime.stores.retry import patiently
+from ...runtime.stores.settings import StoreSettings
+
+T = TypeVar("T")
+
+_Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
+
+_SETUP_LOCK = 0x636865636B70
+
+
+class PatientPostgresSaver(AsyncPostgresSaver):
+    """The framework's saver, for many runs at once and through an outage.
+
+    The framework's saver does one thing at a time, so each operation gets one of its own, on the same pool. What
+    did not get through is repeated, which is safe: the framework's statements write the same rows again.
+
+    Args:
+        pool: Connections that test themselves before use.
+        seconds: How long to go on before giving up.
+    """
+
+    def __init__(self, pool: _Pool, seconds: float) -> None:
+        super().__init__(pool)
+        self._seconds = seconds
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint that ``config`` names, or else the newest of its thread and namespace."""
+        return await self._patiently(lambda saver: saver.aget_tuple(config))
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Keeps a checkpoint."""
+        return await self._patiently(lambda saver: saver.aput(config, checkpoint, metadata, new_versions))
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Keeps a task's writes."""
+        await self._patiently(lambda saver: saver.aput_writes(config, writes, task_id, task_path))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Forgets a thread."""
+        await self._patiently(lambda saver: saver.adelete_thread(thread_id))
+
+    async def _patiently(self, work: Callable[[AsyncPostgresSaver], Awaitable[T]]) -> T:
+        async def attempt() -> T:
+            async with translated():
+                return await work(AsyncPostgresSaver(self.conn, serde=self.serde))
+
+        return await patiently(attempt, self._seconds)
+
+
+@asynccontextmanager
+async def open_postgres_saver(url: str, settings: StoreSettings) -> AsyncIterator[PatientPostgresSaver]:
+    """A saver on a pool of its own, with the framework's tables up to date.
+
+    Args:
+        url: ``postgresql://``, as libpq reads it.
+        settings: The size of the pool and the time limits.
+    """
+    options = {**connection_options(url, settings), "row_factory": dict_row, "prepare_threshold": 0}
+    pool = cast("_Pool", open_pool(options, settings))
+    async with pool:
+        saver = PatientPostgresSaver(pool, settings.retry_for)
+        await patiently(lambda: _set_up(saver, options), settings.retry_for)
+        yield saver
+
+
+async def _set_up(saver: AsyncPostgresSaver, options: dict[str, Any]) -> None:
+    """Makes the tables, or raises ``StoreUnavailableError`` while another worker does.
+
+    Waiting in the database for the lock would not do: the framework builds indexes CONCURRENTLY, which waits for
+    every statement in progress, that of a worker waiting for the lock included.
+    """
+    async with translated(), await AsyncConnection.connect(**options) as connection:
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s) AS locked", (_SETUP_LOCK,))
+        row = await cursor.fetchone()
+        if not row or not row["locked"]:
+            raise StoreUnavailableError("The checkpoint tables are being made by another process.")
+        await saver.setup()

@@ -1,0 +1,174 @@
+"""LangGraph graphs as agents, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from ...runtime.context import RunContext, RunInput
+from ...runtime.errors import AgentNotFoundError
+from ...runtime.events import Event
+from ...runtime.provider import AgentDescriptor, AgentProvider
+from ...runtime.state import AgentState
+from .checkpoints import AgentCheckpoints
+from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
+from .graph_thread import LocalThread
+from .langgraph_json import read_graph_file
+from .recent_saver import RecentMemorySaver
+from .running import StreamPart, run_events
+from .savers import open_saver
+from .schema import Graph, GraphSchema
+from .sources import AgentGraph, GraphSource
+from .thread import read_thread, write_thread
+from .translation import STREAM_MODES, Translator
+from .turn import Turn, TurnPlanner
+
+
+class LangGraphProvider(AgentProvider):
+    """Runs LangGraph graphs.
+
+    Args:
+        graphs: The agents by name: a compiled graph, or a factory that builds one for each run
+            (see ``sources.AgentGraph``).
+        name: The provider's name.
+        descriptions: What the agents do, by agent name; a graph's docstring is not used.
+        stream_subgraphs: Whether what subgraphs say is shown; the page may decide otherwise for a run
+            (``config.streamSubgraphs``).
+        context_headers: The names of the request headers that graphs get, in lower case, among those that the
+            runtime lets through; by default all that begin with ``x-``.
+        checkpointer: Keeps the threads of graphs that were compiled without a checkpointer; else the place of the
+            runtime's store does, or memory where the store has no URL.
+
+    Raises:
+        ConfigurationError: A value of ``graphs`` is neither a graph nor a factory.
+    """
+
+    keeps_state = True
+
+    def __init__(
+        self,
+        graphs: Mapping[str, GraphSource],
+        *,
+        name: str = "langgraph",
+        descriptions: Mapping[str, str] | None = None,
+        stream_subgraphs: bool = True,
+        context_headers: Collection[str] | None = None,
+        checkpointer: BaseCheckpointSaver[Any] | None = None,
+    ) -> None:
+        self.name = name
+        self._agents = {agent: AgentGraph(agent, source) for agent, source in graphs.items()}
+        self._descriptions = dict(descriptions or {})
+        self._stream_subgraphs = stream_subgraphs
+        self._context_headers = context_headers
+        self.checkpointer = checkpointer or RecentMemorySaver()
+        self._follows_store = checkpointer is None
+        self._opened = AsyncExitStack()
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str] = "langgraph.json", **options: Any) -> LangGraphProvider:
+        """The graphs that a ``langgraph.json`` names, with its environment and local dependencies.
+
+        Args:
+            path: The file, or the folder that holds it.
+            options: The constructor's other arguments; ``descriptions`` are added to the file's.
+
+        Raises:
+            ConfigurationError: The file, or a graph that it names, is missing or malformed.
+        """
+        file = read_graph_file(path)
+        descriptions = {**file.descriptions, **options.pop("descriptions", {})}
+        return cls(file.graphs, descriptions=descriptions, **options)
+
+    @property
+    def checkpointer(self) -> BaseCheckpointSaver[Any]:
+        """Keeps the threads of graphs compiled without a checkpointer. May be replaced before start."""
+        return self._checkpointer
+
+    @checkpointer.setter
+    def checkpointer(self, saver: BaseCheckpointSaver[Any]) -> None:
+        self._follows_store = False
+        self._checkpointer = saver
+        self._savers = {agent: AgentCheckpoints(saver, agent) for agent in self._agents}
+
+    async def start(self) -> None:
+        """Opens checkpoints where the runtime's store is, unless a checkpointer was given.
+
+        Raises:
+            MissingExtraError: LangGraph's package for this kind of place is not installed.
+        """
+        if self._follows_store and self.store is not None and self.store.url is not None:
+            self.checkpointer = await self._opened.enter_async_context(open_saver(self.store.url))
+            self._follows_store = True
+
+    async def stop(self) -> None:
+        """Closes what ``start`` opened."""
+        await self._opened.aclose()
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """The registered agents."""
+        return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+        """Runs a graph; yields what happens, as it happens.
+
+        Raises:
+            AgentNotFoundError: No graph has this name.
+        """
+        own = run_configuration(run, context, self._context_headers)
+        async with self._open(agent_name, context, own) as (graph, schema):
+            config = graph_configuration(graph, own)
+            thread = LocalThread(graph)
+            turn = await TurnPlanner(thread, schema, run, config).plan()
+            shown = shows_subgraphs(run, otherwise=self._stream_subgraphs)
+            translator = Translator(schema, turn, subgraphs=shown)
+            given = graph_context(graph, run, context)
+            async with aclosing(run_events(turn, translator, _stream(graph, given), thread, config)) as events:
+                async for event in events:
+                    yield event
+
+    async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
+        """What the graph's checkpoint of this thread holds, or None if there is none.
+
+        Raises:
+            AgentNotFoundError: No graph has this name.
+        """
+        config = _thread_configuration(thread_id)
+        async with self._open(agent_name, RunContext(), config) as (graph, schema):
+            return await read_thread(graph, schema, config)
+
+    async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
+        """Writes a new checkpoint in which the graph's state and messages are those given.
+
+        Raises:
+            AgentNotFoundError: No graph has this name.
+        """
+        config = _thread_configuration(thread_id)
+        async with self._open(agent_name, RunContext(), config) as (graph, schema):
+            await write_thread(graph, schema, config, state)
+
+    @asynccontextmanager
+    async def _open(
+        self, agent_name: str, context: RunContext, config: RunnableConfig
+    ) -> AsyncIterator[tuple[Graph, GraphSchema]]:
+        agent = self._agents.get(agent_name)
+        if agent is None:
+            raise AgentNotFoundError(agent_name, sorted(self._agents))
+        async with agent.open(context, config, self._savers[agent_name]) as opened:
+            yield opened
+
+
+def _stream(graph: Graph, context: Any) -> Callable[[Turn], AsyncGenerator[StreamPart, None]]:
+    def start(turn: Turn) -> AsyncGenerator[StreamPart, None]:
+        stream = graph.astream(turn.input, turn.config, context=context, stream_mode=STREAM_MODES, subgraphs=True)
+        return cast("AsyncGenerator[StreamPart, None]", stream)
+
+    return start
+
+
+def _thread_configuration(thread_id: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread_id}}

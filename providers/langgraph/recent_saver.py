@@ -1,0 +1,107 @@
+"""Checkpoints in memory that does not grow with a thread's length."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.memory import InMemorySaver
+from msgspec import Struct, field
+
+
+class _Kept(Struct):
+    """The checkpoints of one thread, oldest first, apart for the root graph and for its subgraphs."""
+
+    roots: OrderedDict[tuple[str, str], ChannelVersions] = field(default_factory=OrderedDict)
+    nested: OrderedDict[tuple[str, str], ChannelVersions] = field(default_factory=OrderedDict)
+    uses: Counter[tuple[str, str, Any]] = field(default_factory=Counter)
+    prunes: bool = True
+
+
+class RecentMemorySaver(InMemorySaver):
+    """LangGraph's saver in memory, which forgets old checkpoints and the threads that were used least recently.
+
+    Each checkpoint holds all messages, so that keeping every one costs the square of a thread's length. A thread
+    that has a delta channel, whose checkpoints need those before them, is kept whole.
+
+    Args:
+        checkpoints: How many checkpoints of a thread are kept: of its graph, and as many of all its subgraphs. A run
+            of a graph takes as many as it makes steps, and two.
+        threads: How many threads are kept.
+    """
+
+    def __init__(self, *, checkpoints: int = 100, threads: int = 10_000) -> None:
+        super().__init__()
+        self._checkpoints = checkpoints
+        self._threads = threads
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """A checkpoint, or None. Asking for a thread that there is not leaves no trace of it."""
+        return super().get_tuple(config) if config["configurable"]["thread_id"] in self._kept else None
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Keeps a checkpoint, in place of the oldest one if there are too many."""
+        written = super().put(config, checkpoint, metadata, new_versions)
+        named = written["configurable"]
+        kept = self._touch(named["thread_id"])
+        kept.prunes = kept.prunes and not metadata.get("counters_since_delta_snapshot")
+        self._add(kept, (named["checkpoint_ns"], named["checkpoint_id"]), dict(checkpoint["channel_versions"]))
+        self._prune(named["thread_id"], kept)
+        return written
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Forgets a thread."""
+        kept = self._kept.pop(thread_id, _Kept())
+        for checkpoints in (kept.roots, kept.nested):
+            for key in list(checkpoints):
+                self._forget(thread_id, kept, checkpoints, key)
+        self.storage.pop(thread_id, None)
+
+    def _touch(self, thread_id: str) -> _Kept:
+        kept = self._kept.setdefault(thread_id, _Kept())
+        self._kept.move_to_end(thread_id)
+        if len(self._kept) > self._threads:
+            self.delete_thread(next(iter(self._kept)))
+        return kept
+
+    def _add(self, kept: _Kept, key: tuple[str, str], versions: ChannelVersions) -> None:
+        checkpoints = kept.nested if key[0] else kept.roots
+        if key not in checkpoints:
+            checkpoints[key] = versions
+            kept.uses.update((key[0], *version) for version in versions.items())
+
+    def _prune(self, thread_id: str, kept: _Kept) -> None:
+        for checkpoints in (kept.roots, kept.nested):
+            while kept.prunes and len(checkpoints) > self._checkpoints:
+                self._forget(thread_id, kept, checkpoints, next(iter(checkpoints)))
+
+    def _forget(
+        self,
+        thread_id: str,
+        kept: _Kept,
+        checkpoints: OrderedDict[tuple[str, str], ChannelVersions],
+        key: tuple[str, str],
+    ) -> None:
+        namespace, checkpoint_id = key
+        for version in checkpoints.pop(key).items():
+            self._release(thread_id, kept, (namespace, *version))
+        self.writes.pop((thread_id, namespace, checkpoint_id), None)
+        remaining = self.storage[thread_id][namespace]
+        remaining.pop(checkpoint_id, None)
+        if not remaining:
+            del self.storage[thread_id][namespace]
+
+    def _release(self, thread_id: str, kept: _Kept, blob: tuple[str, str, Any]) -> None:
+        kept.uses[blob] -= 1
+        if not kept.uses[blob]:
+            del kept.uses[blob]
+            self.blobs.pop((thread_id, *blob), None)

@@ -1,0 +1,82 @@
+"""Checkpoints where the states are: one setting makes everything durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from ...runtime.errors import ConfigurationError
+from ...runtime.stores.retry import patiently
+from ...runtime.stores.settings import StoreSettings
+from ...runtime.stores.sqlite import translated
+from ...runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, extra, scheme_of, sqlite_path
+from .recent_saver import RecentMemorySaver
+
+
+@asynccontextmanager
+async def open_saver(url: str, settings: StoreSettings | None = None) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    """A saver for the URL of a store, open until the context is left.
+
+    Args:
+        url: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``.
+        settings: The limits.
+
+    Raises:
+        ConfigurationError: The URL names no store.
+        MissingExtraError: What the saver needs is not installed.
+    """
+    settings = settings or StoreSettings()
+    scheme = scheme_of(url)
+    if scheme == "memory":
+        yield RecentMemorySaver()
+        return
+    if scheme == "sqlite":
+        opened = _open_sqlite(url, settings)
+    elif scheme in REDIS_SCHEMES:
+        opened = _open_redis(url, settings)
+    elif scheme in POSTGRES_SCHEMES:
+        opened = _open_postgres(url, settings)
+    else:
+        raise ConfigurationError("The store's URL names no store that can keep checkpoints.")
+    async with opened as saver:
+        yield saver
+
+
+@asynccontextmanager
+async def _open_sqlite(url: str, settings: StoreSettings) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    with extra("LangGraph's checkpoints in SQLite", "sqlite"):
+        import aiosqlite
+        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+    path = sqlite_path(url)
+    await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+    async with aiosqlite.connect(path, timeout=settings.command_timeout) as connection:
+        saver = AsyncSqliteSaver(connection)
+
+        async def set_up() -> None:
+            with translated():
+                await saver.setup()
+                await connection.execute("PRAGMA synchronous = NORMAL")
+
+        await patiently(set_up, settings.retry_for)
+        yield saver
+
+
+@asynccontextmanager
+async def _open_redis(url: str, settings: StoreSettings) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    with extra("LangGraph's checkpoints in Redis", "redis"):
+        from ...runtime.stores.redis import connect
+        from .redis_saver import RedisSaver
+    async with connect(url, settings) as client:
+        yield RedisSaver(client, settings)
+
+
+@asynccontextmanager
+async def _open_postgres(url: str, settings: StoreSettings) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    with extra("LangGraph's checkpoints in PostgreSQL", "postgres"):
+        from .postgres_saver import open_postgres_saver
+    async with open_postgres_saver(url, settings) as saver:
+        yield saver

@@ -1,0 +1,86 @@
+"""What a compiled graph tells about its state: which keys go in, which come out, how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.channels import BinaryOperatorAggregate
+from langgraph.pregel import Pregel
+from langgraph.types import Overwrite
+from msgspec import Struct
+from pydantic import BaseModel
+
+Graph = Pregel[Any, Any, Any, Any]
+
+# What the runtime, the SDK and LangGraph write into a graph's state: none of it is the agent's own.
+OWN_KEYS = frozenset({"messages", "tools", "copilotkit", "ag-ui", "__interrupt__"})
+
+
+class GraphSchema(Struct, frozen=True):
+    """A graph's keys.
+
+    ``inputs``, ``outputs`` and ``channels`` are the keys of the input, the output and the whole state, or None
+    where it has no keys or they are not known. ``reduced`` are those with a reducer.
+    """
+
+    inputs: frozenset[str] | None
+    outputs: frozenset[str] | None
+    reduced: frozenset[str]
+    merges_messages: bool
+    channels: frozenset[str] | None = None
+    validates: bool = False
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether the graph takes a thread's messages."""
+        return self.inputs is None or "messages" in self.inputs
+
+    def takes(self, key: str) -> bool:
+        """Whether ``key`` is part of the graph's input."""
+        return self.inputs is None or key in self.inputs
+
+    def writes(self, key: str) -> bool:
+        """Whether ``key`` is part of the state."""
+        return self.channels is None or key in self.channels
+
+    def shows(self, key: str) -> bool:
+        """Whether ``key`` is part of the state that the page sees."""
+        return key not in OWN_KEYS and (self.outputs is None or key in self.outputs)
+
+    def replacing(self, key: str, value: Any, *, exists: bool) -> Any:
+        """``value`` so that it replaces the key's present one, whatever its reducer would make of both."""
+        replaces = exists and key in self.reduced and not self.validates
+        return Overwrite(value) if replaces else value
+
+
+def schema_of(graph: Graph) -> GraphSchema:
+    """Reads a graph's keys from its channels (JSON schemas cost milliseconds and fail on foreign types)."""
+    reduced = {key: channel for key, channel in graph.channels.items() if isinstance(channel, BinaryOperatorAggregate)}
+    return GraphSchema(
+        inputs=_inputs(graph),
+        outputs=None if isinstance(graph.output_channels, str) else frozenset(graph.output_channels),
+        reduced=frozenset(reduced),
+        merges_messages=_merges_messages(reduced.get("messages")),
+        channels=frozenset(graph.channels),
+        validates=_validates(graph),
+    )
+
+
+def _inputs(graph: Graph) -> frozenset[str] | None:
+    builder = getattr(graph, "builder", None)
+    if builder is None:
+        return None
+    schemas: Mapping[Any, Mapping[str, Any]] = builder.schemas
+    keys = frozenset(schemas[builder.input_schema])
+    return None if keys == {"__root__"} else keys
+
+
+def _validates(graph: Graph) -> bool:
+    """Whether input passes a pydantic model, which would refuse a value marked to replace another."""
+    schema = getattr(getattr(graph, "builder", None), "input_schema", None)
+    return isinstance(schema, type) and issubclass(schema, BaseModel)
+
+
+def _merges_messages(channel: Any) -> bool:
+    return getattr(getattr(channel, "operator", None), "__name__", "") in ("add_messages", "_add_messages")

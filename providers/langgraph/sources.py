@@ -1,0 +1,108 @@
+"""Where an agent's graph comes from: compiled once, or built for each run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from typing import Any, TypeAlias
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
+
+from ...runtime.context import RunContext
+from ...runtime.errors import ConfigurationError
+from .schema import Graph, GraphSchema, schema_of
+
+GraphFactory: TypeAlias = Callable[..., Any]
+GraphSource: TypeAlias = Graph | StateGraph[Any, Any, Any, Any] | GraphFactory
+
+
+class AgentGraph:
+    """One agent's graph, ready to run.
+
+    Args:
+        name: The agent's name.
+        source: A graph (it is compiled if it is not yet), or a factory. A factory may be asynchronous, may
+            be a context manager, and is given what its one parameter asks for: LangGraph's configuration
+            if it is called ``config`` or annotated so, else the ``RunContext``.
+
+    Raises:
+        ConfigurationError: ``source`` is neither.
+    """
+
+    def __init__(self, name: str, source: Any) -> None:
+        self.name = name
+        self._factory = source if _is_factory(source) else None
+        self._graph = None if self._factory else _compiled(name, source)
+        self._ready: tuple[BaseCheckpointSaver[Any], Graph, GraphSchema] | None = None
+
+    @asynccontextmanager
+    async def open(
+        self, context: RunContext, config: RunnableConfig, saver: BaseCheckpointSaver[Any]
+    ) -> AsyncIterator[tuple[Graph, GraphSchema]]:
+        """The graph for one run, with ``saver`` as its checkpointer unless it has its own.
+
+        Raises:
+            ConfigurationError: The factory built something that is no graph.
+        """
+        if self._factory is None:
+            yield self._shared(saver)
+            return
+        async with _opened(self._factory(*_arguments(self._factory, context, config))) as built:
+            graph = _saving(_compiled(self.name, built), saver)
+            yield graph, schema_of(graph)
+
+    def _shared(self, saver: BaseCheckpointSaver[Any]) -> tuple[Graph, GraphSchema]:
+        if self._ready is None or self._ready[0] is not saver:
+            graph = _saving(_compiled(self.name, self._graph), saver)
+            self._ready = (saver, graph, schema_of(graph))
+        return self._ready[1:]
+
+
+def _is_factory(source: Any) -> bool:
+    return callable(source) and not isinstance(source, (Pregel, StateGraph))
+
+
+def _compiled(name: str, source: Any) -> Graph:
+    if isinstance(source, StateGraph):
+        return source.compile()
+    if not isinstance(source, Pregel):
+        raise ConfigurationError(
+            f"Agent '{name}' needs a compiled LangGraph graph or a function that returns one,"
+            f" not a {type(source).__name__}."
+        )
+    return source
+
+
+def _saving(graph: Graph, saver: BaseCheckpointSaver[Any]) -> Graph:
+    return graph.copy({"checkpointer": saver}) if graph.checkpointer is None else graph
+
+
+def _arguments(factory: GraphFactory, context: RunContext, config: RunnableConfig) -> tuple[Any, ...]:
+    required = [
+        parameter
+        for parameter in inspect.signature(factory).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if not required:
+        return ()
+    first = required[0]
+    wants_config = first.name == "config" or "RunnableConfig" in str(first.annotation)
+    return (config if wants_config else context,)
+
+
+@asynccontextmanager
+async def _opened(built: Any) -> AsyncIterator[Any]:
+    if inspect.isawaitable(built):
+        built = await built
+    if isinstance(built, AbstractAsyncContextManager):
+        async with built as graph:
+            yield graph
+    elif isinstance(built, AbstractContextManager):
+        with built as graph:
+            yield graph
+    else:
+        yield built

@@ -1,0 +1,138 @@
+"""A graph's stream as the runtime's events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import pydantic_core
+from langgraph.types import StreamMode
+
+from ...runtime.events import EXIT, Custom, Event, MessagesSnapshot, Raw, StepFinished, StepStarted
+from .chat import ChatStream
+from .custom_events import DispatchedEvent
+from .encoding import Encoder, Json
+from .messages import as_langchain, call_names, to_agui
+from .schema import GraphSchema
+from .shown_state import ShownState
+from .turn import Turn
+
+STREAM_MODES: Final[list[StreamMode]] = ["messages", "tasks", "values", "custom"]
+
+
+class Translator:
+    """Translates one run of one graph.
+
+    Args:
+        schema: The graph's keys.
+        turn: How the run begins.
+        subgraphs: Whether what subgraphs say is shown.
+    """
+
+    def __init__(self, schema: GraphSchema, turn: Turn, *, subgraphs: bool) -> None:
+        self._state = ShownState(schema)
+        self._chat = ChatStream(self._state, call_names(turn.messages))
+        self._subgraphs = subgraphs
+        self._steps: dict[str, str] = {}
+        self._leaving: list[str] = []
+        self._values: Any = turn.values
+        self.interrupted = False
+        self._custom_events: dict[str, Callable[[DispatchedEvent], list[Event]]] = {
+            "copilotkit_manually_emit_message": self._emit_message,
+            "manually_emit_message": self._emit_message,
+            "copilotkit_manually_emit_tool_call": self._emit_tool_call,
+            "manually_emit_tool_call": self._emit_tool_call,
+            "copilotkit_manually_emit_intermediate_state": self._emit_state,
+            "manually_emit_state": self._emit_state,
+            "copilotkit_exit": self._exit,
+            "exit": self._exit,
+        }
+
+    def translate(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
+        """The events of one part of the stream."""
+        if mode == "messages":
+            if namespace and not self._subgraphs:
+                return []
+            return self._chat.translate(*payload)
+        if mode == "custom":
+            return self._custom(payload)
+        if namespace:
+            return []
+        return self._task(payload) if mode == "tasks" else self._step(payload)
+
+    def finish(self) -> list[Event]:
+        """The events with which the run ends: the state and messages that the graph holds."""
+        return [*self._chat.close(), *self._state.final(), *self._leave(), *self._messages()]
+
+    def stand(self) -> list[Event]:
+        """The events of a run in which the graph does not run."""
+        return [*self._state.values(self._values), *self._messages()]
+
+    def _task(self, payload: Mapping[str, Any]) -> list[Event]:
+        return self._task_ended(payload) if "result" in payload else self._task_started(payload)
+
+    def _task_started(self, task: Mapping[str, Any]) -> list[Event]:
+        name = task["name"]
+        entered = name in self._steps.values()
+        self._steps[task["id"]] = name
+        return [*self._leave(), *([] if entered else [StepStarted(step_name=name)])]
+
+    def _task_ended(self, task: Mapping[str, Any]) -> list[Event]:
+        name = self._steps.pop(task["id"], None)
+        self._state.task_ended(task["id"], task["result"])
+        self.interrupted = self.interrupted or bool(task.get("interrupts"))
+        # What a failed node was saying stays open, so that the runtime tells that it broke off.
+        if name is None or name in self._steps.values() or task.get("error") is not None:
+            return []
+        if self._steps:
+            return [StepFinished(step_name=name)]
+        # The last one of a step is left when the step's state is known, so that it is left with it.
+        self._leaving.append(name)
+        return self._chat.close()
+
+    def _step(self, values: Any) -> list[Event]:
+        if isinstance(values, Mapping) and "__interrupt__" in values:
+            values = {**_mapping(self._values), **values}
+        self._values = values
+        return [*self._state.values(values), *self._leave()]
+
+    def _leave(self) -> list[Event]:
+        left, self._leaving = self._leaving, []
+        return [StepFinished(step_name=name) for name in left]
+
+    def _messages(self) -> list[Event]:
+        messages = as_langchain(_mapping(self._values).get("messages"))
+        return [MessagesSnapshot(messages=to_agui(messages))] if messages else []
+
+    def _custom(self, payload: Any) -> list[Event]:
+        if not isinstance(payload, DispatchedEvent):
+            encoder = Encoder()
+            written = Raw(event=encoder.encode(payload), source="langgraph")
+            return [*self._state.report(encoder.failures.values()), written]
+        reported = self._state.report(payload.failures)
+        known = self._custom_events.get(payload.name)
+        if known is not None:
+            return reported + known(payload)
+        return [*reported, Custom(name=payload.name, value=payload.data)]
+
+    def _emit_message(self, event: DispatchedEvent) -> list[Event]:
+        data = _mapping(event.data)
+        return self._chat.say(str(data.get("message_id", "")), str(data.get("message", "")))
+
+    def _emit_tool_call(self, event: DispatchedEvent) -> list[Event]:
+        data = _mapping(event.data)
+        return self._chat.call(str(data.get("id", "")), str(data.get("name", "")), _json(data.get("args", {})))
+
+    def _emit_state(self, event: DispatchedEvent) -> list[Event]:
+        return self._state.emitted(event.data, event.task_id)
+
+    def _exit(self, _: DispatchedEvent) -> list[Event]:
+        return [Custom(name=EXIT, value={})]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _json(value: Json) -> str:
+    return value if isinstance(value, str) else pydantic_core.to_json(value).decode()

@@ -1,0 +1,193 @@
+"""How a run begins: what the graph is given, from which checkpoint, and whether it is to run at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from langgraph.types import Command, Interrupt, StateSnapshot
+from msgspec import Struct
+
+from ...runtime.context import RunInput
+from .encoding import Encoder
+from .graph_thread import GraphThread
+from .history import (
+    Known,
+    conversation,
+    cut_message,
+    edited_message,
+    has_news,
+    merged,
+    messages_update,
+    unknown,
+)
+from .interrupts import resume_map
+from .messages import as_langchain
+from .schema import OWN_KEYS, GraphSchema
+
+log = structlog.get_logger(__name__)
+
+
+class Turn(Struct):
+    """A run's beginning.
+
+    ``runs`` is false if there is nothing to do: the graph waits for answers that did not come, or was
+    answered before. ``messages`` are the checkpoint's.
+    """
+
+    input: Any
+    config: RunnableConfig
+    messages: Sequence[BaseMessage] = ()
+    values: Mapping[str, Any] = {}
+    runs: bool = True
+    interrupts: Sequence[Interrupt] = ()
+
+
+class TurnPlanner:
+    """Decides how one run begins.
+
+    Args:
+        thread: The graph's memory.
+        schema: The graph's keys.
+        run: What the page asks for.
+        config: The run's configuration.
+    """
+
+    def __init__(self, thread: GraphThread, schema: GraphSchema, run: RunInput, config: RunnableConfig) -> None:
+        self._thread = thread
+        self._schema = schema
+        self._run = run
+        self._config = config
+        self._said = conversation(run.messages)
+
+    async def plan(self) -> Turn:
+        """The run's beginning, after a look at the thread's checkpoint."""
+        if not self._thread.remembers:
+            return self._from_scratch()
+        snapshot = await self._thread.state(self._config)
+        known = Known(as_langchain(_values(snapshot).get("messages")))
+        if self._run.resume and snapshot.interrupts:
+            return self._resumed(snapshot, known)
+        edited = edited_message(known, self._said)
+        if (snapshot.interrupts or self._run.resume) and not (edited or has_news(known, self._said)):
+            return self._idle(snapshot, known)
+        point = edited or cut_message(known, self._said)
+        if point is not None:
+            return await self._forked(snapshot, known, point)
+        node_name = self._run.node_name
+        if node_name and await self._at_breakpoint(node_name, snapshot):
+            return await self._continued(snapshot, known, node_name)
+        return self._appended(snapshot, known)
+
+    def _from_scratch(self) -> Turn:
+        known = Known(())
+        return Turn(self._input({}, known, unknown(known, self._said)), self._config)
+
+    def _appended(self, snapshot: StateSnapshot, known: Known) -> Turn:
+        update = self._input(_values(snapshot), known, unknown(known, self._said))
+        return self._turn(snapshot, known, update)
+
+    def _resumed(self, snapshot: StateSnapshot, known: Known) -> Turn:
+        values = _values(snapshot)
+        update = {**self._state(values), **self._page(values.get("copilotkit"))}
+        answer = resume_map(snapshot.interrupts, self._run.resume)
+        return self._turn(snapshot, known, Command(resume=answer, update=self._writable(update) or None))
+
+    async def _continued(self, snapshot: StateSnapshot, known: Known, node_name: str) -> Turn:
+        update = self._input(_values(snapshot), known, unknown(known, self._said))
+        await self._thread.update(self._config, self._writable(update), node_name)
+        return self._turn(snapshot, known, None)
+
+    def _writable(self, update: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in update.items() if self._schema.writes(key)}
+
+    async def _forked(self, snapshot: StateSnapshot, known: Known, point: BaseMessage) -> Turn:
+        at = next(i for i, message in enumerate(self._said) if known.owner(message) is point)
+        start = await self._before(snapshot, point.id)
+        if start is None:
+            return self._rewound(snapshot, known, point, at)
+        before = Known(as_langchain(_values(start).get("messages")))
+        update = self._messages(before, self._said_again(before, known, at)) | self._page(None)
+        config = merge_configs(self._config, start.config)
+        return Turn(update, config, before.messages, _values(start))
+
+    def _rewound(self, snapshot: StateSnapshot, known: Known, point: BaseMessage, at: int) -> Turn:
+        before = Known(list(known.messages)[: list(known.messages).index(point)])
+        kept = merged(before.messages, self._said_again(before, known, at))
+        update = messages_update(self._schema, known.messages, kept)
+        return self._turn(snapshot, known, {"messages": update, **self._page(None)})
+
+    def _said_again(self, before: Known, known: Known, at: int) -> list[BaseMessage]:
+        first = known.owner(self._said[at])
+        again = [m for m in self._said[at:] if known.owner(m) is first or m not in known]
+        return unknown(before, again)
+
+    async def _before(self, snapshot: StateSnapshot, message_id: str | None) -> StateSnapshot | None:
+        while any(m.id == message_id for m in as_langchain(_values(snapshot).get("messages"))):
+            if snapshot.parent_config is None:
+                return None
+            snapshot = await self._thread.state(snapshot.parent_config)
+        return snapshot if snapshot.created_at else None
+
+    async def _at_breakpoint(self, node_name: str, snapshot: StateSnapshot) -> bool:
+        if not snapshot.next or snapshot.interrupts:
+            return False
+        return await self._thread.waits_behind(node_name, snapshot)
+
+    def _idle(self, snapshot: StateSnapshot, known: Known) -> Turn:
+        if not snapshot.interrupts:
+            log.warning("langgraph_resume_without_interrupt", thread_id=self._run.thread_id)
+        turn = self._turn(snapshot, known, None)
+        turn.runs = False
+        turn.interrupts = snapshot.interrupts
+        return turn
+
+    def _turn(self, snapshot: StateSnapshot, known: Known, input_: Any) -> Turn:
+        return Turn(input_, self._config, known.messages, _values(snapshot))
+
+    def _input(self, values: Mapping[str, Any], known: Known, new: list[BaseMessage]) -> dict[str, Any]:
+        return {**self._state(values), **self._messages(known, new), **self._page(None)}
+
+    def _messages(self, known: Known, new: list[BaseMessage]) -> dict[str, Any]:
+        if not self._schema.has_messages:
+            return {}
+        return {"messages": messages_update(self._schema, known.messages, merged(known.messages, new))}
+
+    def _state(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The page's state where it differs from the graph's: all of it would go through reducers again."""
+        encode = Encoder().encode
+        return {
+            key: self._schema.replacing(key, value, exists=key in values)
+            for key, value in self._run.state.items()
+            if key not in OWN_KEYS and self._schema.takes(key) and not (key in values and encode(values[key]) == value)
+        }
+
+    def _page(self, kept: Any) -> dict[str, Any]:
+        page = page_properties(self._run)
+        shape = {
+            "copilotkit": {**(kept if isinstance(kept, Mapping) else {}), **page},
+            "tools": page["actions"],
+            "ag-ui": {"tools": page["actions"], "context": page["context"]},
+        }
+        return {key: value for key, value in shape.items() if self._schema.takes(key)}
+
+
+def page_properties(run: RunInput) -> dict[str, Any]:
+    """The page's tools and readable context, in the shape that the SDK and ``bind_tools`` both take."""
+    return {
+        "actions": [_action(tool.name, tool.description, tool.parameters) for tool in run.tools],
+        "context": [{"description": item.description, "value": item.value} for item in run.context],
+    }
+
+
+def _action(name: str, description: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    function = {"name": name, "description": description, "parameters": parameters}
+    return {"type": "function", "name": name, "function": function}
+
+
+def _values(snapshot: StateSnapshot) -> Mapping[str, Any]:
+    return snapshot.values if isinstance(snapshot.values, Mapping) else {}

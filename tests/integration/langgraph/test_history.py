@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import pytest
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, SystemMessage
+from langgraph.graph import START, MessagesState, StateGraph
+from typing_extensions import TypedDict
+
+from copilotkit_runtime.runtime import events as ev
+from copilotkit_runtime.runtime.context import Tool
+from copilotkit_runtime.runtime.messages import (
+    AgentStateMessage,
+    ImageMessage,
+    Message,
+    TextMessage,
+    ToolCallMessage,
+)
+from copilotkit_runtime.runtime.state import AgentState
+from tests.integration.langgraph.scripted_model import (
+    Page,
+    ScriptedModel,
+    call_parts,
+    of,
+    result,
+    states,
+    thread,
+    user,
+)
+
+
+class LogState(MessagesState):
+    log: Annotated[list[str], operator.add]
+
+
+def echo(messages: Sequence[BaseMessage]) -> list[str]:
+    return [f"re: {messages[-1].text}"]
+
+
+def chat(script: Any = echo) -> tuple[Page, ScriptedModel]:
+    model = ScriptedModel(script=[script])
+
+    async def answer(state: LogState) -> dict[str, Any]:
+        reply = await model.ainvoke(state["messages"])
+        return {"messages": [reply], "log": [reply.text]}
+
+    return Page(StateGraph(LogState).add_node("answer", answer).add_edge(START, "answer").compile()), model
+
+
+async def told(page: Page) -> list[Message]:
+    loaded = await page.state()
+    assert loaded is not None
+    return loaded.messages
+
+
+async def test_only_what_the_checkpoint_lacks_is_added() -> None:
+    page, _ = chat()
+    await page.run("one")
+    events = await page.run(*await told(page), "two")
+
+    assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "two"), ("assistant", "re: two")]
+
+
+async def test_a_page_that_lost_its_messages_does_not_rewind_the_thread() -> None:
+    page, _ = chat()
+    await page.run("one")
+    assert len(thread(await page.run("two"))) == 4
+
+
+async def test_the_page_s_own_instructions_do_not_enter_the_thread() -> None:
+    page, model = chat()
+    system = TextMessage(id="s", role="system", content="You are a copilot.")
+    await page.run(system, "one")
+
+    assert [message.type for message in model.seen[0]] == ["human"]
+
+
+async def test_a_regenerated_turn_starts_from_the_state_before_it() -> None:
+    page, _ = chat()
+    await page.run("one")
+    await page.run(*await told(page), "two")
+    before = await told(page)
+    events = await page.run(*before[:3], state=states(await page.run(*before))[-1])
+
+    assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "two"), ("assistant", "re: two")]
+    assert states(events)[-1] == {"log": ["re: one", "re: two"]}
+    assert [message.id for message in await told(page)][:3] == [message.id for message in before][:3]
+
+
+async def test_the_first_turn_can_be_regenerated() -> None:
+    page, _ = chat()
+    await page.run("one")
+    await page.run(*await told(page), "two")
+    events = await page.run("one")
+
+    assert thread(events) == [("user", "one"), ("assistant", "re: one")]
+    assert states(events)[-1] == {"log": ["re: one"]}
+
+
+async def test_an_edited_message_starts_its_turn_over() -> None:
+    page, _ = chat()
+    await page.run("one")
+    await page.run(*await told(page), user("two", "second"))
+    kept = (await told(page))[:2]
+    events = await page.run(*kept, user("2", "second"))
+
+    assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "2"), ("assistant", "re: 2")]
+    assert states(events)[-1] == {"log": ["re: one", "re: 2"]}
+
+
+async def test_the_same_list_again_changes_nothing_in_the_thread() -> None:
+    page, _ = chat()
+    await page.run("one")
+    known = await told(page)
+    events = await page.run(*known)
+
+    assert thread(events)[:2] == [("user", "one"), ("assistant", "re: one")]
+
+
+async def test_state_that_the_page_only_echoes_is_not_reduced_again() -> None:
+    page, _ = chat()
+    state = states(await page.run("one"))[-1]
+    assert states(await page.run(*await told(page), "two", state=state))[-1] == {"log": ["re: one", "re: two"]}
+
+
+async def test_state_that_the_page_changed_replaces_the_graph_s() -> None:
+    page, _ = chat()
+    await page.run("one")
+    events = await page.run(*await told(page), "two", state={"log": ["edited"]})
+    assert states(events)[-1] == {"log": ["edited", "re: two"]}
+
+
+async def test_messages_that_the_graph_removes_are_gone_for_the_page() -> None:
+    def forget(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [RemoveMessage(id=str(state["messages"][0].id)), AIMessage(content="forgot")]}
+
+    page = Page(StateGraph(MessagesState).add_node(forget).add_edge(START, "forget").compile())
+    assert thread(await page.run("one")) == [("assistant", "forgot")]
+    assert thread(await page.run("one", "two"))[-1] == ("assistant", "forgot")
+
+
+async def test_agent_states_in_the_list_are_no_messages() -> None:
+    page, model = chat()
+    shown = AgentStateMessage(
+        thread_id="t", agent_name="a", node_name="n", run_id="r", active=True, running=True, role="assistant", state={}
+    )
+    await page.run("one", shown)
+    assert len(model.seen[0]) == 1
+
+
+async def test_what_another_agent_said_on_the_thread_is_handed_over_in_order() -> None:
+    page, model = chat()
+    said: list[Message | str] = [
+        "help",
+        TextMessage(id="a1", role="assistant", content="I pass you on."),
+        ToolCallMessage(id="c1", name="route", arguments={"to": "agent"}, parent_message_id="a1"),
+        result("c1", "route", "ok"),
+        "thanks",
+    ]
+    await page.run(*said)
+
+    assert [message.type for message in model.seen[0]] == ["human", "ai", "tool", "human"]
+    handed = model.seen[0][1]
+    assert isinstance(handed, AIMessage)
+    assert handed.tool_calls[0]["args"] == {"to": "agent"}
+
+
+async def test_a_second_result_for_a_call_is_dropped() -> None:
+    page, model = chat(lambda messages: call_parts("paint", "p1", "{}") if len(messages) == 1 else ["ok"])
+    await page.run("go", tools=[Tool(name="paint", description="", parameters={})])
+    answered = [*await told(page), result("p1", "paint", "red")]
+    await page.run(*answered)
+    again = result("p1", "paint", "blue")
+    again.id = "other"
+    await page.run(*answered, again, "and?")
+
+    assert [m.text for m in model.seen[-1] if m.type == "tool"] == ["red"]
+
+
+async def test_a_late_result_goes_right_behind_its_call() -> None:
+    page, model = chat(lambda messages: call_parts("paint", "p1", "{}") if len(messages) == 1 else ["ok"])
+    await page.run("go")
+    called = await told(page)
+    await page.run(*called, "still there?")
+    latest = await told(page)
+    await page.run(*latest, result("p1", "paint", "red"))
+
+    assert [message.type for message in model.seen[-1]] == ["human", "ai", "tool", "human", "ai"]
+
+
+async def test_a_call_that_nobody_answered_gets_a_result_until_the_real_one_comes() -> None:
+    page, model = chat(lambda messages: call_parts("paint", "p1", "{}") if len(messages) == 1 else ["ok"])
+    await page.run("go")
+    await page.run(*await told(page), "still there?")
+    assert [m.text for m in model.seen[-1] if m.type == "tool"] == ["The person went on without answering."]
+    await page.run(*await told(page), result("p1", "paint", "red"))
+    assert [m.text for m in model.seen[-1] if m.type == "tool"] == ["red"]
+
+
+async def test_a_call_that_was_cut_off_by_the_stop_button_does_not_enter_the_thread() -> None:
+    page, model = chat()
+    text = TextMessage(id="a", role="assistant", content="I will")
+    call = ToolCallMessage(id="c", name="paint", arguments={}, parent_message_id="a")
+    await page.run("go", text, call, "rather not")
+
+    assert [(m.type, m.text) for m in model.seen[0]] == [("human", "go"), ("ai", "I will"), ("human", "rather not")]
+    assert not getattr(model.seen[0][1], "tool_calls", None)
+
+
+async def test_images_travel_both_ways() -> None:
+    page, model = chat()
+    picture = ImageMessage(id="i1", role="user", format="png", bytes="QUJD")
+    events = await page.run("look", picture)
+
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}
+    assert model.seen[0][1].content == [image]
+    loaded = [message for message in await told(page) if isinstance(message, ImageMessage)]
+    assert [(message.id, message.format, message.bytes) for message in loaded] == [("i1", "png", "QUJD")]
+    shown = of(ev.MessagesSnapshot, events)[-1].messages[1]
+    assert shown["content"] == [{"type": "binary", "mimeType": "image/png", "data": "QUJD"}]
+    await page.run(*await told(page), "again")
+    assert len([m for m in model.seen[-1] if m.type == "human"]) == 3
+
+
+async def test_a_message_of_several_parts_is_known_by_each_of_them() -> None:
+    content: list[Any] = [
+        {"type": "text", "text": "see"},
+        {"type": "image", "source_type": "base64", "mime_type": "image/jpeg", "data": "QQ=="},
+    ]
+
+    def show(_: MessagesState) -> dict[str, Any]:
+        return {"messages": [HumanMessage(id="both", content=content)]}
+
+    page = Page(StateGraph(MessagesState).add_node(show).add_edge(START, "show").compile())
+    await page.run("go")
+    known = await told(page)
+    assert [message.id for message in known] == ["id of go", "both", "both-1"]
+    events = await page.run(*known, "more")
+    assert len(of(ev.MessagesSnapshot, events)[-1].messages) == 3
+
+
+async def test_developer_messages_stay_developer_messages() -> None:
+    page, model = chat()
+    await page.run("one", TextMessage(id="d", role="developer", content="Be brief."), "two")
+
+    assert isinstance(model.seen[0][1], SystemMessage)
+    assert [message.role for message in await told(page) if isinstance(message, TextMessage)][1] == "developer"
+
+
+class Added(TypedDict):
+    messages: Annotated[list[AnyMessage], operator.add]
+
+
+class Listed(TypedDict):
+    messages: list[AnyMessage]
+
+
+@pytest.mark.parametrize("schema", [Added, Listed])
+async def test_graphs_with_their_own_way_of_keeping_messages(schema: Any) -> None:
+    def answer(state: Any) -> dict[str, Any]:
+        reply = AIMessage(id=f"a{len(state['messages'])}", content=f"re: {state['messages'][-1].content}")
+        return {"messages": [reply] if schema is Added else [*state["messages"], reply]}
+
+    page = Page(StateGraph(schema).add_node("answer", answer).add_edge(START, "answer").compile())
+    await page.run("one")
+    events = await page.run(*await told(page), "two")
+    assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "two"), ("assistant", "re: two")]
+
+
+async def test_a_turn_of_a_saved_thread_without_earlier_checkpoints_is_regenerated_in_place() -> None:
+    page, _ = chat()
+    saved: list[Message] = [user("one"), TextMessage(id="a", role="assistant", content="old")]
+    await page.provider.save_state("thread", "agent", AgentState(state={"log": ["old"]}, messages=saved))
+    events = await page.run("one")
+
+    assert thread(events) == [("user", "one"), ("assistant", "re: one")]
+    assert states(events)[-1] == {"log": ["old", "re: one"]}
+
+
+async def test_a_call_that_only_the_page_has_seen_goes_back_into_its_message() -> None:
+    page, model = chat()
+    await page.run("one")
+    known = await told(page)
+    call = ToolCallMessage(id="c", name="paint", arguments={}, parent_message_id=known[1].id)
+    await page.run(*known, call, result("c", "paint", "red"))
+
+    asked = model.seen[-1]
+    assert [(message.type, message.text) for message in asked] == [("human", "one"), ("ai", "re: one"), ("tool", "red")]
+    assert isinstance(asked[1], AIMessage)
+    assert [each["id"] for each in asked[1].tool_calls] == ["c"]
+
+
+class Counted(TypedDict):
+    count: int
+
+
+async def test_a_graph_without_messages_is_not_given_any() -> None:
+    graph = StateGraph(Counted).add_node("n", lambda s: {"count": s["count"] + 1}).add_edge(START, "n")
+    page = Page(graph.compile())
+    events = await page.run("one", state={"count": 1})
+
+    assert states(events)[-1] == {"count": 2}
+    assert not of(ev.MessagesSnapshot, events)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.types import Interrupt
+
+from copilotkit_runtime.providers.langgraph.interrupts import interrupt_events, resume_map
+from copilotkit_runtime.runtime.context import Resume
+
+ONE, TWO = Interrupt(value="one?", id="1"), Interrupt(value={"ask": "two?"}, id="2")
+
+
+def answer(response: str, value: str = "") -> Resume:
+    return Resume(name="on_interrupt", value=value, response=response)
+
+
+def test_answers_find_their_questions_however_their_json_is_spaced() -> None:
+    assert resume_map([ONE, TWO], [answer("2", '{"ask":  "two?"}'), answer("1", "one?")]) == {"1": "1", "2": "2"}
+
+
+def test_answers_that_fit_no_question_are_taken_in_order() -> None:
+    assert resume_map([ONE, TWO], [answer("a"), answer("b")]) == {"1": "a", "2": "b"}
+
+
+def test_an_answer_too_many_is_ignored() -> None:
+    assert resume_map([ONE], [answer("a"), answer("b")]) == {"1": "a"}
+
+
+def test_an_object_of_ids_answers_several_questions() -> None:
+    assert resume_map([ONE, TWO], [answer('{"2": "b", "1": null}')]) == {"1": None, "2": "b"}
+
+
+def test_an_empty_object_is_an_answer() -> None:
+    assert resume_map([ONE], [answer("{}")]) == {"1": {}}
+
+
+def test_a_value_that_is_no_json_is_told_as_far_as_it_can_be() -> None:
+    (event,) = interrupt_events([Interrupt(value={"fine": {1}, "odd": object()}, id="1")])
+    shown: Any = event
+    assert shown.value == {"fine": [1]}
