@@ -32,6 +32,7 @@ test: install
 
 e2e: install
 	scripts/e2e
+	$(BIN)/python -m pytest -m e2e tests/integration/models
 
 clients: install
 	tests/clients/run

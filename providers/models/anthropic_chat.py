@@ -1,0 +1,72 @@
+"""Anthropic's models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...runtime.events import Event
+from .anthropic_request import request_body
+from .anthropic_stream import StreamReader
+from .chat import ChatModel
+from .options import ModelOptions
+from .prompt import Prompt
+from .server_sent import answered
+from .turns import Exchange
+from .window import context_of
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+NOTHING_SAID = "Task completed successfully."
+
+
+class AnthropicChat(ChatModel):
+    """A model behind an ``AsyncAnthropic`` client.
+
+    Args:
+        client: The client.
+        model: The model's name.
+        options: How to use it.
+        owned: Whether ``close`` closes the client.
+    """
+
+    def __init__(self, client: AsyncAnthropic, model: str, options: ModelOptions, *, owned: bool = False) -> None:
+        self._client = client
+        self._model = model
+        self._options = options
+        self._owned = owned
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._model
+
+    def named(self, name: str) -> AnthropicChat:
+        """Another model behind the same client."""
+        return AnthropicChat(self._client, name, self._options)
+
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        """Streams the model's answer."""
+        fitting = prompt.within(self._options.context_tokens or context_of(self._model))
+        body = request_body(self._model, fitting, self._options)
+        create = self._client.messages.with_streaming_response.create
+        reader = StreamReader(_fallback(fitting))
+        return answered(partial(create, **body), reader, "Anthropic", _secrets(self._client))
+
+    async def close(self) -> None:
+        """Closes the client if it was made for this model."""
+        if self._owned:
+            await self._client.close()
+
+
+# Claude may have nothing to add to a tool's result, and a page that gets no message shows none.
+def _fallback(prompt: Prompt) -> str | None:
+    last = prompt.turns[-1] if prompt.turns else None
+    return (last.results[-1] or NOTHING_SAID) if isinstance(last, Exchange) else None
+
+
+def _secrets(client: AsyncAnthropic) -> list[str]:
+    secrets = (getattr(client, name, None) for name in ("api_key", "auth_token"))
+    return [secret for secret in secrets if secret]

@@ -1,0 +1,35 @@
+"""The interface between the provider and the vendors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+
+from ...runtime.events import Event
+from .prompt import Prompt
+
+
+class ChatModel(ABC):
+    """A vendor's model, ready to answer. Shared by all runs: nothing about a run lives on it."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The model's name, as the vendor knows it."""
+
+    @abstractmethod
+    def named(self, name: str) -> ChatModel:
+        """Another model of the same vendor, over the same connections."""
+
+    @abstractmethod
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        """Goes on with a conversation; yields the answer as it comes.
+
+        Closing the generator closes the vendor's stream at once.
+
+        Raises:
+            CopilotKitError: The vendor failed (``failures.vendor_failures``).
+        """
+
+    async def close(self) -> None:
+        """Lets go of connections that the model opened for itself."""

@@ -1,0 +1,62 @@
+"""Models that speak OpenAI's chat completions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...runtime.events import Event
+from .chat import ChatModel
+from .openai_dialects import Dialect
+from .openai_request import request_body
+from .openai_stream import StreamReader
+from .options import ModelOptions
+from .prompt import Prompt
+from .server_sent import answered
+from .window import context_of
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+
+class OpenAIChat(ChatModel):
+    """A model behind an ``AsyncOpenAI`` client, whichever vendor the client talks to.
+
+    Args:
+        client: The client.
+        model: The model's name.
+        dialect: The vendor's ways.
+        options: How to use it.
+        owned: Whether ``close`` closes the client.
+    """
+
+    def __init__(
+        self, client: AsyncOpenAI, model: str, dialect: Dialect, options: ModelOptions, *, owned: bool = False
+    ) -> None:
+        self._client = client
+        self._model = model
+        self._dialect = dialect
+        self._options = options
+        self._owned = owned
+
+    @property
+    def name(self) -> str:
+        """The model's name; at Azure, the deployment's."""
+        return self._model
+
+    def named(self, name: str) -> OpenAIChat:
+        """Another model behind the same client."""
+        return OpenAIChat(self._client, name, self._dialect, self._options)
+
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        """Streams the model's answer."""
+        fitting = prompt.within(self._options.context_tokens or context_of(self._model))
+        body = request_body(self._model, fitting, self._dialect, self._options)
+        create = self._client.chat.completions.with_streaming_response.create
+        return answered(partial(create, **body), StreamReader(), self._dialect.title, [str(self._client.api_key)])
+
+    async def close(self) -> None:
+        """Closes the client if it was made for this model."""
+        if self._owned:
+            await self._client.close()

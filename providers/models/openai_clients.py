@@ -1,0 +1,91 @@
+"""Clients for the vendors that speak OpenAI's protocol."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ...runtime.errors import ConfigurationError, MissingExtraError
+from .chat import ChatModel
+from .openai_chat import OpenAIChat
+from .openai_dialects import AZURE, COMPATIBLE, OPENAI, Dialect
+from .options import ModelOptions
+from .transport import unlimited
+from .vendors import VENDORS
+
+if TYPE_CHECKING:
+    import openai
+
+
+def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
+    """A model of ``vendor``, over a client made from the environment. Blocks while it imports the SDK.
+
+    Raises:
+        MissingExtraError: The SDK is not installed.
+        ConfigurationError: The vendor's key or address is missing.
+    """
+    try:
+        import openai
+    except ImportError as error:
+        raise MissingExtraError(f"The model '{vendor}:{name}'", "openai") from error
+    timeout = openai.Timeout(options.idle_seconds, connect=options.connect_seconds)
+    try:
+        client = _client(vendor, timeout=timeout, http_client=unlimited(openai))
+    except openai.OpenAIError as error:
+        raise ConfigurationError(f"The model '{vendor}:{name}' could not be set up: {error}") from error
+    return OpenAIChat(client, name, _dialect(vendor, options), options, owned=True)
+
+
+def adopt(client: openai.AsyncOpenAI, name: str | None, options: ModelOptions) -> ChatModel:
+    """A model over a client that the user made, which keeps its own keys, limits and retries.
+
+    Args:
+        client: The client, of any base URL.
+        name: The model; the default one of ``openai`` if None.
+        options: How to use it.
+    """
+    import openai
+
+    vendor = "azure" if isinstance(client, openai.AsyncAzureOpenAI) else "openai"
+    return OpenAIChat(client, name or VENDORS[vendor].default_model, _dialect(vendor, options), options)
+
+
+def _dialect(vendor: str, options: ModelOptions) -> Dialect:
+    dialect = AZURE if vendor == "azure" else COMPATIBLE.get(vendor, OPENAI)
+    return dialect.keeping_system_role() if options.keep_system_role else dialect
+
+
+def _client(vendor: str, **transport: Any) -> openai.AsyncOpenAI:
+    import openai
+
+    if vendor == "openai":
+        return openai.AsyncOpenAI(**transport)
+    if vendor == "azure":
+        return openai.AsyncAzureOpenAI(**transport)
+    dialect = COMPATIBLE[vendor]
+    return openai.AsyncOpenAI(api_key=_key(dialect), base_url=_base_url(dialect), **transport)
+
+
+# Without one of its own, the SDK would send the vendor the key for OpenAI.
+def _key(dialect: Dialect) -> str:
+    if not dialect.key_variable:
+        return "none"
+    key = os.environ.get(dialect.key_variable)
+    if not key:
+        raise ConfigurationError(f"{dialect.title} needs its key in the environment variable {dialect.key_variable}.")
+    return key
+
+
+def _base_url(dialect: Dialect) -> str | None:
+    url = os.environ.get(dialect.url_variable)
+    if not url:
+        return dialect.base_url
+    return _ollama_url(url) if dialect.title == "Ollama" else url
+
+
+# OLLAMA_HOST is Ollama's own variable: a host, with or without scheme and port, and without the path.
+def _ollama_url(host: str) -> str:
+    if "://" not in host:
+        host = f"http://{host}" if ":" in host else f"http://{host}:11434"
+    host = host.rstrip("/")
+    return host if host.endswith("/v1") else f"{host}/v1"

@@ -1,0 +1,67 @@
+"""What a model is asked: a run's input, read once, in no vendor's form."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from ...runtime.context import ForwardedParameters, RunInput, Tool
+from ...runtime.errors import ConfigurationError
+from .turns import Turn, turns
+from .window import fit
+
+ChoiceMode: TypeAlias = Literal["auto", "none", "required", "function"]
+
+_MODES: dict[str, ChoiceMode] = {
+    "auto": "auto",
+    "none": "none",
+    "required": "required",
+    "any": "required",
+    "function": "function",
+}
+
+
+class ToolChoice(msgspec.Struct, kw_only=True, frozen=True):
+    """Whether the model may, must, or must not call a tool; ``name`` is the one it must call in mode ``function``."""
+
+    mode: ChoiceMode
+    name: str = ""
+
+
+class Prompt(msgspec.Struct, kw_only=True, frozen=True):
+    """A conversation to go on with, the tools at hand, and the settings the page chose.
+
+    ``choice`` is None when the page said nothing, or when there are no tools to choose from.
+    """
+
+    turns: list[Turn]
+    tools: list[Tool] = []
+    settings: ForwardedParameters = ForwardedParameters()
+    choice: ToolChoice | None = None
+
+    def within(self, limit: int) -> Prompt:
+        """The same, with as much history as fits into ``limit`` tokens (``window.fit``)."""
+        return msgspec.structs.replace(self, turns=fit(self.turns, self.tools, limit))
+
+
+def prompt_of(run: RunInput) -> Prompt:
+    """What ``run`` asks of a model.
+
+    Raises:
+        ConfigurationError: The forwarded tool choice is none of the contract's.
+    """
+    choice = _choice_of(run.forwarded) if run.tools else None
+    return Prompt(turns=turns(run.messages), tools=run.tools, settings=run.forwarded, choice=choice)
+
+
+def _choice_of(forwarded: ForwardedParameters) -> ToolChoice | None:
+    asked = forwarded.tool_choice
+    if not asked:
+        return None
+    mode = _MODES.get(asked)
+    if mode is None:
+        raise ConfigurationError(f"Unknown tool choice {asked!r}: use auto, none, required, or function with a name.")
+    if mode == "function" and not forwarded.tool_choice_function_name:
+        raise ConfigurationError("The tool choice 'function' needs a toolChoiceFunctionName.")
+    return ToolChoice(mode=mode, name=forwarded.tool_choice_function_name or "")

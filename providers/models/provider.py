@@ -1,0 +1,102 @@
+"""What answers requests that name no agent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import structlog
+
+from ...runtime.context import RunContext, RunInput
+from ...runtime.errors import CopilotKitError, MisuseError
+from ...runtime.events import Event
+from ...runtime.provider import AgentDescriptor, AgentProvider
+from .chat import ChatModel
+from .choice import Choice, Chooser, ModelSource
+from .closing import closing
+from .options import ModelOptions
+from .prompt import prompt_of
+from .spoken import spoken
+from .vendors import NO_ASSISTANTS
+
+_log = structlog.get_logger(__name__)
+
+
+def model_provider(model: ModelSource, options: ModelOptions | None = None) -> AgentProvider:
+    """The provider for what ``CopilotRuntime(model=...)`` was given.
+
+    Args:
+        model: ``vendor:model``; an ``AsyncOpenAI`` or ``AsyncAnthropic`` client, or a pair of one and a model's
+            name; a LangChain chat model; a callable of ``(run, context)`` or of nothing, sync or async, that returns
+            one of these for each run, or yields texts or events itself; or an ``AgentProvider``, which is returned.
+        options: How models are to be used.
+
+    Raises:
+        MisuseError: ``model`` is none of these.
+    """
+    return model if isinstance(model, AgentProvider) else ModelProvider(model, options)
+
+
+class ModelProvider(AgentProvider):
+    """Models without an agent. It lists no agents: the runtime asks it when a request names none.
+
+    Args:
+        model: What answers: see ``model_provider``.
+        options: How models are to be used.
+
+    Raises:
+        MisuseError: ``model`` can never answer.
+    """
+
+    name = "models"
+
+    def __init__(self, model: ModelSource, options: ModelOptions | None = None) -> None:
+        self.options = options or ModelOptions()
+        self._chooser = Chooser(model, self.options)
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """None."""
+        return []
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
+        """Answers ``run``.
+
+        Raises:
+            CopilotKitError: The vendor failed, or cannot be asked.
+        """
+        if "openaiAssistantAPI" in run.extensions:
+            raise MisuseError(NO_ASSISTANTS)
+        choice = await self._chooser.choose(run, context)
+        if isinstance(choice, ChatModel):
+            choice = await self._asked_for(choice, run.forwarded.model)
+        async with closing(_events(choice, agent_name, run, context)) as events:
+            async for event in events:
+                yield event
+
+    async def start(self) -> None:
+        """Imports the vendor's package, so that the first run need not. What is missing is logged, for runs to tell."""
+        try:
+            await self._chooser.warm()
+        except CopilotKitError as error:
+            _log.warning("model not ready", reason=error.message)
+
+    async def stop(self) -> None:
+        """Closes the connections that were opened here. A client that was given stays open."""
+        await self._chooser.vendors.close()
+
+    async def _asked_for(self, chat: ChatModel, name: str | None) -> ChatModel:
+        if name is None or name == chat.name:
+            return chat
+        if name not in self.options.allowed_models:
+            _log.info("forwarded model not allowed", asked=name, used=chat.name)
+            return chat
+        return await self._chooser.vendors.chat(name) if ":" in name else chat.named(name)
+
+
+def _events(choice: Choice, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    match choice:
+        case ChatModel():
+            return choice.answer(prompt_of(run))
+        case AgentProvider():
+            return choice.execute_run(agent_name, run, context)
+        case _:
+            return spoken(choice)

@@ -1,0 +1,33 @@
+"""Thoughts that a model writes into its text."""
+
+from __future__ import annotations
+
+_OPEN = "<thinking>"
+_CLOSE = "</thinking>"
+
+
+class ThinkingFilter:
+    """Takes ``<thinking>...</thinking>`` from the start of a text that comes piece by piece."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._passing = False
+
+    def feed(self, delta: str) -> str:
+        """As much text as is known not to be a thought."""
+        if self._passing:
+            return delta
+        self._held += delta
+        if self._held.startswith(_OPEN):
+            _, close, after = self._held.partition(_CLOSE)
+            return self._pass(after) if close else ""
+        return "" if _OPEN.startswith(self._held) else self._pass(self._held)
+
+    def end(self) -> str:
+        """What was held back and turned out to be no thought."""
+        return "" if self._held.startswith(_OPEN) else self._pass(self._held)
+
+    def _pass(self, text: str) -> str:
+        self._passing = True
+        self._held = ""
+        return text

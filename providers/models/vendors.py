@@ -1,0 +1,119 @@
+"""Models by name: which vendor ``vendor:model`` means, and where its models come from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+import msgspec
+
+from ...runtime.errors import MisuseError
+from .chat import ChatModel
+from .options import ModelOptions
+
+Opener = Callable[[str, str, ModelOptions], ChatModel]
+
+
+class Vendor(msgspec.Struct, kw_only=True, frozen=True):
+    """A vendor that is spoken to without LangChain.
+
+    Attributes:
+        default_model: What answers when a vendor is named without a model: the TypeScript adapter's default.
+        opener: The module beside this one whose ``open_chat`` makes its models.
+    """
+
+    default_model: str
+    opener: str
+
+
+VENDORS = {
+    "openai": Vendor(default_model="gpt-4o", opener="openai_clients"),
+    "azure": Vendor(default_model="gpt-4o", opener="openai_clients"),
+    "groq": Vendor(default_model="llama-3.3-70b-versatile", opener="openai_clients"),
+    "unify": Vendor(default_model="gpt-4o@openai", opener="openai_clients"),
+    "ollama": Vendor(default_model="llama3:latest", opener="openai_clients"),
+    "anthropic": Vendor(default_model="claude-3-5-sonnet-latest", opener="anthropic_clients"),
+}
+_BY_PREFIX = {
+    "gpt-": "openai",
+    "chatgpt-": "openai",
+    "o1": "openai",
+    "o3": "openai",
+    "o4": "openai",
+    "claude": "anthropic",
+}
+_ASSISTANTS = ("openai-assistant", "openai_assistant")
+NO_ASSISTANTS = (
+    "OpenAI Assistants, which OpenAI has deprecated, are not supported. Name a model, such as 'openai:gpt-4o', and"
+    " give the runtime actions or an agent instead."
+)
+
+
+class Vendors:
+    """The models named so far, each made once and kept, so that runs share its connections.
+
+    Args:
+        options: How models are to be used.
+    """
+
+    def __init__(self, options: ModelOptions) -> None:
+        self._options = options
+        self._chats: dict[str, ChatModel] = {}
+        self._opening = asyncio.Lock()
+
+    async def chat(self, spec: str) -> ChatModel:
+        """The model called ``spec``.
+
+        Args:
+            spec: ``vendor:model``, a vendor alone for its default model, or a model whose vendor is known.
+
+        Raises:
+            MissingExtraError: The vendor's package is not installed.
+            ConfigurationError: The vendor's key or address is missing.
+            MisuseError: There is no such vendor.
+        """
+        vendor, name = split(spec)
+        if vendor not in VENDORS:
+            return await self._opened(spec, "langchain_named", vendor, name)
+        chat = await self._opened(vendor, VENDORS[vendor].opener, vendor, name)
+        return chat if chat.name == name else chat.named(name)
+
+    async def close(self) -> None:
+        """Lets go of all connections."""
+        chats, self._chats = self._chats, {}
+        for chat in chats.values():
+            await chat.close()
+
+    # SDKs take a second or more to import, which would hold up every other run.
+    async def _opened(self, key: str, opener: str, vendor: str, name: str) -> ChatModel:
+        if key in self._chats:
+            return self._chats[key]
+        async with self._opening:
+            if key not in self._chats:
+                self._chats[key] = await asyncio.to_thread(_open, opener, vendor, name, self._options)
+            return self._chats[key]
+
+
+def split(spec: str) -> tuple[str, str]:
+    """The vendor and the model that ``spec`` names; an empty vendor when only LangChain may know it.
+
+    Raises:
+        MisuseError: It names nothing, or an OpenAI assistant.
+    """
+    vendor, colon, name = spec.strip().partition(":")
+    if vendor in _ASSISTANTS:
+        raise MisuseError(NO_ASSISTANTS)
+    if not vendor or (colon and not name):
+        raise MisuseError(f"{spec!r} names no model. Write it as 'vendor:model', such as 'openai:gpt-4o'.")
+    if colon:
+        return vendor, name
+    if vendor in VENDORS:
+        return vendor, VENDORS[vendor].default_model
+    return next((known for prefix, known in _BY_PREFIX.items() if vendor.startswith(prefix)), ""), vendor
+
+
+def _open(opener: str, vendor: str, name: str, options: ModelOptions) -> ChatModel:
+    open_chat = cast("Opener", import_module(f".{opener}", __package__).open_chat)
+    return open_chat(vendor, name, options)

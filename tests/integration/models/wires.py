@@ -1,0 +1,162 @@
+"""The vendors' protocols, as a fake server speaks them, and the models that are to understand them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import pytest
+
+KEY = "sk-verysecretkey0123456789"
+
+
+class Called(NamedTuple):
+    """A tool call: its arguments in the pieces in which they stream."""
+
+    id: str
+    name: str
+    pieces: tuple[str, ...]
+
+
+class Wire(ABC):
+    """One protocol, and a model that speaks it."""
+
+    message_id: str
+
+    @abstractmethod
+    def model(self, url: str) -> Any:
+        """What ``model_provider`` is given to talk to the server at ``url``."""
+
+    @abstractmethod
+    def head(self, *deltas: str) -> list[str]:
+        """The start of an answer."""
+
+    @abstractmethod
+    def calls(self, *calls: Called) -> list[str]:
+        """Tool calls in an answer."""
+
+    @abstractmethod
+    def tail(self) -> list[str]:
+        """The end of an answer."""
+
+    @abstractmethod
+    def thoughts(self, *deltas: str) -> list[str]:
+        """Reasoning at the start of an answer."""
+
+    @abstractmethod
+    def error(self, message: str, kind: str) -> dict[str, Any]:
+        """The body of an error response."""
+
+    def text(self, *deltas: str) -> list[str]:
+        """A whole answer of text alone."""
+        return [*self.head(*deltas), *self.tail()]
+
+
+class OpenAIWire(Wire):
+    """Chat completions, through the SDK's own transport."""
+
+    message_id = "chatcmpl-1"
+
+    def model(self, url: str) -> Any:
+        openai = pytest.importorskip("openai")
+        return (openai.AsyncOpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0), "gpt-4o")
+
+    def head(self, *deltas: str) -> list[str]:
+        opening = self.chunk({"role": "assistant", "content": ""})
+        return [opening, *(self.chunk({"content": delta}) for delta in deltas)]
+
+    def calls(self, *calls: Called) -> list[str]:
+        return [piece for index, call in enumerate(calls) for piece in self._call(index, call)]
+
+    def tail(self, reason: str = "stop") -> list[str]:
+        return [self.chunk({}, finish_reason=reason), "data: [DONE]\n\n"]
+
+    def thoughts(self, *deltas: str) -> list[str]:
+        return [self.chunk({"reasoning_content": delta}) for delta in deltas]
+
+    def error(self, message: str, kind: str) -> dict[str, Any]:
+        return {"error": {"message": message, "type": kind, "code": None}}
+
+    def chunk(self, delta: dict[str, Any], *, finish_reason: str | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        body = {"id": self.message_id, "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+        return data({**body, "choices": [choice]})
+
+    def piece(self, index: int, arguments: str, call_id: str | None = None, name: str | None = None) -> str:
+        """A piece of a tool call."""
+        named = {"id": call_id, "type": "function"} if call_id else {}
+        function = {"name": name, "arguments": arguments} if name else {"arguments": arguments}
+        return self.chunk({"tool_calls": [{"index": index, **named, "function": function}]})
+
+    def _call(self, index: int, call: Called) -> Iterable[str]:
+        yield self.piece(index, "", call.id, call.name)
+        for piece in call.pieces:
+            yield self.piece(index, piece)
+
+
+class LangChainWire(OpenAIWire):
+    """The same server, through LangChain."""
+
+    def model(self, url: str) -> Any:
+        chat = pytest.importorskip("langchain_openai").ChatOpenAI
+        return chat(model="gpt-4o", api_key=KEY, base_url=f"{url}/v1", max_retries=0)
+
+
+class AnthropicWire(Wire):
+    """Anthropic's Messages API, through the SDK's own transport."""
+
+    message_id = "msg_1"
+
+    def __init__(self) -> None:
+        self._blocks = 0
+
+    def model(self, url: str) -> Any:
+        anthropic = pytest.importorskip("anthropic")
+        return (anthropic.AsyncAnthropic(api_key=KEY, base_url=url, max_retries=0), "claude-x")
+
+    def head(self, *deltas: str) -> list[str]:
+        message = {"id": self.message_id, "type": "message", "role": "assistant", "content": []}
+        start = event("message_start", message=message)
+        pieces = [{"type": "text_delta", "text": delta} for delta in deltas]
+        return [start, *(self.block({"type": "text", "text": ""}, pieces) if deltas else [])]
+
+    def calls(self, *calls: Called) -> list[str]:
+        return [part for call in calls for part in self._call(call)]
+
+    def tail(self) -> list[str]:
+        return [event("message_delta", delta={"stop_reason": "end_turn"}), event("message_stop")]
+
+    def thoughts(self, *deltas: str) -> list[str]:
+        pieces = [{"type": "thinking_delta", "thinking": delta} for delta in deltas]
+        return self.block({"type": "thinking", "thinking": ""}, pieces)
+
+    def error(self, message: str, kind: str) -> dict[str, Any]:
+        return {"type": "error", "error": {"type": kind, "message": message}}
+
+    def block(self, start: dict[str, Any], deltas: list[dict[str, Any]]) -> list[str]:
+        """A content block."""
+        index, self._blocks = self._blocks, self._blocks + 1
+        return [
+            event("content_block_start", index=index, content_block=start),
+            *(event("content_block_delta", index=index, delta=delta) for delta in deltas),
+            event("content_block_stop", index=index),
+        ]
+
+    def _call(self, call: Called) -> list[str]:
+        pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *call.pieces)]
+        return self.block({"type": "tool_use", "id": call.id, "name": call.name, "input": {}}, pieces)
+
+
+WIRES: dict[str, Callable[[], Wire]] = {"openai": OpenAIWire, "langchain": LangChainWire, "anthropic": AnthropicWire}
+
+
+def data(body: dict[str, Any]) -> str:
+    """A server-sent event."""
+    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
+
+
+def event(kind: str, **fields: Any) -> str:
+    """A server-sent event with a name."""
+    return f"event: {kind}\n" + data({"type": kind, **fields})
