@@ -5,18 +5,17 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from asyncio import sleep
+from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .errors import StoreError
+from .errors import ErrorCode, StoreError
 from .messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .stores.locks import RunLock
 
 _MERGE_SECONDS = 10.0
@@ -63,6 +62,8 @@ class StateEncodingError(StoreError):
 class StoreKeyError(StoreError):
     """A thread id, agent name or owner is empty, too long, or no text that every store can hold."""
 
+    default_code = ErrorCode.MISUSE
+
 
 class AgentState(msgspec.Struct, kw_only=True):
     """An agent's state and messages on one thread.
@@ -100,6 +101,9 @@ class StateStore(ABC):
 
     Every method raises ``errors.StoreError``, and nothing else, when it cannot do its work.
     """
+
+    url: str | None = None
+    """The URL that the store was opened from, so that a framework can keep what is its own in the same place."""
 
     @abstractmethod
     async def load(self, thread_id: str, agent_name: str) -> AgentState | None:
@@ -153,7 +157,7 @@ class StateStore(ABC):
 
         Args:
             owner: Only the threads of this owner; None for all.
-            limit: How many at most.
+            limit: How many at most; no page has more than 1000.
             cursor: ``ThreadPage.cursor`` of the page before; None for the first.
         """
 

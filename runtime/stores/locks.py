@@ -62,7 +62,7 @@ class TicketDesk(ABC):
         """Marks all tickets to be stopped, or those older than the one with the token ``before``."""
 
 
-async def _first_of(event: asyncio.Event, seconds: float) -> None:
+async def _wait(event: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
@@ -133,13 +133,12 @@ class RunLocks:
             await self._leave(lock.ticket)
             raise
         self._held[lock.ticket.token] = lock
-        if self._keeper is None or self._keeper.done():
-            self._keeper = asyncio.create_task(self._keep(), name="run-locks")
+        self._ensure_keeper()
 
     async def release(self, lock: RunLock) -> None:
         """Lets the next in the queue have its turn. A store that is out of reach learns it from the lease."""
-        self._held.pop(lock.ticket.token, None)
-        await self._leave(lock.ticket)
+        if self._held.pop(lock.ticket.token, None) is not None:
+            await self._leave(lock.ticket)
 
     async def stop(self) -> None:
         """Releases every lock and ends the heartbeat."""
@@ -179,7 +178,7 @@ class RunLocks:
         if left <= 0:
             raise ThreadBusyError("Another run of this agent is going on in this thread.")
         released = self._released.setdefault(ticket[:2], asyncio.Event())
-        await _first_of(released, left)
+        await _wait(released, left)
 
     async def _leave(self, ticket: Ticket) -> None:
         try:
@@ -191,10 +190,16 @@ class RunLocks:
         if released is not None:
             released.set()
 
+    def _ensure_keeper(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._keeper is None or self._keeper.done() or self._keeper.get_loop() is not loop:
+            self._hurry = asyncio.Event()
+            self._keeper = loop.create_task(self._keep(), name="run-locks")
+
     async def _keep(self) -> None:
         try:
             while self._held:
-                await _first_of(self._hurry, self._settings.heartbeat)
+                await _wait(self._hurry, self._settings.heartbeat)
                 self._hurry.clear()
                 await self._beat()
         except BaseException:

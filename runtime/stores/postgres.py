@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from psycopg import AsyncCursor, Error, OperationalError, Rollback
@@ -116,6 +116,7 @@ _DROP_TICKETS = """
     DELETE FROM copilotkit_tickets
     WHERE thread_id = %(thread_id)s AND agent_name = %(agent_name)s AND expires_at < clock_timestamp()
 """
+_SWEEP_TICKETS = "DELETE FROM copilotkit_tickets WHERE expires_at < clock_timestamp()"
 _TAKE_TICKET = """
     INSERT INTO copilotkit_tickets (thread_id, agent_name, token, expires_at)
     VALUES (%(thread_id)s, %(agent_name)s, %(token)s, clock_timestamp() + %(lease)s)
@@ -309,6 +310,8 @@ class PostgresStore(RecordStore):
     @override
     async def _open(self) -> None:
         await self._database.open()
+        async with self._database.statement() as cursor:
+            await cursor.execute(_SWEEP_TICKETS)
 
     @override
     async def _close(self) -> None:
@@ -386,4 +389,10 @@ class PostgresStore(RecordStore):
 
 
 def _info(thread_id: str, owner: str | None, created: datetime, updated: datetime, agents: list[str]) -> ThreadInfo:
-    return ThreadInfo(thread_id=thread_id, owner=owner, agents=agents, created_at=created, updated_at=updated)
+    return ThreadInfo(
+        thread_id=thread_id,
+        owner=owner,
+        agents=agents,
+        created_at=created.astimezone(UTC),
+        updated_at=updated.astimezone(UTC),
+    )

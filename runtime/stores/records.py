@@ -28,6 +28,7 @@ from .retry import patiently
 from .settings import StoreSettings
 
 MAX_KEY_BYTES = 1024
+MAX_PAGE = 1000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -163,7 +164,7 @@ class RecordStore(StateStore):
     @override
     async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
         place = _parse(cursor)
-        limit = max(limit, 1)
+        limit = min(max(limit, 1), MAX_PAGE)
         found = await patiently(lambda: self._list(owner, limit + 1, place), self._settings.retry_for)
         page = found[:limit]
         more = len(found) > limit

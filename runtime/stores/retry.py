@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
 from ..state import AgentState, StateStore, StoreUnavailableError
 
@@ -22,9 +22,16 @@ async def patiently(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
     Raises:
         StoreUnavailableError: The store did not answer in time.
     """
+    try:
+        return await attempt()
+    except StoreUnavailableError:
+        return await _again(attempt, seconds)
+
+
+async def _again(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailableError),
-        wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.1),
+        wait=wait_exponential(multiplier=0.05, max=1.0) + wait_random(0, 0.1),
         stop=stop_after_delay(seconds),
         reraise=True,
     )

@@ -97,6 +97,7 @@ _CLAIM = """
     RETURNING thread_id
 """
 _DROP_TICKETS = "DELETE FROM copilotkit_tickets WHERE thread_id = ? AND agent_name = ? AND expires < ?"
+_SWEEP_TICKETS = "DELETE FROM copilotkit_tickets WHERE expires < ?"
 _TAKE_TICKET = """
     INSERT INTO copilotkit_tickets (thread_id, agent_name, token, expires) VALUES (?, ?, ?, ?)
     ON CONFLICT (token) DO UPDATE SET expires = excluded.expires
@@ -107,6 +108,19 @@ _STOP = """
     UPDATE copilotkit_tickets SET stop = 1 WHERE thread_id = ? AND agent_name = ?
     AND seq < coalesce((SELECT seq FROM copilotkit_tickets WHERE token = ?), 9223372036854775807)
 """
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns what sqlite3 raises into the errors of stores."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise StoreUnavailableError from error
+    except (sqlite3.Error, OSError) as error:
+        if getattr(error, "sqlite_errorcode", None) in _BUSY:
+            raise StoreUnavailableError from error
+        raise StoreError("The state store's file cannot be used.") from error
 
 
 class Database:
@@ -156,15 +170,9 @@ class Database:
     async def _work(self, work: Callable[[], T]) -> T:
         if self._worker is None:
             raise StoreError("The state store was not started.")
-        try:
+        with translated():
             async with asyncio.timeout(2 * self._timeout):
                 return await asyncio.get_running_loop().run_in_executor(self._worker, work)
-        except TimeoutError as error:
-            raise StoreUnavailableError from error
-        except (sqlite3.Error, OSError) as error:
-            if getattr(error, "sqlite_errorcode", None) in _BUSY:
-                raise StoreUnavailableError from error
-            raise StoreError("The state store's file cannot be used.") from error
 
     def _connect(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -264,6 +272,7 @@ class SqliteStore(RecordStore):
     @override
     async def _open(self) -> None:
         await self._database.open()
+        await self._database.write(lambda connection: connection.execute(_SWEEP_TICKETS, (time(),)))
 
     @override
     async def _close(self) -> None:

@@ -60,6 +60,12 @@ def open_store(url: str, settings: StoreSettings | None = None) -> StateStore:
         ConfigurationError: The URL names no store.
         MissingExtraError: What the store needs is not installed.
     """
+    store = _store(url, settings)
+    store.url = url
+    return store
+
+
+def _store(url: str, settings: StoreSettings | None) -> StateStore:
     scheme = scheme_of(url)
     if scheme == "memory":
         return MemoryStore(settings)

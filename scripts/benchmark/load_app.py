@@ -1,0 +1,38 @@
+"""A runtime whose one agent says so many words at such a pace: ``{"words": 1800, "pace": 0.033}``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime.runtime.messages import TextMessage
+
+MARK = "~"
+
+
+class Speaker(AgentProvider):
+    """Keeps to its pace whatever the load: a late word does not put off the ones after it."""
+
+    name = "speaker"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """The one agent."""
+        return [AgentDescriptor(name="speaker")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+        """Says the words."""
+        asked = next(message for message in run.messages if isinstance(message, TextMessage))
+        words, pace = (json.loads(asked.content)[key] for key in ("words", "pace"))
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        yield events.TextMessageStart(message_id="speech")
+        for number in range(words):
+            due += pace
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            yield events.TextMessageContent(message_id="speech", delta=f"{MARK}{number}")
+        yield events.TextMessageEnd(message_id="speech")
+
+
+runtime = CopilotRuntime(providers=[Speaker()], store="memory://")

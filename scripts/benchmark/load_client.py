@@ -1,0 +1,91 @@
+"""Many streams at once, each counted as it comes and none kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from scripts.benchmark.load_app import MARK
+from tests.parity.scenarios import DOCUMENT, OPERATION, request_data
+from tests.parity.wire import ACCEPT
+
+_MARK = MARK.encode()
+_TAIL = 4096
+_SUCCESS = b'"code":"Success"'
+_END = b"\r\n0\r\n\r\n"
+
+
+@dataclass
+class Speech(asyncio.Protocol):
+    """One stream: ``words`` have come, the first ``first_word`` seconds after it was asked for."""
+
+    request: bytes
+    expected: int
+    words: int = 0
+    first_word: float = 0.0
+    longest_pause: float = 0.0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _asked: float = 0.0
+    _last: float = 0.0
+    _tail: bytes = b""
+
+    def connection_made(self, transport: Any) -> None:
+        """Asks."""
+        self._transport = transport
+        self._asked = time.perf_counter()
+        transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        """Counts."""
+        present = time.perf_counter()
+        found = data.count(_MARK)
+        if found:
+            if self.words:
+                self.longest_pause = max(self.longest_pause, present - self._last)
+            else:
+                self.first_word = present - self._asked
+            self.words += found
+            self._last = present
+        self._tail = (self._tail + data)[-_TAIL:]
+        if self._tail.endswith(_END):
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends."""
+        self.ended.set()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a word is missing, or the answer has no good end."""
+        return self.words != self.expected or _SUCCESS not in self._tail or not self._tail.endswith(_END)
+
+
+def request(url: str, thread_id: str, words: int, pace: float) -> bytes:
+    """The bytes that ask for a stream."""
+    place = urlsplit(url)
+    data = request_data(json.dumps({"words": words, "pace": pace}), thread_id)
+    variables = {"data": data | {"agentSession": {"agentName": "speaker"}}, "properties": {}}
+    query = {"operationName": OPERATION, "query": DOCUMENT.read_text(encoding="utf-8"), "variables": variables}
+    body = json.dumps(query).encode()
+    head = (
+        f"POST {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nAccept: {ACCEPT}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def wave(url: str, streams: int, words: int, pace: float, name: str) -> list[Speech]:
+    """Opens ``streams`` streams within two seconds, and waits until all have ended."""
+    place = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    speeches = [Speech(request(url, f"{name}-{number}", words, pace), words) for number in range(streams)]
+    for speech in speeches:
+        await loop.create_connection(lambda speech=speech: speech, place.hostname, place.port)
+        await asyncio.sleep(2 / streams)
+    async with asyncio.timeout(words * pace * 3 + 60):
+        await asyncio.gather(*(speech.ended.wait() for speech in speeches))
+    return speeches

@@ -1,0 +1,123 @@
+"""Many concurrent streams on one server process, in waves: no stream may fail, and memory must not grow.
+
+    .venv/bin/python -m scripts.benchmark.load_streams                            1,000 streams, 60 s, two waves
+    .venv/bin/python -m scripts.benchmark.load_streams --streams 200 --waves 30   the soak: half an hour
+
+Exits with 1 if a stream failed, or if the last wave took more than a tenth more memory than the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+
+from scripts.benchmark import processor
+from scripts.benchmark.load_client import Speech, wave
+from scripts.benchmark.measurement import percentile
+from tests.parity.servers import Server, ours, serving
+
+GROWTH = 1.1
+ROW = "{:>4} {:>8} {:>7} {:>10} {:>11} {:>10} {:>12} {:>12} {:>12} {:>9} {:>9}"
+HEAD = (
+    "wave",
+    "streams",
+    "failed",
+    "tokens",
+    "us/token",
+    "cpu",
+    "first p50",
+    "first p99",
+    "pause p99",
+    "peak MB",
+    "after MB",
+)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts.benchmark.load_streams", description=__doc__)
+    parser.add_argument("--streams", type=int, default=1000, help="streams at once")
+    parser.add_argument("--rate", type=float, default=30.0, help="tokens a second of each stream")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each stream is")
+    parser.add_argument("--waves", type=int, default=2, help="how often")
+    return parser.parse_args()
+
+
+def resident_megabytes(pid: int) -> float:
+    """The memory that a process has in use."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+class MemoryWatch:
+    """Samples a process's memory every second.
+
+    Args:
+        pid: The process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.peak = 0.0
+
+    async def run(self) -> None:
+        """Samples until it is cancelled."""
+        while True:
+            self.peak = max(self.peak, resident_megabytes(self._pid))
+            await asyncio.sleep(1)
+
+
+async def _measured(server: Server, arguments: argparse.Namespace, number: int) -> tuple[list[Speech], float]:
+    watch = MemoryWatch(server.pid)
+    watching = asyncio.create_task(watch.run())
+    words = round(arguments.rate * arguments.seconds)
+    speeches = await wave(server.url, arguments.streams, words, 1 / arguments.rate, f"wave-{number}")
+    watching.cancel()
+    return speeches, watch.peak
+
+
+def _row(number: int, speeches: list[Speech], used: float, seconds: float, peak: float, after: float) -> str:
+    tokens = sum(speech.words for speech in speeches)
+    firsts = [speech.first_word for speech in speeches]
+    pauses = [speech.longest_pause for speech in speeches]
+    return ROW.format(
+        number,
+        len(speeches),
+        sum(speech.failed for speech in speeches),
+        tokens,
+        f"{used / max(tokens, 1) * 1e6:.1f}",
+        f"{used / seconds:.0%}",
+        f"{percentile(firsts, 50) * 1000:.0f} ms",
+        f"{percentile(firsts, 99) * 1000:.0f} ms",
+        f"{percentile(pauses, 99) * 1000:.0f} ms",
+        f"{peak:.0f}",
+        f"{after:.0f}",
+    )
+
+
+def main() -> int:
+    """Runs all waves; the exit status tells whether all was well."""
+    arguments = _arguments()
+    print(f"{arguments.streams} streams at once, {arguments.rate:g} tokens a second each, {arguments.seconds:g} s")
+    print(ROW.format(*HEAD))
+    peaks, failed = [], 0
+    with serving(ours("scripts/benchmark/load_app.py:runtime")) as server:
+        for number in range(1, arguments.waves + 1):
+            before = processor.seconds(server.pid)
+            speeches, peak = uvloop.run(_measured(server, arguments, number))
+            used = processor.seconds(server.pid) - before
+            peaks.append(peak)
+            failed += sum(speech.failed for speech in speeches)
+            after = resident_megabytes(server.pid)
+            print(_row(number, speeches, used, arguments.seconds, peak, after), flush=True)
+    flat = peaks[-1] <= peaks[0] * GROWTH
+    print(f"{failed} failed streams; peak memory {peaks[0]:.0f} MB first, {peaks[-1]:.0f} MB last")
+    return int(bool(failed) or not flat)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

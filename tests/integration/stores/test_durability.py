@@ -1,0 +1,103 @@
+"""A real server process loses no finished turn: killed in the middle of a run, or sharing its store with another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.parity.fold import fold
+from tests.parity.servers import Target, ours, serving
+from tests.parity.wire import ask
+from tests.request_bodies import event, generate, scripted, text, text_message
+
+LOAD = """query loadAgentState($data: LoadAgentStateInput!) {
+    loadAgentState(data: $data) { threadExists state messages } }"""
+KINDS = ("sqlite", "redis", "postgres")
+LOCKED_SECONDS = 30.0
+
+
+@pytest.fixture(params=KINDS)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state.sqlite'}"
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+def durable(store_url: str, *arguments: str) -> Target:
+    app = ours("tests/durable.py:runtime")
+    return Target("durable", (*app.command, *arguments), {"COPILOTKIT_STORE": store_url})
+
+
+async def load(client: httpx.AsyncClient, url: str, agent: str, thread_id: str) -> dict[str, Any]:
+    variables = {"data": {"threadId": thread_id, "agentName": agent}}
+    answer = (await client.post(url, json={"query": LOAD, "variables": variables})).json()
+    return dict(answer["data"]["loadAgentState"])
+
+
+def contents(loaded: dict[str, Any]) -> list[str]:
+    return [message["content"] for message in json.loads(loaded["messages"])]
+
+
+async def turn(client: httpx.AsyncClient, url: str, thread_id: str, *said: str) -> None:
+    """One turn of each agent; what was said before is sent again, as the page does."""
+    messages = [text_message(content, id_=f"u{number}") for number, content in enumerate(said)]
+    graph = await ask(client, url, generate(*messages, agent="graph", threadId=thread_id), LOCKED_SECONDS)
+    steps = [event("STATE_SNAPSHOT", snapshot={"last": said[-1]}), *text(f"s{len(said)}", f"heard {said[-1]}")]
+    script = await ask(client, url, scripted(*steps, threadId=thread_id))
+    for answer in (graph, script):
+        assert fold(answer.parts)["status"]["code"] == "Success"
+
+
+async def begin_and_hang(client: httpx.AsyncClient, url: str, thread_id: str) -> asyncio.Task[Any]:
+    """Starts a run that hangs; returns when it is under way."""
+    started = asyncio.Event()
+
+    async def run() -> None:
+        body = generate(text_message("hang", id_="u9"), agent="graph", threadId=thread_id)
+        async with client.stream("POST", url, json=body) as response:
+            async for _ in response.aiter_bytes():
+                started.set()
+
+    task = asyncio.create_task(run())
+    await started.wait()
+    return task
+
+
+async def test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run(store_url: str) -> None:
+    thread_id = f"thread-{os.urandom(4).hex()}"
+    async with httpx.AsyncClient(timeout=20) as client:
+        with serving(durable(store_url)) as server:
+            await turn(client, server.url, thread_id, "one")
+            await turn(client, server.url, thread_id, "one", "two")
+            hanging = await begin_and_hang(client, server.url, thread_id)
+            os.kill(server.pid, signal.SIGKILL)
+            with pytest.raises(httpx.HTTPError):
+                await hanging
+        with serving(durable(store_url)) as server:
+            graph = await load(client, server.url, "graph", thread_id)
+            script = await load(client, server.url, "scripted", thread_id)
+            assert json.loads(graph["state"])["turns"] == 2
+            assert contents(graph)[:4] == ["one", "You said: one", "two", "You said: two"]
+            assert json.loads(script["state"]) == {"last": "two"}
+            assert contents(script)[-1] == "heard two"
+            await turn(client, server.url, thread_id, "one", "two", "three")
+            assert contents(await load(client, server.url, "graph", thread_id))[-1] == "You said: three"
+
+
+async def test_two_workers_behind_one_address_know_the_same_threads(store_url: str) -> None:
+    threads = [f"thread-{os.urandom(4).hex()}" for _ in range(6)]
+    with serving(durable(store_url, "--workers", "2")) as server:
+        for thread_id in threads:
+            async with httpx.AsyncClient(timeout=20) as client:
+                await turn(client, server.url, thread_id, "one")
+        for thread_id in threads:
+            async with httpx.AsyncClient(timeout=20) as client:
+                assert contents(await load(client, server.url, "graph", thread_id)) == ["one", "You said: one"]
+                assert json.loads((await load(client, server.url, "scripted", thread_id))["state"]) == {"last": "one"}

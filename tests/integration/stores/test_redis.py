@@ -1,0 +1,80 @@
+"""What only Redis does."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import redis
+
+from copilotkit_runtime.runtime.errors import StoreError
+from copilotkit_runtime.runtime.state import AgentState, StateStore, StoreUnavailableError
+from copilotkit_runtime.runtime.stores.settings import StoreSettings
+from copilotkit_runtime.runtime.stores.urls import open_store
+
+pytestmark = pytest.mark.parametrize("url", ["redis"], indirect=True)
+
+
+def _keys(url: str, settings: StoreSettings) -> list[str]:
+    with redis.Redis.from_url(url, protocol=2) as client:
+        return sorted(key.decode() for key in client.scan_iter(f"{settings.prefix}*"))
+
+
+async def test_all_keys_begin_with_the_prefix_and_go_with_the_thread(
+    store: StateStore, url: str, settings: StoreSettings
+) -> None:
+    await store.claim("thread", "somebody")
+    await store.save("thread", "agent", AgentState())
+    async with store.lock("thread", "agent"):
+        keys = _keys(url, settings)
+
+    assert keys == [
+        f"{settings.prefix}:lock:thread:agent",
+        f"{settings.prefix}:thread:thread",
+        f"{settings.prefix}:threads",
+        f"{settings.prefix}:threads:somebody",
+    ]
+    await store.delete_thread("thread")
+    assert _keys(url, settings) == []
+
+
+async def test_stores_with_different_prefixes_do_not_see_each_other(
+    store: StateStore, url: str, settings: StoreSettings
+) -> None:
+    await store.save("thread", "agent", AgentState())
+    other = open_store(url, msgspec.structs.replace(settings, prefix=f"{settings.prefix}-other"))
+    await other.start()
+
+    assert await other.load("thread", "agent") is None
+    assert (await other.threads()).threads == []
+    await other.stop()
+
+
+async def test_a_thread_that_redis_evicted_is_not_listed(store: StateStore, url: str, settings: StoreSettings) -> None:
+    for number in range(3):
+        await store.save(f"thread-{number}", "agent", AgentState())
+    with redis.Redis.from_url(url, protocol=2) as client:
+        client.delete(f"{settings.prefix}:thread:thread-2")
+
+    page = await store.threads(limit=2)
+
+    assert [thread.thread_id for thread in page.threads] == ["thread-1", "thread-0"]
+    assert page.cursor is None
+
+
+async def test_what_redis_refuses_is_an_error_that_is_not_tried_again(
+    store: StateStore, url: str, settings: StoreSettings
+) -> None:
+    with redis.Redis.from_url(url, protocol=2) as client:
+        client.set(f"{settings.prefix}:thread:thread", "not a hash")
+
+    with pytest.raises(StoreError, match="refused") as caught:
+        await store.load("thread", "agent")
+    assert not isinstance(caught.value, StoreUnavailableError)
+
+
+async def test_wrong_credentials_are_an_error_that_is_not_tried_again(url: str) -> None:
+    store = open_store(url.replace("redis://", "redis://:wrong@"))
+
+    with pytest.raises(StoreError, match="credentials"):
+        await store.start()
+    await store.stop()
