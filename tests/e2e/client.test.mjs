@@ -17,6 +17,17 @@ const CHANGE_BACKGROUND = {
   }),
 };
 
+// What useCopilotChatSuggestions asks for.
+const EXTRACT = {
+  name: "extract",
+  description: "Suggests what to say next.",
+  jsonSchema: JSON.stringify({
+    type: "object",
+    properties: { suggestions: { type: "array", items: { type: "object" } } },
+    required: ["suggestions"],
+  }),
+};
+
 const MOMENTS = {
   before: "before it said anything",
   middle: "in the middle of a message",
@@ -45,7 +56,7 @@ describe("the published client", { timeout: 60_000 }, () => {
 
     assert.equal(texts.at(-1), FOX);
     assert.ok(texts.length >= 5, `the text came in ${texts.length} increments`);
-    texts.reduce((shorter, longer) => assert.ok(longer.startsWith(shorter)) ?? longer);
+    for (const [index, longer] of texts.slice(1).entries()) assert.ok(longer.startsWith(texts[index]));
   });
 
   test("sees a run and each of its messages succeed", async () => {
@@ -97,6 +108,18 @@ describe("the published client", { timeout: 60_000 }, () => {
     assert.equal(text(answer), "The page says: all teal");
   });
 
+  test("gets a task done by the one tool that it offers for it", async () => {
+    const views = await collected(
+      converse({ tools: [EXTRACT] }).say("What could I say next?", {
+        metadata: { requestType: "Task" },
+        forwardedParameters: { toolChoice: "function", toolChoiceFunctionName: "extract" },
+      }),
+    );
+    const [call] = toolCalls(views.at(-1));
+    assert.equal(call.name, "extract");
+    assert.deepEqual(call.arguments, { suggestions: [{ title: "Paint it", message: "Please paint it." }] });
+  });
+
   test("does not get a tool call for a tool it never offered", async () => {
     const view = await ended(converse({ agent: "painter" }).say("Paint the page."));
     assert.deepEqual(toolCalls(view), []);
@@ -105,7 +128,7 @@ describe("the published client", { timeout: 60_000 }, () => {
 
   test("follows an agent's state from node to node", async () => {
     const conversation = converse({ agent: "counter" });
-    const seen = states(await ended(conversation.say("Count.", { state: { count: 40 } })));
+    const seen = states(await ended(conversation.say("Count.", counted(40))));
     const counts = seen.map(({ state }) => state.count).filter((count) => count !== undefined);
 
     assert.deepEqual([...new Set(counts)].slice(-2), [41, 42]);
@@ -140,7 +163,7 @@ describe("the published client", { timeout: 60_000 }, () => {
   test("keeps threads apart that run at the same time", async () => {
     const threads = [10, 20, 30].map((count) => ({ count, conversation: converse({ agent: "counter" }) }));
     const views = await Promise.all(
-      threads.map(({ count, conversation }) => ended(conversation.say("Count.", { state: { count } }))),
+      threads.map(({ count, conversation }) => ended(conversation.say("Count.", counted(count)))),
     );
     assert.deepEqual(views.map((view) => states(view).at(-1).state.count), [12, 22, 32]);
   });
@@ -228,6 +251,10 @@ describe("the published client", { timeout: 60_000 }, () => {
     assert.deepEqual(conversations.flatMap(({ warnings }) => warnings), []);
   });
 });
+
+function counted(count) {
+  return { agentStates: [{ agentName: "counter", state: JSON.stringify({ count }) }] };
+}
 
 async function load({ client, agent }, threadId) {
   const { data, error } = await client.loadAgentState({ threadId, agentName: agent });

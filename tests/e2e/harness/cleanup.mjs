@@ -2,10 +2,13 @@ import process from "node:process";
 
 const children = new Set();
 
-/** Sees to it that `child` does not outlive this process, however the process ends. */
+/** Sees to it that `child` does not outlive this process, however the process ends, and does not hold it up. */
 export function own(child) {
   children.add(child);
   child.once("exit", () => children.delete(child));
+  child.unref();
+  child.stdout.unref();
+  child.stderr.unref();
   return child;
 }
 

@@ -4,7 +4,6 @@ import { createRequire } from "node:module";
 // Node's ESM interop hides untruncate-json's default export from the client's ESM build, which then reads every
 // tool call's arguments as {}; its CommonJS build reads them.
 const {
-  CopilotRequestType,
   CopilotRuntimeClient,
   ResultMessage,
   TextMessage,
@@ -25,7 +24,7 @@ export class Conversation {
     this.client = new CopilotRuntimeClient({ url, handleGQLWarning: (text) => this.warnings.push(text) });
   }
 
-  /** Sends a user's turn; yields what the client holds after each part that arrives. */
+  /** Sends a user's turn; yields what the client holds after each part that arrives. For `options` see `run`. */
   async *say(content, options) {
     this.messages.push(new TextMessage({ role: "user", content }));
     yield* this.run(options);
@@ -37,27 +36,24 @@ export class Conversation {
     yield* this.run(options);
   }
 
-  async *run({ signal, metaEvents, state } = {}) {
-    const stream = this.client.asStream(
-      this.client.generateCopilotResponse({ data: this.input({ metaEvents, state }), signal }),
-    );
+  /** Asks for an answer to what was said so far; `data` goes into the request as it is. */
+  async *run({ signal, ...data } = {}) {
+    const request = this.client.generateCopilotResponse({ data: { ...this.input(), ...data }, signal });
     let view = emptyView();
-    for await (const part of stream) {
+    for await (const part of this.client.asStream(request)) {
       if (part?.generateCopilotResponse) yield (view = toView(part.generateCopilotResponse));
     }
     this.messages.push(...filterAgentStateMessages(view.messages));
   }
 
-  input({ metaEvents, state }) {
+  input() {
     return {
       threadId: this.threadId,
       messages: convertMessagesToGqlInput(this.messages),
       frontend: { actions: this.tools, url: "http://127.0.0.1/" },
-      metadata: { requestType: CopilotRequestType.Chat },
+      metadata: { requestType: "Chat" },
       forwardedParameters: {},
       ...(this.agent && { agentSession: { agentName: this.agent } }),
-      ...(state && { agentStates: [{ agentName: this.agent, state: JSON.stringify(state) }] }),
-      ...(metaEvents && { metaEvents }),
     };
   }
 }

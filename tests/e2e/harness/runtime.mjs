@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 import { own } from "./cleanup.mjs";
@@ -29,12 +30,14 @@ export async function startRuntime(target) {
 
 function serve(target, port) {
   const command = ["serve", target, "--port", String(port)];
-  const process = spawn(".venv/bin/copilotkit-runtime", command, {
+  const { OPENAI_API_KEY, ...env } = process.env; // with a key, the demo would ask a real model
+  const child = spawn(".venv/bin/copilotkit-runtime", command, {
     cwd: CHECKOUT,
+    env,
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const server = { process: own(process), log: "" };
-  for (const stream of [process.stdout, process.stderr]) {
+  const server = { process: own(child), log: "" };
+  for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (text) => (server.log += text));
   }
   return server;
@@ -52,11 +55,11 @@ function refused(error) {
   if (error.cause?.code !== "ECONNREFUSED") throw error;
 }
 
-async function stop(process) {
-  if (process.exitCode !== null || process.signalCode !== null) return;
-  const exited = once(process, "exit");
-  process.kill("SIGTERM");
-  const stubborn = setTimeout(() => process.kill("SIGKILL"), STOP_MS);
+async function stop(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const stubborn = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
   await exited;
   clearTimeout(stubborn);
 }

@@ -22,6 +22,7 @@ export async function startSite({ runtimeUrl } = {}) {
       : serveFile(incoming, outgoing),
   ).listen(0, "127.0.0.1");
   await once(server, "listening");
+  server.unref();
   return { url: `http://127.0.0.1:${server.address().port}/`, stop: () => stop(server) };
 }
 
