@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 STAMP := $(VENV)/.installed
 LINKED := $(VENV)/.linked
-FOLDERS := $(shell find schema resolvers runtime providers -type d -not -name __pycache__)
-SOURCES := __init__.py schema resolvers runtime providers tests scripts examples
+FOLDERS := $(shell find schema resolvers runtime providers testing -type d -not -name __pycache__)
+SOURCES := __init__.py schema resolvers runtime providers testing tests scripts examples
 
 .PHONY: install serve test e2e clients audit parity schema-diff lint format typecheck bench check lock clean
 

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import structlog
 
-from .errors import AgentNotFoundError, ConfigurationError
+from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError, structured
 from .provider import AgentDescriptor, AgentProvider
 
 log = structlog.get_logger(__name__)
 
+CACHE_SECONDS = 10.0
+
+
+class Discovery:
+    """What the providers said when they were asked for their agents.
+
+    Args:
+        agents: The agents by name, with their providers.
+        failures: The errors of the providers that did not answer.
+    """
+
+    def __init__(
+        self, agents: dict[str, tuple[AgentDescriptor, AgentProvider]], failures: list[CopilotKitError]
+    ) -> None:
+        self.agents = agents
+        self.failures = failures
+        self._asked_at = monotonic()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is young enough to be believed. One with failures never is."""
+        return not self.failures and monotonic() - self._asked_at < CACHE_SECONDS
+
 
 class ProviderRegistry:
-    """The providers of one runtime, by name, in the order of their registration."""
+    """The providers of one runtime, by name, in the order of their registration.
+
+    Which agents they have is remembered for ten seconds, until a provider comes or goes, or somebody asks anew.
+    """
 
     def __init__(self) -> None:
         self._providers: dict[str, AgentProvider] = {}
+        self._known: Discovery | None = None
 
     def add(self, provider: AgentProvider) -> None:
         """Registers a provider.
@@ -25,6 +54,7 @@ class ProviderRegistry:
         if provider.name in self._providers:
             raise ConfigurationError(f"Two providers are named '{provider.name}'. Give one of them another name.")
         self._providers[provider.name] = provider
+        self._known = None
 
     def remove(self, name: str) -> AgentProvider:
         """Takes a provider out; runs that it executes go on.
@@ -35,6 +65,7 @@ class ProviderRegistry:
         provider = self._providers.pop(name, None)
         if provider is None:
             raise ConfigurationError(f"There is no provider named '{name}'.")
+        self._known = None
         return provider
 
     def get(self, name: str) -> AgentProvider | None:
@@ -45,30 +76,53 @@ class ProviderRegistry:
         """All providers, as they are now."""
         return list(self._providers.values())
 
-    async def agents(self) -> dict[str, tuple[AgentDescriptor, AgentProvider]]:
-        """All agents by name, with their providers.
+    async def discover(self) -> Discovery:
+        """Asks all providers for their agents. One that does not answer is logged, and left out.
 
         Raises:
             ConfigurationError: Two providers have an agent of the same name.
         """
-        found: dict[str, tuple[AgentDescriptor, AgentProvider]] = {}
+        found = Discovery({}, [])
         for provider in self.all():
-            for agent in await provider.list_agents():
-                if agent.name in found:
-                    owner = found[agent.name][1].name
+            for agent in await self._agents_of(provider, found):
+                if agent.name in found.agents:
+                    owner = found.agents[agent.name][1].name
                     raise ConfigurationError(
                         f"Two providers have an agent named '{agent.name}': '{owner}' and '{provider.name}'."
                     )
-                found[agent.name] = (agent, provider)
+                found.agents[agent.name] = (agent, provider)
+        self._known = found
         return found
+
+    async def agents(self) -> dict[str, tuple[AgentDescriptor, AgentProvider]]:
+        """All agents by name, with their providers, as they were known lately.
+
+        Raises:
+            ConfigurationError: Two providers have an agent of the same name.
+        """
+        return (await self._lately()).agents
 
     async def owner_of(self, agent_name: str) -> AgentProvider:
         """The provider that has the agent.
 
         Raises:
             AgentNotFoundError: None has it.
+            CopilotKitError: None has it of those that answer; the error is that of one that does not.
         """
-        agents = await self.agents()
-        if agent_name not in agents:
-            raise AgentNotFoundError(agent_name, list(agents))
-        return agents[agent_name][1]
+        lately = await self._lately()
+        if agent_name not in lately.agents:
+            lately = await self.discover()
+        if agent_name in lately.agents:
+            return lately.agents[agent_name][1]
+        raise next(iter(lately.failures), AgentNotFoundError(agent_name, list(lately.agents)))
+
+    async def _lately(self) -> Discovery:
+        return self._known if self._known is not None and self._known.fresh else await self.discover()
+
+    async def _agents_of(self, provider: AgentProvider, found: Discovery) -> list[AgentDescriptor]:
+        try:
+            return await provider.list_agents()
+        except Exception as error:  # noqa: BLE001 - a provider that cannot answer must not hide the others
+            log.warning("provider_does_not_answer", provider=provider.name, exc_info=error)
+            found.failures.append(structured(error))
+            return []

@@ -1,0 +1,6 @@
+"""Agents that speak AG-UI (https://docs.ag-ui.com): behind a URL, or in this process."""
+
+from .http import AGUIHttpAgent
+from .provider import AGUIProvider, InProcessAgent
+
+__all__ = ["AGUIHttpAgent", "AGUIProvider", "InProcessAgent"]

@@ -1,0 +1,95 @@
+"""An AG-UI agent behind a URL."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ...runtime.errors import NetworkError, ProtocolError
+from ...runtime.events import TERMINAL, Event
+from .decoding import decode_stream
+from .input import run_agent_input
+from .transport import HeaderHook, Transport, checked_url
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping
+
+    import httpx
+
+    from ...runtime.context import RunContext, RunInput
+
+_EVENT_STREAM = "text/event-stream"
+
+
+class AGUIHttpAgent:
+    """Runs an agent by posting to its URL and reading the event stream it answers with.
+
+    Args:
+        url: Where the agent is.
+        description: What the page is told about the agent.
+        headers: Sent with every request.
+        forward_headers: Names of the page's request headers to send on, of those the runtime lets through.
+        header_hook: Called for every request; what it returns is added last.
+        connect_timeout: Seconds to wait for a connection.
+        idle_timeout: Seconds to wait for the next bytes, comments included.
+        client: A client to use instead of an own one. It stays its giver's to close.
+
+    Raises:
+        MisuseError: If ``url`` is not an absolute HTTP URL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        description: str = "",
+        headers: Mapping[str, str] | None = None,
+        forward_headers: Collection[str] = (),
+        header_hook: HeaderHook | None = None,
+        connect_timeout: float = 10.0,
+        idle_timeout: float = 300.0,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        checked_url(url)
+        self.url = url
+        self.description = description
+        self._transport = Transport(
+            headers=headers,
+            forward_headers=forward_headers,
+            header_hook=header_hook,
+            connect_timeout=connect_timeout,
+            idle_timeout=idle_timeout,
+            client=client,
+        )
+
+    async def events(self, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+        """Runs the agent; closing the iterator closes the request.
+
+        Raises:
+            CopilotKitError: If the agent cannot be reached, refuses, breaks off, is silent for too long,
+                answers with anything but AG-UI events, or reports that its run failed.
+        """
+        ended = False
+        async with aclosing(decode_stream(self._pieces(run, context))) as decoded:  # type: ignore[type-var]
+            async for event in decoded:
+                ended = ended or isinstance(event, TERMINAL)
+                yield event
+        if not ended:
+            raise NetworkError("The agent service ended the stream before the run was over.")
+
+    async def aclose(self) -> None:
+        """Closes the connections to the agent."""
+        await self._transport.aclose()
+
+    async def _pieces(self, run: RunInput, context: RunContext) -> AsyncIterator[bytes]:
+        payload = run_agent_input(run, context)
+        async with self._transport.stream(self.url, payload, context, accept=_EVENT_STREAM) as response:
+            _check_type(response.headers.get("content-type", _EVENT_STREAM))
+            async for piece in response.aiter_bytes():
+                yield piece
+
+
+def _check_type(content_type: str) -> None:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != _EVENT_STREAM:
+        raise ProtocolError(f"The agent service answered with {media_type}, not with an event stream.")

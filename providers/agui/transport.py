@@ -1,0 +1,197 @@
+"""HTTP to agents elsewhere: whose headers go along, how long to wait, and what failures are called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ...runtime.context import RunContext
+from ...runtime.errors import (
+    AuthenticationError,
+    CopilotKitError,
+    MissingExtraError,
+    MisuseError,
+    NetworkError,
+    ProtocolError,
+    RemoteEndpointNotFoundError,
+    structured,
+)
+
+try:
+    import httpx
+except ImportError as error:
+    raise MissingExtraError("An agent behind a URL", "agui") from error
+
+HeaderHook: TypeAlias = Callable[[RunContext], Mapping[str, str] | Awaitable[Mapping[str, str]]]
+
+Refusal: TypeAlias = Callable[[int, str], CopilotKitError]
+
+_ERROR_BODY_BYTES = 4096
+_UNAUTHORIZED = frozenset({401, 403})
+_UNAVAILABLE = frozenset({408, 429, 502, 503, 504})
+
+
+class Transport:
+    """Posts JSON to one service. Its connections are opened on demand and closed by ``aclose``.
+
+    Args:
+        headers: Sent with every request.
+        forward_headers: Names of the page's request headers to send on, of those the runtime lets through.
+        header_hook: Called for every request; what it returns is added last.
+        connect_timeout: Seconds to wait for a connection.
+        idle_timeout: Seconds to wait for the next bytes of an answer.
+        client: A client to use instead of an own one. It stays its giver's to close.
+        refusal: Makes the error for an HTTP status that is no success, and the URL that answered with it.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: Mapping[str, str] | None = None,
+        forward_headers: Collection[str] = (),
+        header_hook: HeaderHook | None = None,
+        connect_timeout: float = 10.0,
+        idle_timeout: float = 300.0,
+        client: httpx.AsyncClient | None = None,
+        refusal: Refusal | None = None,
+    ) -> None:
+        self._headers = dict(headers or {})
+        self._forward = frozenset(name.lower() for name in forward_headers)
+        self._hook = header_hook
+        self._timeout = httpx.Timeout(idle_timeout, connect=connect_timeout)
+        self._given_client = client
+        self._own_client: httpx.AsyncClient | None = None
+        self._refusal = refusal or refusal_of
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """The client in use."""
+        if self._given_client is not None:
+            return self._given_client
+        if self._own_client is None or self._own_client.is_closed:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+            self._own_client = httpx.AsyncClient(limits=limits)
+        return self._own_client
+
+    async def aclose(self) -> None:
+        """Closes the connections that this transport opened."""
+        client, self._own_client = self._own_client, None
+        if client is not None:
+            await client.aclose()
+
+    @asynccontextmanager
+    async def stream(
+        self, url: str, payload: Mapping[str, Any], context: RunContext, *, accept: str
+    ) -> AsyncIterator[httpx.Response]:
+        """Posts ``payload``; gives the answer while it comes in. Leaving the block closes the request.
+
+        Raises:
+            CopilotKitError: If the service cannot be reached, breaks off, is silent for too long, or refuses.
+        """
+        # A compressed stream would be held back until there is enough to compress.
+        asked = {"content-type": "application/json", "accept": accept, "accept-encoding": "identity"}
+        headers = {**await self._headers_for(context), **asked}
+        body = msgspec.json.encode(payload)
+        with network_errors():
+            async with self.client.stream(
+                "POST", url, content=body, headers=headers, timeout=self._timeout
+            ) as response:
+                if not response.is_success:
+                    raise await self._refuse(response)
+                yield response
+
+    async def post(self, url: str, payload: Mapping[str, Any], context: RunContext) -> Any:
+        """Posts ``payload``; returns what the answer's JSON holds.
+
+        Raises:
+            CopilotKitError: As ``stream``; also if the answer is not JSON.
+        """
+        async with self.stream(url, payload, context, accept="application/json") as response:
+            return decode_body(await response.aread())
+
+    async def get(self, url: str, context: RunContext) -> Any:
+        """Gets ``url``; returns what the answer's JSON holds. Raises as ``post`` does."""
+        headers = {**await self._headers_for(context), "accept": "application/json"}
+        with network_errors():
+            response = await self.client.get(url, headers=headers, timeout=self._timeout)
+            if not response.is_success:
+                raise await self._refuse(response)
+        return decode_body(response.content)
+
+    async def _refuse(self, response: httpx.Response) -> CopilotKitError:
+        refusal = self._refusal(response.status_code, str(response.url))
+        body = await _start_of_body(response)
+        # The body may hold stack traces: it is for the log, not for the page.
+        refusal.add_note(f"{response.request.method} {response.url} answered {response.status_code}: {body}")
+        return refusal
+
+    async def _headers_for(self, context: RunContext) -> dict[str, str]:
+        forwarded = {name: value for name, value in context.headers.items() if name.lower() in self._forward}
+        return {**self._headers, **forwarded, **await self._hooked(context)}
+
+    async def _hooked(self, context: RunContext) -> Mapping[str, str]:
+        if self._hook is None:
+            return {}
+        more = self._hook(context)
+        return await more if inspect.isawaitable(more) else more
+
+
+def checked_url(url: str) -> str:
+    """``url`` without its trailing slash.
+
+    Raises:
+        MisuseError: If it is not an absolute HTTP URL.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise MisuseError(f"Not a URL: {url!r}") from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise MisuseError(f"Not an absolute http or https URL: {url!r}")
+    return url.rstrip("/")
+
+
+def decode_body(body: bytes) -> Any:
+    """What a JSON body holds.
+
+    Raises:
+        ProtocolError: If it is not JSON.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError("The remote service answered with something that is not JSON.") from error
+
+
+@contextmanager
+def network_errors() -> Iterator[None]:
+    """Names the failures of httpx in the runtime's own terms."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise structured(error) from error
+
+
+def refusal_of(status: int, url: str) -> CopilotKitError:
+    """The error for an HTTP status that is no success."""
+    if status in _UNAUTHORIZED:
+        return AuthenticationError("The agent service did not accept our credentials.", status_code=status)
+    if status == 404:
+        return RemoteEndpointNotFoundError(url)
+    kind = NetworkError if status in _UNAVAILABLE else CopilotKitError
+    return kind(f"The agent service answered with HTTP status {status}.", status_code=status)
+
+
+async def _start_of_body(response: httpx.Response) -> str:
+    if response.is_stream_consumed:
+        return response.text[:_ERROR_BODY_BYTES]
+    start = b""
+    async for piece in response.aiter_bytes():
+        start += piece
+        if len(start) >= _ERROR_BODY_BYTES:
+            break
+    return start[:_ERROR_BODY_BYTES].decode("utf-8", "replace")

@@ -1,0 +1,179 @@
+"""AG-UI's events as they cross the border: our own, their shorthands, and their elder forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, get_args
+
+import msgspec
+
+from ...runtime import events
+from ...runtime.errors import ProtocolError
+from ...runtime.events import BaseEvent, Json
+
+
+class TextMessageChunk(BaseEvent, tag="TEXT_MESSAGE_CHUNK"):
+    """Opens a text message when it is new, and appends to it."""
+
+    message_id: str | None = None
+    role: str = "assistant"
+    delta: str | None = None
+
+
+class ToolCallChunk(BaseEvent, tag="TOOL_CALL_CHUNK"):
+    """Opens a tool call when it is new, and appends to its arguments."""
+
+    tool_call_id: str | None = None
+    tool_call_name: str | None = None
+    parent_message_id: str | None = None
+    delta: str | None = None
+
+
+class ReasoningMessageChunk(BaseEvent, tag="REASONING_MESSAGE_CHUNK"):
+    """Opens a reasoning text when it is new, and appends to it."""
+
+    message_id: str | None = None
+    delta: str | None = None
+
+
+class ThinkingStart(BaseEvent, tag="THINKING_START"):
+    """The elder ``ReasoningStart``, without an id."""
+
+
+class ThinkingEnd(BaseEvent, tag="THINKING_END"):
+    """The elder ``ReasoningEnd``, without an id."""
+
+
+class ThinkingTextMessageStart(BaseEvent, tag="THINKING_TEXT_MESSAGE_START"):
+    """The elder ``ReasoningMessageStart``, without an id."""
+
+
+class ThinkingTextMessageContent(BaseEvent, tag="THINKING_TEXT_MESSAGE_CONTENT"):
+    """The elder ``ReasoningMessageContent``, without an id."""
+
+    delta: str
+
+
+class ThinkingTextMessageEnd(BaseEvent, tag="THINKING_TEXT_MESSAGE_END"):
+    """The elder ``ReasoningMessageEnd``, without an id."""
+
+
+class ToolCallAnswer(BaseEvent, tag="TOOL_CALL_RESULT"):
+    """A tool call's result, whose content may be a list of parts."""
+
+    tool_call_id: str
+    content: str | list[dict[str, Json]]
+    message_id: str | None = None
+    tool_call_name: str | None = None
+
+
+class RunOutcome(BaseEvent, tag="RUN_FINISHED"):
+    """A run's end, which may be an interrupt (AG-UI 1.0)."""
+
+    thread_id: str
+    run_id: str
+    result: Json = None
+    outcome: dict[str, Json] | None = None
+
+
+WireEvent: TypeAlias = (
+    events.RunStarted
+    | RunOutcome
+    | events.RunError
+    | events.StepStarted
+    | events.StepFinished
+    | events.TextMessageStart
+    | events.TextMessageContent
+    | events.TextMessageEnd
+    | TextMessageChunk
+    | events.ToolCallStart
+    | events.ToolCallArgs
+    | events.ToolCallEnd
+    | ToolCallChunk
+    | ToolCallAnswer
+    | events.StateSnapshot
+    | events.StateDelta
+    | events.MessagesSnapshot
+    | events.Custom
+    | events.Raw
+    | events.ReasoningStart
+    | events.ReasoningMessageStart
+    | events.ReasoningMessageContent
+    | events.ReasoningMessageEnd
+    | ReasoningMessageChunk
+    | events.ReasoningEnd
+    | ThinkingStart
+    | ThinkingEnd
+    | ThinkingTextMessageStart
+    | ThinkingTextMessageContent
+    | ThinkingTextMessageEnd
+)
+
+_DECODER: msgspec.json.Decoder[WireEvent] = msgspec.json.Decoder(WireEvent)
+_KINDS: dict[str, type[BaseEvent]] = {str(kind.__struct_config__.tag): kind for kind in get_args(WireEvent)}
+
+
+def parse_json(text: str | bytes) -> WireEvent:
+    """One event from its JSON.
+
+    Raises:
+        ProtocolError: If it is not JSON, or not an event.
+    """
+    try:
+        return _DECODER.decode(text)
+    except msgspec.ValidationError:
+        return parse_mapping(msgspec.json.decode(text))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError("The agent sent an event that is not JSON.") from error
+
+
+def parse_model(model: Any) -> WireEvent:
+    """One event from a pydantic model of ``ag_ui.core``, of any version.
+
+    Raises:
+        ProtocolError: If the model is no event.
+    """
+    kind = _KINDS.get(_type_name(getattr(model, "type", None)))
+    if kind is events.TextMessageContent:
+        return events.TextMessageContent(message_id=model.message_id, delta=model.delta)
+    if kind is events.ToolCallArgs:
+        return events.ToolCallArgs(tool_call_id=model.tool_call_id, delta=model.delta)
+    # A framework's raw event may hold what no serialiser knows, and nobody reads it here.
+    return parse_mapping(model.model_dump(mode="json", by_alias=True, exclude={"raw_event"}))
+
+
+def parse_mapping(event: Any) -> WireEvent:
+    """One event from a mapping, whose keys may be camel or snake case and whose absent values may be None.
+
+    An event of a type that is not known here becomes a ``Raw``: newer agents stay usable.
+
+    Raises:
+        ProtocolError: If it is not an event.
+    """
+    name = _type_name(event.get("type")) if isinstance(event, Mapping) else ""
+    if not name:
+        raise ProtocolError("The agent sent something that is not an AG-UI event.")
+    kind = _KINDS.get(name)
+    if kind is None:
+        return events.Raw(event=dict(event), source="ag-ui")
+    fields = {_camel(key): value for key, value in event.items() if value is not None or key in _NULLABLE}
+    try:
+        converted: Any = msgspec.convert({**fields, "type": name}, kind)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(f"The agent sent a {name} event that breaks AG-UI: {error}") from error
+    return converted  # type: ignore[no-any-return]
+
+
+_NULLABLE = frozenset({"snapshot", "value", "event"})
+
+
+def _type_name(value: Any) -> str:
+    name = getattr(value, "value", value)
+    return name if isinstance(name, str) else ""
+
+
+def _camel(key: str) -> str:
+    if "_" not in key:
+        return key
+    first, *others = key.split("_")
+    return first + "".join(map(str.title, others))

@@ -1,0 +1,96 @@
+"""A flow's state: what goes in with a run, and what of it the page may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..agui.input import agui_messages
+
+if TYPE_CHECKING:
+    from ...runtime.context import RunInput
+
+_OURS = frozenset({"id", "messages", "copilotkit", "tools"})
+
+
+def flow_inputs(run: RunInput, state: Any) -> dict[str, Any]:
+    """What to start a flow with, as far as the state's own type has a place for it.
+
+    ``id`` is the thread's, so that ``@persist`` keeps a flow's memory by thread.
+    """
+    actions = [{"type": "function", "function": msgspec.to_builtins(tool)} for tool in run.tools]
+    context = [msgspec.to_builtins(item) for item in run.context]
+    inputs = {
+        **{key: value for key, value in run.state.items() if key not in _OURS},
+        "messages": openai_messages(run),
+        "copilotkit": {"actions": actions, "context": context},
+    }
+    known = _known_fields(state)
+    if "copilotkit" in (known or ()):
+        inputs |= {"tools": actions, "context": context}
+    accepted = inputs if known is None else {key: value for key, value in inputs.items() if key in known}
+    return {**accepted, "id": run.thread_id}
+
+
+def openai_messages(run: RunInput) -> list[dict[str, Any]]:
+    """The thread's messages in the form of OpenAI's chat completions, without the page's system prompt."""
+    messages = agui_messages(run.messages)
+    if messages and messages[0]["role"] == "system":
+        messages = messages[1:]
+    return [_to_openai(message) for message in messages]
+
+
+def public_state(state: Any) -> dict[str, Any]:
+    """A copy of a flow's state as JSON, without what the runtime itself put in."""
+    plain = state.model_dump(mode="json") if hasattr(state, "model_dump") else _plain(state)
+    hidden = _OURS | {"context"} if "copilotkit" in plain else _OURS
+    return {key: value for key, value in plain.items() if key not in hidden}
+
+
+def state_messages(state: Any) -> list[dict[str, Any]]:
+    """The messages that a flow keeps in its state, as AG-UI has them; those without an id are left out."""
+    messages = state.get("messages") if isinstance(state, dict) else getattr(state, "messages", None)
+    plain = _plain(messages) if isinstance(messages, list) else []
+    return [_to_agui(message) for message in plain if isinstance(message, dict) and message.get("role")]
+
+
+def _known_fields(state: Any) -> frozenset[str] | None:
+    fields = getattr(type(state), "model_fields", None)
+    if fields is None or type(state).model_config.get("extra") == "allow":
+        return None
+    return frozenset(fields)
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value, enc_hook=_model_or_text, str_keys=True)
+
+
+def _model_or_text(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
+
+
+def _to_openai(message: dict[str, Any]) -> dict[str, Any]:
+    renamed = {_TO_OPENAI.get(key, key): value for key, value in message.items()}
+    if isinstance(renamed.get("content"), list):
+        renamed["content"] = [_picture(part) for part in renamed["content"]]
+    if "tool_calls" in renamed:
+        renamed.setdefault("content", "")
+    return renamed
+
+
+def _picture(part: dict[str, Any]) -> dict[str, Any]:
+    if part.get("type") != "image":
+        return part
+    source = part["source"]
+    return {"type": "image_url", "image_url": {"url": f"data:{source['mimeType']};base64,{source['value']}"}}
+
+
+def _to_agui(message: dict[str, Any]) -> dict[str, Any]:
+    renamed = {_TO_AGUI.get(key, key): value for key, value in message.items() if value is not None}
+    return {key: value for key, value in renamed.items() if key in _AGUI_KEYS}
+
+
+_TO_OPENAI = {"toolCalls": "tool_calls", "toolCallId": "tool_call_id"}
+_TO_AGUI = {"tool_calls": "toolCalls", "tool_call_id": "toolCallId"}
+_AGUI_KEYS = frozenset({"id", "role", "content", "name", "toolCalls", "toolCallId"})

@@ -1,0 +1,72 @@
+"""CrewAI itself: imported late, and only after it was told to be quiet (reference, section 3.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...runtime.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SWITCHES = {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_DISABLE_TRACKING": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "CREWAI_TESTING": "true",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+}
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_loading = threading.Lock()
+
+
+def hush() -> None:
+    """Switches telemetry and prompts off, unless the environment asks for them.
+
+    CrewAI reads these when it is imported; with telemetry on, it replaces the process's signal handlers.
+    """
+    for name, value in _SWITCHES.items():
+        os.environ.setdefault(name, value)
+
+
+def load() -> Any:
+    """The ``crewai`` package. The first call takes seconds: from an event loop, call ``load_async``.
+
+    Raises:
+        MissingExtraError: If CrewAI is not installed.
+    """
+    hush()
+    with _loading, _own_signal_handlers():
+        try:
+            crewai = importlib.import_module("crewai")
+        except ImportError as error:
+            raise MissingExtraError("The CrewAI provider", "crewai") from error
+        listener = importlib.import_module("crewai.events.event_listener").event_listener
+        listener.formatter.console.quiet = True
+    return crewai
+
+
+async def load_async() -> Any:
+    """As ``load``, without blocking the event loop."""
+    return await asyncio.to_thread(load)
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)

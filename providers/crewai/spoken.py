@@ -1,0 +1,58 @@
+"""What was said in a run: so that an answer is not given twice, and a message keeps the id it was streamed with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from ...runtime import events
+
+if TYPE_CHECKING:
+    from ...runtime.events import Event
+
+
+class Spoken:
+    """Listens to a run's events."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[str]] = {}
+        self._ids: dict[str, str] = {}
+        self._last = ""
+
+    def watch(self, event: Event) -> None:
+        """Takes note of ``event``."""
+        match event:
+            case events.TextMessageContent():
+                self._open.setdefault(event.message_id, []).append(event.delta)
+            case events.TextMessageEnd():
+                self._last = "".join(self._open.pop(event.message_id, ()))
+                self._ids[self._last] = event.message_id
+
+    @property
+    def anything(self) -> bool:
+        """Whether any text was said."""
+        return bool(self._ids or self._open)
+
+    def ends_with(self, text: str) -> bool:
+        """Whether the last message was ``text``, or ended in it, as an agent's reasoning ends in its answer."""
+        return self._last.strip().endswith(text.strip())
+
+    def id_of(self, text: object) -> str:
+        """The id that ``text`` was said under, or a fresh one."""
+        known = self._ids.get(text) if isinstance(text, str) else None
+        return known or str(uuid4())
+
+
+def message(text: str) -> list[Event]:
+    """The events of a whole message."""
+    id_ = str(uuid4())
+    return [
+        events.TextMessageStart(message_id=id_),
+        events.TextMessageContent(message_id=id_, delta=text),
+        events.TextMessageEnd(message_id=id_),
+    ]
+
+
+def message_id(said: list[Event]) -> str:
+    """The id of what ``message`` made."""
+    return next(event.message_id for event in said if isinstance(event, events.TextMessageStart))

@@ -1,0 +1,41 @@
+"""What a paused run has begun and not ended: the runtime ends it with the run, so the next run begins it anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...runtime import events
+
+if TYPE_CHECKING:
+    from ...runtime.events import Event
+
+
+class Unfinished:
+    """Follows the events that are delivered."""
+
+    def __init__(self) -> None:
+        self._begun: dict[tuple[str, str], Event] = {}
+
+    def watch(self, event: Event) -> None:
+        """Takes note of ``event``."""
+        match event:
+            case events.StepStarted():
+                self._begun["step", event.step_name] = event
+            case events.StepFinished():
+                self._begun.pop(("step", event.step_name), None)
+            case events.TextMessageStart():
+                self._begun["text", event.message_id] = event
+            case events.TextMessageEnd():
+                self._begun.pop(("text", event.message_id), None)
+            case events.ReasoningMessageStart():
+                self._begun["reasoning", event.message_id] = event
+            case events.ReasoningMessageEnd():
+                self._begun.pop(("reasoning", event.message_id), None)
+            case events.ToolCallStart():
+                self._begun["call", event.tool_call_id] = event
+            case events.ToolCallEnd():
+                self._begun.pop(("call", event.tool_call_id), None)
+
+    def again(self) -> list[Event]:
+        """The beginnings of what is not ended, in their order."""
+        return list(self._begun.values())

@@ -1,0 +1,117 @@
+"""LangServe chains, to be called as actions (reference, section 3.8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..runtime.context import RunContext, Tool
+from ..runtime.errors import ConfigurationError, ProtocolError
+from .agui.transport import HeaderHook, Transport, checked_url
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import httpx
+
+_SCALARS = frozenset({"string", "number", "integer", "boolean"})
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    parameters: dict[str, Any]
+    single: str | None
+
+
+class LangServeChain:
+    """A chain behind a URL, as something with a name that takes arguments.
+
+    Args:
+        name: What models call it.
+        description: What models are told about it.
+        url: Where the chain is, without ``/invoke``.
+        parameters: A JSON Schema object; by default the chain is asked for its own.
+        single_argument: With ``parameters``: the one whose value is the chain's whole input. Without it, the
+            input is an object of all arguments.
+        headers: Sent with every request.
+        forward_headers: Names of the page's request headers to send on, of those the runtime lets through.
+        header_hook: Called for every request; what it returns is added last.
+        connect_timeout: Seconds to wait for a connection.
+        idle_timeout: Seconds to wait for the next bytes of an answer.
+        client: A client to use instead of an own one. It stays its giver's to close.
+
+    Raises:
+        MisuseError: If ``url`` is not an absolute HTTP URL.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        description: str = "",
+        parameters: dict[str, Any] | None = None,
+        single_argument: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        forward_headers: Collection[str] = (),
+        header_hook: HeaderHook | None = None,
+        connect_timeout: float = 10.0,
+        idle_timeout: float = 300.0,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.url = checked_url(url)
+        self._shape = None if parameters is None else _Shape(parameters, single_argument)
+        self._transport = Transport(
+            headers=headers,
+            forward_headers=forward_headers,
+            header_hook=header_hook,
+            connect_timeout=connect_timeout,
+            idle_timeout=idle_timeout,
+            client=client,
+        )
+
+    async def describe(self, context: RunContext | None = None) -> Tool:
+        """The chain as a tool.
+
+        Raises:
+            ConfigurationError: If the chain's input is of a type that a model cannot fill in.
+            CopilotKitError: If the chain cannot be reached, refuses, or answers with anything but JSON.
+        """
+        shape = await self._known_shape(context or RunContext())
+        return Tool(name=self.name, description=self.description, parameters=shape.parameters)
+
+    async def invoke(self, arguments: dict[str, Any], context: RunContext | None = None) -> Any:
+        """Calls the chain, once; returns its output.
+
+        Raises:
+            CopilotKitError: As ``describe``.
+        """
+        asked = context or RunContext()
+        shape = await self._known_shape(asked)
+        value = arguments if shape.single is None else arguments.get(shape.single)
+        payload = {"input": value, "config": {}, "kwargs": {}}
+        answer = await self._transport.post(f"{self.url}/invoke", payload, asked)
+        if not isinstance(answer, dict) or "output" not in answer:
+            raise ProtocolError("The LangServe chain answered without an output.")
+        return answer["output"]
+
+    async def aclose(self) -> None:
+        """Closes the connections to the chain."""
+        await self._transport.aclose()
+
+    async def _known_shape(self, context: RunContext) -> _Shape:
+        if self._shape is None:
+            self._shape = _shape_of(await self._transport.get(f"{self.url}/input_schema", context))
+        return self._shape
+
+
+def _shape_of(schema: Any) -> _Shape:
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if kind == "object":
+        return _Shape(schema, None)
+    if kind in _SCALARS:
+        single = {"type": "object", "properties": {"input": {"type": kind}}, "required": ["input"]}
+        return _Shape(single, "input")
+    raise ConfigurationError(f"Unsupported schema type of a LangServe chain: {kind}")

@@ -1,0 +1,38 @@
+"""Newline-delimited JSON, read incrementally."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...runtime.errors import ProtocolError
+from ..agui.transport import decode_body
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+DEFAULT_MAX_LINE_BYTES = 16 * 1024 * 1024
+
+
+async def read_lines(pieces: AsyncIterator[bytes], max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> AsyncIterator[Any]:
+    """What each line holds, from a body cut anywhere. The last line needs no newline.
+
+    Raises:
+        ProtocolError: If a line is not JSON, or longer than ``max_line_bytes``.
+    """
+    partial: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        *lines, rest = piece.split(b"\n")
+        for line in lines:
+            whole = b"".join([*partial, line])
+            partial.clear()
+            size = 0
+            if whole.strip():
+                yield decode_body(whole)
+        partial.append(rest)
+        size += len(rest)
+        if size > max_line_bytes:
+            raise ProtocolError(f"The remote service sent a line of more than {max_line_bytes} bytes.")
+    last = b"".join(partial)
+    if last.strip():
+        yield decode_body(last)

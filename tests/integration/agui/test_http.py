@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
+from copilotkit_runtime.runtime import events
+from copilotkit_runtime.runtime.context import RunContext, RunInput
+from copilotkit_runtime.runtime.errors import (
+    AuthenticationError,
+    CopilotKitError,
+    NetworkError,
+    ProtocolError,
+    RemoteEndpointNotFoundError,
+)
+from copilotkit_runtime.testing import Request, Script, ScriptedService, head
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SSE = "text/event-stream"
+
+
+def said(**event: Any) -> bytes:
+    return f"data: {json.dumps(event)}\n\n".encode()
+
+
+STARTED = said(type="RUN_STARTED", threadId="t", runId="r")
+TOKEN = said(type="TEXT_MESSAGE_CHUNK", messageId="m", delta="tök")
+FINISHED = said(type="RUN_FINISHED", threadId="t", runId="r")
+
+
+def answer(*pieces: bytes, content_type: str = SSE, status: int = 200, length: int | None = None) -> Script:
+    async def script(_request: Request) -> AsyncIterator[bytes]:
+        yield head(content_type, status=status, length=length)
+        for piece in pieces:
+            yield piece
+
+    return script
+
+
+async def never_ending(_request: Request) -> AsyncIterator[bytes]:
+    yield head(SSE)
+    yield STARTED
+    await asyncio.Event().wait()
+
+
+async def run(agent: AGUIHttpAgent, context: RunContext | None = None) -> list[events.Event]:
+    provider = AGUIProvider({"a": agent})
+    input_ = RunInput(thread_id="t", run_id="r")
+    try:
+        return [event async for event in provider.execute_run("a", input_, context or RunContext())]
+    finally:
+        await provider.stop()
+
+
+async def test_a_run_arrives_however_it_is_cut() -> None:
+    stream = STARTED + TOKEN + b": ping\n\n" + FINISHED
+    async with ScriptedService(answer(*(bytes([byte]) for byte in stream))) as service:
+        received = await run(AGUIHttpAgent(service.url + "/agent"))
+    assert [type(event) for event in received] == [
+        events.RunStarted,
+        events.TextMessageStart,
+        events.TextMessageContent,
+        events.TextMessageEnd,
+        events.RunFinished,
+    ]
+    assert received[2] == events.TextMessageContent(message_id="m", delta="tök")
+
+
+async def test_the_request_is_what_agui_asks_for() -> None:
+    async with ScriptedService(answer(STARTED, FINISHED)) as service:
+        await run(AGUIHttpAgent(service.url + "/agent"))
+    (request,) = service.requests
+    assert (request.method, request.path) == ("POST", "/agent")
+    assert request.headers["accept"] == SSE
+    assert request.headers["content-type"] == "application/json"
+    assert list(request.json) == [
+        "threadId",
+        "runId",
+        "tools",
+        "context",
+        "forwardedProps",
+        "state",
+        "messages",
+    ]
+
+
+async def test_only_allowed_headers_go_along() -> None:
+    async def hook(context: RunContext) -> dict[str, str]:
+        return {"x-who": context.identity or ""}
+
+    context = RunContext(headers={"authorization": "Bearer x", "x-other": "y"}, identity="me")
+    async with ScriptedService(answer(STARTED, FINISHED)) as service:
+        agent = AGUIHttpAgent(service.url, headers={"x-key": "k"}, forward_headers=["Authorization"], header_hook=hook)
+        await run(agent, context)
+        await run(AGUIHttpAgent(service.url), context)
+    named, silent = service.requests
+    assert {name: named.headers.get(name) for name in ("authorization", "x-other", "x-key", "x-who")} == {
+        "authorization": "Bearer x",
+        "x-other": None,
+        "x-key": "k",
+        "x-who": "me",
+    }
+    assert not {"authorization", "x-other", "x-key", "x-who"} & set(silent.headers)
+
+
+async def test_stopping_a_run_closes_its_request() -> None:
+    async with ScriptedService(never_ending) as service:
+        provider = AGUIProvider({"a": service.url})
+        async with aclosing(provider.execute_run("a", RunInput(thread_id="t", run_id="r"), RunContext())) as started:  # type: ignore[type-var]
+            await anext(started)
+        async with asyncio.timeout(1):
+            await service.caller_gone.wait()
+        await provider.stop()
+
+
+async def test_an_agent_that_falls_silent_is_a_network_error() -> None:
+    async with ScriptedService(never_ending) as service:
+        with pytest.raises(NetworkError):
+            await run(AGUIHttpAgent(service.url, idle_timeout=0.05))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, AuthenticationError),
+        (403, AuthenticationError),
+        (404, RemoteEndpointNotFoundError),
+        (302, CopilotKitError),
+        (422, CopilotKitError),
+        (500, CopilotKitError),
+        (503, NetworkError),
+    ],
+)
+async def test_a_refusal_is_a_typed_error_that_keeps_the_body_from_the_page(
+    status: int, kind: type[CopilotKitError]
+) -> None:
+    secret = b"Traceback: secret " * 1000
+    async with ScriptedService(answer(secret, content_type="text/plain", status=status)) as service:
+        with pytest.raises(kind) as caught:
+            await run(AGUIHttpAgent(service.url))
+    assert caught.value.status_code == status
+    assert "secret" not in caught.value.message
+    assert "secret" in caught.value.__notes__[0]
+    assert len(caught.value.__notes__[0]) < 5000
+
+
+async def test_an_answer_that_is_no_event_stream_is_a_typed_error() -> None:
+    async with ScriptedService(answer(b'{"error": 1}', content_type="application/json")) as service:
+        with pytest.raises(ProtocolError, match="application/json"):
+            await run(AGUIHttpAgent(service.url))
+
+
+async def test_a_broken_connection_is_a_network_error() -> None:
+    async with ScriptedService(answer(STARTED, length=10_000)) as service:
+        with pytest.raises(NetworkError):
+            await run(AGUIHttpAgent(service.url))
+
+
+async def test_a_stream_without_an_end_is_a_network_error() -> None:
+    async with ScriptedService(answer(STARTED, TOKEN)) as service:
+        with pytest.raises(NetworkError, match="before the run was over"):
+            await run(AGUIHttpAgent(service.url))
+
+
+async def test_nobody_listening_is_a_network_error() -> None:
+    async with ScriptedService(answer()) as service:
+        url = service.url
+    with pytest.raises(NetworkError):
+        await run(AGUIHttpAgent(url))
+
+
+async def test_a_given_client_is_used_and_left_open() -> None:
+    import httpx
+
+    async with ScriptedService(answer(STARTED, FINISHED)) as service, httpx.AsyncClient() as client:
+        await run(AGUIHttpAgent(service.url, client=client))
+        assert not client.is_closed

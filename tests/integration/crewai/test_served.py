@@ -1,0 +1,64 @@
+"""Crews and flows through the front door: the published client's requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crewai.flow import Flow, start
+
+from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime.providers.crewai import CopilotKitState, CrewAIProvider
+from tests.request_bodies import CREATED_AT, generate, text_message
+from tests.serving import PATH, client_of
+
+from .guests import crew_of
+from .openai_service import OpenAIService, Reply, says
+
+ACCEPT = {"accept": "multipart/mixed, application/json"}
+PAINT = {
+    "name": "paint",
+    "description": "Paints the page",
+    "jsonSchema": '{"type":"object","properties":{"color":{"type":"string"}},"required":["color"]}',
+}
+
+
+class Asking(Flow[CopilotKitState]):
+    """Asks once."""
+
+    @start()
+    def only(self) -> str:
+        return f"hello {self.ask('Your name?')}"
+
+
+async def test_a_flows_question_is_an_interrupt_and_its_answer_resumes_it() -> None:
+    runtime = CopilotRuntime(providers=[CrewAIProvider({"a": Asking})])
+    async with client_of(runtime) as client:
+        asked = await client.post(PATH, json=generate(text_message("hi"), agent="a"), headers=ACCEPT)
+        answer: dict[str, Any] = {"name": "LangGraphInterruptEvent", "value": "{}", "response": "Ada"}
+        body = generate(text_message("hi"), agent="a", metaEvents=[answer])
+        answered = await client.post(PATH, json=body, headers=ACCEPT)
+    assert "LangGraphInterruptEvent" in asked.text
+    assert "Your name?" in asked.text
+    assert "hello Ada" in answered.text
+    assert '"code":"Success"' in answered.text
+
+
+async def test_a_page_action_that_a_crew_calls_is_done_by_the_page_and_the_crew_goes_on() -> None:
+    replies = iter([Reply(calls=(("c1", "paint", '{"color":"red"}'),)), says("it is red now")])
+    async with OpenAIService(lambda _: next(replies)) as model:
+        runtime = CopilotRuntime(providers=[CrewAIProvider({"a": crew_of(model.base_url)})])
+        async with client_of(runtime) as client:
+            page = {"frontend": {"actions": [PAINT]}, "agent": "a"}
+            called = await client.post(PATH, json=generate(text_message("paint it"), **page), headers=ACCEPT)
+            call = {"name": "paint", "arguments": '{"color":"red"}'}
+            result = {"actionExecutionId": "c1", "actionName": "paint", "result": "painted"}
+            thread = [
+                text_message("paint it"),
+                {"id": "c1", "createdAt": CREATED_AT, "actionExecutionMessage": call},
+                {"id": "result-c1", "createdAt": CREATED_AT, "resultMessage": result},
+            ]
+            told = await client.post(PATH, json=generate(*thread, **page), headers=ACCEPT)
+    assert '"paint"' in called.text
+    assert "it is red now" not in called.text
+    assert '"code":"Success"' in told.text
+    assert model.asked[1]["messages"][-1]["content"] == "painted"

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from ag_ui import core
+from ag_ui.encoder import EventEncoder
+
+from copilotkit_runtime.providers.agui.decoding import EventDecoder, decode_stream
+from copilotkit_runtime.runtime import events
+from copilotkit_runtime.runtime.errors import CopilotKitError, ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MODELS = [
+    core.RunStartedEvent(thread_id="t", run_id="r"),
+    core.StepStartedEvent(step_name="s"),
+    core.TextMessageStartEvent(message_id="m", role="assistant"),
+    core.TextMessageContentEvent(message_id="m", delta="hé"),
+    core.TextMessageEndEvent(message_id="m"),
+    core.ToolCallStartEvent(tool_call_id="c", tool_call_name="f", parent_message_id="m"),
+    core.ToolCallArgsEvent(tool_call_id="c", delta="{}"),
+    core.ToolCallEndEvent(tool_call_id="c"),
+    core.ToolCallResultEvent(message_id="x", tool_call_id="c", content="done"),
+    core.StateSnapshotEvent(snapshot={"a": None}),
+    core.StateDeltaEvent.model_validate({"delta": [{"op": "replace", "path": "/a", "value": 1}]}),
+    core.MessagesSnapshotEvent(messages=[core.UserMessage(id="u", content="hi")]),
+    core.CustomEvent(name="n", value={"k": 1}),
+    core.StepFinishedEvent(step_name="s"),
+    core.RunFinishedEvent(thread_id="t", run_id="r", result=5),
+]
+EXPECTED = [
+    events.RunStarted(thread_id="t", run_id="r"),
+    events.StepStarted(step_name="s"),
+    events.TextMessageStart(message_id="m"),
+    events.TextMessageContent(message_id="m", delta="hé"),
+    events.TextMessageEnd(message_id="m"),
+    events.ToolCallStart(tool_call_id="c", tool_call_name="f", parent_message_id="m"),
+    events.ToolCallArgs(tool_call_id="c", delta="{}"),
+    events.ToolCallEnd(tool_call_id="c"),
+    events.ToolCallResult(tool_call_id="c", content="done", message_id="x"),
+    events.StateSnapshot(snapshot={"a": None}),
+    events.StateDelta(delta=[{"op": "replace", "path": "/a", "value": 1}]),
+    events.MessagesSnapshot(messages=[{"id": "u", "role": "user", "content": "hi"}]),
+    events.Custom(name="n", value={"k": 1}),
+    events.StepFinished(step_name="s"),
+    events.RunFinished(thread_id="t", run_id="r", result=5),
+]
+
+
+def decode(items: list[Any]) -> list[events.Event]:
+    decoder = EventDecoder()
+    return [event for item in items for event in decoder.decode(item)] + decoder.close()
+
+
+ENCODED = [EventEncoder().encode(model) for model in MODELS]
+FORMS: dict[str, list[Any]] = {
+    "models": list(MODELS),
+    "camel case dicts": [model.model_dump(by_alias=True, mode="json") for model in MODELS],
+    "snake case dicts with enums": [model.model_dump() for model in MODELS],
+    "json text": [model.model_dump_json(by_alias=True) for model in MODELS],
+    "json bytes": [model.model_dump_json(by_alias=True).encode() for model in MODELS],
+    "sse text": list(ENCODED),
+    "sse bytes": [text.encode() for text in ENCODED],
+    "one piece of sse": ["".join(ENCODED)],
+    "single bytes of sse": [bytes([byte]) for byte in "".join(ENCODED).encode()],
+    "our own events": list(EXPECTED),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_event_means_the_same_in_every_form(form: str) -> None:
+    assert decode(FORMS[form]) == EXPECTED
+
+
+def test_what_we_encode_we_decode() -> None:
+    assert decode([msgspec.json.encode(event) for event in EXPECTED]) == EXPECTED
+
+
+def test_text_chunks_become_one_message_a_message_id() -> None:
+    chunks = [
+        {"type": "TEXT_MESSAGE_CHUNK", "messageId": "a", "delta": "1"},
+        {"type": "TEXT_MESSAGE_CHUNK", "delta": "2"},
+        {"type": "RAW", "event": {}},
+        {"type": "TEXT_MESSAGE_CHUNK", "messageId": "b", "role": "developer", "delta": ""},
+    ]
+    assert decode(chunks) == [
+        events.TextMessageStart(message_id="a"),
+        events.TextMessageContent(message_id="a", delta="1"),
+        events.TextMessageContent(message_id="a", delta="2"),
+        events.Raw(event={}),
+        events.TextMessageEnd(message_id="a"),
+        events.TextMessageStart(message_id="b", role="developer"),
+        events.TextMessageEnd(message_id="b"),
+    ]
+
+
+def test_tool_call_chunks_are_closed_by_whatever_comes_next() -> None:
+    chunks = [
+        {
+            "type": "TOOL_CALL_CHUNK",
+            "toolCallId": "c",
+            "toolCallName": "f",
+            "parentMessageId": "p",
+            "delta": "{",
+        },
+        {"type": "TOOL_CALL_CHUNK", "toolCallId": "c", "delta": "}"},
+        {"type": "TEXT_MESSAGE_CHUNK", "messageId": "a", "delta": "1"},
+        {"type": "STEP_STARTED", "stepName": "s"},
+    ]
+    assert decode(chunks) == [
+        events.ToolCallStart(tool_call_id="c", tool_call_name="f", parent_message_id="p"),
+        events.ToolCallArgs(tool_call_id="c", delta="{"),
+        events.ToolCallArgs(tool_call_id="c", delta="}"),
+        events.ToolCallEnd(tool_call_id="c"),
+        events.TextMessageStart(message_id="a"),
+        events.TextMessageContent(message_id="a", delta="1"),
+        events.TextMessageEnd(message_id="a"),
+        events.StepStarted(step_name="s"),
+    ]
+
+
+def test_reasoning_chunks_are_expanded() -> None:
+    chunk = core.ReasoningMessageChunkEvent(message_id="m", delta="hm")
+    assert decode([chunk]) == [
+        events.ReasoningMessageStart(message_id="m"),
+        events.ReasoningMessageContent(message_id="m", delta="hm"),
+        events.ReasoningMessageEnd(message_id="m"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "missing"),
+    [
+        ({"type": "TEXT_MESSAGE_CHUNK", "delta": "1"}, "messageId"),
+        ({"type": "TOOL_CALL_CHUNK", "toolCallName": "f"}, "toolCallId"),
+        ({"type": "TOOL_CALL_CHUNK", "toolCallId": "c"}, "toolCallName"),
+        ({"type": "REASONING_MESSAGE_CHUNK", "delta": "1"}, "messageId"),
+    ],
+)
+def test_a_first_chunk_must_say_what_it_opens(chunk: dict[str, Any], missing: str) -> None:
+    with pytest.raises(ProtocolError, match=f"must have a {missing}"):
+        decode([chunk])
+
+
+def test_thinking_is_reasoning_under_its_elder_name() -> None:
+    kinds = ["START", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END", "END"]
+    decoded: list[Any] = decode([{"type": f"THINKING_{kind}", "delta": "hm", "title": "t"} for kind in kinds])
+    assert [type(event) for event in decoded] == [
+        events.ReasoningStart,
+        events.ReasoningMessageStart,
+        events.ReasoningMessageContent,
+        events.ReasoningMessageEnd,
+        events.ReasoningEnd,
+    ]
+    assert decoded[0].message_id == decoded[4].message_id != decoded[1].message_id
+    assert decoded[1].message_id == decoded[2].message_id == decoded[3].message_id
+
+
+def test_a_result_in_parts_becomes_text() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    picture = [{"type": "image", "source": {"type": "url", "value": "u"}}]
+    base = {"type": "TOOL_CALL_RESULT", "messageId": "m", "toolCallId": "c"}
+    first, second = decode([{**base, "content": parts}, {**base, "content": picture}])
+    assert isinstance(first, events.ToolCallResult)
+    assert first.content == "ab"
+    assert isinstance(second, events.ToolCallResult)
+    assert json.loads(second.content) == picture
+
+
+def test_an_interrupt_outcome_asks_before_the_run_ends() -> None:
+    interrupt = {"id": "i", "reason": "input", "message": "Go on?"}
+    outcome = {"type": "interrupt", "interrupts": [interrupt]}
+    finished = {"type": "RUN_FINISHED", "threadId": "t", "runId": "r", "outcome": outcome}
+    asked = events.Custom(name=events.INTERRUPT, value=interrupt)
+    end = events.RunFinished(thread_id="t", run_id="r")
+    assert decode([finished]) == [asked, end]
+    assert decode([asked, finished]) == [asked, end]
+
+
+def test_events_of_a_later_protocol_are_passed_through_raw() -> None:
+    event = {"type": "ACTIVITY_SNAPSHOT", "messageId": "m", "activityType": "a", "content": {}}
+    assert decode([json.dumps(event)]) == [events.Raw(event=event, source="ag-ui")]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "data: not json\n\n",
+        "data: [1]\n\n",
+        'data: {"type": 5}\n\n',
+        'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":1,"delta":{}}\n\n',
+        '{"type":"TEXT_MESSAGE_START"}',
+        "{broken",
+        b"data: \xff\xfe\n\n",
+        b'{"type":"\xff"}',
+        {},
+        None,
+        17,
+        object(),
+    ],
+)
+def test_garbage_is_a_typed_error(garbage: Any) -> None:
+    with pytest.raises(ProtocolError):
+        decode([garbage])
+
+
+async def stream_of(*items: Any) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
+
+
+async def test_a_reported_failure_is_raised_with_the_agents_text() -> None:
+    failure = {"type": "RUN_ERROR", "message": "No tea left", "code": "TEAPOT"}
+    with pytest.raises(CopilotKitError, match="No tea left") as caught:
+        [event async for event in decode_stream(stream_of(failure))]
+    assert caught.value.code is ErrorCode.UNKNOWN
+    assert caught.value.original_type == "TEAPOT"
+
+
+async def test_a_reported_failure_keeps_a_code_that_clients_know() -> None:
+    failure = events.RunError(message="Who?", code="AUTHENTICATION_ERROR")
+    with pytest.raises(CopilotKitError) as caught:
+        [event async for event in decode_stream(stream_of(failure))]
+    assert caught.value.code is ErrorCode.AUTHENTICATION_ERROR

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ag_ui.core import RunAgentInput, RunFinishedEvent, RunStartedEvent, TextMessageChunkEvent
+
+from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
+from copilotkit_runtime.runtime import events
+from copilotkit_runtime.runtime.context import RunContext, RunInput
+from copilotkit_runtime.runtime.errors import AgentNotFoundError, MisuseError
+from copilotkit_runtime.runtime.messages import TextMessage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+SAID = [
+    events.TextMessageStart(message_id="m"),
+    events.TextMessageContent(message_id="m", delta="hi"),
+    events.TextMessageEnd(message_id="m"),
+]
+
+
+class Echo:
+    description = "Says it again"
+
+    async def run(self, input: RunAgentInput) -> AsyncIterator[Any]:
+        yield RunStartedEvent(thread_id=input.thread_id, run_id=input.run_id)
+        yield TextMessageChunkEvent(message_id="m", delta=str(input.messages[-1].content))
+        yield RunFinishedEvent(thread_id=input.thread_id, run_id=input.run_id)
+
+
+async def echo(input: RunAgentInput) -> AsyncIterator[Any]:
+    async for event in Echo().run(input):
+        yield event
+
+
+async def awaited(input: RunAgentInput) -> AsyncIterator[Any]:
+    return echo(input)
+
+
+def in_turn(input: RunAgentInput) -> Iterator[dict[str, Any]]:
+    yield {"type": "RUN_STARTED", "threadId": input.thread_id, "runId": input.run_id}
+    yield {"type": "TEXT_MESSAGE_CHUNK", "messageId": "m", "delta": input.messages[-1].content}
+    yield {"type": "RUN_FINISHED", "threadId": input.thread_id, "runId": input.run_id}
+
+
+def run_input() -> RunInput:
+    return RunInput(thread_id="t", run_id="r", messages=[TextMessage(role="user", content="hi")])
+
+
+async def collect(provider: AGUIProvider, agent: str = "a") -> list[events.Event]:
+    return [event async for event in provider.execute_run(agent, run_input(), RunContext())]
+
+
+@pytest.mark.parametrize(
+    "source", [Echo(), Echo, echo, awaited, in_turn], ids=lambda s: getattr(s, "__name__", "object")
+)
+async def test_an_agent_may_be_an_object_a_factory_or_a_function(source: Any) -> None:
+    decoded = await collect(AGUIProvider({"a": source}))
+    assert decoded == [
+        events.RunStarted(thread_id="t", run_id="r"),
+        *SAID,
+        events.RunFinished(thread_id="t", run_id="r"),
+    ]
+
+
+async def test_agents_are_listed_with_their_descriptions() -> None:
+    remote = AGUIHttpAgent("http://localhost/a", description="Far away")
+    provider = AGUIProvider({"near": Echo(), "far": remote, "url": "https://localhost/b"})
+    listed = [(agent.name, agent.description) for agent in await provider.list_agents()]
+    assert listed == [("near", "Says it again"), ("far", "Far away"), ("url", "")]
+
+
+async def test_an_unknown_agent_is_a_typed_error() -> None:
+    with pytest.raises(AgentNotFoundError, match="Available agents are: a"):
+        await collect(AGUIProvider({"a": Echo()}), "b")
+
+
+@pytest.mark.parametrize("source", [17, "not a url", "ftp://localhost/x", "http://", "http://[::1"])
+def test_what_is_no_agent_is_refused_at_once(source: Any) -> None:
+    with pytest.raises(MisuseError):
+        AGUIProvider({"a": source})
+
+
+async def test_a_run_that_yields_nothing_iterable_is_a_misuse() -> None:
+    with pytest.raises(MisuseError, match="must yield events"):
+        await collect(AGUIProvider({"a": lambda _input: 5}))
+
+
+async def test_an_agent_that_can_be_cloned_is_cloned_for_each_run() -> None:
+    class Stateful(Echo):
+        clones = 0
+        used = False
+
+        def clone(self) -> Stateful:
+            Stateful.clones += 1
+            return Stateful()
+
+        async def run(self, input: RunAgentInput) -> AsyncIterator[Any]:
+            assert not self.used
+            self.used = True
+            async for event in super().run(input):
+                yield event
+
+    provider = AGUIProvider({"a": Stateful()})
+    await asyncio.gather(collect(provider), collect(provider))
+    assert Stateful.clones == 2
+
+
+async def test_closing_a_run_closes_the_agents_generator() -> None:
+    closed = asyncio.Event()
+
+    async def endless(_input: Any) -> AsyncIterator[Any]:
+        try:
+            yield SAID[0]
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    async with aclosing(AGUIProvider({"a": endless}).execute_run("a", run_input(), RunContext())) as run:  # type: ignore[type-var]
+        assert await anext(run) == SAID[0]
+    assert closed.is_set()
+
+
+async def test_an_agents_own_exception_is_raised() -> None:
+    async def broken(_input: Any) -> AsyncIterator[Any]:
+        yield SAID[0]
+        raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        await collect(AGUIProvider({"a": broken}))
