@@ -1,22 +1,37 @@
 """A drop-in Python replacement for the CopilotKit runtime."""
 
 from .runtime import errors, events
+from .runtime.actions import Action, ActionSource, action
 from .runtime.config import RuntimeConfig
 from .runtime.context import RunContext, RunInput, Tool
 from .runtime.copilot import CopilotRuntime
+from .runtime.guardrails import CloudGuardrail, Guardrail, InputCheck, OutputCheck, TopicGuardrail, TopicJudge, Verdict
+from .runtime.hooks import Hooks, Observability
 from .runtime.provider import AgentDescriptor, AgentProvider
 from .runtime.state import AgentState, StateStore
 
 __all__ = [
+    "Action",
+    "ActionSource",
     "AgentDescriptor",
     "AgentProvider",
     "AgentState",
+    "CloudGuardrail",
     "CopilotRuntime",
+    "Guardrail",
+    "Hooks",
+    "InputCheck",
+    "Observability",
+    "OutputCheck",
     "RunContext",
     "RunInput",
     "RuntimeConfig",
     "StateStore",
     "Tool",
+    "TopicGuardrail",
+    "TopicJudge",
+    "Verdict",
+    "action",
     "errors",
     "events",
 ]

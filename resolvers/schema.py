@@ -5,7 +5,8 @@ from __future__ import annotations
 from ariadne import make_executable_schema
 from graphql import GraphQLDeferDirective, GraphQLSchema, GraphQLStreamDirective
 
-from ..schema import load_sdl
+from ..schema import load_extensions, load_sdl
+from .extensions import mutation_extensions, query_extensions
 from .mutation import mutation
 from .query import query
 from .response import copilot_response
@@ -13,10 +14,16 @@ from .scalars import date_time, json_object, json_value
 from .types import abstract_types
 
 
-def build_schema() -> GraphQLSchema:
-    """The contract with its resolvers; ``@defer`` and ``@stream`` are the executor's and no part of the SDL."""
+def build_schema(*, extensions: bool = False) -> GraphQLSchema:
+    """The contract with its resolvers; ``@defer`` and ``@stream`` are the executor's and no part of the SDL.
+
+    Args:
+        extensions: Whether what stands beside the contract is part of it.
+    """
+    added = (query_extensions, mutation_extensions) if extensions else ()
     schema = make_executable_schema(
-        load_sdl(),
+        [load_sdl(), load_extensions()] if extensions else load_sdl(),
+        *added,
         query,
         mutation,
         copilot_response,

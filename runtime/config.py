@@ -1,35 +1,279 @@
-"""The settings of one runtime."""
+"""The settings of one runtime.
+
+A setting is taken from the first place that has it: a flag of the command line, a keyword argument, the settings file,
+the environment, the default.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import msgspec
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from typing_extensions import override
+
+from .errors import ConfigurationError
+from .rates import Rate
 
 EMULATED_VERSION = "1.10.6"
+ENVIRONMENT_PREFIX = "COPILOTKIT_"
+CONFIG_FILE_VARIABLE = "COPILOTKIT_CONFIG"
+
+# Variables of that prefix that other software reads: the TypeScript runtime's, and this project's own tests'.
+_FOREIGN_VARIABLES = ("COPILOTKIT_TELEMETRY_", "COPILOTKIT_E2E_", "COPILOTKIT_TEST_", CONFIG_FILE_VARIABLE)
+_MEGABYTE = 1024 * 1024
+
+
+class SettingLayers(msgspec.Struct, frozen=True):
+    """What a command line adds to the places of settings: its flags first, its own defaults last."""
+
+    flags: dict[str, Any] = {}
+    file: Path | None = None
+    defaults: dict[str, Any] = {}
+
+
+_layers: ContextVar[SettingLayers] = ContextVar("setting_layers", default=SettingLayers())  # noqa: B039 - it is frozen
+
+
+@contextmanager
+def setting_layers(layers: SettingLayers) -> Iterator[None]:
+    """Every ``RuntimeConfig`` that is made in the block takes ``layers`` into account."""
+    token = _layers.set(layers)
+    try:
+        yield
+    finally:
+        _layers.reset(token)
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return msgspec.json.decode(value)
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _rated(value: Any) -> Any:
+    return Rate.parse(value) if isinstance(value, str) else value
+
+
+Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
+RateSetting: TypeAlias = Annotated[Rate, NoDecode, BeforeValidator(_rated)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0)]
+Count: TypeAlias = Annotated[int, Field(gt=0)]
 
 
 class RuntimeConfig(BaseSettings):
-    """What can be set, each also by an environment variable ``COPILOTKIT_<NAME>``.
+    """What can be set: by keyword argument, in a TOML file, or by a variable ``COPILOTKIT_<NAME>``.
+
+    Lists may be written with commas in the environment.
 
     Raises:
-        pydantic.ValidationError: A value does not fit, or a keyword argument is not a setting.
+        pydantic.ValidationError: A value does not fit, or there is no such setting.
+        ConfigurationError: The settings file cannot be read.
     """
 
-    model_config = SettingsConfigDict(env_prefix="COPILOTKIT_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    env: Literal["development", "production"] = "development"
+    """``production`` turns GraphiQL and introspection off unless they are set themselves."""
 
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """The port to listen on; 0 for any that is free."""
     graphql_path: Annotated[str, Field(pattern=r"^/")] = "/api/copilotkit"
+    """Where the endpoint is."""
+    workers: Count = 1
+    """Processes that serve."""
+    ssl_certfile: Path | None = None
+    """The TLS certificate's file."""
+    ssl_keyfile: Path | None = None
+    """The TLS key's file."""
+    trusted_proxies: Names = ("127.0.0.1",)
+    """Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+    shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 30.0
+    """How long runs may go on after SIGTERM."""
+
     store: str = "memory://"
-    cors_origins: tuple[str, ...] = ("*",)
+    """Where states are kept: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``."""
+    store_ttl_seconds: Seconds | None = None
+    """How long a thread is kept after its last write; unset for ever."""
+    store_max_bytes: Count = 16 * _MEGABYTE
+    """The largest state and messages of one agent on one thread, encoded."""
+
+    graphiql: bool = True
+    """Whether a browser that opens the endpoint gets GraphiQL."""
+    introspection: bool = True
+    """Whether documents may ask for the schema."""
+    extensions: bool = False
+    """Whether `runtimeInfo` and `saveAgentState` are served beside the contract, in GraphQL and as REST endpoints."""
+    cors_origins: Names = ("*",)
     """Origins that may call. ``*`` admits all without credentials; a named origin may send them."""
-    forward_headers: tuple[str, ...] = ("x-*",)
+    cors_credentials: bool | None = None
+    """False: nobody may send credentials. True: all origins are named, and may. Unset: named ones may."""
+    forward_headers: Names = ("x-*",)
     """Patterns of the request headers that providers see. Cookies and cloud keys are never among them."""
-    run_timeout_seconds: Annotated[float, Field(gt=0)] = 600.0
+
+    api_keys: Secrets = ()
+    """Keys that clients may show, each ``identity:key``. With any of them, every request needs one."""
+    jwt_secret: SecretStr | None = None
+    """The secret of JWTs that are signed with HMAC."""
+    jwt_public_key: SecretStr | None = None
+    """The PEM public key of JWTs that are signed with RSA, EC or Ed25519."""
+    jwt_jwks_url: str | None = None
+    """Where the keys of JWTs are published."""
+    jwt_algorithms: Names = ()
+    """The signature algorithms to accept; by default HS256 with a secret, else RS256 and ES256."""
+    jwt_audience: str | None = None
+    """The ``aud`` that JWTs must have."""
+    jwt_issuer: str | None = None
+    """The ``iss`` that JWTs must have."""
+
+    run_timeout_seconds: Seconds = 600.0
+    """How long a run may take."""
+    installed_providers: bool = True
+    """Whether the providers of installed packages serve (entry points ``copilotkit_runtime.providers``)."""
     on_disconnect: Literal["cancel", "continue"] = "cancel"
     """What becomes of a run whose client has gone."""
-    max_body_bytes: Annotated[int, Field(gt=0)] = 25 * 1024 * 1024
-    graphiql: bool = True
-    introspection: bool = True
+    busy_policy: Literal["queue", "reject", "interrupt"] = "queue"
+    """What a run does while another one of the same agent goes on in its thread: wait, fail, or take its place."""
+    action_errors: Literal["masked", "shown"] = "masked"
+    """Whether results of server-side actions tell the texts of exceptions that are no ``CopilotKitError``."""
+    action_source_timeout_seconds: Seconds = 10.0
+    """How long a source of actions may take to list them."""
+    guardrails_on_failure: Literal["closed", "open"] = "closed"
+    """What becomes of a request that a guardrail could not judge: ``closed`` ends it, ``open`` lets it pass."""
+    guardrails_timeout_seconds: Seconds = 10.0
+    """How long a guardrail may take."""
+    cloud_base_url: Annotated[str, Field(pattern=r"^(https?://.+|off)$")] = "https://api.cloud.copilotkit.ai"
+    """Where the guardrails are that a page asks for with its Copilot Cloud key; ``off`` for nowhere."""
+    mcp_client_urls: Names = ()
+    """MCP servers that pages may name: URLs, each for itself and what is below it."""
+    rate_limit: RateSetting | None = None
+    """Operations an identity may ask for, such as ``60/minute`` or ``10/second burst 50``."""
+    address_rate_limit: RateSetting | None = None
+    """Operations an address may ask for."""
+    rate_limit_store: str | None = None
+    """Where rates are counted: ``memory://`` or a Redis URL; unset for ``store`` if that is Redis, else memory."""
+    max_concurrent_runs: Count | None = None
+    """Runs at once in one process."""
+    max_concurrent_runs_per_client: Count | None = None
+    """Runs at once of one identity, or of one address without identity, in one process."""
+    max_body_bytes: Count = 25 * _MEGABYTE
+    """The largest request."""
+    max_messages: Count = 10_000
+    """Messages in one request."""
+    max_message_bytes: Count = 10 * _MEGABYTE
+    """The text of one message in UTF-8."""
+    max_document_tokens: Count = 1_000
+    """Lexical tokens of one GraphQL document."""
+    max_document_depth: Count = 15
+    """Nested fields of one GraphQL document."""
+    max_document_aliases: Count = 15
+    """Aliases in one GraphQL document."""
+    max_document_directives: Count = 50
+    """Directives in one GraphQL document."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """``auto``: for people at a terminal, JSON elsewhere."""
+    metrics: bool = False
+    """Whether ``/metrics`` answers. Needs the extra ``metrics``."""
+    tracing: bool = False
+    """Whether spans are recorded. Needs the extra ``otel``, whose ``OTEL_*`` variables say where they go."""
+    blocked_loop_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """A provider that blocks the event loop for so long is reported; 0 for never."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _harden_production(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("env") != "production":
+            return values
+        return {"graphiql": False, "introspection": False, **values}
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> RuntimeConfig:
+        if self.cors_credentials and "*" in self.cors_origins:
+            raise ValueError("cors_credentials: name the origins in cors_origins; '*' may not send credentials")
+        if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
+            raise ValueError("ssl_certfile and ssl_keyfile: one is useless without the other")
+        return self
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The places of settings, the strongest first."""
+        layers = _layers.get()
+        file = layers.file or _file_of_environment()
+        return (
+            InitSettingsSource(settings_cls, layers.flags),
+            init_settings,
+            InitSettingsSource(settings_cls, read_settings_file(file) if file is not None else {}),
+            _Environment(settings_cls),
+            InitSettingsSource(settings_cls, layers.defaults),
+        )
+
+
+class _Environment(EnvSettingsSource):
+    """Tells of variables that name no setting, which the library's own source passes over."""
+
+    @override
+    def __call__(self) -> dict[str, Any]:
+        known = {ENVIRONMENT_PREFIX + name.upper() for name in self.settings_cls.model_fields}
+        unknown = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(ENVIRONMENT_PREFIX) and name not in known and not name.startswith(_FOREIGN_VARIABLES)
+        }
+        return {**super().__call__(), **unknown}
+
+
+def _file_of_environment() -> Path | None:
+    name = os.environ.get(CONFIG_FILE_VARIABLE)
+    return Path(name) if name else None
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"The settings file {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigurationError(f"The settings file {path} is no TOML: {error}.") from error

@@ -68,10 +68,12 @@ class RunContext(msgspec.Struct, kw_only=True):
     """Who asked for a run, and with what.
 
     ``headers`` are those of the request that configuration lets through, in lower case; cookies and cloud
-    keys never are. ``properties`` are the page's own (``<CopilotKit properties>``).
+    keys never are. ``properties`` are the page's own (``<CopilotKit properties>``). ``identity`` names who
+    authentication said it is, ``claims`` is what else it knows of them.
     """
 
     headers: Mapping[str, str] = {}
     properties: dict[str, Any] = {}
     url: str | None = None
     identity: str | None = None
+    claims: Mapping[str, Any] = {}

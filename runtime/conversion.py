@@ -53,6 +53,7 @@ def run_request(
         ),
         frontend_actions=_frontend_actions(data["frontend"]["actions"]),
         cloud=data.get("cloud"),
+        cloud_key=client.cloud_key,
     )
 
 

@@ -12,13 +12,28 @@ from starlette.applications import Starlette
 
 from ..providers.models import model_provider
 from ..resolvers import build_schema
+from .actions.source import ActionsOf, ActionSource, ComputedActions, sources_of
+from .auth import Authenticate, Authenticator, configured
 from .config import RuntimeConfig
+from .features import Features
+from .guardrails import Guardrail
+from .health import ReadinessCheck
+from .hooks import Hooks
 from .http import app as http_app
+from .http.admission import Admission
 from .http.endpoint import GraphQLEndpoint
+from .http.extensions import RestEndpoint, RestExtensions
+from .http.probes import MetricsPage, ReadyProbe
+from .information import RuntimeInfo, runtime_info
+from .instruments import Instruments
+from .logs import log_without_values, without_secrets
+from .plugins import installed_providers
 from .provider import AgentDescriptor, AgentProvider
 from .service import RuntimeService
 from .state import AgentState, StateStore
+from .stores.settings import StoreSettings
 from .stores.urls import open_store
+from .watchdog import LoopWatchdog
 
 
 class CopilotRuntime:
@@ -31,6 +46,14 @@ class CopilotRuntime:
         store: ``memory://``, ``sqlite:///path``, ``redis://…``, ``postgresql://…``, or a store; None for
             ``config.store``.
         config: The settings; None for those of the environment.
+        auth: Finds out who asks: an ``Authenticator``, or a callable of the request that gives an ``Identity`` or
+            None, and may await; None for what the settings ask for.
+        actions: Server-side actions: ``Action`` objects, plain functions, LangServe chains and ``ActionSource``
+            objects; or a function of the request's context that returns such a list, and may await.
+        mcp_servers: MCP servers whose tools are actions: ``MCPServer`` objects, URLs, or ``{"endpoint": ...}``.
+        hooks: What is told of requests.
+        guardrails: One or several, which judge each request in order.
+        agents_as_actions: The names of the agents that models, and other agents, may call as tools; True for all.
 
     Raises:
         ConfigurationError: Two providers share a name, or the store's URL is none.
@@ -43,22 +66,47 @@ class CopilotRuntime:
         model: Any = None,
         store: str | StateStore | None = None,
         config: RuntimeConfig | None = None,
+        auth: Authenticator | Authenticate | None = None,
+        actions: Iterable[Any] | ActionsOf = (),
+        mcp_servers: Iterable[Any] = (),
+        hooks: Hooks | None = None,
+        guardrails: Guardrail | Iterable[Guardrail] = (),
+        agents_as_actions: bool | Iterable[str] = False,
     ) -> None:
+        log_without_values()
         self.config = config or RuntimeConfig()
+        auth = auth or configured(self.config)
+        self._admission = Admission(self.config, auth.authenticate if isinstance(auth, Authenticator) else auth)
+        self._instruments = Instruments(self.config)
+        self._watchdog = LoopWatchdog(self.config.blocked_loop_seconds) if self.config.blocked_loop_seconds else None
         chosen = self.config.store if store is None else store
-        self.service = RuntimeService(
+        self.store_name = without_secrets(chosen) if isinstance(chosen, str) else type(chosen).__name__
+        """The store for people: its URL without password, or its class."""
+        opened = self._instruments.watch_store(_opened(chosen, self.config))
+        features = Features(
             self.config,
-            open_store(chosen) if isinstance(chosen, str) else chosen,
-            None if model is None else model_provider(model),
+            opened,
+            sources=_action_sources(actions),
+            last_sources=_mcp_sources(mcp_servers, self.config),
+            guardrails=[guardrails] if isinstance(guardrails, Guardrail) else list(guardrails),
+            hooks=hooks,
+            agents_as_actions=agents_as_actions,
         )
-        for provider in providers:
+        self.service = RuntimeService(self.config, opened, None if model is None else model_provider(model), features)
+        self._instruments.watch_runs(self.service.observers)
+        for provider in (*providers, *(installed_providers() if self.config.installed_providers else ())):
             self.add_provider(provider)
         self._starting = asyncio.Lock()
         self._running = False
 
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need credentials."""
+        return self._admission.authenticates
+
     def create_app(self) -> Starlette:
         """A Starlette application that serves the runtime at ``config.graphql_path``."""
-        return http_app.create_app(self._endpoint(), self.config.graphql_path, self._lifespan)
+        return http_app.create_app(self._endpoints(), self.config.graphql_path, self._lifespan)
 
     def mount(self, app: Starlette, path: str | None = None) -> None:
         """Serves the runtime on a Starlette or FastAPI application.
@@ -67,7 +115,7 @@ class CopilotRuntime:
             app: The application; its lifespan starts and stops the runtime.
             path: Where; None for ``config.graphql_path``.
         """
-        http_app.mount(app, self._endpoint(), path or self.config.graphql_path, self._lifespan)
+        http_app.mount(app, self._endpoints(), path or self.config.graphql_path, self._lifespan)
 
     def add_provider(self, provider: AgentProvider) -> None:
         """Registers a provider.
@@ -94,8 +142,13 @@ class CopilotRuntime:
         return self.service.registry.all()
 
     async def discover_agents(self) -> list[AgentDescriptor]:
-        """All agents of all providers."""
-        return await self.service.available_agents()
+        """Asks all providers anew for their agents."""
+        discovery = await self.service.registry.discover()
+        return [agent for agent, _ in discovery.agents.values()]
+
+    async def runtime_info(self) -> RuntimeInfo:
+        """What the runtime is, and the agents it has."""
+        return runtime_info(await self.service.available_agents())
 
     async def load_agent_state(self, *, thread_id: str, agent_name: str) -> AgentState | None:
         """What an agent last knew on a thread, or None.
@@ -122,6 +175,8 @@ class CopilotRuntime:
         async with self._starting:
             if not self._running:
                 await self.service.start()
+                if self._watchdog is not None:
+                    self._watchdog.start()
                 self._running = True
 
     async def stop(self) -> None:
@@ -129,7 +184,11 @@ class CopilotRuntime:
         async with self._starting:
             if self._running:
                 self._running = False
+                if self._watchdog is not None:
+                    self._watchdog.stop()
                 await self.service.stop()
+                await self._admission.close()
+                await self._instruments.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -140,8 +199,17 @@ class CopilotRuntime:
     ) -> None:
         await self.stop()
 
-    def _endpoint(self) -> GraphQLEndpoint:
-        return GraphQLEndpoint(self.service, build_schema(), self.start)
+    def _endpoints(self) -> http_app.Endpoints:
+        instruments, admission = self._instruments, self._admission
+        schema = build_schema(extensions=self.config.extensions)
+        graphql = GraphQLEndpoint(self.service, schema, admission, instruments, self.start)
+        extensions = RestExtensions(self.service, admission, self.start)
+        return http_app.Endpoints(
+            graphql=graphql,
+            ready=ReadyProbe(ReadinessCheck(self.service)),
+            metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
+            rest=RestEndpoint(graphql, extensions) if self.config.extensions else None,
+        )
 
     def _lifespan(self) -> AbstractAsyncContextManager[None]:
         @asynccontextmanager
@@ -150,3 +218,22 @@ class CopilotRuntime:
                 yield
 
         return around()
+
+
+def _opened(store: str | StateStore, config: RuntimeConfig) -> StateStore:
+    if not isinstance(store, str):
+        return store
+    return open_store(store, StoreSettings(ttl=config.store_ttl_seconds, max_bytes=config.store_max_bytes))
+
+
+def _action_sources(actions: Iterable[Any] | ActionsOf) -> list[ActionSource]:
+    return sources_of(actions) if isinstance(actions, Iterable) else [ComputedActions(actions)]
+
+
+def _mcp_sources(servers: Iterable[Any], config: RuntimeConfig) -> list[ActionSource]:
+    listed = list(servers)
+    if not listed and not config.mcp_client_urls:
+        return []
+    from ..providers.mcp import MCPSource
+
+    return [MCPSource(listed, client_urls=config.mcp_client_urls)]

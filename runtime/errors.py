@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
+import structlog
+
 _DOCS = "https://docs.copilotkit.ai"
 _COMMON_ISSUES = f"{_DOCS}/troubleshooting/common-issues"
 _NETWORK_HELP = f"{_COMMON_ISSUES}#i-am-getting-a-network-errors--api-not-found"
 
 UNKNOWN_MESSAGE = "Unknown error occurred"
+GUARDRAILS_FAILED = "GUARDRAILS_VALIDATION_FAILED"
 DEFAULT_MESSAGE = "An unexpected error occurred. Please check the logs for more details."
 
 
@@ -232,10 +235,54 @@ class RunTimeoutError(CopilotKitError):
         super().__init__(f"The agent did not finish within {seconds:g} seconds.", original_type="TimeoutError")
 
 
+class ThreadNotFoundError(CopilotKitError):
+    """The thread is not there, or not for who asks."""
+
+    default_code = ErrorCode.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("The thread was not found.")
+
+
+class ShuttingDownError(CopilotKitError):
+    """The server is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down. Please try again.", status_code=503)
+
+
 class ThreadBusyError(CopilotKitError):
     """Another run is going on for this thread and agent, and the policy is not to wait."""
 
     default_code = ErrorCode.MISUSE
+
+
+class ActionError(CopilotKitError):
+    """A server-side action failed; the model, and so the person at the page, may read its message.
+
+    Raise it in a handler to have its text told: other exceptions' texts are not.
+    """
+
+    result_code: ClassVar[str] = "HANDLER_ERROR"
+
+
+class InvalidArgumentsError(ActionError):
+    """What a model or agent calls an action with does not fit its parameters."""
+
+    result_code: ClassVar[str] = "INVALID_ARGUMENTS"
+
+
+class MissingPublicApiKeyError(CopilotKitError):
+    """A page that uses Copilot Cloud did not send its public key."""
+
+    default_code = ErrorCode.MISSING_PUBLIC_API_KEY_ERROR
+
+    def __init__(self) -> None:
+        super().__init__("X-CopilotCloud-Public-API-Key header is required")
+
+
+class GuardrailsDeniedError(CopilotKitError):
+    """The guardrails do not let a request, or an answer, pass. Its message is the reason."""
 
 
 class ProtocolError(CopilotKitError):
@@ -382,11 +429,17 @@ def helpful_message(error: BaseException) -> str:
     return DEFAULT_MESSAGE
 
 
+def _correlation() -> dict[str, Any]:
+    """What leads from a hidden error to its log lines, which carry the same id."""
+    known = structlog.contextvars.get_contextvars().get("correlation_id")
+    return {} if known is None else {"correlationId": known}
+
+
 def structured(error: BaseException) -> CopilotKitError:
     """``error`` as one of the hierarchy: itself if it is one, else an error that hides what it said."""
     if isinstance(error, CopilotKitError):
         return error
     kind = NetworkError if _pattern_of(error) in _NETWORK_PATTERNS else CopilotKitError
-    replacement = kind(helpful_message(error), original_type=type(error).__name__)
+    replacement = kind(helpful_message(error), original_type=type(error).__name__, extensions=_correlation())
     replacement.__cause__ = error
     return replacement

@@ -9,8 +9,9 @@ import msgspec
 import structlog
 
 from . import events
+from .actions.delegation import AGENT_ENTERED, AGENT_LEFT
 from .agent_state import StateTracker
-from .errors import DEFAULT_MESSAGE
+from .errors import DEFAULT_MESSAGE, GUARDRAILS_FAILED
 from .legacy import legacy_messages, messages_from_agui
 from .response import (
     ActionExecutionMessageOutput,
@@ -31,10 +32,15 @@ from .response import (
 
 log = structlog.get_logger(__name__)
 
-GUARDRAILS_FAILED = "GUARDRAILS_VALIDATION_FAILED"
-
 _BROKEN_TEXT = "Error streaming message content"
 _BROKEN_ARGUMENTS = "An unknown error has occurred in the action execution argument stream"
+
+
+class _Speaker(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose states are shown: an agent's, or none if ``agent_name`` is empty."""
+
+    agent_name: str
+    run_id: str
 
 
 class ResponseProjection:
@@ -48,8 +54,7 @@ class ResponseProjection:
 
     def __init__(self, response: CopilotResponse, *, agent_name: str, run_id: str) -> None:
         self._response = response
-        self._agent_name = agent_name
-        self._run_id = run_id
+        self._asked = self._speaker = _Speaker(agent_name=agent_name, run_id=run_id)
         self._texts: dict[str, TextMessageOutput] = {}
         self._tool_calls: dict[str, ActionExecutionMessageOutput] = {}
         self._tool_names: dict[str, str] = {}
@@ -158,12 +163,28 @@ class ResponseProjection:
             self._state.predict(event)
         elif event.name == events.EXIT:
             self._running = False
+        elif event.name == AGENT_ENTERED:
+            self._enter(_Speaker(agent_name=event.value["agentName"], run_id=event.value["runId"]))
+        elif event.name == AGENT_LEFT:
+            self._show_last_state()
+            self._enter(self._asked)
+
+    def _enter(self, speaker: _Speaker) -> None:
+        """The states that follow are those of ``speaker``."""
+        self._speaker = speaker
+        self._state = StateTracker()
+        self._thread = None
+        self._node_name = ""
+        self._active = True
 
     def _run_finished(self, _event: events.RunFinished) -> None:
+        self._show_last_state()
+        self._response.close(SuccessResponseStatus())
+
+    def _show_last_state(self) -> None:
         if self._state.state or self._thread is not None:
             self._active = False
             self._show_state(with_thread=True)
-        self._response.close(SuccessResponseStatus())
 
     def _run_error(self, event: events.RunError) -> None:
         guarded = event.code == GUARDRAILS_FAILED
@@ -175,15 +196,15 @@ class ResponseProjection:
         self._response.close(_guardrails_status(event) if guarded else _failed_status(event))
 
     def _show_state(self, *, with_thread: bool = False) -> None:
-        if not self._agent_name:
+        if not self._speaker.agent_name:
             return
         state = {**self._state.state, "messages": self._thread} if with_thread and self._thread else self._state.state
         self._add(
             AgentStateMessageOutput(
                 thread_id=self._response.thread_id,
-                agent_name=self._agent_name,
+                agent_name=self._speaker.agent_name,
                 node_name=self._node_name,
-                run_id=self._run_id,
+                run_id=self._speaker.run_id,
                 active=self._active,
                 running=self._running,
                 state=_text(state),

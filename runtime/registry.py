@@ -122,7 +122,7 @@ class ProviderRegistry:
     async def _agents_of(self, provider: AgentProvider, found: Discovery) -> list[AgentDescriptor]:
         try:
             return await provider.list_agents()
-        except Exception as error:  # noqa: BLE001 - a provider that cannot answer must not hide the others
+        except Exception as error:  # a provider that cannot answer must not hide the others
             log.warning("provider_does_not_answer", provider=provider.name, exc_info=error)
             found.failures.append(structured(error))
             return []

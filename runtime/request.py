@@ -10,15 +10,20 @@ import msgspec
 
 from .context import RunContext, RunInput, Tool
 
-NEVER_FORWARDED = frozenset({"cookie", "set-cookie", "x-copilotcloud-public-api-key"})
+NEVER_FORWARDED = frozenset({"cookie", "set-cookie", "x-api-key", "x-copilotcloud-public-api-key"})
 
 
 class ClientRequest(msgspec.Struct, kw_only=True, frozen=True):
-    """The HTTP side of a request: header names in lower case."""
+    """The HTTP side of a request: header names in lower case.
+
+    ``identity`` and ``claims`` are what authentication found out; ``address`` is the client's.
+    """
 
     headers: Mapping[str, str]
     url: str | None = None
     identity: str | None = None
+    claims: Mapping[str, Any] = {}
+    address: str | None = None
 
     @property
     def cloud_key(self) -> str | None:
@@ -49,3 +54,4 @@ class RunRequest(msgspec.Struct, kw_only=True):
     context: RunContext
     frontend_actions: list[FrontendAction] = []
     cloud: dict[str, Any] | None = None
+    cloud_key: str | None = None

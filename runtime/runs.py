@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from enum import Enum
-from typing import Any
+from time import monotonic
+from typing import Any, TypeAlias
 
 import structlog
 
 from . import events
 from .context import RunContext, RunInput
-from .errors import CopilotKitError, RunTimeoutError, structured
+from .errors import GUARDRAILS_FAILED, CopilotKitError, GuardrailsDeniedError, RunTimeoutError, structured
+from .flow import Emit, Flow, StageFactory
+from .messages import now
+from .observation import RunObserver
 from .pipe import EventPipe
 from .provider import AgentProvider
 from .transcript import Transcript
@@ -34,6 +38,9 @@ class RunStatus(Enum):
     CANCELLED = "cancelled"
 
 
+Prepare: TypeAlias = "Callable[[Run], Awaitable[Sequence[StageFactory]]]"
+
+
 class Run:
     """Executes one run of a provider and keeps the rules of its event stream.
 
@@ -47,6 +54,9 @@ class Run:
         context: The request's context.
         timeout: Seconds the run may take.
         on_end: Awaited with the run when its outcome is known and before its reader is told; it must not raise.
+        observer: Told of the run's life.
+        prepare: Awaited before the provider is asked; it may raise, to end the run, and returns the stages that the
+            run's events have to pass.
     """
 
     def __init__(
@@ -58,6 +68,8 @@ class Run:
         *,
         timeout: float,
         on_end: Callable[[Run], Awaitable[None]],
+        observer: RunObserver | None = None,
+        prepare: Prepare | None = None,
     ) -> None:
         self.provider = provider
         self.agent_name = agent_name
@@ -65,7 +77,20 @@ class Run:
         self.context = context
         self.status = RunStatus.RUNNING
         self.error: CopilotKitError | None = None
+        self.cause: Exception | None = None
+        """What ``error`` stands for: what was raised."""
         self.transcript = Transcript()
+        self.started_at = monotonic()
+        self.first_event_at: float | None = None
+        self.held = AsyncExitStack()
+        """What the run holds until its outcome is stored."""
+        self.provider_asked = False
+        self.may_save = True
+        """False once another run has the right to the thread."""
+        self.asked_at = now()
+        self._prepare = prepare
+        self._observer = observer or RunObserver()
+        self._stopped_by: CopilotKitError | None = None
         self._timeout = timeout
         self._on_end = on_end
         self._pipe = EventPipe(PIPE_BOUND)
@@ -75,11 +100,16 @@ class Run:
 
     def start(self) -> None:
         """Begins the run, on the running loop."""
-        self._task = asyncio.create_task(self._execute(), name=f"run {self.input.run_id}")
+        with self._observer.starting(self):
+            self._task = asyncio.create_task(self._execute(), name=f"run {self.input.run_id}")
 
     async def read(self) -> list[events.Event]:
         """The events since the last call, at least one; an empty list once the run has ended."""
-        return await self._pipe.read()
+        batch = await self._pipe.read()
+        if self.first_event_at is None and batch and type(batch[-1]) is not events.RunStarted:
+            self.first_event_at = monotonic()
+            self._observer.heard(self)
+        return batch
 
     def leave(self) -> None:
         """Says that nobody will read any further, and lets the run go on."""
@@ -88,9 +118,24 @@ class Run:
     async def cancel(self) -> None:
         """Stops the run if it still goes on, and waits until it has let go of the provider."""
         self._pipe.abandon()
+        await self._interrupt()
+
+    async def stop(self, error: CopilotKitError) -> None:
+        """Ends the run with ``error`` if it still goes on; its reader is told."""
+        self._stopped_by = error
+        await self._interrupt()
+
+    def fail(self, error: CopilotKitError) -> None:
+        """As ``stop``, without waiting for it: for what works beside the run's own task."""
+        if self._task is not None and self.status is RunStatus.RUNNING:
+            self._stopped_by = error
+            self._task.cancel()
+
+    async def _interrupt(self) -> None:
         if self._task is None or self._task.done():
             return
-        self._task.cancel()
+        if self.status is RunStatus.RUNNING:
+            self._task.cancel()
         _, pending = await asyncio.wait([self._task], timeout=CANCEL_GRACE_SECONDS)
         if pending:
             log.error("run_ignores_cancellation", **self._log_fields())
@@ -103,65 +148,109 @@ class Run:
     async def _execute(self) -> None:
         try:
             self._pipe.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
-            await self._consume()
+            await self._perform()
             await self._conclude(RunStatus.FINISHED, self._finished())
         except asyncio.CancelledError:
-            await self._conclude(RunStatus.CANCELLED)
-            raise
+            if self._stopped_by is None:
+                await self._conclude(RunStatus.CANCELLED)
+                raise
+            await self._conclude(RunStatus.FAILED, self._failed(self._stopped_by))
         except Exception as error:  # noqa: BLE001 - whatever a provider raises ends its run, not the server
             await self._conclude(RunStatus.FAILED, self._failed(error))
         finally:
             self._pipe.close()
 
-    async def _consume(self) -> None:
-        stream = self.provider.execute_run(self.agent_name, self.input, self.context)
+    async def _perform(self) -> None:
         try:
-            async with asyncio.timeout(self._timeout) as limit, _closing(stream):
-                async for event in stream:
-                    if not self._take(event, limit):
-                        continue
-                    if not self._pipe.offer(event):
-                        await self._pipe.put(event)
+            async with asyncio.timeout(self._timeout) as limit:
+                stages = () if self._prepare is None else await self._prepare(self)
+                self.provider_asked = True
+                with self._observer.providing(self):
+                    await self._consume(Flow(stages, self._deliver) if stages else None)
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            if self._told is None:
-                raise RunTimeoutError(self._timeout) from error
+            raise RunTimeoutError(self._timeout) from error
 
-    def _take(self, event: events.Event, limit: asyncio.Timeout) -> bool:
-        """Admits an event; true if the reader is to see it now, false if the run tells it itself."""
+    async def _consume(self, flow: Flow | None) -> None:
+        if flow is None:
+            await self._read_provider(None)
+            await self._close_what_is_open(self._deliver)
+            return
+        try:
+            await self._feed(flow)
+            await flow.finish()
+        finally:
+            await flow.close()
+
+    async def _feed(self, flow: Flow) -> None:
+        try:
+            await self._read_provider(flow)
+            await self._close_what_is_open(flow.feed)
+        except Exception:
+            # What was called is answered, even if the provider failed.
+            await flow.finish()
+            raise
+
+    async def _read_provider(self, flow: Flow | None) -> None:
+        stream = self.provider.execute_run(self.agent_name, self.input, self.context)
+        record, offer = self.transcript.record, self._pipe.offer
+        try:
+            async with asyncio.timeout(None) as grace, _closing(stream):
+                async for event in stream:
+                    if not self._take(event, grace):
+                        continue
+                    if flow is not None:
+                        await flow.feed(event)
+                        continue
+                    record(event)
+                    if not offer(event):
+                        await self._pipe.put(event)
+        except TimeoutError:
+            if not grace.expired():
+                raise
+
+    async def _close_what_is_open(self, feed: Emit) -> None:
+        for event in self._verifier.closing():
+            await feed(event)
+
+    async def _deliver(self, event: events.Event) -> None:
+        self.transcript.record(event)
+        if not self._pipe.offer(event):
+            await self._pipe.put(event)
+
+    def _take(self, event: events.Event, grace: asyncio.Timeout) -> bool:
+        """Admits an event; true if the reader is to see it, false if the run tells it itself."""
         kind = type(event)
         if kind is events.RunStarted:
             return False
         self._verifier.check(event)
         if kind is events.RunFinished:
             self._told = event  # type: ignore[assignment]  # narrowed by its exact type, which is cheaper
-            limit.reschedule(asyncio.get_running_loop().time() + FINISH_GRACE_SECONDS)
+            grace.reschedule(asyncio.get_running_loop().time() + FINISH_GRACE_SECONDS)
             return False
         if kind is events.RunError:
             raise _told_error(event)  # type: ignore[arg-type]
-        self.transcript.record(event)
         return True
 
     def _finished(self) -> list[events.Event]:
-        closing = self._verifier.closing()
         result = self._told.result if self._told is not None else None
-        return [
-            *closing,
-            events.RunFinished(thread_id=self.input.thread_id, run_id=self.input.run_id, result=result),
-        ]
+        return [events.RunFinished(thread_id=self.input.thread_id, run_id=self.input.run_id, result=result)]
 
     def _failed(self, error: Exception) -> list[events.Event]:
-        self.error = structured(error)
+        self.cause, self.error = error, structured(error)
         if self.error is error:
             log.warning("run_failed", code=str(self.error.code), error=self.error.message, **self._log_fields())
         else:
             log.error("run_failed", exc_info=error, **self._log_fields(), **self.error.more)
-        return [events.RunError(message=self.error.message, code=str(self.error.code), details=self.error.details)]
+        code = GUARDRAILS_FAILED if isinstance(self.error, GuardrailsDeniedError) else str(self.error.code)
+        return [events.RunError(message=self.error.message, code=code, details=self.error.details)]
 
     async def _conclude(self, status: RunStatus, ending: list[events.Event] | None = None) -> None:
         self.status = status
+        self._observer.ended(self)
         await self._on_end(self)
+        await self.held.aclose()
         for event in ending or ():
             self._pipe.force(event)
 
@@ -170,7 +259,7 @@ class Run:
 
 
 def _closing(stream: AsyncIterator[events.Event]) -> AbstractAsyncContextManager[Any]:
-    return aclosing(stream) if hasattr(stream, "aclose") else nullcontext()  # type: ignore[type-var]
+    return aclosing(stream) if hasattr(stream, "aclose") else nullcontext()
 
 
 def _told_error(event: events.RunError) -> CopilotKitError:

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 import structlog
+from graphql import GraphQLError
 
+from .actions.delegation import AgentAction
+from .actions.source import ActionEndpoint, ActionSource, EndpointActions
 from .config import RuntimeConfig
-from .errors import CopilotKitError, MisuseError
+from .context import RunInput
+from .errors import (
+    MissingPublicApiKeyError,
+    MisuseError,
+    ShuttingDownError,
+    ThreadNotFoundError,
+)
+from .features import Features
+from .flow import StageFactory
+from .history import joined
+from .hooks.reports import RequestReport
 from .live import LiveResponse
+from .observation import Observers
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
-from .runs import Run
+from .runs import Run, RunStatus
 from .state import AgentState, StateStore
 
 log = structlog.get_logger(__name__)
@@ -34,14 +52,21 @@ class RuntimeService:
         config: The settings.
         store: Where the states of agents are kept whose framework keeps none itself.
         model: What answers requests that name no agent.
+        features: Actions, guardrails and hooks; None for none.
     """
 
-    def __init__(self, config: RuntimeConfig, store: StateStore, model: AgentProvider | None) -> None:
+    def __init__(
+        self, config: RuntimeConfig, store: StateStore, model: AgentProvider | None, features: Features | None = None
+    ) -> None:
         self.config = config
         self.store = store
         self.model = model
+        self.features = features or Features(config, store)
         self.registry = ProviderRegistry()
+        self.observers = Observers()
+        self.draining = False
         self._runs: set[Run] = set()
+        self._reports: dict[Run, RequestReport] = {}
         self._started: list[AgentProvider] = []
 
     def add_provider(self, provider: AgentProvider) -> None:
@@ -51,41 +76,76 @@ class RuntimeService:
 
     async def start(self) -> None:
         """Starts the store, then the providers, and checks that no two agents share a name."""
+        self.draining = False
         await self.store.start()
         for provider in self._all_providers():
             provider.store = provider.store or self.store
             await provider.start()
             self._started.append(provider)
         await self.registry.agents()
+        await self.features.start()
 
     async def stop(self) -> None:
-        """Cancels the runs that still go on, then stops the providers and the store."""
-        await asyncio.gather(*(run.cancel() for run in list(self._runs)))
+        """Ends the runs that still go on, then stops the providers and the store."""
+        await self.drain(0)
+        await self.features.stop()
         for provider in reversed(self._started):
             await provider.stop()
         self._started.clear()
         await self.store.stop()
 
+    @property
+    def active_runs(self) -> int:
+        """How many runs go on."""
+        return len(self._runs)
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Refuses new runs, and ends those that have not ended by themselves within ``grace_seconds``."""
+        self.draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await asyncio.gather(*(run.join() for run in self._runs))
+        await asyncio.gather(*(run.stop(ShuttingDownError()) for run in self._runs))
+
     async def available_agents(self) -> list[AgentDescriptor]:
         """All agents of all providers."""
         return [agent for agent, _ in (await self.registry.agents()).values()]
 
-    async def load_agent_state(self, *, thread_id: str, agent_name: str) -> AgentState | None:
+    async def load_agent_state(
+        self, *, thread_id: str, agent_name: str, identity: str | None = None
+    ) -> AgentState | None:
         """What an agent last knew on a thread, or None.
 
+        Args:
+            thread_id: The thread.
+            agent_name: The agent.
+            identity: Who asks; for them, a thread of somebody else's does not exist. None for the application itself.
+
         Raises:
             AgentNotFoundError: There is no such agent.
         """
         provider = await self.registry.owner_of(agent_name)
+        if identity is not None and await self.store.owner_of(thread_id) not in (None, identity):
+            return None
         return await provider.load_state(thread_id, agent_name)
 
-    async def save_agent_state(self, *, thread_id: str, agent_name: str, state: dict[str, Any]) -> None:
+    async def save_agent_state(
+        self, *, thread_id: str, agent_name: str, state: dict[str, Any], identity: str | None = None
+    ) -> None:
         """Replaces an agent's state on a thread; its messages stay.
+
+        Args:
+            thread_id: The thread.
+            agent_name: The agent.
+            state: The new state.
+            identity: Who asks, and owns the thread from now on if nobody did; None for the application itself.
 
         Raises:
             AgentNotFoundError: There is no such agent.
+            ThreadNotFoundError: The thread is somebody else's.
         """
         provider = await self.registry.owner_of(agent_name)
+        await self._claim(thread_id, identity)
         known = await provider.load_state(thread_id, agent_name) or AgentState()
         known.state = state
         await provider.save_state(thread_id, agent_name, known)
@@ -96,32 +156,36 @@ class RuntimeService:
         Raises:
             AgentNotFoundError: There is no such agent.
             MisuseError: No agent is named and there is no model.
+            ThreadNotFoundError: The thread is somebody else's.
+            ShuttingDownError: The runtime is about to end.
+            MissingPublicApiKeyError: The page uses Copilot Cloud, and did not say who it is.
+            Exception: The hook before requests refuses.
         """
-        provider = await self._provider_for(request.agent_name)
-        for_agent = request.agent_name is not None
-        request.input.tools = [a.tool for a in request.frontend_actions if for_agent or not a.remote]
-        run = Run(
-            provider,
-            request.agent_name or "",
-            request.input,
-            request.context,
-            timeout=self.config.run_timeout_seconds,
-            on_end=self._ended,
-        )
-        self._runs.add(run)
-        run.start()
-        return run
+        report = self.features.report(request)
+        try:
+            return await self._begin(request, report)
+        except Exception as error:
+            report.failed(error)
+            raise
 
     async def respond(self, request: RunRequest) -> LiveResponse:
         """Starts a run and answers with the contract's response to it, which fills itself as it is read.
 
         Raises:
-            CopilotKitError: As ``run``.
+            GraphQLError: The page uses Copilot Cloud without a key, which the contract tells without extensions.
+            CopilotKitError: Else as ``run``.
         """
-        return LiveResponse(thread_id=request.input.thread_id, run=await self.run(request))
+        try:
+            run = await self.run(request)
+        except MissingPublicApiKeyError as error:
+            raise GraphQLError(error.message) from error
+        return LiveResponse(thread_id=request.input.thread_id, run=run)
 
     async def release(self, run: Run) -> None:
         """Says that a run's client has gone, or has read it to its end."""
+        report = self._reports.get(run)
+        if report is not None and run.status is RunStatus.RUNNING:
+            report.stopped()
         if self.config.on_disconnect == "continue":
             run.leave()
         else:
@@ -134,18 +198,95 @@ class RuntimeService:
             raise MisuseError(NO_MODEL)
         return self.model
 
+    async def _claim(self, thread_id: str, identity: str | None) -> None:
+        if identity is not None and not await self.store.claim(thread_id, identity):
+            raise ThreadNotFoundError
+
+    async def _begin(self, request: RunRequest, report: RequestReport) -> Run:
+        if self.draining:
+            raise ShuttingDownError
+        if request.cloud is not None and request.cloud_key is None:
+            raise MissingPublicApiKeyError
+        provider = await self._provider_for(request.agent_name)
+        report.provider = provider.name
+        await self._claim(request.input.thread_id, request.context.identity)
+        await report.ask()
+        agents = await self._agents_offered(request)
+        if self.draining:
+            raise ShuttingDownError
+        return self._start(provider, request, report, agents)
+
+    def _start(
+        self, provider: AgentProvider, request: RunRequest, report: RequestReport, agents: Sequence[AgentAction] | None
+    ) -> Run:
+        async def prepare(run: Run) -> list[StageFactory]:
+            endpoints = self._action_endpoints()
+            return await self.features.prepare(request, report, run, endpoints=endpoints, agents=agents)
+
+        run = Run(
+            provider,
+            request.agent_name or "",
+            request.input,
+            request.context,
+            timeout=self.config.run_timeout_seconds,
+            on_end=self._ended,
+            observer=self.observers,
+            prepare=prepare,
+        )
+        self._runs.add(run)
+        self._reports[run] = report
+        run.start()
+        return run
+
+    def _action_endpoints(self) -> list[ActionSource]:
+        endpoints = ((p.name, p) for p in self.registry.all() if isinstance(p, ActionEndpoint))
+        return [EndpointActions(name, endpoint) for name, endpoint in endpoints]
+
+    async def _agents_offered(self, request: RunRequest) -> list[AgentAction]:
+        if not self.features.offers_agents:
+            return []
+
+        async def start(agent_name: str) -> Run:
+            return await self._delegate(request, agent_name)
+
+        others = (agent for agent in await self.available_agents() if agent.name != request.agent_name)
+        return [AgentAction(agent, start) for agent in others if self.features.offers(agent.name)]
+
+    async def _delegate(self, request: RunRequest, agent_name: str) -> Run:
+        """Starts an agent's run within the run of ``request``, on the same thread. It may not delegate further."""
+        asked, provider = request.input, await self._provider_for(agent_name)
+        known = await provider.load_state(asked.thread_id, agent_name) or AgentState()
+        given = RunInput(
+            thread_id=asked.thread_id,
+            run_id=str(uuid4()),
+            messages=list(asked.messages),
+            state=known.state,
+            context=asked.context,
+            forwarded=asked.forwarded,
+            request_type=asked.request_type,
+        )
+        inner = msgspec.structs.replace(request, agent_name=agent_name, input=given, cloud=None)
+        return self._start(provider, inner, self.features.unreported(inner), None)
+
     async def _ended(self, run: Run) -> None:
         self._runs.discard(run)
-        if run.agent_name and not run.provider.keeps_state:
+        if run.agent_name and run.provider_asked and run.may_save and not run.provider.keeps_state:
             try:
                 async with asyncio.timeout(SAVE_SECONDS):
                     await self._save(run)
-            except (CopilotKitError, TimeoutError):
-                log.error("state_not_saved", error=str(error), thread_id=run.input.thread_id, agent=run.agent_name)
+            except Exception:
+                log.exception("state_not_saved", thread_id=run.input.thread_id, agent=run.agent_name)
+        report = self._reports.pop(run, None)
+        if report is not None:
+            report.ended(run)
 
     async def _save(self, run: Run) -> None:
         transcript, asked = run.transcript, run.input
-        messages = transcript.thread if transcript.thread is not None else [*asked.messages, *transcript.messages()]
+        messages = transcript.thread
+        if messages is None:
+            # What the runtime's store keeps, and not what a provider might have to ask a remote service for.
+            kept = await AgentProvider.load_state(run.provider, asked.thread_id, run.agent_name) or AgentState()
+            messages = joined(kept.messages, asked.messages, transcript.messages(), run.asked_at)
         state = transcript.state if transcript.state is not None else asked.state
         await run.provider.save_state(asked.thread_id, run.agent_name, AgentState(state=state, messages=messages))
 

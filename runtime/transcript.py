@@ -51,6 +51,11 @@ class Transcript:
         """The whole thread, if the agent told it."""
         return self._thread
 
+    @property
+    def pieces(self) -> int:
+        """How many pieces of text and of arguments have come: for most models, one a token."""
+        return sum(map(len, self._pieces.values()))
+
     def messages(self) -> list[Message]:
         """What the run added, partial texts included; a call whose arguments never became JSON has none."""
         for id_, pieces in self._pieces.items():

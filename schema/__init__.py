@@ -5,8 +5,14 @@ from __future__ import annotations
 from importlib.resources import files
 
 SDL_FILE = "schema.graphql"
+EXTENSIONS_FILE = "extensions.graphql"
 
 
 def load_sdl() -> str:
     """The SDL as published."""
     return files(__package__).joinpath(SDL_FILE).read_text(encoding="utf-8")
+
+
+def load_extensions() -> str:
+    """The SDL of what this runtime adds, where that is asked for."""
+    return files(__package__).joinpath(EXTENSIONS_FILE).read_text(encoding="utf-8")

@@ -13,7 +13,6 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
-    MaxIntrospectionDepthRule,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
@@ -80,7 +79,8 @@ class DocumentCache:
         self._limits = limits or DocumentLimits()
         self._tells_names = introspection
         self._documents: OrderedDict[str, Document] = OrderedDict()
-        self._rules = [*specified_rules, MaxIntrospectionDepthRule if introspection else NoSchemaIntrospectionCustomRule]
+        forbidden = [] if introspection else [NoSchemaIntrospectionCustomRule]
+        self._rules = [*specified_rules, *forbidden]
 
     def get(self, text: str) -> Document:
         """The document of that text.

@@ -4,24 +4,49 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from .endpoint import GraphQLEndpoint
+from .extensions import RestEndpoint
+from .probes import MetricsPage, ReadyProbe
 
 Lifespan: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
 
-def routes(endpoint: GraphQLEndpoint, path: str) -> list[BaseRoute]:
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What a runtime serves; what is None is switched off."""
+
+    graphql: GraphQLEndpoint
+    ready: ReadyProbe
+    metrics: MetricsPage | None = None
+    rest: RestEndpoint | None = None
+
+    def probes(self, base: str) -> list[BaseRoute]:
+        """The routes that machines watch, below ``base``."""
+        metrics = [Route(f"{base}/metrics", self.metrics.answer)] if self.metrics is not None else []
+        return [Route(f"{base}/ready", self.ready.answer), *metrics]
+
+    def extensions(self, base: str) -> list[BaseRoute]:
+        """The routes beside the contract, below ``base``."""
+        if self.rest is None:
+            return []
+        return [Route(f"{base}/info", self.rest), Route(f"{base}/agents/{{agent:path}}/state", self.rest)]
+
+
+def routes(endpoints: Endpoints, path: str) -> list[BaseRoute]:
     """The routes of a runtime that is served under ``path``."""
-    base = path.rstrip("/")
-    below = [Route(f"{base}/", endpoint)] if base else []
-    return [Route(f"{base}/health", endpoint.health), Route(base or "/", endpoint), *below]
+    base, graphql = path.rstrip("/"), endpoints.graphql
+    below = [Route(f"{base}/", graphql)] if base else []
+    own = [Route(f"{base}/health", graphql.health), Route(base or "/", graphql), *below]
+    return [*own, *endpoints.probes(base), *endpoints.extensions(base)]
 
 
-def create_app(endpoint: GraphQLEndpoint, path: str, lifespan: Lifespan) -> Starlette:
+def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette:
     """An application that serves a runtime and nothing else."""
 
     @asynccontextmanager
@@ -29,13 +54,15 @@ def create_app(endpoint: GraphQLEndpoint, path: str, lifespan: Lifespan) -> Star
         async with lifespan():
             yield
 
-    anywhere = [Route("/{prefix:path}/health", endpoint.health), Route("/health", endpoint.health)]
-    behind_prefix = Route(f"/{{prefix:path}}{path.rstrip('/')}", endpoint)
-    elsewhere = Route("/{path:path}", endpoint.missing)
-    return Starlette(routes=[*routes(endpoint, path), *anywhere, behind_prefix, elsewhere], lifespan=around)
+    graphql = endpoints.graphql
+    anywhere = [Route("/{prefix:path}/health", graphql.health), Route("/health", graphql.health)]
+    behind_prefix = Route(f"/{{prefix:path}}{path.rstrip('/')}", graphql)
+    elsewhere = Route("/{path:path}", graphql.missing)
+    own = [*routes(endpoints, path), *endpoints.probes("")]
+    return Starlette(routes=[*own, *anywhere, behind_prefix, elsewhere], lifespan=around)
 
 
-def mount(app: Starlette, endpoint: GraphQLEndpoint, path: str, lifespan: Lifespan) -> None:
+def mount(app: Starlette, endpoints: Endpoints, path: str, lifespan: Lifespan) -> None:
     """Adds a runtime to an application; it starts and stops with that application's own lifespan."""
     inner = app.router.lifespan_context
 
@@ -45,4 +72,4 @@ def mount(app: Starlette, endpoint: GraphQLEndpoint, path: str, lifespan: Lifesp
             yield state
 
     app.router.lifespan_context = around
-    app.router.routes[:0] = routes(endpoint, path)
+    app.router.routes[:0] = routes(endpoints, path)

@@ -7,22 +7,23 @@ from starlette.datastructures import Headers
 HeaderPairs = list[tuple[str, str]]
 
 
-def cors_headers(headers: Headers, origins: tuple[str, ...]) -> HeaderPairs:
+def cors_headers(headers: Headers, origins: tuple[str, ...], credentials: bool | None = None) -> HeaderPairs:
     """The headers that let the request's origin read the answer.
 
-    A named origin may send credentials; one that only ``*`` admits may not.
+    A named origin may send credentials unless ``credentials`` is False; one that only ``*`` admits may not.
     """
     origin = headers.get("origin")
     named = origin in origins
     if origin is None or not (named or "*" in origins):
         return []
     admitted = [("access-control-allow-origin", origin), ("vary", "Origin")]
-    return [*admitted, ("access-control-allow-credentials", "true")] if named else admitted
+    trusted = named and credentials is not False
+    return [*admitted, ("access-control-allow-credentials", "true")] if trusted else admitted
 
 
-def preflight_headers(headers: Headers, origins: tuple[str, ...]) -> HeaderPairs:
+def preflight_headers(headers: Headers, origins: tuple[str, ...], credentials: bool | None = None) -> HeaderPairs:
     """The answer to a preflight request: what was asked for is allowed."""
-    admitted = cors_headers(headers, origins)
+    admitted = cors_headers(headers, origins, credentials)
     if not admitted:
         return []
     asked = {

@@ -6,25 +6,31 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import structlog
 from graphql import GraphQLSchema, OperationType
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from ...resolvers.context import GraphQLContext
-from ..config import EMULATED_VERSION
+from ..config import EMULATED_VERSION, RuntimeConfig
+from ..delivery.complexity import DocumentLimits
 from ..delivery.documents import DocumentCache
 from ..delivery.errors import RequestError, bad_request
 from ..delivery.execution import Execution, GraphQLRequest
 from ..delivery.formats import Format, acceptable, header_pairs, negotiate, whole_body
-from ..request import ClientRequest
+from ..instruments import Instruments
 from ..service import RuntimeService
+from .admission import Admission
+from .correlation import HEADER, correlation_id
 from .cors import HeaderPairs, cors_headers, preflight_headers
 from .graphiql import graphiql_page
 from .parameters import UnsupportedMediaTypeError, read_parameters
+from .security import security_headers
 from .streaming import UNBUFFERED, unless_disconnected, write_parts
 
 _CLIENT_VERSION = "x-copilotkit-runtime-client-gql-version"
 _RUNTIME_VERSION = "x-copilotkit-runtime-version"
+_LENIENT = (400, 405)  # what the original answers with 200 to those who read a stream; the other statuses are ours
 _VERSION = re.compile(r"\d+\.\d+\.\d+[0-9A-Za-z.+-]{0,40}")
 
 
@@ -34,27 +40,47 @@ class GraphQLEndpoint:
     Args:
         service: What resolvers call.
         schema: The executable schema.
+        admission: Lets requests in, or not.
+        instruments: Told of requests.
         ready: Awaited before the first operation of a request, so that a runtime mounted on an application
             without lifespan starts too.
     """
 
-    def __init__(self, service: RuntimeService, schema: GraphQLSchema, ready: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        service: RuntimeService,
+        schema: GraphQLSchema,
+        admission: Admission,
+        instruments: Instruments,
+        ready: Callable[[], Awaitable[None]],
+    ) -> None:
         self._service = service
         self._config = service.config
         self._execution = Execution(schema)
-        self._documents = DocumentCache(schema, introspection=self._config.introspection)
+        self._documents = DocumentCache(
+            schema, introspection=self._config.introspection, limits=_document_limits(self._config)
+        )
+        self._admission = admission
+        self._instruments = instruments
         self._ready = ready
         self.health = _Fixed(self, 200, [("x-yoga-id", "yoga")])
         self.missing = _Fixed(self, 404, [])
 
     def exchange(self, request: Request, send: Send) -> _Exchange:
         """A request's way back."""
-        return _Exchange(request, send, self._config.cors_origins)
+        return _Exchange(request, send, self._config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         request = Request(scope, receive)
         exchange = self.exchange(request, send)
+        with (
+            structlog.contextvars.bound_contextvars(correlation_id=exchange.id),
+            self._instruments.request(request.headers),
+        ):
+            await self._dispatch(request, exchange)
+
+    async def _dispatch(self, request: Request, exchange: _Exchange) -> None:
         if request.method == "OPTIONS":
             await exchange.preflight()
         elif self._wants_graphiql(request):
@@ -74,16 +100,21 @@ class GraphQLEndpoint:
         except UnsupportedMediaTypeError:
             await exchange.respond(415)
         except RequestError as error:
+            self._instruments.refused(error.status)
             await exchange.refuse(error)
 
     async def _execute(self, request: Request, exchange: _Exchange) -> None:
         if request.method not in ("GET", "POST"):
             raise bad_request("GraphQL only supports GET and POST requests.", status=405, allow="GET, POST")
+        client = await self._admission.identify(request)
         parameters = await read_parameters(request, self._config.max_body_bytes)
         document = self._documents.get(parameters.query)
         operation = document.operation(parameters.operation_name)
         if request.method == "GET" and operation.operation is not OperationType.QUERY:
             raise bad_request("Can only perform a mutation operation from a POST request.", status=405, allow="POST")
+        count = document.root_fields(operation)
+        await self._admission.charge(client, count)
+        self._admission.check_variables(parameters.variables)
         incremental = document.incremental(operation, parameters.variables)
         format_ = negotiate(request.headers.get("accept"), incremental=incremental)
         if format_ is None:
@@ -91,8 +122,10 @@ class GraphQLEndpoint:
             return
         await self._ready()
         asked = GraphQLRequest(document.ast, parameters.variables, parameters.operation_name)
-        context = GraphQLContext(service=self._service, client=_client(request))
-        await self._deliver(exchange, format_, asked, context, incremental=incremental)
+        context = GraphQLContext(service=self._service, client=client)
+        runs = count if operation.operation is OperationType.MUTATION else 0
+        async with self._admission.running(client, runs, context.runs):
+            await self._deliver(exchange, format_, asked, context, incremental=incremental)
 
     async def _deliver(
         self,
@@ -126,7 +159,8 @@ class GraphQLEndpoint:
             await exchange.respond(200, whole_body(whole, first), [("content-type", whole.content_type)])
             return
         await exchange.begin(200, [("content-type", format_.content_type), *UNBUFFERED])
-        await write_parts(exchange.send, format_, _chained(first, payloads))
+        with self._instruments.streaming():
+            await write_parts(exchange.send, format_, _chained(first, payloads))
 
 
 class _Fixed:
@@ -149,17 +183,22 @@ class _Fixed:
 class _Exchange:
     """One request's way back: every answer carries the version and cross-origin headers."""
 
-    def __init__(self, request: Request, send: Send, origins: tuple[str, ...]) -> None:
+    def __init__(self, request: Request, send: Send, config: RuntimeConfig) -> None:
         self.receive = request.receive
         self.send = send
         self.accept = request.headers.get("accept")
+        self.id = correlation_id(request.headers)
         self._request = request
-        self._origins = origins
+        self._cors = (config.cors_origins, config.cors_credentials)
 
     async def begin(self, status: int, headers: HeaderPairs) -> None:
-        common = [(_RUNTIME_VERSION, _version_for(self._request))]
+        common = [
+            (_RUNTIME_VERSION, _version_for(self._request)),
+            (HEADER, self.id),
+            *security_headers(self._request),
+        ]
         if self._request.method != "OPTIONS":
-            common += cors_headers(self._request.headers, self._origins)
+            common += cors_headers(self._request.headers, *self._cors)
         await self.send({"type": "http.response.start", "status": status, "headers": header_pairs([*headers, *common])})
 
     async def respond(self, status: int, body: bytes = b"", headers: HeaderPairs | None = None) -> None:
@@ -167,17 +206,18 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
     async def preflight(self) -> None:
-        await self.respond(204, headers=preflight_headers(self._request.headers, self._origins))
+        await self.respond(204, headers=preflight_headers(self._request.headers, *self._cors))
 
     async def page(self, html: str) -> None:
         await self.respond(200, html.encode(), [("content-type", "text/html; charset=utf-8")])
 
     async def refuse(self, error: RequestError) -> None:
-        format_ = negotiate(self.accept, incremental=False)
+        strict = error.status not in _LENIENT
+        format_ = negotiate(self.accept, incremental=False) or (Format.JSON if strict else None)
         if format_ is None:
             await self.respond(406, headers=[("accept", acceptable(incremental=False))])
             return
-        lenient = format_ is Format.EVENT_STREAM or (format_ is Format.JSON and error.spec)
+        lenient = not strict and (format_ is Format.EVENT_STREAM or (format_ is Format.JSON and error.spec))
         body = whole_body(format_, {"errors": error.errors})
         headers = [("content-type", format_.content_type), *error.headers.items()]
         await self.respond(200 if lenient else error.status, body, headers)
@@ -189,8 +229,13 @@ def _version_for(request: Request) -> str:
     return version if _VERSION.fullmatch(version) else EMULATED_VERSION
 
 
-def _client(request: Request) -> ClientRequest:
-    return ClientRequest(headers=dict(request.headers), url=str(request.url))
+def _document_limits(config: RuntimeConfig) -> DocumentLimits:
+    return DocumentLimits(
+        tokens=config.max_document_tokens,
+        depth=config.max_document_depth,
+        aliases=config.max_document_aliases,
+        directives=config.max_document_directives,
+    )
 
 
 async def _chained(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ from ..delivery.errors import RequestError, bad_request
 _KNOWN = ("query", "variables", "operationName", "extensions")
 _JSON_TYPES = ("application/json", "application/graphql+json")
 _ALLOW = "GET, POST"
+
+BODY_SECONDS = 60.0
+"""How long a client may take to send its body."""
 
 
 class Parameters(msgspec.Struct, kw_only=True, frozen=True):
@@ -37,20 +41,36 @@ async def read_parameters(request: Request, max_body_bytes: int) -> Parameters:
         return _checked(_from_url(request))
     content_type = request.headers.get("content-type", "").split(";")[0].strip()
     if content_type in _JSON_TYPES:
-        return _checked(_from_json(await _body(request, max_body_bytes)))
+        return _checked(_from_json(await read_body(request, max_body_bytes)))
     if content_type == "application/graphql":
-        body = await _body(request, max_body_bytes)
+        body = await read_body(request, max_body_bytes)
         return _checked({"query": body.decode("utf-8", "replace")})
     raise UnsupportedMediaTypeError(content_type)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
+    """A request's body.
+
+    Raises:
+        RequestError: It is larger than ``limit`` bytes, or does not come in time.
+    """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise bad_request("Request body too large", status=413, code="REQUEST_ENTITY_TOO_LARGE")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large()
+    except TimeoutError as error:
+        raise bad_request("The request body did not come in time.", status=408, code="REQUEST_TIMEOUT") from error
     return bytes(body)
+
+
+def _too_large() -> RequestError:
+    return bad_request("Request body too large", status=413, code="REQUEST_ENTITY_TOO_LARGE")
 
 
 def _from_url(request: Request) -> dict[str, Any]:

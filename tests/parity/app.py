@@ -3,4 +3,12 @@
 from copilotkit_runtime import CopilotRuntime
 from tests.scripted import ScriptedProvider
 
-runtime = CopilotRuntime(providers=[ScriptedProvider()], model=ScriptedProvider())
+
+async def srvHello(name: str) -> str:  # noqa: N802 - the reference's name for it
+    """Greets somebody."""
+    return f"hello {name}"
+
+
+runtime = CopilotRuntime(
+    providers=[ScriptedProvider()], model=ScriptedProvider(), store="memory://", actions=[srvHello]
+)

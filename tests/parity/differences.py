@@ -69,6 +69,11 @@ DIFFERENCES = (
         {f"{_DETAILS}.description": _UNREACHABLE.message, _ORIGINAL: _UNREACHABLE.details},
     ),
     Difference(
+        "error-[!e]*",
+        "an error whose message is not told has the id told under which the log tells it",
+        {f"{_ORIGINAL}.extensions.correlationId": "<id 1>"},
+    ),
+    Difference(
         "state-delta-that-does-not-apply.*",
         "the text of the library that applies state deltas is not sent to the client",
         {

@@ -52,7 +52,8 @@ def reference() -> Target:
 
 def ours(app: str = "tests/parity/app.py:runtime", name: str = "python") -> Target:
     """This runtime, serving ``app``."""
-    return Target(name, (str(Path(sys.executable).with_name("copilotkit-runtime")), "serve", app), {})
+    command = (str(Path(sys.executable).with_name("copilotkit-runtime")), "serve", app)
+    return Target(name, command, {"COPILOTKIT_LOG_LEVEL": "warning"})
 
 
 def _free_port() -> int:

@@ -21,8 +21,6 @@ from tests.parity.wire import Answer, ask
 
 SCENARIOS = {scenario.id: scenario for scenario in load()}
 
-AWAITED = {"server-action*": "server-side actions are not there yet"}
-
 every_scenario = pytest.mark.parametrize("scenario_id", SCENARIOS)
 
 
@@ -52,12 +50,7 @@ def _shown(error: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in error.items() if key != "extensions"}
 
 
-def _marked(scenario_id: str) -> Any:
-    reasons = [reason for pattern, reason in AWAITED.items() if fnmatchcase(scenario_id, pattern)]
-    return pytest.param(scenario_id, marks=[pytest.mark.xfail(reason=reason, strict=True) for reason in reasons])
-
-
-@pytest.mark.parametrize("scenario_id", [_marked(id_) for id_ in SCENARIOS])
+@every_scenario
 def test_the_client_ends_where_the_typescript_runtime_takes_it(scenario_id: str, answers: dict[str, Answer]) -> None:
     recorded = expected(scenario_id, _end(_recording(scenario_id)["parts"]))
     assert _end(answers[scenario_id].parts) == recorded

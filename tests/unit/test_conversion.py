@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from graphql import GraphQLError, parse
+from graphql import GraphQLError, get_operation_ast, parse
 from graphql.execution.values import get_variable_values
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ from copilotkit_runtime.runtime.legacy import legacy_messages, messages_from_agu
 from copilotkit_runtime.runtime.messages import TextMessage, ToolCallMessage, ToolResultMessage
 
 SCHEMA = build_schema()
-OPERATION = parse("mutation ($data: GenerateCopilotResponseInput!) { generateCopilotResponse(data: $data) { runId } }")
+DOCUMENT = parse("mutation ($data: GenerateCopilotResponseInput!) { generateCopilotResponse(data: $data) { runId } }")
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 ROLES = st.sampled_from(["assistant", "developer", "system", "tool", "user"])
 MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
@@ -29,8 +29,9 @@ JSON_OBJECTS = st.dictionaries(TEXT, st.none() | st.booleans() | st.integers(-(2
 def coerced(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Messages as the resolver receives them."""
     data = {"metadata": {}, "frontend": {"actions": []}, "messages": messages}
-    definitions = OPERATION.definitions[0].variable_definitions
-    values = get_variable_values(SCHEMA, definitions, {"data": data})
+    operation = get_operation_ast(DOCUMENT)
+    assert operation is not None
+    values = get_variable_values(SCHEMA, operation.variable_definitions or (), {"data": data})
     assert not isinstance(values, list), values
     return list(values.coerced["data"]["messages"])
 

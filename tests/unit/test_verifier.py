@@ -73,6 +73,6 @@ def test_what_is_open_can_be_closed() -> None:
         verifier.check(event)
     closing = verifier.closing()
     assert closing == [TEXT_END, CALL_END, THOUGHT_END, events.StepFinished(step_name="inner"), STEP_END]
-    for event in closing:
-        verifier.check(event)
+    for ending in closing:
+        verifier.check(ending)
     assert verifier.closing() == []

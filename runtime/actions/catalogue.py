@@ -1,0 +1,73 @@
+"""All actions that a runtime offers to a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import structlog
+
+from ..context import RunContext
+from .action import Action
+from .source import ActionSource
+
+log = structlog.get_logger(__name__)
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a request may use: actions by name, and what models are told about them."""
+
+    actions: dict[str, Action] = {}
+    guidance: tuple[str, ...] = ()
+
+
+class ActionCatalogue:
+    """The actions of several sources; the first of a name wins.
+
+    Args:
+        timeout: Seconds that a source may take to say what it offers. One that fails or is late offers nothing.
+        sources: The sources.
+        last: Sources that come after all others, those of a single request included.
+    """
+
+    def __init__(self, timeout: float, sources: Iterable[ActionSource] = (), last: Iterable[ActionSource] = ()) -> None:
+        self._timeout = timeout
+        self._first = tuple(sources)
+        self._last = tuple(last)
+
+    async def start(self) -> None:
+        """Starts the sources."""
+        for source in (*self._first, *self._last):
+            await source.start()
+
+    async def stop(self) -> None:
+        """Stops the sources, the last one first."""
+        for source in reversed((*self._first, *self._last)):
+            await source.stop()
+
+    async def offer(self, context: RunContext, more: Iterable[ActionSource] = ()) -> Offer:
+        """What the request may use.
+
+        Args:
+            context: The request's context.
+            more: More sources for this request.
+        """
+        sources = [*self._first, *more, *self._last]
+        listed = await asyncio.gather(*(self._ask(source, context) for source in sources))
+        offered: dict[str, Action] = {}
+        guidance: list[str] = []
+        for source, actions in zip(sources, listed, strict=True):
+            new = [one for one in actions if one.name not in offered]
+            offered.update({one.name: one for one in new})
+            told = source.guidance(new) if new else None
+            guidance += [told] if told else []
+        return Offer(offered, tuple(guidance))
+
+    async def _ask(self, source: ActionSource, context: RunContext) -> Sequence[Action]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await source.actions(context)
+        except Exception:
+            log.exception("actions_not_listed", source=source.name)
+            return ()

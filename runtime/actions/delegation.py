@@ -1,0 +1,64 @@
+"""Agents offered as tools: whoever calls one hands the conversation over to it, within the same run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeAlias
+
+from .. import events
+from ..context import Tool
+from ..errors import CopilotKitError
+from ..provider import AgentDescriptor
+from ..runs import Run
+
+AGENT_ENTERED = "AgentEntered"
+AGENT_LEFT = "AgentLeft"
+
+StartRun: TypeAlias = Callable[[str], Awaitable[Run]]
+
+
+class AgentAction:
+    """An agent as a tool without arguments.
+
+    Args:
+        agent: The agent.
+        start: Starts a run of the agent of that name on the same thread.
+    """
+
+    def __init__(self, agent: AgentDescriptor, start: StartRun) -> None:
+        self.name = agent.name
+        self.tool = Tool(
+            name=agent.name,
+            description=agent.description,
+            parameters={"type": "object", "properties": {}, "required": []},
+        )
+        self.started_text = f"{agent.name} agent started"
+        self._start = start
+
+    async def run(self) -> AsyncGenerator[events.Event]:
+        """Runs the agent; yields its events between two that say who speaks, none of which ends the outer run.
+
+        Raises:
+            CopilotKitError: The agent cannot be run, or failed: before the first event, if it did nothing.
+        """
+        run = await self._start(self.name)
+        entered = False
+        try:
+            while batch := await run.read():
+                for event in batch:
+                    if isinstance(event, events.RunError):
+                        raise run.error or CopilotKitError(event.message)
+                    if isinstance(event, events.RunStarted):
+                        continue
+                    if not entered:
+                        yield events.Custom(name=AGENT_ENTERED, value=_speaker(run))
+                        entered = True
+                    if not isinstance(event, events.RunFinished):
+                        yield event
+            yield events.Custom(name=AGENT_LEFT, value=_speaker(run))
+        finally:
+            await run.cancel()
+
+
+def _speaker(run: Run) -> dict[str, Any]:
+    return {"agentName": run.agent_name, "runId": run.input.run_id}

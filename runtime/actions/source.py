@@ -1,0 +1,184 @@
+"""Where actions come from: a list, remote endpoints, chains, MCP servers."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from ..context import RunContext, Tool
+from ..errors import MisuseError
+from .action import Action, action
+
+Given: TypeAlias = object
+ActionsOf: TypeAlias = Callable[[RunContext], Iterable[Given] | Awaitable[Iterable[Given]]]
+
+
+class ActionSource(ABC):
+    """Something that offers actions. A request goes on without the actions of a source that fails."""
+
+    name: str = "actions"
+
+    @abstractmethod
+    async def actions(self, context: RunContext) -> Sequence[Action]:
+        """What it offers to the request.
+
+        Raises:
+            CopilotKitError: It cannot say.
+        """
+
+    def guidance(self, offered: Sequence[Action]) -> str | None:
+        """What models should be told about ``offered`` beside their descriptions."""
+        return None
+
+    async def start(self) -> None:
+        """Called once, before the first request."""
+
+    async def stop(self) -> None:
+        """Called once, after the last request."""
+
+
+class RemoteActionLike(Protocol):
+    """An action as a remote endpoint describes it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called by."""
+
+    @property
+    def description(self) -> str | None:
+        """What it does."""
+
+    @property
+    def parameters(self) -> list[dict[str, Any]]:
+        """The contract's list of parameters."""
+
+
+@runtime_checkable
+class ActionEndpoint(Protocol):
+    """A CopilotKit remote endpoint, as far as actions go: ``providers.remote`` has one."""
+
+    async def list_actions(self, context: RunContext | None = None) -> Sequence[RemoteActionLike]:
+        """Its actions, as it lists them to ``context``'s caller."""
+
+    async def execute_action(
+        self, name: str, arguments: dict[str, Any], properties: dict[str, Any], *, context: RunContext | None = None
+    ) -> Any:
+        """Does one of them, once."""
+
+
+@runtime_checkable
+class Chain(Protocol):
+    """A LangServe chain: ``providers.langserve`` has one."""
+
+    name: str
+
+    async def describe(self, context: RunContext | None = None) -> Tool:
+        """The chain as a tool."""
+
+    async def invoke(self, arguments: dict[str, Any], context: RunContext | None = None) -> Any:
+        """Calls it, once."""
+
+    async def aclose(self) -> None:
+        """Closes the connections to it."""
+
+
+class ListedActions(ActionSource):
+    """A fixed list of actions."""
+
+    def __init__(self, listed: Iterable[Action]) -> None:
+        self._listed = tuple(listed)
+
+    async def actions(self, context: RunContext) -> Sequence[Action]:
+        """All of them."""
+        return self._listed
+
+
+class ComputedActions(ActionSource):
+    """Actions that a function picks for each request."""
+
+    def __init__(self, pick: ActionsOf) -> None:
+        self._pick = pick
+
+    async def actions(self, context: RunContext) -> Sequence[Action]:
+        """What the function says. It runs on the event loop, and must not block it.
+
+        Raises:
+            MisuseError: It returned something that is no action.
+        """
+        picked = self._pick(context)
+        given = await picked if inspect.isawaitable(picked) else picked
+        return [one for source in sources_of(given) for one in await source.actions(context)]
+
+
+class EndpointActions(ActionSource):
+    """The actions of a remote endpoint."""
+
+    def __init__(self, name: str, endpoint: ActionEndpoint) -> None:
+        self.name = name
+        self._endpoint = endpoint
+
+    async def actions(self, context: RunContext) -> Sequence[Action]:
+        """What the endpoint lists to the request's caller.
+
+        Raises:
+            CopilotKitError: It cannot be reached, or refuses.
+        """
+        return [self._action(remote) for remote in await self._endpoint.list_actions(context)]
+
+    def _action(self, remote: RemoteActionLike) -> Action:
+        async def execute(context: RunContext, /, **arguments: Any) -> Any:
+            return await self._endpoint.execute_action(remote.name, arguments, context.properties, context=context)
+
+        return Action(remote.name, remote.description or "", execute, remote.parameters)
+
+
+class ChainActions(ActionSource):
+    """A LangServe chain as one action."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.name = chain.name
+        self._chain = chain
+
+    async def actions(self, context: RunContext) -> Sequence[Action]:
+        """The chain.
+
+        Raises:
+            CopilotKitError: It was not told its parameters, and the chain cannot be asked for them.
+        """
+
+        async def invoke(context: RunContext, /, **arguments: Any) -> Any:
+            return await self._chain.invoke(arguments, context)
+
+        tool = await self._chain.describe(context)
+        return [Action(tool.name, tool.description, invoke, tool.parameters)]
+
+    async def stop(self) -> None:
+        """Closes the connections to the chain."""
+        await self._chain.aclose()
+
+
+def sources_of(given: Iterable[Given]) -> list[ActionSource]:
+    """What users list as actions: actions, plain functions, chains, remote endpoints and sources of their own.
+
+    Raises:
+        MisuseError: Something else is among them.
+    """
+    return [_source_of(one) for one in given]
+
+
+def _source_of(given: Given) -> ActionSource:
+    match given:
+        case ActionSource():
+            return given
+        case Action():
+            return ListedActions([given])
+        case Chain():
+            return ChainActions(given)
+        case ActionEndpoint():
+            return EndpointActions(str(getattr(given, "name", "remote")), given)
+        case _ if callable(given):
+            return ListedActions([action(given)])
+        case _:
+            raise MisuseError(f"{type(given).__name__} is no action: give an Action, a function, or an ActionSource.")

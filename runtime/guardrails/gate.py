@@ -1,0 +1,104 @@
+"""Asks the guardrails, within their time, and follows the policy when one of them cannot judge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import structlog
+
+from ..context import RunContext
+from ..errors import CopilotKitError, GuardrailsDeniedError
+from ..messages import Message, TextMessage
+from .interface import ALLOWED, Guardrail, InputCheck, OutputCheck, Verdict
+
+log = structlog.get_logger(__name__)
+
+FailurePolicy: TypeAlias = Literal["open", "closed"]
+
+UNAVAILABLE = "An unknown error has occurred in the guardrails validation"
+
+
+class GuardrailGate:
+    """Lets texts pass that all guardrails allow; they are asked in order, and the first refusal counts.
+
+    Args:
+        guardrails: Who judges.
+        on_failure: What becomes of a text when one of them fails, or takes too long: ``open`` lets it pass, ``closed``
+            ends the run with an error.
+        timeout: Seconds that each of them may take.
+    """
+
+    def __init__(self, guardrails: Sequence[Guardrail], on_failure: FailurePolicy, timeout: float) -> None:
+        self.guardrails = tuple(guardrails)
+        self._on_failure = on_failure
+        self._timeout = timeout
+
+    @property
+    def checks_output(self) -> bool:
+        """Whether answers have to be judged."""
+        return any(guardrail.checks_output for guardrail in self.guardrails)
+
+    def joined_by(self, *more: Guardrail) -> GuardrailGate:
+        """The same with further guardrails behind the others."""
+        return GuardrailGate((*self.guardrails, *more), self._on_failure, self._timeout)
+
+    async def check_input(self, check: InputCheck) -> None:
+        """Lets a request pass.
+
+        Raises:
+            GuardrailsDeniedError: It is refused.
+            CopilotKitError: It could not be judged, and the policy is ``closed``.
+        """
+        for guardrail in self.guardrails:
+            await self._judge(guardrail, guardrail.check_input, check)
+
+    async def check_output(self, check: OutputCheck) -> None:
+        """Lets a part of an answer pass. Raises as ``check_input``."""
+        for guardrail in self.guardrails:
+            if guardrail.checks_output:
+                await self._judge(guardrail, guardrail.check_output, check)
+
+    async def _judge(self, guardrail: Guardrail, judge: Callable[[Any], Awaitable[Verdict]], check: object) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                verdict = await judge(check)
+        except Exception as error:
+            log.exception("guardrail_failed", guardrail=guardrail.name, policy=self._on_failure)
+            if self._on_failure == "closed":
+                raise CopilotKitError(UNAVAILABLE) from error
+            verdict = ALLOWED
+        if not verdict.allowed:
+            raise GuardrailsDeniedError(verdict.reason)
+
+
+def input_check(
+    messages: Sequence[Message],
+    context: RunContext,
+    *,
+    agent_name: str | None,
+    rules: dict[str, Any],
+    cloud_key: str | None,
+) -> InputCheck | None:
+    """What is to be judged of a thread: its last message if that is a person's text, else nothing.
+
+    Args:
+        messages: The thread.
+        context: The request's context.
+        agent_name: The agent that is asked.
+        rules: The page's own lists (``GuardrailsRuleInput``).
+        cloud_key: The page's Copilot Cloud public key.
+    """
+    last = messages[-1] if messages else None
+    if not isinstance(last, TextMessage) or last.role != "user":
+        return None
+    return InputCheck(
+        text=last.content,
+        history=[m for m in messages[:-1] if isinstance(m, TextMessage) and m.role in ("user", "assistant")],
+        context=context,
+        agent_name=agent_name,
+        valid_topics=tuple(rules.get("allow_list") or ()),
+        invalid_topics=tuple(rules.get("deny_list") or ()),
+        cloud_key=cloud_key,
+    )

@@ -1,0 +1,78 @@
+"""Holds an answer's texts back until the guardrails have judged them."""
+
+from __future__ import annotations
+
+from .. import events
+from ..context import RunContext
+from ..flow import Emit, Stage
+from .gate import GuardrailGate
+from .interface import OutputCheck
+
+WINDOW = 200
+
+
+class OutputGuardStage(Stage):
+    """Shows a text in portions, each only after the whole text so far was allowed.
+
+    A portion ends with its message, before any other event, and when it has grown to ``WINDOW`` characters.
+
+    Args:
+        emit: Where events go on to.
+        gate: Judges; a refusal ends the run.
+        context: The request's context.
+        agent_name: Who answers.
+    """
+
+    def __init__(self, emit: Emit, gate: GuardrailGate, context: RunContext, agent_name: str | None) -> None:
+        super().__init__(emit)
+        self._gate = gate
+        self._context = context
+        self._agent_name = agent_name
+        self._texts: dict[str, str] = {}
+        self._held: list[events.TextMessageContent] = []
+        self._refused = False
+
+    async def feed(self, event: events.Event) -> None:
+        """Takes the next event.
+
+        Raises:
+            GuardrailsDeniedError: What was held back may not be shown.
+        """
+        if self._refused:
+            return
+        if isinstance(event, events.TextMessageContent):
+            await self._hold(event)
+            return
+        ended = event.message_id if isinstance(event, events.TextMessageEnd) else None
+        await self._release(ended)
+        if ended is not None:
+            self._texts.pop(ended, None)
+        await self.emit(event)
+
+    async def finish(self) -> None:
+        """Shows what is still held back. Raises as ``feed``."""
+        if not self._refused:
+            await self._release(None)
+
+    async def _hold(self, event: events.TextMessageContent) -> None:
+        self._texts[event.message_id] = self._texts.get(event.message_id, "") + event.delta
+        self._held.append(event)
+        if sum(len(held.delta) for held in self._held) >= WINDOW:
+            await self._release(None)
+
+    async def _release(self, ended: str | None) -> None:
+        unjudged = dict.fromkeys(event.message_id for event in self._held)
+        if ended in self._texts:
+            unjudged[ended] = None
+        for id_ in unjudged:
+            await self._judge(id_, complete=id_ == ended)
+        held, self._held = self._held, []
+        for event in held:
+            await self.emit(event)
+
+    async def _judge(self, id_: str, *, complete: bool) -> None:
+        text = self._texts[id_]
+        check = OutputCheck(text=text, complete=complete, context=self._context, agent_name=self._agent_name)
+        self._refused = True
+        await self._gate.check_output(check)
+        self._refused = False

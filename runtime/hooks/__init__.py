@@ -1,0 +1,27 @@
+"""Functions of the application that are told of requests, answers and errors. None needs a cloud key."""
+
+from .interface import (
+    AfterRequest,
+    BeforeRequest,
+    ErrorContext,
+    ErrorEvent,
+    Hooks,
+    Observability,
+    ObservedError,
+    ObservedRequest,
+    ObservedResponse,
+    Stopped,
+)
+
+__all__ = [
+    "AfterRequest",
+    "BeforeRequest",
+    "ErrorContext",
+    "ErrorEvent",
+    "Hooks",
+    "Observability",
+    "ObservedError",
+    "ObservedRequest",
+    "ObservedResponse",
+    "Stopped",
+]

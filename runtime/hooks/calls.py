@@ -1,0 +1,78 @@
+"""Calls hooks: bounded, off the loop, and without letting them change anything."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+
+from ..workers import Workers
+from .interface import Hook
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class HookCalls:
+    """Calls hooks, now or beside the request that they are told of.
+
+    Args:
+        workers: The threads for sync hooks.
+        timeout: Seconds that each call may take.
+    """
+
+    def __init__(self, workers: Workers, timeout: float) -> None:
+        self._workers = workers
+        self._timeout = timeout
+        self._going_on: set[asyncio.Task[None]] = set()
+
+    async def ask(self, hook: Hook[T], told: T) -> None:
+        """Calls a hook that may refuse.
+
+        Raises:
+            TimeoutError: It took too long.
+            Exception: Whatever it raises.
+        """
+        async with asyncio.timeout(self._timeout):
+            if inspect.iscoroutinefunction(hook):
+                await hook(told)
+                return
+            answer = await self._workers.run(partial(hook, told))
+            if inspect.isawaitable(answer):
+                await answer
+
+    async def tell(self, hook: Hook[T] | None, told: T) -> None:
+        """Calls a hook whose failure is logged and nothing else."""
+        if hook is None:
+            return
+        try:
+            await self.ask(hook, told)
+        except Exception:
+            log.exception("hook_failed", hook=getattr(hook, "__name__", type(hook).__name__))
+
+    def tell_later(self, hook: Hook[T] | None, told: T) -> None:
+        """As ``tell``, in a task of its own."""
+        if hook is not None:
+            self.own(self.tell(hook, told))
+
+    def own(self, telling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs ``telling``, which must not raise, beside everything else."""
+        task = asyncio.create_task(telling, name="hook")
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
+        return task
+
+    async def stop(self) -> None:
+        """Waits for the hooks that still run, for as long as one may take, and then no longer."""
+        if not self._going_on:
+            return
+        _, late = await asyncio.wait(self._going_on, timeout=self._timeout)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)

@@ -1,0 +1,178 @@
+"""What hooks are told of one request, from its arrival to its end."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..errors import GuardrailsDeniedError
+from ..flow import StageFactory
+from ..messages import Message, TextMessage
+from ..request import RunRequest
+from ..runs import Run, RunStatus
+from .calls import HookCalls
+from .interface import (
+    AfterRequest,
+    AgentFacts,
+    BeforeRequest,
+    ErrorContext,
+    ErrorEvent,
+    Hook,
+    Hooks,
+    ObservedError,
+    ObservedRequest,
+    ObservedResponse,
+    RequestFacts,
+    ResponseFacts,
+    Stopped,
+    TechnicalFacts,
+)
+from .responses import ChunkStage, ResponseFeed
+
+T = TypeVar("T")
+
+
+class RequestReport:
+    """Tells the hooks of one request.
+
+    Args:
+        hooks: The hooks.
+        calls: Calls them.
+        request: The request.
+        environment: Where the runtime works: ``development`` or ``production``.
+    """
+
+    def __init__(self, hooks: Hooks, calls: HookCalls, request: RunRequest, *, environment: str) -> None:
+        self._hooks = hooks
+        self._observability = hooks.observability
+        self._calls = calls
+        self._request = request
+        self._input = request.input
+        self._asked = list(request.input.messages)
+        self.provider = ""
+        """The name of the provider that is asked, once it is known."""
+        self._environment = environment
+        self._began = time.time()
+        on_response = self._observability.on_response
+        self._feed = ResponseFeed(calls, on_response) if on_response is not None else None
+
+    async def ask(self) -> None:
+        """Asks whether the request may go on.
+
+        Raises:
+            Exception: Whatever the hook refuses with.
+        """
+        if self._hooks.on_before_request is not None:
+            told = BeforeRequest(**self._whose(), **self._context(), input_messages=self._asked)
+            await self._calls.ask(self._hooks.on_before_request, told)
+
+    async def asking(self) -> None:
+        """Tells that the provider is about to be asked."""
+        if self._observability.on_request is not None:
+            told = ObservedRequest(
+                **self._whose(),
+                **self._observed(),
+                messages=list(self._input.messages),
+                actions=list(self._input.tools),
+                forwarded_parameters=self._input.forwarded,
+            )
+            await self._calls.tell(self._observability.on_request, told)
+
+    def stages(self) -> list[StageFactory]:
+        """What a run needs for its chunks to be told."""
+        if self._feed is None or not self._observability.progressive:
+            return []
+        return [lambda emit: ChunkStage(emit, self._chunk)]
+
+    def ended(self, run: Run) -> None:
+        """Tells how the run ended."""
+        if isinstance(run.error, GuardrailsDeniedError):
+            self._after([TextMessage(role="assistant", content=run.error.message)])
+        elif run.cause is not None:
+            self.failed(run.cause)
+        else:
+            self._answered(run)
+
+    def failed(self, error: Exception) -> None:
+        """Tells of an error that ended the request."""
+        self._later(self._hooks.on_error, lambda: self._error_event(error))
+        self._later(
+            self._observability.on_error,
+            lambda: ObservedError(**self._whose(), **self._observed(), latency=self._latency(), error=error),
+        )
+
+    def stopped(self) -> None:
+        """Tells that the client left too early."""
+        last = self._asked[-1] if self._asked else None
+        context = self._request.context
+        self._later(
+            self._hooks.on_stop,
+            lambda: Stopped(**self._whose(), last_message=last, url=context.url, identity=context.identity),
+        )
+
+    def _answered(self, run: Run) -> None:
+        if self._feed is not None:
+            self._feed.put(self._response(run.transcript.messages(), is_final_response=True))
+        if run.status is RunStatus.FINISHED:
+            self._after(run.transcript.messages())
+
+    def _after(self, output: Sequence[Message]) -> None:
+        self._later(
+            self._hooks.on_after_request,
+            lambda: AfterRequest(
+                **self._whose(), **self._context(), input_messages=self._asked, output_messages=output
+            ),
+        )
+
+    def _chunk(self, text: str) -> None:
+        if self._feed is not None:
+            self._feed.put(self._response(text, is_progressive_chunk=True))
+
+    def _response(self, output: Sequence[Message] | str, **kind: Any) -> ObservedResponse:
+        return ObservedResponse(**self._whose(), **self._observed(), latency=self._latency(), output=output, **kind)
+
+    def _later(self, hook: Hook[T] | None, told: Callable[[], T]) -> None:
+        if hook is not None:
+            self._calls.tell_later(hook, told())
+
+    def _whose(self) -> dict[str, Any]:
+        return {
+            "thread_id": self._input.thread_id,
+            "run_id": self._input.run_id,
+            "agent_name": self._request.agent_name,
+            "node_name": self._input.node_name,
+        }
+
+    def _context(self) -> dict[str, Any]:
+        context = self._request.context
+        return {"properties": context.properties, "url": context.url, "identity": context.identity}
+
+    def _observed(self) -> dict[str, Any]:
+        model = self._input.forwarded.model
+        return {"timestamp": _milliseconds(time.time()), "provider": self.provider, "model": model}
+
+    def _latency(self) -> int:
+        return _milliseconds(time.time() - self._began)
+
+    def _error_event(self, error: BaseException) -> ErrorEvent:
+        name = self._request.agent_name
+        operation = "processRuntimeRequest" if name is None else "processAgentRequest"
+        began = _milliseconds(self._began)
+        context = ErrorContext(
+            thread_id=self._input.thread_id,
+            run_id=self._input.run_id,
+            source="runtime" if name is None else "agent",
+            request=RequestFacts(operation=operation, method="POST", start_time=began, url=self._request.context.url),
+            response=ResponseFacts(end_time=_milliseconds(time.time()), latency=self._latency()),
+            agent=None if name is None else AgentFacts(name=name, node_name=self._input.node_name),
+            technical=TechnicalFacts(
+                environment=self._environment, stack_trace="".join(traceback.format_exception(error))
+            ),
+        )
+        return ErrorEvent(type="error", timestamp=_milliseconds(time.time()), context=context, error=error)
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)

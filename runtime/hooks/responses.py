@@ -1,0 +1,70 @@
+"""Tells the response hook of a run's text as it comes, without making the run wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from .. import events
+from ..flow import Emit, Stage
+from .calls import HookCalls
+from .interface import Hook, ObservedResponse
+
+log = structlog.get_logger(__name__)
+
+CHUNKS_BOUND = 1024
+
+
+class ResponseFeed:
+    """Tells a hook of one run's responses, one after the other and in their order.
+
+    A hook that cannot keep up misses chunks, which is logged with their number, but never the final response.
+
+    Args:
+        calls: Calls the hook.
+        hook: The hook.
+    """
+
+    def __init__(self, calls: HookCalls, hook: Hook[ObservedResponse]) -> None:
+        self._calls = calls
+        self._hook = hook
+        self._waiting: deque[ObservedResponse] = deque()
+        self._missed = 0
+        self._telling: asyncio.Task[None] | None = None
+
+    def put(self, response: ObservedResponse) -> None:
+        """Adds a response to be told."""
+        if response.is_progressive_chunk and len(self._waiting) >= CHUNKS_BOUND:
+            self._missed += 1
+            return
+        if response.is_final_response and self._missed:
+            log.warning("chunks_not_told", run_id=response.run_id, missed=self._missed)
+        self._waiting.append(response)
+        if self._telling is None or self._telling.done():
+            self._telling = self._calls.own(self._tell_all())
+
+    async def _tell_all(self) -> None:
+        while self._waiting:
+            await self._calls.tell(self._hook, self._waiting.popleft())
+
+
+class ChunkStage(Stage):
+    """Passes all events on, and notes the texts among them.
+
+    Args:
+        emit: Where events go on to.
+        note: Told each chunk of text, once it has been passed on.
+    """
+
+    def __init__(self, emit: Emit, note: Callable[[str], None]) -> None:
+        super().__init__(emit)
+        self._note = note
+
+    async def feed(self, event: events.Event) -> None:
+        """Takes the next event."""
+        await self.emit(event)
+        if type(event) is events.TextMessageContent:
+            self._note(event.delta)

@@ -1,0 +1,25 @@
+"""What a runtime says about itself."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import msgspec
+
+from .config import EMULATED_VERSION
+from .provider import AgentDescriptor
+
+DISTRIBUTION = "copilotkit-runtime-py"
+
+
+class RuntimeInfo(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """The runtime's version, the TypeScript runtime's whose contract it answers, and the agents it has."""
+
+    version: str
+    contract_version: str = EMULATED_VERSION
+    agents: list[AgentDescriptor]
+
+
+def runtime_info(agents: list[AgentDescriptor]) -> RuntimeInfo:
+    """What there is to say about a runtime with these agents."""
+    return RuntimeInfo(version=version(DISTRIBUTION), agents=agents)

@@ -1,0 +1,73 @@
+"""Reports who blocks the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import traceback
+from time import monotonic
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_FRAMES = 20
+
+
+class LoopWatchdog:
+    """Samples the loop from a thread of its own; one task that keeps it from turning is reported with its stack.
+
+    A loop that is merely busy, going from task to task, is not blocked and is not reported.
+
+    Args:
+        seconds: How long a task may keep the loop.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._pulse = seconds / 4
+        self._turns = 0
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Watches the running loop, which runs in the current thread."""
+        loop = asyncio.get_running_loop()
+        self._ending.clear()
+        self._turn(loop)
+        arguments = (loop, threading.get_ident())
+        self._thread = threading.Thread(target=self._watch, args=arguments, name="loop-watchdog", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watches no longer."""
+        self._ending.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turns += 1
+        self._timer = loop.call_later(self._pulse, self._turn, loop)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
+        seen: tuple[int, object] | None = None
+        since, reported = monotonic(), False
+        while not self._ending.wait(self._pulse):
+            standing = (self._turns, asyncio.current_task(loop))
+            if standing != seen:
+                if reported:
+                    log.warning("loop_turns_again", blocked_seconds=round(monotonic() - since, 2))
+                seen, since, reported = standing, monotonic(), False
+            elif not reported and monotonic() - since > self._seconds:
+                _report(thread, monotonic() - since)
+                reported = True
+
+
+def _report(thread: int, seconds: float) -> None:
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - there is no other way to another thread's stack
+    stack = "".join(traceback.format_stack(frame, _FRAMES)) if frame is not None else ""
+    log.error("loop_blocked", seconds=round(seconds, 2), stack=stack)

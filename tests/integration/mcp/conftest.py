@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from copilotkit_runtime.providers.mcp import MCPServer
+
+SCRIPT = Path(__file__).with_name("tool_server.py")
+PATHS = {"sse": "/sse", "streamable-http": "/mcp"}
+
+Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[str]]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+async def _until_listening(port: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                await writer.wait_closed()
+                return
+
+
+@asynccontextmanager
+async def serve(transport: str = "streamable-http", port: int | None = None) -> AsyncIterator[str]:
+    """A server process; gives its URL."""
+    chosen = port or free_port()
+    process = await asyncio.create_subprocess_exec(sys.executable, str(SCRIPT), transport, str(chosen))
+    try:
+        await _until_listening(chosen)
+        yield f"http://127.0.0.1:{chosen}{PATHS[transport]}"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@pytest.fixture(params=["stdio", "sse", "streamable-http"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[MCPServer]:
+    """The same server behind each transport."""
+    if request.param == "stdio":
+        yield MCPServer(command=sys.executable, args=(str(SCRIPT), "stdio"), connect_timeout=30)
+        return
+    async with serve(request.param) as url:
+        yield MCPServer(url=url, connect_timeout=30)

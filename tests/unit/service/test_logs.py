@@ -1,0 +1,62 @@
+"""Secrets stay out of the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from copilotkit_runtime.runtime.logs import HIDDEN, redact, without_secrets
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "authorization",
+        "Authorization",
+        "api_key",
+        "openai_api_key",
+        "x-api-key",
+        "apikey",
+        "password",
+        "cookie",
+        "set-cookie",
+        "access_token",
+        "client_secret",
+        "x-copilotcloud-public-api-key",
+        "private_key",
+    ],
+)
+def test_a_field_with_the_name_of_a_secret_is_hidden(key: str) -> None:
+    assert redact(None, "info", {key: "x", "nested": {"deep": [{key: "x"}]}}) == {
+        key: HIDDEN,
+        "nested": {"deep": [{key: HIDDEN}]},
+    }
+
+
+@pytest.mark.parametrize("key", ["tokens", "max_tokens", "author", "key", "keyboard", "secretary"])
+def test_a_field_that_only_looks_so_is_shown(key: str) -> None:
+    assert redact(None, "info", {key: "x"}) == {key: "x"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Bearer abc.def", f"Authorization: Bearer {HIDDEN}"),
+        ("key sk-proj-abcdefghijklmnop123 used", f"key {HIDDEN} used"),
+        ("ck_pub_0123456789abcdef0123", HIDDEN),
+        ("postgresql://me:pa%20ss@db/x", f"postgresql://me:{HIDDEN}@db/x"),
+        ("redis://:secret@db", f"redis://:{HIDDEN}@db"),
+        ("eyJhbGciOi.eyJzdWIiOi.c2ln", HIDDEN),
+        ("AKIAIOSFODNN7EXAMPLE", HIDDEN),
+        ("http://127.0.0.1:8000/path", "http://127.0.0.1:8000/path"),
+        ("nothing to hide", "nothing to hide"),
+    ],
+)
+def test_a_text_that_looks_like_a_secret_is_hidden(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+def test_other_values_stay_as_they_are() -> None:
+    event: dict[str, Any] = {"n": 1, "none": None, "list": [1, "a"], "password": None}
+    assert redact(None, "info", dict(event)) == event

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from copilotkit_runtime.runtime.history import joined
+from copilotkit_runtime.runtime.messages import Message, TextMessage
+
+EARLY = datetime(2026, 1, 1, tzinfo=UTC)
+ASKED = EARLY + timedelta(minutes=1)
+LATE = EARLY + timedelta(minutes=2)
+
+
+def said(*ids: str, at: datetime = EARLY) -> list[Message]:
+    return [TextMessage(id=id_, role="user", content=id_, created_at=at) for id_ in ids]
+
+
+def ids(kept: list[Message], asked: list[Message], added: list[Message]) -> list[str]:
+    return [message.id for message in joined(kept, asked, added, ASKED)]
+
+
+def test_a_first_turn_is_kept() -> None:
+    assert ids([], said("u1"), said("a1")) == ["u1", "a1"]
+
+
+def test_a_page_that_sends_the_whole_thread_repeats_nothing() -> None:
+    assert ids(said("u1", "a1"), said("u1", "a1", "u2"), said("a2")) == ["u1", "a1", "u2", "a2"]
+
+
+def test_a_page_that_sends_only_what_is_new_loses_nothing() -> None:
+    assert ids(said("u1", "a1"), said("u2"), said("a2")) == ["u1", "a1", "u2", "a2"]
+
+
+def test_what_the_page_took_back_is_gone() -> None:
+    assert ids(said("u1", "a1", "u2", "a2"), said("u1"), said("a3")) == ["u1", "a3"]
+
+
+def test_what_was_written_after_the_page_asked_stays() -> None:
+    kept = [*said("u1"), *said("a1", at=LATE)]
+    assert ids(kept, said("u1", "u2"), said("a2")) == ["u1", "u2", "a1", "a2"]
+
+
+def test_a_message_that_is_said_again_keeps_its_place_and_has_its_new_text() -> None:
+    again = TextMessage(id="a1", role="assistant", content="new", created_at=EARLY)
+    result = joined(said("u1", "a1"), said("u1", "a1", "u2"), [again], ASKED)
+    assert [message.id for message in result] == ["u1", "a1", "u2"]
+    assert isinstance(result[1], TextMessage)
+    assert result[1].content == "new"
