@@ -28,13 +28,13 @@ serve: install
 	$(BIN)/copilotkit-runtime serve examples/demo.py:runtime
 
 test: install
-	$(BIN)/python -m pytest -m "not e2e" --cov --cov-report=
+	$(BIN)/python -m pytest -m "not e2e" --numprocesses=4 --dist=loadfile --cov --cov-report=
 	$(BIN)/coverage report --include='*/runtime/*,*/resolvers/*' --fail-under=85
 	$(BIN)/coverage report --include='*/providers/*' --fail-under=70
 
 e2e: install
 	scripts/e2e
-	$(BIN)/python -m pytest -m e2e tests/integration/models
+	$(BIN)/python -m pytest -m e2e --numprocesses=4 tests/integration
 
 clients: install
 	tests/clients/run
@@ -49,10 +49,10 @@ parity: install
 
 schema-diff: install
 	scripts/reference/install
-	$(BIN)/python scripts/contract.py fetch --check
-	$(BIN)/python scripts/contract.py static
-	$(BIN)/python scripts/contract.py snapshots
-	$(BIN)/python scripts/contract.py live
+	$(BIN)/python -m scripts.contract fetch --check
+	$(BIN)/python -m scripts.contract static
+	$(BIN)/python -m scripts.contract snapshots
+	$(BIN)/python -m scripts.contract live
 
 lint: install
 	$(BIN)/ruff check $(SOURCES)

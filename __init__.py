@@ -2,6 +2,7 @@
 
 from .runtime import errors, events
 from .runtime.actions import Action, ActionSource, action
+from .runtime.auth import ApiKeyAuth, Identity, JwtAuth
 from .runtime.config import RuntimeConfig
 from .runtime.context import RunContext, RunInput, Tool
 from .runtime.copilot import CopilotRuntime
@@ -16,11 +17,14 @@ __all__ = [
     "AgentDescriptor",
     "AgentProvider",
     "AgentState",
+    "ApiKeyAuth",
     "CloudGuardrail",
     "CopilotRuntime",
     "Guardrail",
     "Hooks",
+    "Identity",
     "InputCheck",
+    "JwtAuth",
     "Observability",
     "OutputCheck",
     "RunContext",

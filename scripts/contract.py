@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.request
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from copilotkit_runtime.runtime.contract import difference, executable_sdl, published_sdl
+from tests.parity.servers import ours, reference, serving
+
 PACKAGE = "@copilotkit/runtime"
 VERSION = "1.10.6"
 NEWEST = "1.54.1"
-INCREMENTAL = ("defer", "stream")
 SDL_PATH = "__snapshots__/schema/schema.graphql"
 ROOT = Path(__file__).resolve().parents[1]
 SDL_FILE = ROOT / "schema" / "schema.graphql"
@@ -88,44 +88,23 @@ def fetch(*, check: bool) -> int:
 
 
 def _show(title: str, theirs: str, ours: str) -> int:
-    difference = list(difflib.unified_diff(theirs.splitlines(), ours.splitlines(), "theirs", "ours", lineterm=""))
-    print(f"{title}: {'different' if difference else 'the same'}")
-    for line in difference:
+    lines = difference(theirs, ours)
+    print(f"{title}: {'different' if lines else 'the same'}")
+    for line in lines:
         print(f"  {line}")
-    return int(bool(difference))
+    return int(bool(lines))
 
 
 def static() -> int:
     """Compares the executable schema, without the directives that the executor adds, with the SDL."""
-    from graphql import GraphQLSchema, build_ast_schema, lexicographic_sort_schema, parse, print_schema
-
-    from copilotkit_runtime.resolvers import build_schema
-
-    executable = build_schema().to_kwargs()
-    executable["directives"] = tuple(d for d in executable["directives"] if d.name not in INCREMENTAL)
-    theirs = build_ast_schema(parse(SDL_FILE.read_text()))
     title = f"executable schema and the SDL of {PACKAGE}@{VERSION}"
-    return _show(title, *(print_schema(lexicographic_sort_schema(s)) for s in (theirs, GraphQLSchema(**executable))))
-
-
-def _introspected(url: str) -> str:
-    from graphql import build_client_schema, get_introspection_query, lexicographic_sort_schema, print_schema
-
-    query = get_introspection_query(
-        specified_by_url=True, directive_is_repeatable=True, schema_description=True, input_value_deprecation=True
-    )
-    headers = {"content-type": "application/json", "accept": "application/json"}
-    request = urllib.request.Request(url, json.dumps({"query": query}).encode(), headers)  # noqa: S310 - ours
-    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - ours
-        return print_schema(lexicographic_sort_schema(build_client_schema(json.load(response)["data"])))
+    return _show(title, published_sdl(str(SDL_FILE)), executable_sdl())
 
 
 def live() -> int:
     """Compares what both runtimes, started for it, say about themselves."""
-    from tests.parity.servers import ours, reference, serving
-
     with serving(reference()) as typescript, serving(ours()) as python:
-        return _show("introspection of the running runtimes", *map(_introspected, (typescript.url, python.url)))
+        return _show("introspection of the running runtimes", published_sdl(typescript.url), published_sdl(python.url))
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from ...runtime.messages import TextMessage
 from .session import Question, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from ...runtime.context import RunInput, Tool
     from .translation import Translator
@@ -62,6 +62,12 @@ def page_tool(tool: Tool, session: Session, translator: Translator) -> Any:
             return session.ask(Question(id=call_id))
 
     return PageTool(name=tool.name, description=tool.description, args_schema=schema)
+
+
+def page_names(tools: Iterable[Tool]) -> dict[str, str]:
+    """What the page calls its tools, by what CrewAI tells its models: ``changeColour`` is ``change_colour`` there."""
+    sanitize = import_module("crewai.utilities.string_utils").sanitize_tool_name
+    return {sanitize(tool.name): tool.name for tool in tools}
 
 
 def thread_scope(thread_id: str) -> str:

@@ -14,7 +14,7 @@ from ...runtime import events
 from ...runtime.errors import AgentNotFoundError, MisuseError
 from ...runtime.messages import ToolResultMessage
 from ...runtime.provider import AgentDescriptor, AgentProvider
-from .crew_inputs import crew_inputs, lent
+from .crew_inputs import crew_inputs, lent, page_names
 from .flow_state import flow_inputs, state_messages
 from .framework import load_async
 from .human import install_for_flows, install_for_tasks, pending_interrupt
@@ -194,7 +194,7 @@ class _Job:
         self._run = run
         self._stream = stream
         self._spoken = Spoken()
-        self._translator = Translator(frozenset(tool.name for tool in run.tools))
+        self._translator = Translator(page_names(run.tools))
 
     def watch(self, event: Event) -> None:
         """Takes note of what is handed on."""

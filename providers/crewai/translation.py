@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -28,13 +28,14 @@ class Translator:
     """Translates the events of one run. Not thread-safe: ``Session.emit`` lets in one thread at a time.
 
     Args:
-        page_tools: Names of the tools that the page runs, and whose results it therefore knows.
+        page_tools: The names of the tools that the page runs, and whose results it therefore knows, by what
+            CrewAI calls them.
     """
 
-    def __init__(self, page_tools: frozenset[str] = frozenset()) -> None:
+    def __init__(self, page_tools: Mapping[str, str] | None = None) -> None:
         self.root: Any = None
         """The crew or flow that runs; what others inside it do is told apart by this."""
-        self._page_tools = page_tools
+        self._page_names = dict(page_tools or {})
         self._guest = EventDecoder()
         self._steps: Counter[str] = Counter()
         self._text: dict[str, str] = {}
@@ -132,10 +133,10 @@ class Translator:
         part, key = event.tool_call, (event.call_id, event.tool_call.index)
         call = self._calls.get(key)
         if call is None:
-            call = self._calls[key] = _Call(id=part.id or str(uuid4()), name=part.function.name or "")
+            call = self._calls[key] = _Call(id=part.id or str(uuid4()), name=self._name(part.function.name))
         out: list[Event] = []
         if not call.opened and (call.name or part.function.name):
-            call.name = call.name or part.function.name
+            call.name = call.name or self._name(part.function.name)
             call.opened = True
             self._awaiting.append(call)
             out.append(self._start_of(call, self._text.get(event.call_id)))
@@ -178,13 +179,14 @@ class Translator:
         return out
 
     def _tool_started(self, _source: Any, event: Any) -> list[Event]:
-        streamed = next((call for call in self._awaiting if call.name == event.tool_name), None)
+        name = self._name(event.tool_name)
+        streamed = next((call for call in self._awaiting if call.name == name), None)
         if streamed is not None:
             self._awaiting.remove(streamed)
-            self._running.append((event.tool_name, event.tool_args, streamed.id))
+            self._running.append((name, event.tool_args, streamed.id))
             return []
-        call = _Call(id=str(uuid4()), name=event.tool_name)
-        self._running.append((event.tool_name, event.tool_args, call.id))
+        call = _Call(id=str(uuid4()), name=name)
+        self._running.append((name, event.tool_args, call.id))
         return [
             self._start_of(call, None),
             events.ToolCallArgs(tool_call_id=call.id, delta=json_text(event.tool_args)),
@@ -198,13 +200,17 @@ class Translator:
         return self._result(event, f"Error: {event.error}")
 
     def _result(self, event: Any, content: str) -> list[Event]:
-        call_id = self.running_call(event.tool_name, event.tool_args)
+        name = self._name(event.tool_name)
+        call_id = self.running_call(name, event.tool_args)
         if call_id is None:
             return []
         self._running = [entry for entry in self._running if entry[2] != call_id]
-        if event.tool_name in self._page_tools:
+        if name in self._page_names.values():
             return []
-        return [events.ToolCallResult(tool_call_id=call_id, content=content, tool_call_name=event.tool_name)]
+        return [events.ToolCallResult(tool_call_id=call_id, content=content, tool_call_name=name)]
+
+    def _name(self, name: str | None) -> str:
+        return self._page_names.get(name or "", name or "")
 
     def _task_started(self, source: Any, _event: Any) -> list[Event]:
         return self._enter(task_name(source))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,13 +79,18 @@ def request(url: str, thread_id: str, words: int, pace: float) -> bytes:
     return head.encode() + body
 
 
-async def wave(url: str, streams: int, words: int, pace: float, name: str) -> list[Speech]:
-    """Opens ``streams`` streams within two seconds, and waits until all have ended."""
+def _same(speech: Speech) -> Speech:
+    return speech
+
+
+async def wave(url: str, streams: int, words: int, pace: float) -> list[Speech]:
+    """Opens ``streams`` streams within two seconds, each on its thread, and waits until all have ended."""
     place = urlsplit(url)
+    host, port = place.hostname or "", place.port or 80
     loop = asyncio.get_running_loop()
-    speeches = [Speech(request(url, f"{name}-{number}", words, pace), words) for number in range(streams)]
+    speeches = [Speech(request(url, f"load-{number}", words, pace), words) for number in range(streams)]
     for speech in speeches:
-        await loop.create_connection(lambda speech=speech: speech, place.hostname, place.port)
+        await loop.create_connection(partial(_same, speech), host, port)
         await asyncio.sleep(2 / streams)
     async with asyncio.timeout(words * pace * 3 + 60):
         await asyncio.gather(*(speech.ended.wait() for speech in speeches))

@@ -71,11 +71,11 @@ class MemoryWatch:
             await asyncio.sleep(1)
 
 
-async def _measured(server: Server, arguments: argparse.Namespace, number: int) -> tuple[list[Speech], float]:
+async def _measured(server: Server, arguments: argparse.Namespace) -> tuple[list[Speech], float]:
     watch = MemoryWatch(server.pid)
     watching = asyncio.create_task(watch.run())
     words = round(arguments.rate * arguments.seconds)
-    speeches = await wave(server.url, arguments.streams, words, 1 / arguments.rate, f"wave-{number}")
+    speeches = await wave(server.url, arguments.streams, words, 1 / arguments.rate)
     watching.cancel()
     return speeches, watch.peak
 
@@ -108,7 +108,7 @@ def main() -> int:
     with serving(ours("scripts/benchmark/load_app.py:runtime")) as server:
         for number in range(1, arguments.waves + 1):
             before = processor.seconds(server.pid)
-            speeches, peak = uvloop.run(_measured(server, arguments, number))
+            speeches, peak = uvloop.run(_measured(server, arguments))
             used = processor.seconds(server.pid) - before
             peaks.append(peak)
             failed += sum(speech.failed for speech in speeches)

@@ -20,7 +20,7 @@ from tests.request_bodies import event, scripted, text
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 IDLE_SECONDS = 60.0
 
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@ import { CopilotChat } from "@copilotkit/react-ui";
 
 import { useBackgroundAction } from "./background.jsx";
 import { Plan } from "./Plan.jsx";
+import { Question } from "./Question.jsx";
 import { Suggestions } from "./Suggestions.jsx";
+import { Team } from "./Team.jsx";
 
 const LABELS = {
   title: "Chat",
@@ -24,6 +26,7 @@ export function Page({ settings }) {
           written in Python, and what the agent knows comes back while it works.
         </p>
         {settings.agent && <Plan agent={settings.agent} />}
+        {settings.team.length > 0 && <Team agents={settings.team} />}
         <p className="runtime">
           <code>runtimeUrl</code> <span>{settings.runtimeUrl}</span>
         </p>
@@ -31,6 +34,7 @@ export function Page({ settings }) {
       <section className="panel chat">
         <CopilotChat labels={LABELS} suggestions={settings.suggestions ? "auto" : "manual"} />
       </section>
+      {settings.questions && <Question />}
       {settings.suggestions && <Suggestions />}
     </main>
   );

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { banners, openBrowser, openPage } from "./harness/browser.mjs";
+import { Chat } from "./harness/chat.mjs";
+import { eventually } from "./harness/eventually.mjs";
+import { startRuntime } from "./harness/runtime.mjs";
+import { startSite } from "./harness/site.mjs";
+import { cancellation } from "./harness/witness.mjs";
+
+const ANSWER = "Every word of this was said by a guest, one after the other.";
+const GUESTS = {
+  crew: "a CrewAI crew",
+  flow: "a CrewAI flow",
+  "agui-http": "an AG-UI agent over HTTP",
+  "agui-in-process": "an AG-UI agent in process",
+  "remote-endpoint": "a CopilotKit remote endpoint",
+};
+// CrewAI tells its models `change_background`, and the provider shows the page that name: it has no such action.
+// react-core aborts its request with a bare string, which its own banner cannot word: every runtime gets this one.
+const CLIENT_STOPPED = /^\[Network\] /;
+
+describe("a page whose agent is a guest", { timeout: 180_000 }, () => {
+  let runtime;
+  let site;
+  let browser;
+  let visit;
+
+  before(async () => {
+    runtime = await startRuntime("tests.e2e.guests:runtime");
+    site = await startSite();
+    browser = await openBrowser();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await site?.stop();
+    await runtime?.stop();
+  });
+
+  afterEach(() => visit?.context.close());
+
+  async function open(agent) {
+    const settings = new URLSearchParams({ runtimeUrl: runtime.url, agent });
+    visit = await openPage(browser, `${site.url}?${settings}`, [site.url, runtime.url]);
+    return { page: visit.page, chat: await Chat.on(visit.page) };
+  }
+
+  async function assertAllIsWell() {
+    assert.deepEqual(visit.problems, []);
+    assert.deepEqual(await banners(visit.page), []);
+  }
+
+  for (const [agent, guest] of Object.entries(GUESTS)) {
+    test(`shows an answer growing while ${guest} speaks`, async () => {
+      const { chat } = await open(agent);
+      const shown = await chat.watchAnswers();
+      await chat.say("Who are you?");
+      await chat.hear(ANSWER);
+
+      const growing = (await shown()).filter((text) => text !== "" && ANSWER.startsWith(text));
+      assert.ok(growing.length >= 3, `seen growing: ${JSON.stringify(growing)}`);
+      assert.equal(await chat.answer(), ANSWER);
+      await assertAllIsWell();
+    });
+
+    test(`lets ${guest} change its background, and tells it that it did`, async () => {
+      const { page, chat } = await open(agent);
+      await chat.say("Please change the background to teal");
+      await chat.hear("Done: The background is now teal.");
+
+      assert.equal(await page.locator("main").getAttribute("data-background"), "teal");
+      assert.equal(await page.getByTestId("action").count(), 1);
+      assert.equal(await page.getByTestId("action").getAttribute("data-status"), "complete");
+      await assertAllIsWell();
+    });
+
+    test(`shows the state of ${guest}, on the page and in the chat`, async () => {
+      const { page, chat } = await open(agent);
+      assert.equal(await page.getByTestId("plan").getByText("Nothing planned yet.").count(), 1);
+      await chat.say("Who are you?");
+      await chat.hear(ANSWER);
+
+      const steps = page.getByTestId("plan").locator("li");
+      assert.deepEqual(await steps.allInnerTexts(), ["Hear the question", "Answer it"]);
+      const progress = page.locator(".copilotKitMessages").getByTestId("progress");
+      await eventually(async () => (await progress.allInnerTexts()).join() === "2 of 2 done", { what: "all done" });
+      await assertAllIsWell();
+    });
+
+    test(`stops ${guest} within a second when the stop button is pressed, and takes the next turn`, async () => {
+      const { chat } = await open(agent);
+      const id = randomUUID();
+      await chat.say(`Go on: ${id}`);
+      await eventually(async () => (await chat.answer()).length > 20, { what: "the guest to begin" });
+
+      const pressed = Date.now();
+      await chat.stopButton.click();
+      await chat.ready.waitFor();
+      const ranOn = (await cancellation(runtime.url, id)) - pressed;
+      assert.ok(ranOn < 1_000, `the guest's model went on for ${ranOn} ms`);
+
+      await chat.say("Who are you?");
+      await chat.hear(ANSWER);
+      assert.deepEqual(visit.problems, []);
+      for (const banner of await banners(visit.page)) assert.match(banner, CLIENT_STOPPED);
+    });
+  }
+});
