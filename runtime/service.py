@@ -33,10 +33,12 @@ from .registry import ProviderRegistry
 from .request import RunRequest
 from .runs import Run, RunStatus
 from .state import AgentState, StateStore
+from .stores.retry import patiently
 
 log = structlog.get_logger(__name__)
 
-SAVE_SECONDS = 10.0
+SAVE_SECONDS = 45.0
+PATIENCE_WITH_STORE_SECONDS = 20.0
 
 NO_MODEL = (
     "No model is configured, so that only requests that name an agent can be answered. For components that need none,"
@@ -288,7 +290,11 @@ class RuntimeService:
             kept = await AgentProvider.load_state(run.provider, asked.thread_id, run.agent_name) or AgentState()
             messages = joined(kept.messages, asked.messages, transcript.messages(), run.asked_at)
         state = transcript.state if transcript.state is not None else asked.state
-        await run.provider.save_state(asked.thread_id, run.agent_name, AgentState(state=state, messages=messages))
+        finished = AgentState(state=state, messages=messages)
+        # The run lock is still held, so that saving once more after an outage overwrites nothing of another run.
+        await patiently(
+            lambda: run.provider.save_state(asked.thread_id, run.agent_name, finished), PATIENCE_WITH_STORE_SECONDS
+        )
 
     def _all_providers(self) -> list[AgentProvider]:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]

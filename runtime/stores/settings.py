@@ -30,6 +30,6 @@ class StoreSettings(msgspec.Struct, kw_only=True, frozen=True):
     connect_timeout: float = 5.0
     command_timeout: float = 5.0
     retry_for: float = 15.0
-    lease: float = 10.0
+    lease: float = 20.0
     heartbeat: float = 1.0
     prefix: str = "copilotkit"

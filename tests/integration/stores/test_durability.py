@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.integration.stores.servers import Server as Database
 from tests.parity.fold import fold
 from tests.parity.servers import Target, ours, serving
 from tests.parity.wire import ask
@@ -20,7 +21,8 @@ from tests.request_bodies import event, generate, scripted, text, text_message
 LOAD = """query loadAgentState($data: LoadAgentStateInput!) {
     loadAgentState(data: $data) { threadExists state messages } }"""
 KINDS = ("sqlite", "redis", "postgres")
-LOCKED_SECONDS = 30.0
+LOCKED_SECONDS = 40.0
+OUTAGE_SECONDS = 10
 
 
 @pytest.fixture(params=KINDS)
@@ -101,3 +103,35 @@ async def test_two_workers_behind_one_address_know_the_same_threads(store_url: s
             async with httpx.AsyncClient(timeout=20) as client:
                 assert contents(await load(client, server.url, "graph", thread_id)) == ["one", "You said: one"]
                 assert json.loads((await load(client, server.url, "scripted", thread_id))["state"]) == {"last": "one"}
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("server", ["redis", "postgres"], indirect=True)
+async def test_ten_seconds_without_the_store_lose_no_turn_that_finishes_and_hang_nothing(server: Database) -> None:
+    thread_ids = [f"thread-{number}" for number in range(8)]
+    slow = [{**event("STATE_SNAPSHOT", snapshot={"last": "slow"}), "after": 3.0}, *text("s", "heard slow")]
+    async with httpx.AsyncClient(timeout=60) as client:
+        with serving(durable(server.url)) as runtime:
+            bodies = [scripted(*slow, threadId=thread_id) for thread_id in thread_ids]
+            runs = [asyncio.create_task(ask(client, runtime.url, body, LOCKED_SECONDS)) for body in bodies]
+            await begun(client, runtime.url)
+            server.kill()
+            await asyncio.sleep(OUTAGE_SECONDS)
+            await asyncio.to_thread(server.start)
+            answers = await asyncio.gather(*runs)
+            assert [answer.complete for answer in answers] == [True] * len(runs)
+            finished = [
+                thread_id
+                for thread_id, answer in zip(thread_ids, answers, strict=True)
+                if fold(answer.parts)["status"]["code"] == "Success"
+            ]
+            assert finished == thread_ids
+            for thread_id in finished:
+                loaded = await load(client, runtime.url, "scripted", thread_id)
+                assert (json.loads(loaded["state"]), contents(loaded)[-1]) == ({"last": "slow"}, "heard slow")
+
+
+async def begun(client: httpx.AsyncClient, url: str) -> None:
+    """Returns when runs that were asked for before are under way: a later one has been answered whole."""
+    answer = await ask(client, url, scripted(*text("w", "ready"), threadId="witness"))
+    assert fold(answer.parts)["status"]["code"] == "Success"
