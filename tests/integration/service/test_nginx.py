@@ -1,4 +1,4 @@
-"""Streams through ``deploy/nginx.conf`` in a real nginx. Skipped where there is none: apt-get install nginx-light."""
+"""Streams through ``deploy/nginx.conf`` in a real nginx, which ``scripts/e2e`` installs."""
 
 from __future__ import annotations
 
