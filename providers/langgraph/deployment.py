@@ -115,6 +115,10 @@ class RemoteThread:
             self._thread_id, encoded, as_node=node_name, checkpoint=_checkpoint(config), headers=self._headers
         )
 
+    async def written(self, snapshot: StateSnapshot) -> frozenset[str]:
+        """Nothing: a server does not tell its pending writes."""
+        return frozenset()
+
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
         """A thread that is interrupted, with no interrupt to answer, stands at a breakpoint."""
         del node_name, snapshot

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import StateSnapshot
 
 from .schema import Graph
+
+_NO_TASK = "00000000-0000-0000-0000-000000000000"
 
 
 class GraphThread(Protocol):
@@ -23,6 +26,9 @@ class GraphThread(Protocol):
 
     async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str) -> None:
         """Writes a checkpoint as if ``node_name`` had returned ``values``."""
+
+    async def written(self, snapshot: StateSnapshot) -> frozenset[str]:
+        """The keys that came with an earlier answer on this checkpoint; each takes one value until the next one."""
 
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
         """Whether the graph stopped at a static breakpoint, to go on behind ``node_name``."""
@@ -50,6 +56,13 @@ class LocalThread:
     async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str) -> None:
         """Has the graph write the checkpoint."""
         await self._graph.aupdate_state(config, dict(values), as_node=node_name)
+
+    async def written(self, snapshot: StateSnapshot) -> frozenset[str]:
+        """Looks at the checkpoint's pending writes that belong to no task."""
+        saver = self._graph.checkpointer
+        kept = await saver.aget_tuple(snapshot.config) if isinstance(saver, BaseCheckpointSaver) else None
+        writes = (kept.pending_writes or ()) if kept is not None else ()
+        return frozenset(channel for task_id, channel, _ in writes if task_id == _NO_TASK)
 
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
         """Looks at the breakpoints that the graph was compiled with."""

@@ -71,7 +71,7 @@ class TurnPlanner:
         snapshot = await self._thread.state(self._config)
         known = Known(as_langchain(_values(snapshot).get("messages")))
         if self._run.resume and snapshot.interrupts:
-            return self._resumed(snapshot, known)
+            return await self._resumed(snapshot, known)
         edited = edited_message(known, self._said)
         if (snapshot.interrupts or self._run.resume) and not (edited or has_news(known, self._said)):
             return self._idle(snapshot, known)
@@ -91,11 +91,12 @@ class TurnPlanner:
         update = self._input(_values(snapshot), known, unknown(known, self._said))
         return self._turn(snapshot, known, update)
 
-    def _resumed(self, snapshot: StateSnapshot, known: Known) -> Turn:
-        values = _values(snapshot)
-        update = {**self._state(values), **self._page(values.get("copilotkit"))}
+    async def _resumed(self, snapshot: StateSnapshot, known: Known) -> Turn:
+        values, written = _values(snapshot), await self._thread.written(snapshot)
+        told = {**self._state(values), **self._page(values.get("copilotkit"))}
+        news = {key: told[key] for key in told if key not in written and not _holds(values, key, told[key])}
         answer = resume_map(snapshot.interrupts, self._run.resume)
-        return self._turn(snapshot, known, Command(resume=answer, update=self._writable(update) or None))
+        return self._turn(snapshot, known, Command(resume=answer, update=self._writable(news) or None))
 
     async def _continued(self, snapshot: StateSnapshot, known: Known, node_name: str) -> Turn:
         update = self._input(_values(snapshot), known, unknown(known, self._said))
@@ -159,11 +160,10 @@ class TurnPlanner:
 
     def _state(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The page's state where it differs from the graph's: all of it would go through reducers again."""
-        encode = Encoder().encode
         return {
             key: self._schema.replacing(key, value, exists=key in values)
             for key, value in self._run.state.items()
-            if key not in OWN_KEYS and self._schema.takes(key) and not (key in values and encode(values[key]) == value)
+            if key not in OWN_KEYS and self._schema.takes(key) and not _holds(values, key, value)
         }
 
     def _page(self, kept: Any) -> dict[str, Any]:
@@ -191,3 +191,7 @@ def _action(name: str, description: str, parameters: dict[str, Any]) -> dict[str
 
 def _values(snapshot: StateSnapshot) -> Mapping[str, Any]:
     return snapshot.values if isinstance(snapshot.values, Mapping) else {}
+
+
+def _holds(values: Mapping[str, Any], key: str, value: Any) -> bool:
+    return key in values and Encoder().encode(values[key]) == value

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from copilotkit import CopilotKitState
 from copilotkit.langgraph import copilotkit_interrupt
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, ToolMessage
@@ -13,7 +14,7 @@ from langgraph.types import interrupt
 
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from copilotkit_runtime.runtime import events as ev
-from copilotkit_runtime.runtime.context import Resume
+from copilotkit_runtime.runtime.context import ContextItem, Resume
 from copilotkit_runtime.runtime.messages import TextMessage
 from tests.integration.langgraph.scripted_model import (
     Page,
@@ -309,3 +310,21 @@ async def test_answers_of_one_agent_never_reach_another() -> None:
     assert asked(await two.run("go")) == ["two?"]
     await one.run("go", resume=answer("1"))
     assert states(await two.run("go", resume=answer("2")))[-1] == {"answers": ["2"]}
+
+
+class PageState(CopilotKitState):
+    """Holds the page's context in a key that takes one value a step."""
+
+    answers: list[Any]
+
+
+async def test_two_answers_in_one_node_arrive_though_the_pages_context_changes_before_each() -> None:
+    def ask(_: PageState) -> dict[str, Any]:
+        answers = [interrupt("first?"), interrupt("second?")]
+        return {"answers": answers, "messages": [AIMessage(content=f"Got {answers}", id="a")]}
+
+    page = Page(StateGraph(PageState).add_node("ask", ask).add_edge(START, "ask").compile())
+    for number, resume in enumerate(([], answer("one"), answer("two"))):
+        context = [ContextItem(description="clock", value=str(number))]
+        events = await page.run("go", resume=resume, context=context)
+    assert text(events) == "Got ['one', 'two']"
