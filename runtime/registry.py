@@ -109,8 +109,9 @@ class ProviderRegistry:
             AgentNotFoundError: None has it.
             CopilotKitError: None has it of those that answer; the error is that of one that does not.
         """
+        before = self._known
         lately = await self._lately()
-        if agent_name not in lately.agents:
+        if agent_name not in lately.agents and lately is before:
             lately = await self.discover()
         if agent_name in lately.agents:
             return lately.agents[agent_name][1]

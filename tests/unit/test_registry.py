@@ -82,6 +82,15 @@ async def test_what_is_known_is_asked_once_until_it_may_have_changed() -> None:
     assert set(await known.agents()) == {"a", "b"}
 
 
+async def test_an_unknown_agent_makes_the_providers_be_asked_no_more_than_once() -> None:
+    one = Listed("one", "a")
+    known = registry(one)
+    for asked in (1, 2):
+        with pytest.raises(errors.AgentNotFoundError):
+            await known.owner_of("nobody")
+        assert one.asked == asked
+
+
 def test_an_unknown_provider_cannot_be_removed() -> None:
     with pytest.raises(errors.ConfigurationError, match="no provider named 'x'"):
         registry().remove("x")
