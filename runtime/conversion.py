@@ -5,7 +5,7 @@ Arguments are the coerced GraphQL values with their keys in snake case, as the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -135,9 +135,18 @@ def _tool(action: dict[str, Any]) -> Tool:
 
 
 def input_messages(messages: Iterable[dict[str, Any]]) -> list[Message]:
-    """``MessageInput`` objects as messages. One that is empty or whose JSON does not parse is left out, with a log."""
-    converted = (_message(message) for message in messages)
-    return [message for message in converted if message is not None]
+    """``MessageInput`` objects as messages.
+
+    One that is empty or whose JSON does not parse is left out, with a log. So is an empty result of a call that has
+    another: react-core puts one before the server's own when the page only draws the call.
+    """
+    converted = [message for message in map(_message, messages) if message is not None]
+    told = {message.tool_call_id for message in converted if isinstance(message, ToolResultMessage) and message.result}
+    return [message for message in converted if not _is_empty_result_of(message, told)]
+
+
+def _is_empty_result_of(message: Message, calls: Container[str]) -> bool:
+    return isinstance(message, ToolResultMessage) and not message.result and message.tool_call_id in calls
 
 
 def _message(message: dict[str, Any]) -> Message | None:

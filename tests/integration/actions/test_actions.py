@@ -24,11 +24,12 @@ from copilotkit_runtime import (
     errors,
     events,
 )
+from copilotkit_runtime.runtime.messages import ToolResultMessage
 from tests.calling import Listener, call, play_on, results, shown
 from tests.parity.fold import fold
 from tests.parity.wire import ask
+from tests.request_bodies import CREATED_AT, event, generate, scripted, text, text_message
 from tests.request_bodies import action as page_action
-from tests.request_bodies import event, scripted, text
 from tests.scripted import ScriptedProvider
 from tests.serving import PATH, client_of
 
@@ -441,3 +442,29 @@ async def test_a_source_that_fails_takes_nothing_else_with_it() -> None:
 
     async with client_of(CopilotRuntime(model=ScriptedProvider(), actions=broken)) as client:
         assert shown(await play_on(client, *text("a", "hi"))) == ["hi"]
+
+
+@pytest.mark.parametrize("order", [["", "sunny"], ["sunny", ""], ["", ""]])
+@pytest.mark.parametrize("agent", ["scripted", None])
+async def test_the_servers_result_counts_and_not_the_empty_one_of_a_page_that_drew_the_call(
+    agent: str | None, order: list[str]
+) -> None:
+    listener = Listener()
+    drawn = [result_message(result, f"r-{index}") for index, result in enumerate(order)]
+    asked = generate(text_message("[]"), CALL, *drawn, agent=agent)
+    async with client_of(CopilotRuntime(providers=[listener], model=listener)) as client:
+        assert (await ask(client, PATH, asked)).complete
+    told = [message.result for message in listener.given[0].messages if isinstance(message, ToolResultMessage)]
+    assert told == ([result for result in order if result] or ["", ""])
+
+
+CALL = {
+    "id": "c",
+    "createdAt": CREATED_AT,
+    "actionExecutionMessage": {"name": "weather", "arguments": "{}"},
+}
+
+
+def result_message(result: str, id_: str) -> dict[str, Any]:
+    body = {"actionExecutionId": "c", "actionName": "weather", "result": result}
+    return {"id": id_, "createdAt": CREATED_AT, "resultMessage": body}
