@@ -46,8 +46,8 @@ _BY_PREFIX = {
 }
 _ASSISTANTS = ("openai-assistant", "openai_assistant")
 NO_ASSISTANTS = (
-    "OpenAI Assistants, which OpenAI has deprecated, are not supported. Name a model, such as 'openai:gpt-4o', and"
-    " give the runtime actions or an agent instead."
+    "OpenAI Assistants are not supported: OpenAI shut the Assistants API down on 26 August 2026. Name a model, such as"
+    " 'openai:gpt-4o', and give the runtime actions or an agent instead."
 )
 
 

@@ -1,0 +1,33 @@
+"""An agent of one's own, without a framework: it yields events."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, errors, events
+from copilotkit_runtime.runtime.messages import TextMessage
+
+
+class Parrot(AgentProvider):
+    """Says it again, word by word, and counts how often it did."""
+
+    name = "parrot"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """One agent."""
+        return [AgentDescriptor(name="my_agent", description="Says it again")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+        """Answers the last message."""
+        if agent_name != "my_agent":
+            raise errors.AgentNotFoundError(agent_name, ["my_agent"])
+        said = [
+            message.content for message in run.messages if isinstance(message, TextMessage) and message.role == "user"
+        ]
+        message_id = str(uuid4())
+        yield events.TextMessageStart(message_id=message_id)
+        for word in ["You", "said:", *said[-1].split()]:
+            yield events.TextMessageContent(message_id=message_id, delta=f"{word} ")
+        yield events.StateSnapshot(snapshot={"turns": len(said)})
+
+
+runtime = CopilotRuntime(providers=[Parrot()])

@@ -1,0 +1,122 @@
+"""A reader who does what a guide says, in a folder of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.documents.blocks import ROOT, Block, blocks_of
+
+PROJECT = Path(__file__).with_name("project")
+BIN = Path(sys.executable).parent
+PATIENCE = 60.0
+GRACE = 40.0
+
+_IGNORED = shutil.ignore_patterns("node_modules", "dist", "__pycache__")
+_URL = re.compile(r"https?://[\w.\[\]:]+(?:/[\w/]*)?")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a command."""
+
+    status: int
+    said: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that has said where it is.
+
+    Args:
+        url: Where.
+        said: What it said until then.
+        log: The file that takes its standard error.
+    """
+
+    url: str
+    said: str
+    log: Path
+
+
+def lay_out(folder: Path, block: Block) -> None:
+    """Makes the folder as the reader has it: examples, files of their own, those that the block's guide names."""
+    for name in ("schema", "Makefile"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=_IGNORED)
+    for file in PROJECT.glob("*.py"):
+        shutil.copy(file, folder)
+    for earlier in blocks_of(block.document):
+        if earlier.file is not None and "/" not in earlier.file:
+            (folder / earlier.file).write_text(earlier.text, encoding="utf-8")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The reader's environment: their own commands first, servers on free ports."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    plain = {"NO_COLOR": "1", "COPILOTKIT_PORT": "0", "COPILOTKIT_LOG_FORMAT": "json"}
+    return {**os.environ, **plain, "COPILOTKIT_BLOCKED_LOOP_SECONDS": "0", "PATH": path, **settings}
+
+
+async def run(command: list[str], folder: Path, settings: Mapping[str, str]) -> Ended:
+    """Runs a command to its end."""
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, env=dict(settings), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, log = await process.communicate()
+    return Ended(process.returncode or 0, said.decode(), log.decode())
+
+
+@asynccontextmanager
+async def serving(command: list[str], folder: Path, settings: Mapping[str, str], notes: Path) -> AsyncIterator[Server]:
+    """Runs a command that serves until the block is left; ``notes`` takes what it says."""
+    said, log = notes / "said", notes / "log"
+    with said.open("wb") as output, log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=folder, env=dict(settings), stdout=output, stderr=errors, start_new_session=True
+        )
+    try:
+        yield await _said_where(process, said, log)
+    finally:
+        await _end(process)
+
+
+async def _said_where(process: asyncio.subprocess.Process, said: Path, log: Path) -> Server:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            text = _read(said) + _read(log)
+            if found := _URL.search(text):
+                return Server(found[0], text, log)
+            if process.returncode is not None:
+                raise AssertionError(f"it ended with {process.returncode}: {text}")
+            await asyncio.sleep(0.05)
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    _signal(process, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(GRACE):
+            await process.wait()
+    finally:
+        _signal(process, signal.SIGKILL)
+        await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
