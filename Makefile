@@ -34,7 +34,7 @@ test: install
 
 e2e: install
 	scripts/e2e
-	$(BIN)/python -m pytest -m e2e --numprocesses=2 --dist=loadfile tests/integration
+	$(BIN)/python -m pytest -m e2e --numprocesses=2 --dist=loadfile tests/integration tests/documents
 
 clients: install
 	tests/clients/run

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -87,3 +89,8 @@ def blocks_of(document: Path) -> Iterator[Block]:
 
 
 BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
+
+
+def each(blocks: list[Block]) -> pytest.MarkDecorator:
+    """Runs a test for each of the blocks."""
+    return pytest.mark.parametrize("block", [pytest.param(block, id=block.place) for block in blocks])

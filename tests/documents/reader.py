@@ -60,6 +60,13 @@ def lay_out(folder: Path, block: Block) -> None:
             (folder / earlier.file).write_text(earlier.text, encoding="utf-8")
 
 
+def shell(text: str, folder: Path) -> list[str]:
+    """The command that gives ``text`` to a shell, which stays while it is done."""
+    script = folder / "commands.sh"
+    script.write_text(text, encoding="utf-8")
+    return ["bash", "-euo", "pipefail", str(script)]
+
+
 def environment(**settings: str) -> dict[str, str]:
     """The reader's environment: their own commands first, servers on free ports."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"

@@ -9,17 +9,17 @@ const PAGES = fileURLToPath(new URL("../page/dist", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
 
 /**
- * Serves the built page on a free port.
+ * Serves the built page, or the one in the folder `pages`, on a free port.
  *
  * With `runtimeUrl`, requests under that URL's path go on to it, byte by byte as they come: the page and the
  * runtime then share an origin. Without it the page has to reach the runtime across origins.
  */
-export async function startSite({ runtimeUrl } = {}) {
+export async function startSite({ runtimeUrl, pages = PAGES } = {}) {
   const runtime = runtimeUrl && new URL(runtimeUrl);
   const server = createServer((incoming, outgoing) =>
     runtime && incoming.url.startsWith(runtime.pathname)
       ? forward(incoming, outgoing, runtime)
-      : serveFile(incoming, outgoing),
+      : serveFile(incoming, outgoing, pages),
   ).listen(0, "127.0.0.1");
   await once(server, "listening");
   server.unref();
@@ -38,9 +38,9 @@ function forward(incoming, outgoing, runtime) {
   incoming.pipe(onward);
 }
 
-async function serveFile(incoming, outgoing) {
+async function serveFile(incoming, outgoing, pages) {
   const { pathname } = new URL(incoming.url, "http://site");
-  const path = join(PAGES, normalize(pathname === "/" ? "/index.html" : pathname));
+  const path = join(pages, normalize(pathname === "/" ? "/index.html" : pathname));
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile()) return outgoing.writeHead(404).end();
   outgoing.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" });

@@ -1,0 +1,75 @@
+"""What a reader would look at to see that a server works."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import httpx
+import jwt
+
+from tests.documents.reader import Server
+from tests.parity.fold import fold
+from tests.parity.wire import ask
+from tests.request_bodies import generate, text_message
+
+
+def credentials(text: str) -> dict[str, str]:
+    """What a client has to show."""
+    if "x-user" in text:
+        return {"x-user": "ann"}
+    if "the-key-of-ann" in text:
+        return {"authorization": "Bearer the-key-of-ann"}
+    if found := re.search(r'JwtAuth\(secret="(.+?)", audience="(.+?)"', text):
+        token = jwt.encode({"sub": "ann", "aud": found[2], "exp": 2**40}, found[1])
+        return {"authorization": f"Bearer {token}"}
+    return {}
+
+
+def is_complaint(line: str) -> bool:
+    """Whether the runtime itself logged that something is wrong."""
+    logged = json.loads(line) if line.startswith("{") else {"logger": "", "level": "info"}
+    return logged["logger"].startswith("copilotkit_runtime") and logged["level"] not in {"debug", "info"}
+
+
+async def answers(server: Server, text: str) -> None:
+    """A server answers: a chat if it is a runtime, with its page if it is a site."""
+    if "npm" in text:
+        async with httpx.AsyncClient() as client:
+            assert 'id="root"' in (await client.get(server.url)).text
+        return
+    if text.startswith("uvicorn"):
+        for path in ("/api/copilotkit", "/api/other"):
+            await is_there(server.url.rstrip("/") + path)
+        return
+    await chats(server, server.url, credentials(text))
+
+
+async def is_there(url: str) -> None:
+    """A runtime is at ``url``."""
+    async with httpx.AsyncClient() as client:
+        assert (await client.post(url, json={"query": "{ hello }"})).json() == {"data": {"hello": "Hello World"}}
+
+
+async def chats(server: Server, url: str, headers: dict[str, str]) -> None:
+    """Every agent answers, and so does the model if there is one."""
+    async with httpx.AsyncClient(timeout=40, headers=headers) as client:
+        response = await client.post(url, json={"query": "{ availableAgents { agents { name } } }"})
+        agents = [agent["name"] for agent in response.json()["data"]["availableAgents"]["agents"]]
+        model = "  model    yes" in server.said
+        assert agents or model
+        for agent in [*agents, *([None] if model else [])]:
+            await speaks(client, url, agent)
+    if headers:
+        async with httpx.AsyncClient() as stranger:
+            assert (await stranger.post(url, json={"query": "{ hello }"})).status_code == 401
+
+
+async def speaks(client: httpx.AsyncClient, url: str, agent: str | None) -> None:
+    """An agent, or the model, says something to the end."""
+    body = generate(text_message("hello about our products"), agent=agent, threadId=f"thread-of-{agent}")
+    answer = await ask(client, url, body, patience=40)
+    assert answer.complete
+    response = fold(answer.parts)
+    assert response["status"]["code"] == "Success", response["status"]
+    assert any("".join(message.get("content", [])) for message in response["messages"])

@@ -1,0 +1,79 @@
+"""Every command of README.md and the guides does what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.documents.blocks import BLOCKS, ROOT, Block, blocks_of, each
+from tests.documents.checks import answers
+from tests.documents.installation import environment_of_its_own
+from tests.documents.neighbours import neighbours
+from tests.documents.reader import environment, lay_out, run, serving, shell
+
+NOT_RUN = {
+    "make test": "this is it",
+    "docker ": "there is no Docker daemon where tests run; the image and the composition have tests of their own",
+}
+"""Commands that are not executed, by how they begin, and why."""
+
+pytestmark = pytest.mark.timeout(300)
+
+COMMANDS = [block for block in BLOCKS if block.language == "bash" and not block.text.startswith(tuple(NOT_RUN))]
+
+
+def e2e_if_node(blocks: list[Block]) -> pytest.MarkDecorator:
+    node = [pytest.mark.e2e]
+    parameters = [pytest.param(block, id=block.place, marks=node if "npm" in block.text else []) for block in blocks]
+    return pytest.mark.parametrize("block", parameters)
+
+
+def test_nothing_is_left_out_but_what_the_guides_have() -> None:
+    assert all(any(block.text.startswith(command) for block in BLOCKS) for command in NOT_RUN)
+    for block in BLOCKS:
+        if block.text.startswith(tuple(NOT_RUN)):
+            assert all(line.startswith(tuple(NOT_RUN)) or "docker" in line for line in block.text.splitlines())
+
+
+@e2e_if_node([block for block in COMMANDS if not block.serves and not block.installs])
+async def test_a_command_does_what_it_says(block: Block, tmp_path: Path, vendor_settings: dict[str, str]) -> None:
+    lay_out(tmp_path, block)
+    ended = await run(shell(block.text, tmp_path), tmp_path, environment(**vendor_settings))
+    assert ended.status == 0, ended.log
+    assert ended.said
+
+
+@each([block for block in COMMANDS if block.installs])
+async def test_what_is_installed_is_whole(block: Block, tmp_path: Path, wheels: Path) -> None:
+    commands = await asyncio.to_thread(environment_of_its_own, tmp_path)
+    settings = environment(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
+    settings["PATH"] = os.pathsep.join([str(commands), settings["PATH"]])
+    lay_out(tmp_path, block)
+    ended = await run(shell(block.text, tmp_path), tmp_path, settings)
+    assert ended.status == 0, ended.log
+    assert "Successfully installed copilotkit-runtime-py-" in ended.said
+    served = next(after.file for after in blocks_of(block.document) if after.line > block.line and after.file)
+    listed = await run([str(commands / "copilotkit-runtime"), "agents", f"{served}:runtime"], tmp_path, settings)
+    assert listed.said.startswith("my_agent\t"), listed.log
+
+
+@e2e_if_node([block for block in COMMANDS if block.serves])
+async def test_a_server_starts_as_it_is_told_to(
+    block: Block, tmp_path: Path, open_folder: Path, vendor_settings: dict[str, str]
+) -> None:
+    lay_out(tmp_path, block)
+    async with neighbours(re.sub(r"--port \d+", "--port 0", block.text), open_folder) as text:
+        # What is made from the checkout is promised to need no key.
+        settings = environment() if text.startswith("make ") else environment(**vendor_settings)
+        command, place = shell(text, tmp_path), place_of(text, tmp_path)
+        async with serving(command, place, settings, tmp_path) as server:
+            await answers(server, block.text)
+
+
+def place_of(text: str, folder: Path) -> Path:
+    """Where a command is given: ``make`` in the checkout, everything else in the reader's folder."""
+    return ROOT if text.startswith("make ") else folder

@@ -1,0 +1,105 @@
+"""The files and mentions in README.md and the guides are right."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from copilotkit_runtime import RuntimeConfig
+from tests.documents.blocks import BLOCKS, DOCUMENTS, ROOT, Block, each
+
+SHOWN = {"text", "tsx"}
+READ = {"toml", "json"}
+RUN = {"bash", "python"}
+EXAMPLES = {file.name: file for file in (ROOT / "examples").glob("*.py")}
+EXAMPLES["src/App.tsx"] = ROOT / "examples" / "react" / "src" / "App.tsx"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TARGETS = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+OPTION = re.compile(r"^  (\w+)\??:", re.MULTILINE)
+FOLDERS = ("tests", "scripts", "examples", "docs", "deploy", "schema")
+NO_SETTINGS = {"COPILOTKIT_CONFIG", "COPILOTKIT_PROT"}
+"""The variable that names the settings file, and the guide's example of a misspelt one."""
+
+
+def test_every_block_says_what_it_is() -> None:
+    unknown = [block.place for block in BLOCKS if block.language not in SHOWN | READ | RUN]
+    assert unknown == []
+
+
+@each([block for block in BLOCKS if block.language in READ])
+def test_a_file_is_read(block: Block) -> None:
+    read = tomllib.loads(block.text) if block.language == "toml" else json.loads(block.text)
+    if block.file == "settings.toml":
+        RuntimeConfig(**read)
+    assert read
+
+
+@each([block for block in BLOCKS if block.language == "tsx"])
+def test_a_page_is_pointed_at_where_the_server_is(block: Block) -> None:
+    config = RuntimeConfig()
+    place = f"http://{config.host}:{config.port}{config.graphql_path}"
+    assert "runtimeUrl=" in block.text
+    assert f'"{place}"' in block.text
+
+
+@each([block for block in BLOCKS if block.file in EXAMPLES])
+def test_an_example_in_a_guide_is_the_example(block: Block) -> None:
+    assert block.text.split("\n", 1)[1] == EXAMPLES[str(block.file)].read_text(encoding="utf-8")
+
+
+documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+
+
+def mentioned(document: Path, pattern: str) -> list[str]:
+    """What stands in code quotes, or in a block, and looks like ``pattern``."""
+    text = document.read_text(encoding="utf-8")
+    quoted = re.findall(r"`([^`\n]+)`", text)
+    return [found[1] for code in [*quoted, *text.splitlines()] for found in re.finditer(pattern, code)]
+
+
+@documents
+def test_what_links_point_at_is_there(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = document if not path else (document.parent / path).resolve()
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@documents
+def test_what_is_named_exists(document: Path) -> None:
+    assert set(mentioned(document, r"^make ([a-z0-9-]+)")) <= set(TARGETS)
+    assert set(mentioned(document, r"copilotkit-runtime-py\[([a-z]+)\]")) <= set(PROJECT["optional-dependencies"])
+    settings = {f"COPILOTKIT_{name.upper()}" for name in RuntimeConfig.model_fields}
+    assert set(mentioned(document, r"\b(COPILOTKIT_[A-Z_]+[A-Z])\b")) <= settings | NO_SETTINGS
+    for module in mentioned(document, r"^python -m ([\w.]+)"):
+        assert importlib.util.find_spec(module) is not None, module
+    for path in mentioned(document, rf"^((?:{'|'.join(FOLDERS)})/[\w./-]+)$"):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.e2e
+def test_the_migration_guide_names_whatever_the_typescript_runtime_takes() -> None:
+    subprocess.run([ROOT / "scripts" / "reference" / "install"], check=True)
+    source = ROOT / "scripts" / "reference" / "node_modules" / "@copilotkit" / "runtime" / "src"
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted(source.rglob("*.ts")))
+    options = r"interface (?:CopilotRuntimeConstructorParams|CreateCopilotRuntimeServerOptions)\b.*?\{\n(.*?)^\}"
+    named = [
+        *(name for found in re.findall(options, text, re.DOTALL | re.MULTILINE) for name in OPTION.findall(found)),
+        *re.findall(r"^export function (copilotRuntime\w+|\w+Endpoint)\(", text, re.MULTILINE),
+        *re.findall(r"^export class (\w+Adapter)\b", text, re.MULTILINE),
+    ]
+    assert len(named) > 30
+    guide = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+    assert [name for name in named if not re.search(rf"\b{name}\b", guide)] == []
