@@ -95,8 +95,8 @@ class JwtAuth(Authenticator):
         leeway: How many seconds clocks may differ.
 
     Raises:
-        ConfigurationError: Not exactly one of ``secret``, ``public_key`` and ``jwks_url`` is given, or a secret goes
-            with an algorithm of public keys.
+        ConfigurationError: Not exactly one of ``secret``, ``public_key`` and ``jwks_url`` is given, an algorithm is
+            unknown or is of the other kind than the key, or the key is none.
         MissingExtraError: The extra ``auth`` is not installed.
     """
 
@@ -118,7 +118,12 @@ class JwtAuth(Authenticator):
         self._algorithms = list(algorithms) or list(_HMAC if secret is not None else _PUBLIC_KEY)
         # A public key taken for an HMAC secret would let everybody sign (RFC 8725, section 2.1).
         if any(name.startswith("HS") != (secret is not None) for name in self._algorithms):
-            raise ConfigurationError("HS* algorithms go with a secret, and with nothing else.")
+            raise ConfigurationError("jwt_algorithms: HS* go with a secret, and with nothing else.")
+        unknown = set(self._algorithms) - (set(jwt.algorithms.get_default_algorithms()) - {"none"})
+        if unknown:
+            raise ConfigurationError(f"jwt_algorithms: {', '.join(sorted(unknown))} is none that can be accepted.")
+        if public_key is not None and not any(_fits(jwt, name, public_key) for name in self._algorithms):
+            raise ConfigurationError(f"jwt_public_key: it is no PEM key for {', '.join(self._algorithms)}.")
         self._jwt = jwt
         self._key = secret if secret is not None else public_key
         self._published = jwt.PyJWKClient(jwks_url, timeout=5) if jwks_url is not None else None
@@ -151,6 +156,14 @@ class JwtAuth(Authenticator):
         if self._published is None:
             return self._key
         return (await asyncio.to_thread(self._published.get_signing_key_from_jwt, token)).key
+
+
+def _fits(jwt: Any, algorithm: str, key: str) -> bool:
+    try:
+        jwt.get_algorithm_by_name(algorithm).prepare_key(key)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return False
+    return True
 
 
 class FirstOf(Authenticator):
@@ -204,7 +217,5 @@ def _keys(entries: Sequence[SecretStr]) -> dict[str, list[str]]:
     keys: dict[str, list[str]] = {}
     for entry in entries:
         identity, _, key = entry.get_secret_value().partition(":")
-        if not identity or not key:
-            raise ConfigurationError("api_keys: each must be written as identity:key.")
         keys.setdefault(identity, []).append(key)
     return keys

@@ -7,15 +7,17 @@ the environment, the default.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -28,6 +30,7 @@ from typing_extensions import override
 
 from .errors import ConfigurationError
 from .rates import Rate
+from .stores.urls import REDIS_SCHEMES, SCHEMES, scheme_of
 
 EMULATED_VERSION = "1.10.6"
 ENVIRONMENT_PREFIX = "COPILOTKIT_"
@@ -36,6 +39,8 @@ CONFIG_FILE_VARIABLE = "COPILOTKIT_CONFIG"
 # Variables of that prefix that other software reads: the TypeScript runtime's, and this project's own tests'.
 _FOREIGN_VARIABLES = ("COPILOTKIT_TELEMETRY_", "COPILOTKIT_E2E_", "COPILOTKIT_TEST_", CONFIG_FILE_VARIABLE)
 _MEGABYTE = 1024 * 1024
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@]+")
+_PATH = re.compile(r"/[^{}?#\s]*")
 
 
 class SettingLayers(msgspec.Struct, frozen=True):
@@ -63,16 +68,66 @@ def _listed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        return msgspec.json.decode(value)
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"begins like a JSON list, but is none: {error}") from error
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _rated(value: Any) -> Any:
-    return Rate.parse(value) if isinstance(value, str) else value
+    return value if value is None or isinstance(value, Rate) else Rate.parse(str(value))
+
+
+def _each(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda values: tuple(map(check, values)))
+
+
+def _origin(text: str) -> str:
+    origin = text.rstrip("/").lower()
+    if text != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError("each must be '*' or an origin such as https://app.example.com")
+    return origin
+
+
+def _network(text: str) -> str:
+    try:
+        text == "*" or ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"each must be '*', an address or a network: {error}") from error
+    return text
+
+
+def _web_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return text
+
+
+def _with_identity(entries: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if not all(all(entry.get_secret_value().partition(":")) for entry in entries):
+        raise ValueError("each must be written as identity:key")
+    return entries
+
+
+def _one_of(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if scheme_of(url) not in schemes:
+            raise ValueError(f"must be a URL that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
+        return url
+
+    return AfterValidator(check)
+
+
+def _served_path(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise ValueError("must begin with '/' and have none of '{}?#' and no spaces")
+    return text
 
 
 Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
+WebUrl: TypeAlias = Annotated[str, AfterValidator(_web_url)]
 RateSetting: TypeAlias = Annotated[Rate, NoDecode, BeforeValidator(_rated)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 Count: TypeAlias = Annotated[int, Field(gt=0)]
@@ -105,7 +160,7 @@ class RuntimeConfig(BaseSettings):
     """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """The port to listen on; 0 for any that is free."""
-    graphql_path: Annotated[str, Field(pattern=r"^/")] = "/api/copilotkit"
+    graphql_path: Annotated[str, AfterValidator(_served_path)] = "/api/copilotkit"
     """Where the endpoint is."""
     workers: Count = 1
     """Processes that serve."""
@@ -113,12 +168,12 @@ class RuntimeConfig(BaseSettings):
     """The TLS certificate's file."""
     ssl_keyfile: Path | None = None
     """The TLS key's file."""
-    trusted_proxies: Names = ("127.0.0.1",)
+    trusted_proxies: Annotated[Names, _each(_network)] = ("127.0.0.1",)
     """Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 30.0
     """How long runs may go on after SIGTERM."""
 
-    store: str = "memory://"
+    store: Annotated[str, _one_of(*SCHEMES)] = "memory://"
     """Where states are kept: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``."""
     store_ttl_seconds: Seconds | None = None
     """How long a thread is kept after its last write; unset for ever."""
@@ -131,20 +186,20 @@ class RuntimeConfig(BaseSettings):
     """Whether documents may ask for the schema."""
     extensions: bool = False
     """Whether `runtimeInfo` and `saveAgentState` are served beside the contract, in GraphQL and as REST endpoints."""
-    cors_origins: Names = ("*",)
+    cors_origins: Annotated[Names, _each(_origin)] = ("*",)
     """Origins that may call. ``*`` admits all without credentials; a named origin may send them."""
     cors_credentials: bool | None = None
     """False: nobody may send credentials. True: all origins are named, and may. Unset: named ones may."""
     forward_headers: Names = ("x-*",)
     """Patterns of the request headers that providers see. Cookies and cloud keys are never among them."""
 
-    api_keys: Secrets = ()
+    api_keys: Annotated[Secrets, AfterValidator(_with_identity)] = ()
     """Keys that clients may show, each ``identity:key``. With any of them, every request needs one."""
     jwt_secret: SecretStr | None = None
     """The secret of JWTs that are signed with HMAC."""
     jwt_public_key: SecretStr | None = None
     """The PEM public key of JWTs that are signed with RSA, EC or Ed25519."""
-    jwt_jwks_url: str | None = None
+    jwt_jwks_url: WebUrl | None = None
     """Where the keys of JWTs are published."""
     jwt_algorithms: Names = ()
     """The signature algorithms to accept; by default HS256 with a secret, else RS256 and ES256."""
@@ -171,13 +226,13 @@ class RuntimeConfig(BaseSettings):
     """How long a guardrail may take."""
     cloud_base_url: Annotated[str, Field(pattern=r"^(https?://.+|off)$")] = "https://api.cloud.copilotkit.ai"
     """Where the guardrails are that a page asks for with its Copilot Cloud key; ``off`` for nowhere."""
-    mcp_client_urls: Names = ()
+    mcp_client_urls: Annotated[Names, _each(_web_url)] = ()
     """MCP servers that pages may name: URLs, each for itself and what is below it."""
     rate_limit: RateSetting | None = None
     """Operations an identity may ask for, such as ``60/minute`` or ``10/second burst 50``."""
     address_rate_limit: RateSetting | None = None
     """Operations an address may ask for."""
-    rate_limit_store: str | None = None
+    rate_limit_store: Annotated[str, _one_of("memory", *REDIS_SCHEMES)] | None = None
     """Where rates are counted: ``memory://`` or a Redis URL; unset for ``store`` if that is Redis, else memory."""
     max_concurrent_runs: Count | None = None
     """Runs at once in one process."""
@@ -222,6 +277,13 @@ class RuntimeConfig(BaseSettings):
             raise ValueError("cors_credentials: name the origins in cors_origins; '*' may not send credentials")
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             raise ValueError("ssl_certfile and ssl_keyfile: one is useless without the other")
+        keys = {name for name in ("jwt_secret", "jwt_public_key", "jwt_jwks_url") if getattr(self, name) is not None}
+        if len(keys) > 1:
+            raise ValueError(f"{', '.join(sorted(keys))}: only one of them may be set")
+        # Who asks for an audience means to authenticate: without a key, everybody would be let in.
+        for name in ("jwt_audience", "jwt_issuer", "jwt_algorithms"):
+            if getattr(self, name) and not keys:
+                raise ValueError(f"{name}: needs one of jwt_secret, jwt_public_key, jwt_jwks_url")
         return self
 
     @classmethod

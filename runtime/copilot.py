@@ -174,6 +174,7 @@ class CopilotRuntime:
         """
         async with self._starting:
             if not self._running:
+                await self._admission.start()
                 await self.service.start()
                 if self._watchdog is not None:
                     self._watchdog.start()
@@ -206,7 +207,7 @@ class CopilotRuntime:
         extensions = RestExtensions(self.service, admission, self.start)
         return http_app.Endpoints(
             graphql=graphql,
-            ready=ReadyProbe(ReadinessCheck(self.service)),
+            ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
             rest=RestEndpoint(graphql, extensions) if self.config.extensions else None,
         )

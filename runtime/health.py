@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from .service import RuntimeService
 
@@ -21,7 +21,7 @@ FRESH_SECONDS = 1.0
 
 
 class Readiness(msgspec.Struct, kw_only=True, frozen=True):
-    """What was found: ``checks`` says ``ok`` or ``failed`` of the store and of each provider."""
+    """What was found: ``checks`` says ``ok`` or ``failed`` of each thing that was asked."""
 
     ready: bool
     checks: dict[str, str]
@@ -32,10 +32,12 @@ class ReadinessCheck:
 
     Args:
         service: The runtime's service.
+        others: What else must answer, by name.
     """
 
-    def __init__(self, service: RuntimeService) -> None:
+    def __init__(self, service: RuntimeService, others: Mapping[str, Callable[[], Awaitable[Any]]]) -> None:
         self._service = service
+        self._others = others
         self._asking = asyncio.Lock()
         self._known: Readiness | None = None
         self._known_until = 0.0
@@ -52,6 +54,7 @@ class ReadinessCheck:
 
     async def _ask(self) -> Readiness:
         asked: dict[str, Awaitable[Any]] = {"store": self._service.store.health()}
+        asked |= {name: check() for name, check in self._others.items()}
         asked |= {f"provider {p.name}": p.list_agents() for p in self._service.registry.all()}
         answers = await asyncio.gather(*(_answers(name, question) for name, question in asked.items()))
         checks = {name: "ok" if answer else "failed" for name, answer in zip(asked, answers, strict=True)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -42,6 +44,13 @@ class TokenBuckets(ABC):
 
         Raises:
             StoreError: The place where buckets are kept does not answer.
+        """
+
+    async def check(self) -> None:
+        """Finds out whether the place where buckets are kept answers.
+
+        Raises:
+            StoreError: It does not.
         """
 
     async def close(self) -> None:
@@ -105,15 +114,24 @@ class RedisBuckets(TokenBuckets):
 
     @override
     async def take(self, key: str, rate: Rate, tokens: int = 1) -> float:
-        try:
-            waiting = await self._take([f"{self._prefix}:rate:{key}"], [rate.per_second, rate.burst, tokens])
-        except self._errors as error:
-            raise StoreError("The rate limiter does not answer.") from error
-        return float(waiting)
+        with self._translated():
+            return float(await self._take([f"{self._prefix}:rate:{key}"], [rate.per_second, rate.burst, tokens]))
+
+    @override
+    async def check(self) -> None:
+        with self._translated():
+            await self._client.ping()
 
     @override
     async def close(self) -> None:
         await self._client.aclose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise StoreError("The rate limiter does not answer.") from error
 
 
 def open_buckets(url: str) -> TokenBuckets:

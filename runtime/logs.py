@@ -26,25 +26,32 @@ log = structlog.get_logger(__name__)
 
 HIDDEN = "[hidden]"
 
-_SECRET_KEY = re.compile(
-    r"(^|[_-])(authorization|cookie|credentials?|passw(or)?d|secret|token|api[_-]?key|private[_-]?key|public[_-]api[_-]key)"
-    r"($|[_-])",
-    re.IGNORECASE,
+_HIDDEN_NAMES = (
+    r"authorization|cookie|credentials?|passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key"
+    r"|public[_-]api[_-]key"
 )
+_SECRET_KEY = re.compile(rf"(^|[_-])({_HIDDEN_NAMES})($|[_-])", re.IGNORECASE)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# "password=x" in a URL or a call, and "'api_key': 'x'" in a printed dictionary, as tracebacks have them.
+# What repeats is bounded, so that no text takes long.
 _SECRET_TEXT = re.compile(
-    r"(?P<scheme>bearer\s+)[^\s\"',]+"
+    rf"(?P<named>\b[\w-]{{0,40}}?(?:{_HIDDEN_NAMES})=[\"']?)[^\s\"'&,;)]+"
+    rf"|(?P<quoted>[\"'][\w-]{{0,40}}?(?:{_HIDDEN_NAMES})[\"']\s?:\s?[\"'])[^\"']+"
+    r"|(?P<scheme>bearer\s+)[^\s\"',]+"
     r"|(?P<user>://[^/\s:@]*:)[^\s/@]+(?=@)"
     r"|\b(sk|pk|rk|ck|gsk)[-_][A-Za-z0-9_-]{16,}"
-    r"|\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|\beyJ[A-Za-z0-9_-]{5,1000}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
     r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAKIA[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}",
     re.IGNORECASE,
 )
+_KEPT = ("named", "quoted", "scheme", "user")
+_PLAIN = (bool, int, float, type(None))
 _DEPTH = 6
 
 
 def without_secrets(text: str) -> str:
     """``text`` with what looks like a key, a token or a password taken out."""
-    return _SECRET_TEXT.sub(lambda match: (match["scheme"] or match["user"] or "") + HIDDEN, text)
+    return _SECRET_TEXT.sub(lambda match: next(filter(None, map(match.group, _KEPT)), "") + HIDDEN, text)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -58,15 +65,15 @@ def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def _redacted(key: str, value: Any, depth: int) -> Any:
-    if _SECRET_KEY.search(key) and value is not None:
+    if value is not None and _SECRET_KEY.search(_HUMP.sub("_", key)):
         return HIDDEN
-    if isinstance(value, str):
-        return without_secrets(value)
+    if isinstance(value, _PLAIN):
+        return value
     if depth and isinstance(value, dict):
         return {name: _redacted(str(name), item, depth - 1) for name, item in value.items()}
     if depth and isinstance(value, list | tuple):
         return [_redacted("", item, depth - 1) for item in value]
-    return value
+    return without_secrets(value if isinstance(value, str) else repr(value))
 
 
 def log_without_values() -> None:

@@ -108,5 +108,13 @@ class RuntimeMetrics(RunObserver):
         return self._client.generate_latest(registry), self._client.CONTENT_TYPE_LATEST
 
 
+def forget_process(pid: int | None) -> None:
+    """Lets the runs and streams of a process that has died no longer count as going on."""
+    if MULTIPROCESS_VARIABLE in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
 def _agent(run: Run) -> str:
     return run.agent_name or _MODEL

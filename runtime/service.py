@@ -17,6 +17,7 @@ from .actions.source import ActionEndpoint, ActionSource, EndpointActions
 from .config import RuntimeConfig
 from .context import RunInput
 from .errors import (
+    CopilotKitError,
     MissingPublicApiKeyError,
     MisuseError,
     ShuttingDownError,
@@ -79,7 +80,7 @@ class RuntimeService:
     async def start(self) -> None:
         """Starts the store, then the providers, and checks that no two agents share a name."""
         self.draining = False
-        await self.store.start()
+        await self._open_store()
         for provider in self._all_providers():
             provider.store = provider.store or self.store
             await provider.start()
@@ -295,6 +296,15 @@ class RuntimeService:
         await patiently(
             lambda: run.provider.save_state(asked.thread_id, run.agent_name, finished), PATIENCE_WITH_STORE_SECONDS
         )
+
+    async def _open_store(self) -> None:
+        try:
+            await self.store.start()
+        except CopilotKitError as error:
+            # The address and the cause are for the log: an application that starts late tells its pages the error.
+            place = self.store.url or type(self.store).__name__
+            log.error("store_not_opened", store=place, reason=str(error.__cause__ or error))  # noqa: TRY400
+            raise
 
     def _all_providers(self) -> list[AgentProvider]:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]

@@ -15,13 +15,12 @@ from ..config import EMULATED_VERSION, RuntimeConfig, setting_layers
 from ..errors import CopilotKitError
 from ..information import RuntimeInfo, runtime_info
 from . import settings
-from .target import load_runtime
+from .target import TargetError, load_runtime
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    help="Serves Python agents to CopilotKit React apps.",
 )
 
 Target = Annotated[
@@ -94,12 +93,27 @@ def schema(
 
 
 @app.command(name="config")
-def show_config(config: Settings = None) -> None:
-    """Prints the settings in effect, secrets hidden."""
+def show_config(target: Target = None, config: Settings = None) -> None:
+    """Prints the settings in effect, secrets hidden: those of a runtime, or without one those of the environment."""
     with setting_layers(settings.layers(config)):
-        effective = RuntimeConfig()
+        effective = RuntimeConfig() if target is None else load_runtime(target).config
     for line in settings.effective(effective):
         typer.echo(line)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="As the command `version`.")
+    ] = False,
+) -> None:
+    """Serves Python agents to CopilotKit React apps."""
 
 
 @app.command()
@@ -117,9 +131,12 @@ def main() -> None:
         _fail(*settings.faults(error))
     except CopilotKitError as error:
         _fail(error.message)
+    except TargetError as error:
+        typer.echo(error.stack, err=True, nl=False)
+        _fail(str(error), status=1)
 
 
-def _fail(*lines: str) -> None:
+def _fail(*lines: str, status: int = 2) -> None:
     for line in lines:
         typer.echo(f"copilotkit-runtime: {line}", err=True)
-    sys.exit(2)
+    sys.exit(status)

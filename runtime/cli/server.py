@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,15 +18,16 @@ from typing import Any
 import structlog
 import typer
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from ..config import RuntimeConfig, SettingLayers, setting_layers
 from ..copilot import CopilotRuntime
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, CopilotKitError
 from ..logs import configure_logging
-from ..metrics import MULTIPROCESS_VARIABLE
+from ..metrics import MULTIPROCESS_VARIABLE, forget_process
 from ..shutdown import SignalDrain
 from .summary import summary
 from .target import load_runtime
@@ -51,12 +54,12 @@ class AppFactory:
     port: int
     tells: bool
 
-    def __call__(self) -> Starlette:
+    def __call__(self) -> ASGIApp:
         """Loads the runtime and makes its application."""
         with setting_layers(self.layers):
             return self.application(load_runtime(self.target))
 
-    def application(self, runtime: CopilotRuntime) -> Starlette:
+    def application(self, runtime: CopilotRuntime) -> ASGIApp:
         """The application of a runtime, with its log and its way to end."""
         configure_logging(runtime.config.log_level, runtime.config.log_format)
         app = runtime.create_app()
@@ -71,7 +74,29 @@ class AppFactory:
                 yield state
 
         app.router.lifespan_context = around
-        return app
+        return PlainStart(app)
+
+
+class PlainStart:
+    """Tells in words why an application cannot start, where that is known, instead of with a stack.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes everything on but the stack."""
+
+        async def told(message: Message) -> None:
+            error = sys.exception()
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, CopilotKitError):
+                message = {**message, "message": error.message}
+            await send(message)
+
+        await self._app(scope, receive, told if scope["type"] == "lifespan" else send)
 
 
 async def tell(runtime: CopilotRuntime, port: int) -> None:
@@ -97,6 +122,28 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def check_tls(certificate: Path, key: Path) -> None:
+    """Reads a certificate and its key, as each process will.
+
+    Raises:
+        ConfigurationError: One of them is not there, or they do not fit each other.
+    """
+
+    def unknown() -> str:
+        raise ConfigurationError(f"ssl_keyfile: {key} is encrypted; a key without a password is needed.")
+
+    for name, file in (("ssl_certfile", certificate), ("ssl_keyfile", key)):
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise ConfigurationError(f"{name}: {file} cannot be read: {error.strerror}.") from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, unknown)
+    except ssl.SSLError as error:
+        told = f"ssl_certfile, ssl_keyfile: {certificate} and {key} are no certificate and its key"
+        raise ConfigurationError(f"{told}: {error.reason or 'they are no PEM files'}.") from error
+
+
 def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
     """Serves a runtime until the process is told to end.
 
@@ -107,6 +154,8 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
         runtime = load_runtime(target)
     config = runtime.config
     workers = 1 if reload else config.workers
+    if config.ssl_certfile is not None and config.ssl_keyfile is not None:
+        check_tls(config.ssl_certfile, config.ssl_keyfile)
     listener = bind(config.host, config.port)
     port = listener.getsockname()[1]
     factory = AppFactory(target, layers, port, tells=workers == 1)
@@ -120,7 +169,10 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
         ChangeReload(options, target=uvicorn.Server(options).run, sockets=[listener]).run()
         return
     with _shared_metrics(config):
-        Workers(options, listener, when_ready=lambda: asyncio.run(tell(runtime, port))).run()
+        workers_ = Workers(options, listener, when_ready=lambda: asyncio.run(tell(runtime, port)))
+        workers_.run()
+    if workers_.failed:
+        raise typer.Exit(STARTUP_FAILURE)
 
 
 def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False, workers: int = 1) -> uvicorn.Config:
@@ -142,12 +194,12 @@ def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False,
     )
 
 
-def _run_here(options: uvicorn.Config, app: Starlette, listener: socket.socket) -> None:
+def _run_here(options: uvicorn.Config, app: ASGIApp, listener: socket.socket) -> None:
     options.app = lambda: app
     server = uvicorn.Server(options)
     server.run(sockets=[listener])
     if not server.started:
-        raise typer.Exit(3)
+        raise typer.Exit(STARTUP_FAILURE)
 
 
 class Workers(Multiprocess):
@@ -163,11 +215,23 @@ class Workers(Multiprocess):
         super().__init__(options, sockets=[listener])
         self._when_ready = when_ready
 
+    @property
+    def failed(self) -> bool:
+        """Whether they ended because one of them could not start."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
     @override
     def init_processes(self) -> None:
         super().init_processes()
         if all(process.wait_until_ready(_START_SECONDS, self.should_exit) for process in self.processes):
             self._when_ready()
+
+    @override
+    def keep_subprocess_alive(self) -> None:
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            forget_process(pid)
 
     @override
     def join_all(self) -> None:

@@ -45,7 +45,7 @@ def faults(error: ValidationError) -> Iterator[str]:
 def _suggestion(name: str) -> str:
     of_environment = name.startswith(ENVIRONMENT_PREFIX)
     known = [ENVIRONMENT_PREFIX + known.upper() if of_environment else known for known in RuntimeConfig.model_fields]
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name.upper() if of_environment else name.lower(), known, n=1)
     return f" Did you mean {close[0]}?" if close else ""
 
 

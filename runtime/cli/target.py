@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import ValidationError
+
 from ..copilot import CopilotRuntime
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, CopilotKitError
 from ..stores.urls import extra
 
 GRAPH_FILE = "langgraph.json"
@@ -25,6 +30,7 @@ def load_runtime(target: str | None) -> CopilotRuntime:
     Raises:
         ConfigurationError: There is no such thing, or it is no runtime.
         MissingExtraError: What it needs is not installed.
+        TargetError: Its own code raises.
     """
     if target is None:
         return _of_default()
@@ -67,12 +73,13 @@ def _module(place: str) -> ModuleType:
 def _module_of_name(name: str) -> ModuleType:
     if "" not in sys.path:
         sys.path.insert(0, "")
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise ConfigurationError(f"There is no module {name}.") from error
+    with _own_stack(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+            raise ConfigurationError(f"There is no module {name}.") from error
 
 
 def _module_of_file(file: Path) -> ModuleType:
@@ -85,5 +92,40 @@ def _module_of_file(file: Path) -> ModuleType:
         raise ConfigurationError(f"{file} cannot be loaded.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    with _own_stack(str(file)):
+        spec.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def _own_stack(place: str) -> Iterator[None]:
+    """Turns what a target raises into an error that carries the target's own part of the stack.
+
+    Errors that are told in words pass: they say by themselves what to mend.
+    """
+    try:
+        yield
+    except (CopilotKitError, ValidationError):
+        raise
+    except Exception as error:
+        raise TargetError(place, error) from error
+
+
+class TargetError(Exception):
+    """The code that a command was pointed at raised.
+
+    Args:
+        place: Where the code is.
+        error: What it raised.
+    """
+
+    def __init__(self, place: str, error: Exception) -> None:
+        super().__init__(f"{place} cannot be loaded: it raises {type(error).__name__}.")
+        trace = error.__traceback__
+        while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
+        self.stack = "".join(traceback.format_exception(type(error), error, trace))
+
+
+def _is_ours(file: str) -> bool:
+    return file == __file__ or "importlib" in file

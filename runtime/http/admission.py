@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,7 +42,8 @@ class Admission:
     def __init__(self, config: RuntimeConfig, authenticate: Authenticate | None) -> None:
         self._config = config
         self._authenticate = authenticate
-        self._buckets = open_buckets(_place_of_rates(config))
+        self._place = _place_of_rates(config)
+        self._buckets = open_buckets(self._place)
         self._slots = RunSlots(config.max_concurrent_runs, config.max_concurrent_runs_per_client)
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -50,6 +51,25 @@ class Admission:
     def authenticates(self) -> bool:
         """Whether requests need credentials."""
         return self._authenticate is not None
+
+    @property
+    def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What must answer so that requests can be let in, by name."""
+        limited = self._config.rate_limit is not None or self._config.address_rate_limit is not None
+        return {"rates": self._buckets.check} if limited else {}
+
+    async def start(self) -> None:
+        """Called before the first request.
+
+        Raises:
+            StoreError: The place where requests are counted does not answer.
+        """
+        try:
+            for check in self.checks.values():
+                await check()
+        except CopilotKitError as error:
+            log.error("rates_not_counted", store=self._place, reason=str(error.__cause__ or error))  # noqa: TRY400
+            raise
 
     async def identify(self, request: Request) -> ClientRequest:
         """Who asks.
@@ -135,7 +155,7 @@ class Admission:
         try:
             waiting = await self._buckets.take(f"{kind}:{name}", rate, tokens)
         except CopilotKitError as error:
-            log.exception("rate_not_counted")
+            log.exception("rates_not_counted")
             raise refusal(error, 503) from error
         if waiting > 0:
             raise _too_many(TooManyRequestsError("Too many requests. Please wait a moment.", waiting))

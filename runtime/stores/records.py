@@ -29,6 +29,8 @@ from .settings import StoreSettings
 
 MAX_KEY_BYTES = 1024
 MAX_PAGE = 1000
+START_SECONDS = 3.0
+"""How long a start waits for a server that does not answer: who has mistaken its address should soon know."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -204,7 +206,7 @@ class RecordStore(StateStore):
 
     @override
     async def start(self) -> None:
-        await patiently(self._open, self._settings.retry_for)
+        await patiently(self._open, min(self._settings.retry_for, START_SECONDS))
 
     @override
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ from .sqlite import SqliteStore
 
 REDIS_SCHEMES = ("redis", "rediss")
 POSTGRES_SCHEMES = ("postgresql", "postgres")
+SCHEMES = ("memory", "sqlite", *REDIS_SCHEMES, *POSTGRES_SCHEMES)
 
 
 def scheme_of(url: str) -> str:

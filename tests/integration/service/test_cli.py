@@ -51,55 +51,6 @@ def test_a_module_is_a_target(tmp_path: Path) -> None:
     assert run("agents", "my_app", cwd=tmp_path).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [
-        ([], "Name what to serve: file.py:runtime, module:runtime, or a folder that holds a langgraph.json."),
-        (["none.py:runtime"], "There is no file none.py."),
-        (["none:runtime"], "There is no module none."),
-        (["none.json"], "There is no file none.json."),
-        (["json:runtime"], "json has no CopilotRuntime named 'runtime'."),
-    ],
-)
-def test_a_target_that_is_not_there_is_told_without_a_stack(tmp_path: Path, target: list[str], said: str) -> None:
-    ended = run("serve", *target, cwd=tmp_path)
-    assert (ended.returncode, ended.stderr) == (2, f"copilotkit-runtime: {said}\n")
-
-
-def test_a_fault_in_the_targets_own_code_is_told_with_its_stack(tmp_path: Path) -> None:
-    (tmp_path / "faulty.py").write_text("import nothing_of_that_name\n")
-    ended = run("serve", "faulty:runtime", cwd=tmp_path)
-    assert ended.returncode == 1
-    assert "No module named 'nothing_of_that_name'" in ended.stderr
-
-
-def test_a_missing_extra_is_named(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(
-        "import sys\nsys.modules['prometheus_client'] = None\n"
-        "from copilotkit_runtime import CopilotRuntime, RuntimeConfig\n"
-        "runtime = CopilotRuntime(config=RuntimeConfig(metrics=True))\n"
-    )
-    ended = run("serve", "app.py:runtime", cwd=tmp_path)
-    assert ended.returncode == 2
-    assert "pip install 'copilotkit-runtime-py[metrics]'" in ended.stderr
-
-
-def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "settings.toml"
-    file.write_text('port = "none"\ncolour = "red"\n')
-    ended = run("config", "--config", str(file))
-    assert ended.returncode == 2
-    assert "port: Input should be a valid integer" in ended.stderr
-    assert "colour: there is no such setting." in ended.stderr
-
-
-def test_the_settings_in_effect_are_printed_without_secrets() -> None:
-    ended = run("config", port="9", api_keys="me:swordfish")
-    assert "port = 9\n" in ended.stdout
-    assert 'api_keys = ["[hidden]"]' in ended.stdout
-    assert "swordfish" not in ended.stdout
-
-
 def test_the_schema_is_printed_and_compared(tmp_path: Path) -> None:
     printed = run("schema").stdout
     same, other = tmp_path / "same.graphql", tmp_path / "other.graphql"
@@ -121,20 +72,31 @@ def test_the_schema_is_compared_with_a_running_server(tmp_path: Path) -> None:
 
 
 def test_the_version_names_the_contract() -> None:
-    assert re.fullmatch(
-        r"copilotkit-runtime-py \S+ \(contract of @copilotkit/runtime 1\.10\.6\)\n", run("version").stdout
+    said = r"copilotkit-runtime-py \S+ \(contract of @copilotkit/runtime 1\.10\.6\)\n"
+    assert re.fullmatch(said, run("version").stdout)
+    assert re.fullmatch(said, run("--version").stdout)
+
+
+def test_bash_completes_commands_and_flags() -> None:
+    script = """
+        source <(_COPILOTKIT_RUNTIME_COMPLETE=source_bash copilotkit-runtime)
+        words() {
+            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _copilotkit_runtime_completion "$1"; echo "${COMPREPLY[@]}"
+        }
+        words copilotkit-runtime s
+        words copilotkit-runtime serve --work
+    """
+    place = {"PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        ["bash", "-c", script], env={**environment(), **place}, capture_output=True, text=True, check=False
     )
+    assert (ended.stdout.splitlines(), ended.stderr) == (["serve schema", "--workers"], "")
 
 
-def test_shells_complete_commands() -> None:
-    asked = {
-        **environment(),
-        "_COPILOTKIT_RUNTIME_COMPLETE": "complete_bash",
-        "COMP_WORDS": "copilotkit-runtime s",
-        "COMP_CWORD": "1",
-    }
-    ended = subprocess.run([COMMAND], env=asked, capture_output=True, text=True, check=False)
-    assert ended.stdout.split() == ["serve", "schema"]
+@pytest.mark.parametrize(("shell", "said"), [("zsh", "#compdef copilotkit-runtime"), ("fish", "complete --command")])
+def test_other_shells_get_their_own_script(shell: str, said: str) -> None:
+    asked = {**environment(), "_COPILOTKIT_RUNTIME_COMPLETE": f"source_{shell}"}
+    assert said in subprocess.run([COMMAND], env=asked, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_start_is_summed_up_with_what_may_have_been_overlooked(tmp_path: Path) -> None:
@@ -189,11 +151,11 @@ def test_a_change_is_served_without_a_new_start(tmp_path: Path) -> None:
 
 
 def said_until(output: IO[bytes], text: bytes, poke: Callable[[], object]) -> bytes:
-    """What a process says until it says ``text``; ``poke`` is done every second until then."""
+    """What a process says until it says ``text``; ``poke`` is done now and then until it does."""
     said = b""
     while text not in said:
         poke()
-        if select.select([output], [], [], 1.0)[0]:
+        if select.select([output], [], [], 10.0)[0]:
             said += os.read(output.fileno(), 65536)
     return said
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.service.process import APP, Running, run, running
+from tests.integration.service.process import Running, running
 from tests.parity.fold import fold
 from tests.parity.wire import PartReader
 from tests.request_bodies import event, generate, scripted, text, text_message
@@ -92,21 +91,3 @@ async def test_an_agent_that_blocks_the_loop_is_reported_with_its_stack(tmp_path
         line = await asyncio.to_thread(server.await_event, "loop_blocked")
     assert "wait_without_awaiting" in line["stack"]
     assert server.events("loop_turns_again")
-
-
-def test_a_store_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
-    file = tmp_path / "no" / "folder" / "file"
-    (tmp_path / "no").write_text("in the way")
-    ended = run("serve", APP, "--port", "0", store=f"sqlite:///{file}", log_format="json")
-    assert ended.returncode == 3
-    assert "Traceback" not in ended.stdout
-
-
-def test_a_busy_port_is_told(tmp_path: Path) -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        port = str(listener.getsockname()[1])
-        ended = run("serve", APP, "--port", port, store="memory://")
-    assert ended.returncode == 2
-    assert ended.stderr == f"copilotkit-runtime: Cannot listen on 127.0.0.1, port {port}: Address already in use.\n"

@@ -133,8 +133,18 @@ async def test_settings_make_authenticators() -> None:
     assert await ask(auth, x_api_key="k:with:colons") == Identity("me")
     assert await ask(auth, authorization=token()) is not None
     assert configured(RuntimeConfig()) is None
-    with pytest.raises(ConfigurationError, match="identity:key"):
-        configured(RuntimeConfig(api_keys=("k",)))
+
+
+@pytest.mark.parametrize("algorithm", ["none", "RS999", "HS256"])
+def test_an_algorithm_that_would_let_anybody_or_nobody_in_is_refused(public: str, algorithm: str) -> None:
+    with pytest.raises(ConfigurationError, match="jwt_algorithms"):
+        JwtAuth(public_key=public, algorithms=[algorithm])
+
+
+@pytest.mark.parametrize("text", ["no key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"])
+def test_a_public_key_that_is_none_is_told_at_the_start(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="jwt_public_key"):
+        JwtAuth(public_key=text)
 
 
 def test_one_source_of_keys_is_needed(key: rsa.RSAPrivateKey) -> None:

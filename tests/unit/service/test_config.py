@@ -77,6 +77,18 @@ def test_an_unknown_key_of_the_file_is_named(tmp_path: Path) -> None:
         ("GRAPHQL_PATH", "relative"),
         ("MAX_MESSAGES", "0"),
         ("ENV", "staging"),
+        ("STORE", "mysql://db"),
+        ("RATE_LIMIT_STORE", "sqlite:///rates"),
+        ("API_KEYS", "key-without-identity"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "nginx"),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/page"),
+        ("CORS_ORIGINS", "https://*.example.com"),
+        ("CORS_ORIGINS", '["https://app.example.com"'),
+        ("GRAPHQL_PATH", "/{any}"),
+        ("JWT_JWKS_URL", "file:///etc/keys"),
+        ("MCP_CLIENT_URLS", "localhost"),
     ],
 )
 def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -111,9 +123,36 @@ def test_a_certificate_without_key_is_refused() -> None:
         RuntimeConfig(ssl_certfile=Path("cert.pem"))
 
 
+def test_an_origin_is_taken_as_browsers_write_it() -> None:
+    config = RuntimeConfig(cors_origins=("https://App.example.com/", "capacitor://localhost"))
+    assert config.cors_origins == ("https://app.example.com", "capacitor://localhost")
+
+
+@pytest.mark.parametrize(
+    "values", [{"jwt_audience": "chat"}, {"jwt_issuer": "idp"}, {"jwt_secret": "x", "jwt_public_key": "y"}]
+)
+def test_settings_of_tokens_that_would_verify_nothing_are_refused(values: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="jwt_"):
+        RuntimeConfig(**values)
+
+
+def test_a_rate_is_written_in_words_alone(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("rate_limit = { count = 1, seconds = 7, burst = 1 }")
+    with setting_layers(layers(file)), pytest.raises(ValidationError) as raised:
+        RuntimeConfig()
+    assert list(faults(raised.value)) == ["rate_limit: must be like '60/minute' or '10/second burst 50'"]
+
+
 def test_what_is_printed_hides_secrets() -> None:
     config = RuntimeConfig(
-        api_keys=("me:swordfish",), jwt_secret="swordfish", store="redis://user:swordfish@host/0", rate_limit="1/second"
+        api_keys=("me:swordfish",),
+        jwt_secret="swordfish",
+        store="redis://user:swordfish@host/0",
+        rate_limit_store="redis://host/0?password=swordfish",
+        cloud_base_url="https://user:swordfish@cloud",
+        mcp_client_urls=("https://mcp/?api_key=swordfish",),
+        rate_limit="1/second",
     )
     text = "\n".join(effective(config))
     assert "swordfish" not in text

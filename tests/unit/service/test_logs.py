@@ -25,6 +25,10 @@ from copilotkit_runtime.runtime.logs import HIDDEN, redact, without_secrets
         "client_secret",
         "x-copilotcloud-public-api-key",
         "private_key",
+        "apiKey",
+        "accessToken",
+        "openaiApiKey",
+        "clientSecret",
     ],
 )
 def test_a_field_with_the_name_of_a_secret_is_hidden(key: str) -> None:
@@ -34,7 +38,9 @@ def test_a_field_with_the_name_of_a_secret_is_hidden(key: str) -> None:
     }
 
 
-@pytest.mark.parametrize("key", ["tokens", "max_tokens", "author", "key", "keyboard", "secretary"])
+@pytest.mark.parametrize(
+    "key", ["tokens", "max_tokens", "maxTokens", "author", "authorId", "key", "keyboard", "secretary"]
+)
 def test_a_field_that_only_looks_so_is_shown(key: str) -> None:
     assert redact(None, "info", {key: "x"}) == {key: "x"}
 
@@ -49,6 +55,11 @@ def test_a_field_that_only_looks_so_is_shown(key: str) -> None:
         ("redis://:secret@db", f"redis://:{HIDDEN}@db"),
         ("eyJhbGciOi.eyJzdWIiOi.c2ln", HIDDEN),
         ("AKIAIOSFODNN7EXAMPLE", HIDDEN),
+        ("postgresql://db/x?password=abc&sslmode=require", f"postgresql://db/x?password={HIDDEN}&sslmode=require"),
+        ("OpenAI(api_key='abc', max_tokens=5)", f"OpenAI(api_key='{HIDDEN}', max_tokens=5)"),
+        ("{'api_key': 'abc', 'n': 1}", f"{{'api_key': '{HIDDEN}', 'n': 1}}"),
+        ('{"accessToken": "abc"}', f'{{"accessToken": "{HIDDEN}"}}'),
+        ("OPENAI_API_KEY=abc", f"OPENAI_API_KEY={HIDDEN}"),
         ("http://127.0.0.1:8000/path", "http://127.0.0.1:8000/path"),
         ("nothing to hide", "nothing to hide"),
     ],
@@ -60,3 +71,13 @@ def test_a_text_that_looks_like_a_secret_is_hidden(text: str, shown: str) -> Non
 def test_other_values_stay_as_they_are() -> None:
     event: dict[str, Any] = {"n": 1, "none": None, "list": [1, "a"], "password": None}
     assert redact(None, "info", dict(event)) == event
+
+
+def test_what_is_neither_text_nor_a_container_is_hidden_as_it_would_be_printed() -> None:
+    event = {"error": ValueError("Bearer abc"), "headers": frozenset([("authorization", "Bearer abc")])}
+    assert "abc" not in str(redact(None, "info", event))
+
+
+@pytest.mark.parametrize("piece", ["x-", "a_", "-eyJ", "'a", "password=", "://"])
+def test_no_text_takes_long(piece: str) -> None:
+    assert without_secrets(piece * 20_000)
