@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEMPLATE = ROOT / "examples" / "provider_template"
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), TEMPLATE / "README.md"]
 
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _NAMED = re.compile(r"(?:#|//) (\S+\.(?:py|toml|json|tsx))\n")
@@ -37,7 +38,7 @@ class Block:
     @property
     def place(self) -> str:
         """Where it stands, for the name of its test."""
-        return f"{self.document.name}:{self.line}"
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
 
     @property
     def file(self) -> str | None:

@@ -40,5 +40,7 @@ def environment_of_its_own(folder: Path) -> Path:
             (others / entry.name).symlink_to(entry)
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, capture_output=True)
     (site,) = venv.glob("lib/python*/site-packages")
+    for old in site.glob("setuptools*"):
+        shutil.rmtree(old)
     (site / "dependencies.pth").write_text(f"{others}\n")
     return venv / "bin"

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.documents.blocks import ROOT, Block, blocks_of
+from tests.documents.blocks import ROOT, TEMPLATE, Block, blocks_of
 
 PROJECT = Path(__file__).with_name("project")
 BIN = Path(sys.executable).parent
@@ -50,11 +50,12 @@ class Server:
 
 def lay_out(folder: Path, block: Block) -> None:
     """Makes the folder as the reader has it: examples, files of their own, those that the block's guide names."""
-    for name in ("schema", "Makefile"):
-        (folder / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "examples", folder / "examples", ignore=_IGNORED)
-    for file in PROJECT.glob("*.py"):
-        shutil.copy(file, folder)
+    if block.document.parent == TEMPLATE:
+        shutil.copytree(TEMPLATE, folder, ignore=_IGNORED, dirs_exist_ok=True)
+    else:
+        (folder / "schema").symlink_to(ROOT / "schema")
+        shutil.copytree(ROOT / "examples", folder / "examples", ignore=_IGNORED)
+        shutil.copytree(PROJECT, folder, ignore=_IGNORED, dirs_exist_ok=True)
     for earlier in blocks_of(block.document):
         if earlier.file is not None and "/" not in earlier.file:
             (folder / earlier.file).write_text(earlier.text, encoding="utf-8")

@@ -8,10 +8,13 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from copilotkit_runtime import RuntimeConfig
+from copilotkit_runtime.runtime.cli.commands import app
 from tests.documents.blocks import BLOCKS, DOCUMENTS, ROOT, Block, each
 
 SHOWN = {"text", "tsx"}
@@ -53,7 +56,7 @@ def test_an_example_in_a_guide_is_the_example(block: Block) -> None:
     assert block.text.split("\n", 1)[1] == EXAMPLES[str(block.file)].read_text(encoding="utf-8")
 
 
-documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 
 
 def mentioned(document: Path, pattern: str) -> list[str]:
@@ -87,6 +90,32 @@ def test_what_is_named_exists(document: Path) -> None:
         assert importlib.util.find_spec(module) is not None, module
     for path in mentioned(document, rf"^((?:{'|'.join(FOLDERS)})/[\w./-]+)$"):
         assert (ROOT / path).exists(), path
+
+
+def test_the_readme_tells_of_clients_what_the_matrix_shows() -> None:
+    matrix = [cells for cells in rows(ROOT / "docs" / "parity.md") if re.fullmatch(r"1\.\d+\.\S+", cells[0])]
+    told = [cells for cells in rows(ROOT / "README.md") if "runtime-client-gql" in cells[0]]
+    covered = []
+    for name, *cells in told:
+        first, last = (int(found) for found in re.findall(r"1\.(\d+)", name))
+        releases = [row for row in matrix if first <= int(row[0].split(".")[1]) <= last]
+        covered += releases
+        works = [cell == "yes" for cell in cells]
+        assert all([cell == "ok" for cell in row[1:7]] == works for row in releases)
+    assert sorted(covered) == sorted(matrix)
+
+
+def rows(document: Path) -> list[list[str]]:
+    """The rows of a document's tables."""
+    lines = [line for line in document.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
+
+
+def test_the_flags_are_those_of_the_command() -> None:
+    command: Any = get_command(app)
+    flags = {flag for parameter in command.commands["serve"].params for flag in parameter.opts if flag[0] == "-"}
+    told = {flag for first, *_ in rows(ROOT / "docs" / "cli.md") for flag in re.findall(r"--[a-z-]+", first)}
+    assert told == flags
 
 
 @pytest.mark.e2e
