@@ -1,19 +1,24 @@
 # docker build --tag copilotkit-runtime .
+# docker build --tag copilotkit-runtime --build-arg EXTRAS=crewai,mcp .
 # docker run --publish 8000:8000 --volume "$PWD:/app:ro" --volume copilotkit:/data copilotkit-runtime app.py:runtime
 FROM python:3.12-slim AS build
 
-ARG EXTRAS=langgraph,models,openai,anthropic,agui,remote,sqlite,redis,postgres,auth,metrics,otel
+# More extras than those of requirements/image.txt.
+ARG EXTRAS=""
 
-RUN pip install --no-cache-dir uv
 WORKDIR /source
 COPY requirements ./requirements
-RUN uv venv /runtime
+RUN pip install --no-cache-dir --require-hashes --requirement requirements/uv.txt --requirement requirements/build.txt
+RUN uv venv /runtime && \
+    uv pip sync --python /runtime/bin/python --no-cache --compile-bytecode --require-hashes requirements/image.txt
 COPY . .
-RUN uv pip install --python /runtime/bin/python --no-cache --constraint requirements/dev.txt ".[$EXTRAS]"
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . && \
+    uv pip install --python /runtime/bin/python --no-cache --compile-bytecode --constraint requirements/dev.txt \
+        "$(echo /wheels/*.whl)[$EXTRAS]"
 
 FROM python:3.12-slim
 
-RUN useradd --system --uid 10001 --home-dir /data --create-home runtime
+RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin runtime
 COPY --from=build /runtime /runtime
 ENV PATH=/runtime/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -22,7 +27,7 @@ ENV PATH=/runtime/bin:$PATH \
     COPILOTKIT_LOG_FORMAT=json \
     COPILOTKIT_STORE=sqlite:////data/copilotkit.sqlite
 WORKDIR /app
-USER runtime
+USER 10001
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
