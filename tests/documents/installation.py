@@ -15,14 +15,19 @@ FILES = ("__init__.py", "py.typed")
 OURS = "copilotkit_runtime"
 
 
-def built(folder: Path) -> Path:
-    """Builds the wheel from a copy of the checkout; gives the folder that it is in."""
-    checkout, wheels = folder / "checkout", folder / "wheels"
-    checkout.mkdir()
+def check_out(folder: Path) -> None:
+    """Copies what makes the package, as a fresh checkout has it."""
     for name in (*SOURCES, *FILES):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, checkout / name)
+        copy(source, folder / name)
+
+
+def built(folder: Path) -> Path:
+    """Builds the wheel; gives the folder that it is in."""
+    checkout, wheels = folder / "checkout", folder / "wheels"
+    checkout.mkdir()
+    check_out(checkout)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(wheels), str(checkout)]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return wheels

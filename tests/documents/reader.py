@@ -56,6 +56,11 @@ def lay_out(folder: Path, block: Block) -> None:
         (folder / "schema").symlink_to(ROOT / "schema")
         shutil.copytree(ROOT / "examples", folder / "examples", ignore=_IGNORED)
         shutil.copytree(PROJECT, folder, ignore=_IGNORED, dirs_exist_ok=True)
+    write_named(folder, block)
+
+
+def write_named(folder: Path, block: Block) -> None:
+    """Writes the files that the block's guide names."""
     for earlier in blocks_of(block.document):
         if earlier.file is not None and "/" not in earlier.file:
             (folder / earlier.file).write_text(earlier.text, encoding="utf-8")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents.blocks import BLOCKS, ROOT, Block, blocks_of, each
+from tests.documents.blocks import BLOCKS, ROOT, TEMPLATE, Block, blocks_of, each
 from tests.documents.checks import answers
-from tests.documents.installation import environment_of_its_own
+from tests.documents.installation import check_out, environment_of_its_own
 from tests.documents.neighbours import neighbours
-from tests.documents.reader import environment, lay_out, run, serving, shell
+from tests.documents.reader import environment, lay_out, run, serving, shell, write_named
 
 NOT_RUN = {
     "make test": "this is it",
@@ -52,7 +52,11 @@ async def test_what_is_installed_is_whole(block: Block, tmp_path: Path, open_fol
     commands = await asyncio.to_thread(environment_of_its_own, open_folder)
     settings = environment(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels), PIP_NO_BUILD_ISOLATION="0")
     settings["PATH"] = os.pathsep.join([str(commands), settings["PATH"]])
-    lay_out(tmp_path, block)
+    if block.document.parent == TEMPLATE:
+        lay_out(tmp_path, block)
+    else:
+        check_out(tmp_path)
+        write_named(tmp_path, block)
     ended = await run(shell(block.text, tmp_path), tmp_path, settings)
     assert ended.status == 0, ended.log
     assert re.search(r"Successfully installed .*copilotkit-runtime-py-", ended.said)
