@@ -26,8 +26,12 @@ def credentials(text: str) -> dict[str, str]:
     return {}
 
 
-def is_complaint(line: str) -> bool:
-    """Whether the runtime itself logged that something is wrong."""
+def complaints(server: Server) -> list[str]:
+    """What the runtime itself logged that is more than news."""
+    return [line for line in server.log.read_text(encoding="utf-8").splitlines() if _is_complaint(line)]
+
+
+def _is_complaint(line: str) -> bool:
     logged = json.loads(line) if line.startswith("{") else {"logger": "", "level": "info"}
     return logged["logger"].startswith("copilotkit_runtime") and logged["level"] not in {"debug", "info"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.documents.blocks import BLOCKS, ROOT, TEMPLATE, Block, blocks_of, each
-from tests.documents.checks import answers
+from tests.documents.checks import answers, complaints
 from tests.documents.installation import check_out, environment_of_its_own
 from tests.documents.neighbours import neighbours
 from tests.documents.reader import environment, lay_out, run, serving, shell, write_named
@@ -76,6 +76,7 @@ async def test_a_server_starts_as_it_is_told_to(
         command, place = shell(text, tmp_path), place_of(text, tmp_path)
         async with serving(command, place, settings, tmp_path) as server:
             await answers(server, block.text)
+            assert complaints(server) == []
 
 
 def place_of(text: str, folder: Path) -> Path:

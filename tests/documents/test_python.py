@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.documents.blocks import BLOCKS, ROOT, Block, each
-from tests.documents.checks import chats, credentials, is_complaint
+from tests.documents.checks import chats, complaints, credentials
 from tests.documents.neighbours import neighbours
 from tests.documents.reader import BIN, environment, lay_out, run, serving
 
@@ -29,7 +29,7 @@ async def test_a_runtime_is_served_and_answers(
         command = [str(BIN / "copilotkit-runtime"), "serve", f"{file.name}:runtime"]
         async with serving(command, tmp_path, environment(**vendor_settings), tmp_path) as server:
             await chats(server, server.url, credentials(text))
-            assert [line for line in server.log.read_text().splitlines() if is_complaint(line)] == []
+            assert complaints(server) == []
 
 
 @each([block for block in PYTHON if not block.makes_runtime])
