@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 import structlog
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime.runtime.hooks import AfterRequest, BeforeRequest, Hooks
 from tests.scripted import ScriptedProvider
 
 log = structlog.get_logger("agent")
+
+SECRET = "swordfish"
 
 
 class Blocker(AgentProvider):
@@ -45,4 +48,30 @@ class Witness(AgentProvider):
         yield events.TextMessageEnd(message_id="m")
 
 
-runtime = CopilotRuntime(providers=[ScriptedProvider(), Blocker(), Witness()], model=ScriptedProvider())
+class Leaker(AgentProvider):
+    """Fails with an error whose text and stack have secrets in them."""
+
+    name = "leaker"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return [AgentDescriptor(name="leaker")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+        given = {"api_key": SECRET, "url": f"https://me:{SECRET}@host/?token={SECRET}"}
+        raise ValueError(f"{given} Bearer {SECRET} sk-{SECRET * 3}")
+        yield events.TextMessageStart(message_id="m")
+
+
+def before(told: BeforeRequest) -> None:
+    log.info("hook_told", hook="before", asker=told.identity)
+
+
+def after(told: AfterRequest) -> None:
+    log.info("hook_told", hook="after", asker=told.identity)
+
+
+runtime = CopilotRuntime(
+    providers=[ScriptedProvider(), Blocker(), Witness(), Leaker()],
+    model=ScriptedProvider(),
+    hooks=Hooks(on_before_request=before, on_after_request=after),
+)

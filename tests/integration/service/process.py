@@ -58,8 +58,11 @@ class Running:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log's lines of that event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == name]
+        return [line for line in self.log_lines() if line["event"] == name]
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """All of the log that is JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def await_event(self, name: str, times: int = 1, **fields: Any) -> dict[str, Any]:
         """The log's first line of that event with these fields, when there are so many."""

@@ -36,7 +36,7 @@ def graphs(tmp_path: Path) -> Path:
 
 
 def test_agents_are_listed() -> None:
-    assert run("agents", APP).stdout.splitlines() == ["scripted\tPlays scripts", "blocker\t", "witness\t"]
+    assert run("agents", APP).stdout.splitlines() == ["scripted\tPlays scripts", "blocker\t", "witness\t", "leaker\t"]
 
 
 @pytest.mark.parametrize("target", [".", "langgraph.json", None])
@@ -104,7 +104,7 @@ def test_the_start_is_summed_up_with_what_may_have_been_overlooked(tmp_path: Pat
         said = "\n".join(server.said)
         rest = [server.process.stdout.readline() for _ in range(3)] if server.process.stdout else []
     assert "/chat" in said
-    assert "agents   scripted, blocker, witness" in said
+    assert "agents   scripted, blocker, witness, leaker" in said
     assert "metrics  http" in said
     assert "whoever reaches this address may use the agents" in rest[0]
     assert "set env to production" in rest[1]

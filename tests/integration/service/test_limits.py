@@ -175,6 +175,51 @@ async def test_an_address_is_counted_before_its_credentials_are_looked_at_and_se
     assert other.status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "statuses"),
+    [
+        ("127.0.0.1", ["10.0.0.1", "10.0.0.2"], [200, 200]),
+        ("127.0.0.0/8", ["10.0.0.1", "10.0.0.1"], [200, 429]),
+        ("127.0.0.1", ["1.1.1.1, 10.0.0.1", "2.2.2.2, 10.0.0.1"], [200, 429]),
+        ("127.0.0.1, 10.0.0.9", ["10.0.0.1, 10.0.0.9", "10.0.0.2, 10.0.0.9"], [200, 200]),
+        ("10.0.0.9", ["10.0.0.1", "10.0.0.2"], [200, 429]),
+    ],
+    ids=["a proxy's word", "a network of proxies", "what a client pretends", "a chain of proxies", "nobody's word"],
+)
+async def test_an_address_is_what_trusted_proxies_say_it_is(
+    tmp_path: Path, trusted: str, forwarded: list[str], statuses: list[int]
+) -> None:
+    with running(tmp_path, address_rate_limit="1/hour", trusted_proxies=trusted) as server:
+        async with httpx.AsyncClient() as http:
+            answers = [await http.post(server.url, json=HELLO, headers={"x-forwarded-for": f}) for f in forwarded]
+    assert [answer.status_code for answer in answers] == statuses
+
+
+async def test_runs_at_once_are_counted_over_all_clients(tmp_path: Path) -> None:
+    with running(tmp_path, api_keys="ann:a, bob:b, eve:e", max_concurrent_runs="2") as server:
+        async with client(server, "a") as ann, client(server, "b") as bob, client(server, "e") as eve:
+            hanging = scripted(*text("a", "hi"), {"hang": True})
+            streams = [await _opened(http, server.url, hanging, f"t-{n}") for n, http in enumerate((ann, bob))]
+            refused = await eve.post(server.url, json=scripted(*text("a", "hi"), threadId="t-3"))
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert error(refused)["message"] == "The server is busy with other runs. Please try again."
+            assert (await eve.post(server.url, json=HELLO)).status_code == 200
+            for stream, _ in streams:
+                await stream.aclose()
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(150)
+async def test_a_body_that_does_not_come_is_waited_for_a_minute(server: Running) -> None:
+    host, port = server.origin.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    path = server.url.removeprefix(server.origin)
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 9\r\n"
+    writer.write(f"{head}Authorization: Bearer ann-key\r\n\r\n{{".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
 async def test_a_thread_of_somebody_else_is_as_one_that_is_not_there(server: Running) -> None:
     query = """query($data: LoadAgentStateInput!) { loadAgentState(data: $data) { threadExists state messages } }"""
     load = {"query": query, "variables": {"data": {"threadId": "ann-2", "agentName": "scripted"}}}

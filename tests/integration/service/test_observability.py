@@ -15,9 +15,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from copilotkit_runtime import AgentDescriptor, CopilotRuntime, RuntimeConfig
 from tests.integration.service.process import running
+from tests.integration.stores.servers import RedisServer
 from tests.parity.fold import fold
 from tests.parity.wire import ask
-from tests.request_bodies import scripted, text
+from tests.request_bodies import generate, scripted, text, text_message
 from tests.scripted import ScriptedProvider
 from tests.serving import PATH, client_of
 
@@ -61,6 +62,44 @@ async def test_metrics_are_not_there_unless_they_are_switched_on_and_need_creden
     async with client_of(CopilotRuntime(config=config)) as client:
         assert (await client.get("/metrics")).status_code == 401
         assert (await client.get("/metrics", headers={"authorization": "Bearer k"})).status_code == 200
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_no_secret_of_an_error_or_its_stack_gets_into_the_log(tmp_path: Path, log_format: str) -> None:
+    with running(tmp_path, log_format=log_format) as server:
+        async with httpx.AsyncClient() as http:
+            answer = await ask(http, server.url, generate(text_message("hi"), agent="leaker"))
+    log = server.log.read_text()
+    assert "run_failed" in log
+    assert "in execute_run" in log
+    assert "swordfish" not in log
+    assert "swordfish" not in json.dumps(answer.parts)
+
+
+async def test_what_the_store_takes_is_measured_and_readiness_follows_it(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    redis = RedisServer(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    try:
+        with running(tmp_path, metrics="true", store=redis.url) as server:
+            async with httpx.AsyncClient(timeout=20) as http:
+                await ask(http, server.url, scripted(*text("a", "one")))
+                page = (await http.get(f"{server.origin}/metrics")).text
+                assert (await http.get(f"{server.origin}/ready")).status_code == 200
+                redis.kill()
+                while (away := await http.get(f"{server.origin}/ready")).status_code == 200:
+                    pass
+                alive = await http.get(f"{server.origin}/health")
+                redis.start()
+                while (back := await http.get(f"{server.origin}/ready")).status_code == 503:
+                    pass
+    finally:
+        redis.kill()
+    assert metric(page, 'copilotkit_store_seconds_count{operation="save"}') == 1
+    assert metric(page, 'copilotkit_store_seconds_sum{operation="save"}') > 0
+    assert away.json()["checks"]["store"] == "failed"
+    assert (alive.status_code, back.json()["checks"]["store"]) == (200, "ok")
 
 
 @pytest.fixture

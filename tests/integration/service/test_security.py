@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.runtime.auth import Identity
+from tests.integration.service.process import Running, running
 from tests.parity.wire import ask
 from tests.request_bodies import generate, scripted, text
 from tests.scripted import ScriptedProvider
@@ -20,10 +21,16 @@ STRICT = {"accept": "application/graphql-response+json"}
 HELLO = {"query": "{hello}"}
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    settings = {"env": "production", "cors_origins": "https://page.test"}
+    with running(tmp_path_factory.mktemp("production"), **settings) as server:
+        yield server
+
+
 @pytest.fixture
-async def production() -> AsyncIterator[httpx.AsyncClient]:
-    config = RuntimeConfig(env="production", cors_origins=("https://page.test",))
-    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], config=config)) as client:
+async def production(server: Running) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.origin, timeout=20) as client:
         yield client
 
 
@@ -63,6 +70,35 @@ async def test_graphiql_is_off_in_production(production: httpx.AsyncClient) -> N
 )
 async def test_a_document_made_to_overload_is_refused(production: httpx.AsyncClient, document: str) -> None:
     assert await refused(production, document)
+
+
+async def test_graphql_cops_own_requests_find_nothing_but_queries_by_get(production: httpx.AsyncClient) -> None:
+    def cop(query: str) -> Any:
+        return {"query": f"query cop {query}", "operationName": "cop"}
+
+    async def said(body: Any, **headers: str) -> Any:
+        return (await production.post(PATH, json=body, headers=headers)).json()
+
+    aliases = await said(cop("{" + "".join(f"alias{n}:__typename " for n in range(101)) + "}"))
+    assert "alias100" not in (aliases.get("data") or {})
+    assert not isinstance(await said([{"query": "query cop { __typename }"}] * 10), list)
+    assert "data" not in await said(cop("{" + "__typename " * 500 + "}"))
+    assert "data" not in await said(
+        cop("{__schema{types{fields{type{fields{type{fields{type{fields{type{name}}}}}}}}}}}")
+    )
+    assert "data" not in await said(cop("{__schema{types{name fields{name}}}}"))
+    assert "Did you mean" not in str(await said(cop("{__schema{directive}}")))
+    assert "tracing" not in (await said(cop("{__typename}"))).get("extensions", {})
+    unhandled = await said({"query": "qwerty cop { abc }", "operationName": "cop"})
+    assert not {"exception", "stacktrace"} & unhandled["errors"][0].get("extensions", {}).keys()
+    by_get = await production.get(PATH, params={"query": "mutation cop {__typename}"})
+    assert "data" not in by_get.json()
+    form = await production.post(PATH, data={"query": "query cop {__typename}"})
+    assert "data" not in form.text
+    page = await production.get(PATH, headers={"accept": "text/html"})
+    assert not any(word in page.text.lower() for word in ("graphiql", "playground", "explorer"))
+    asked = await production.get(PATH, params={"query": "query cop {__typename}"})
+    assert asked.json() == {"data": {"__typename": "Query"}}
 
 
 async def test_batches_are_refused(production: httpx.AsyncClient) -> None:
@@ -119,7 +155,7 @@ async def test_every_answer_has_the_security_headers(production: httpx.AsyncClie
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["referrer-policy"] == "no-referrer"
-        assert "server" not in answer.headers or answer.headers["server"] == "uvicorn"
+        assert "server" not in answer.headers
 
 
 async def test_no_trace_of_the_execution_is_told(production: httpx.AsyncClient) -> None:
