@@ -15,6 +15,8 @@ _REDACTED = "[redacted]"
 _SECRETS = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|hf|sess|ak|pplx|nvapi|key)[-_][\w*.\-]{8,}"
     r"|\bAIza[\w\-]{20,}"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,}"
+    r"|\bbedrock-api-key-[\w+/=\-]+|\bABSK[\w+/=]{20,}"
     r"|\bBearer\s+[^\s'\",}]+"
     r"|[^\s'\"]*\*{3,}[^\s'\",}]*",
     re.IGNORECASE,
@@ -51,7 +53,7 @@ def vendor_failures(vendor: str, secrets: Sequence[str] = ()) -> Iterator[None]:
         secrets: Texts, such as the key in use, that must not appear in an error.
 
     Raises:
-        AuthenticationError: The vendor answered 401.
+        AuthenticationError: The vendor answered 401, or there are no credentials to ask it with.
         ConfigurationError: It answered with another 4xx.
         NetworkError: It answered with 5xx, could not be reached, or broke off.
     """
@@ -70,7 +72,8 @@ def vendor_error(error: Exception, vendor: str, status: int | None, secrets: Seq
     """``error`` in the contract's words (reference, section 5, ``convertServiceAdapterError``), less its secrets."""
     text = redacted(_text_of(error), secrets)
     said = f"{status} {text}" if status is not None and not text.startswith(str(status)) else text
-    return _class_for(status)(
+    kind = AuthenticationError if status is None and _is_called(error, _NO_CREDENTIALS) else _class_for(status)
+    return kind(
         f"{vendor} API error: {said}",
         status_code=status,
         original_type=type(error).__name__,
@@ -111,12 +114,26 @@ def _status_of(error: BaseException) -> int | None:
 def _statuses(error: BaseException) -> tuple[Any, ...]:
     response = getattr(error, "response", None)
     named = (getattr(error, name, None) for name in ("status_code", "status", "code"))
-    return (*named, getattr(response, "status_code", None), _aws_status(response))
+    aws = _part(response, "ResponseMetadata").get("HTTPStatusCode")
+    return (*named, getattr(response, "status_code", None), aws, _aws_stream_status(response))
 
 
-def _aws_status(response: Any) -> Any:
-    metadata = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
-    return metadata.get("HTTPStatusCode") if isinstance(metadata, Mapping) else None
+# What Amazon reports after a response has begun has a name and no status.
+_AWS_STREAM_STATUSES = {
+    "validationException": 400,
+    "throttlingException": 429,
+    "internalServerException": 500,
+    "serviceUnavailableException": 503,
+}
+
+
+def _aws_stream_status(response: object) -> int | None:
+    return _AWS_STREAM_STATUSES.get(str(_part(response, "Error").get("Code")))
+
+
+def _part(response: object, name: str) -> Mapping[str, Any]:
+    part = response.get(name) if isinstance(response, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
 
 
 def _is_status(value: object) -> bool:
@@ -124,19 +141,46 @@ def _is_status(value: object) -> bool:
 
 
 # SDKs bring their own httpx, of one generation or the next, so transport errors are known by name.
-_TRANSPORT_NAMES = frozenset({"TransportError", "APIConnectionError", "APIError", "ClientError", "BotoCoreError"})
+# Those whose texts are addresses and the insides of a library are not told.
+_UNTOLD = frozenset(
+    {
+        "ChecksumMismatch",
+        "ConnectTimeoutError",
+        "EndpointConnectionError",
+        "HTTPClientError",
+        "HTTPError",
+        "InvalidHeadersLength",
+        "InvalidPayloadLength",
+        "ProxyConnectionError",
+    }
+)
+_TRANSPORT_NAMES = _UNTOLD | {"TransportError", "APIConnectionError", "APIError", "ClientError", "BotoCoreError"}
+_NO_CREDENTIALS = frozenset(
+    {
+        "CredentialRetrievalError",
+        "NoAuthTokenError",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "SSOError",
+        "TokenRetrievalError",
+    }
+)
 
 
 def _is_transport(error: BaseException) -> bool:
-    return any(
-        isinstance(link, OSError | BrokenStreamError | VendorError)
-        or not _TRANSPORT_NAMES.isdisjoint(kind.__name__ for kind in type(link).__mro__)
-        for link in _chain(error)
+    return any(isinstance(link, OSError | BrokenStreamError | VendorError) for link in _chain(error)) or _is_called(
+        error, _TRANSPORT_NAMES
     )
 
 
+def _is_called(error: BaseException, names: frozenset[str]) -> bool:
+    return any(not names.isdisjoint(kind.__name__ for kind in type(link).__mro__) for link in _chain(error))
+
+
 def _text_of(error: Exception) -> str:
-    told = _told(getattr(error, "body", None))
+    if _is_called(error, _UNTOLD) and _status_of(error) is None:
+        return _silent_text(error)
+    told = _told(getattr(error, "body", None)) or _part(getattr(error, "response", None), "Error").get("Message")
     return told or str(error) or _silent_text(error)
 
 

@@ -38,7 +38,7 @@ class ChunkReader:
         match block.get("type"):
             case "text":
                 return self._answer.text(block.get("text") or "")
-            case "thinking" | "reasoning":
+            case "thinking" | "reasoning" | "reasoning_content":
                 return self._answer.reasoning(_thought(block))
             case _:
                 return ()
@@ -68,6 +68,9 @@ class ChunkReader:
 
 
 def _thought(block: Mapping[str, Any]) -> str:
+    inner = block.get("reasoning_content")
+    if isinstance(inner, Mapping):
+        return _thought(inner)
     for field in ("thinking", "reasoning", "text"):
         if isinstance(value := block.get(field), str):
             return value

@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-Step: TypeAlias = "str | asyncio.Event | BreakOff"
+Step: TypeAlias = "str | bytes | asyncio.Event | BreakOff"
+
+EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 
 class BreakOff:
@@ -55,8 +57,9 @@ class FakeVendor:
         self._replies: list[Reply] = []
 
     def streams(self, *steps: Step) -> None:
-        """The next answer is a stream of server-sent events."""
-        self._replies.append(Reply(steps))
+        """The next answer is a stream: of server-sent events, or of Amazon's own kind if it is of bytes."""
+        binary = any(isinstance(step, bytes) for step in steps)
+        self._replies.append(Reply(steps, content_type=EVENT_STREAM if binary else "text/event-stream"))
 
     def refuses(self, status: int, body: dict[str, Any], **headers: str) -> None:
         """The next answer is an error."""
@@ -90,13 +93,17 @@ class FakeVendor:
             if isinstance(step, asyncio.Event):
                 await _first_of(gone, step)
             else:
-                await send({"type": "http.response.body", "body": step.encode(), "more_body": True})
+                await send({"type": "http.response.body", "body": _bytes(step), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.closed.set()
+
+
+def _bytes(step: str | bytes) -> bytes:
+    return step if isinstance(step, bytes) else step.encode()
 
 
 async def _first_of(gone: asyncio.Task[None], step: asyncio.Event) -> None:

@@ -6,8 +6,12 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import pytest
+
+from tests.integration.models.event_stream import event_frame, exception_frame
+from tests.integration.models.vendor import Seen
 
 KEY = "sk-verysecretkey0123456789"
 
@@ -20,8 +24,16 @@ class Called(NamedTuple):
     pieces: tuple[str, ...]
 
 
+class Limits(NamedTuple):
+    """The settings of a request."""
+
+    temperature: float | None
+    tokens: int | None
+    stop: list[str] | None
+
+
 class Wire(ABC):
-    """One protocol, and a model that speaks it."""
+    """One protocol, and a model that speaks it. What streams is text or bytes, as the protocol has it."""
 
     message_id: str
 
@@ -30,28 +42,44 @@ class Wire(ABC):
         """What ``model_provider`` is given to talk to the server at ``url``."""
 
     @abstractmethod
-    def head(self, *deltas: str) -> list[str]:
+    def head(self, *deltas: str) -> list[Any]:
         """The start of an answer."""
 
     @abstractmethod
-    def calls(self, *calls: Called) -> list[str]:
+    def calls(self, *calls: Called) -> list[Any]:
         """Tool calls in an answer."""
 
     @abstractmethod
-    def tail(self) -> list[str]:
+    def tail(self) -> list[Any]:
         """The end of an answer."""
 
     @abstractmethod
-    def thoughts(self, *deltas: str) -> list[str]:
+    def thoughts(self, *deltas: str) -> list[Any]:
         """Reasoning at the start of an answer."""
 
     @abstractmethod
     def error(self, message: str, kind: str) -> dict[str, Any]:
         """The body of an error response."""
 
-    def text(self, *deltas: str) -> list[str]:
+    @abstractmethod
+    def failure(self, message: str) -> list[Any]:
+        """A failure of the vendor's after the answer has begun."""
+
+    def text(self, *deltas: str) -> list[Any]:
         """A whole answer of text alone."""
         return [*self.head(*deltas), *self.tail()]
+
+    def asked_model(self, seen: Seen) -> str:
+        """The model that a request names."""
+        return str(seen.body["model"])
+
+    def choice(self, seen: Seen) -> Any:
+        """The tool choice of a request."""
+        return seen.body["tool_choice"]
+
+    @abstractmethod
+    def limits(self, seen: Seen) -> Limits:
+        """The settings of a request."""
 
 
 class OpenAIWire(Wire):
@@ -78,6 +106,13 @@ class OpenAIWire(Wire):
 
     def error(self, message: str, kind: str) -> dict[str, Any]:
         return {"error": {"message": message, "type": kind, "code": None}}
+
+    def failure(self, message: str) -> list[str]:
+        return [data(self.error(message, "overloaded_error"))]
+
+    def limits(self, seen: Seen) -> Limits:
+        tokens = seen.body.get("max_completion_tokens", seen.body.get("max_tokens"))
+        return Limits(seen.body.get("temperature"), tokens, seen.body.get("stop"))
 
     def chunk(self, delta: dict[str, Any], *, finish_reason: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
@@ -135,6 +170,12 @@ class AnthropicWire(Wire):
     def error(self, message: str, kind: str) -> dict[str, Any]:
         return {"type": "error", "error": {"type": kind, "message": message}}
 
+    def failure(self, message: str) -> list[str]:
+        return [event("error", error={"type": "overloaded_error", "message": message})]
+
+    def limits(self, seen: Seen) -> Limits:
+        return Limits(seen.body.get("temperature"), seen.body.get("max_tokens"), seen.body.get("stop_sequences"))
+
     def block(self, start: dict[str, Any], deltas: list[dict[str, Any]]) -> list[str]:
         """A content block."""
         index, self._blocks = self._blocks, self._blocks + 1
@@ -149,7 +190,68 @@ class AnthropicWire(Wire):
         return self.block({"type": "tool_use", "id": call.id, "name": call.name, "input": {}}, pieces)
 
 
-WIRES: dict[str, Callable[[], Wire]] = {"openai": OpenAIWire, "langchain": LangChainWire, "anthropic": AnthropicWire}
+class BedrockWire(Wire):
+    """Amazon Bedrock's Converse, through LangChain."""
+
+    def __init__(self) -> None:
+        self._blocks = 0
+
+    def model(self, url: str) -> Any:
+        chat = pytest.importorskip("langchain_aws").ChatBedrockConverse
+        keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": KEY}
+        return chat(model="amazon.nova-lite-v1:0", region_name="us-east-1", endpoint_url=url, max_retries=0, **keys)
+
+    def head(self, *deltas: str) -> list[bytes]:
+        start = [] if self._blocks else [event_frame("messageStart", role="assistant")]
+        return [*start, *(self._block([{"text": delta} for delta in deltas]) if deltas else [])]
+
+    def calls(self, *calls: Called) -> list[bytes]:
+        return [part for call in calls for part in self._call(call)]
+
+    def tail(self) -> list[bytes]:
+        usage = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
+        end = event_frame("messageStop", stopReason="end_turn")
+        return [end, event_frame("metadata", usage=usage, metrics={"latencyMs": 1})]
+
+    def thoughts(self, *deltas: str) -> list[bytes]:
+        pieces = [{"text": delta} for delta in deltas] + [{"signature": "c2lnbmVk"}]
+        return self._block([{"reasoningContent": piece} for piece in pieces])
+
+    def error(self, message: str, kind: str) -> dict[str, Any]:
+        return {"__type": kind, "message": message}
+
+    def failure(self, message: str) -> list[bytes]:
+        return [exception_frame("serviceUnavailableException", message)]
+
+    def asked_model(self, seen: Seen) -> str:
+        return unquote(seen.path.split("/")[2])
+
+    def choice(self, seen: Seen) -> Any:
+        return seen.body["toolConfig"]["toolChoice"]
+
+    def limits(self, seen: Seen) -> Limits:
+        told = seen.body["inferenceConfig"]
+        return Limits(told.get("temperature"), told.get("maxTokens"), told.get("stopSequences"))
+
+    def _block(self, deltas: list[dict[str, Any]], start: dict[str, Any] | None = None) -> list[bytes]:
+        index, self._blocks = self._blocks, self._blocks + 1
+        return [
+            *([event_frame("contentBlockStart", contentBlockIndex=index, start=start)] if start else []),
+            *(event_frame("contentBlockDelta", contentBlockIndex=index, delta=delta) for delta in deltas),
+            event_frame("contentBlockStop", contentBlockIndex=index),
+        ]
+
+    def _call(self, call: Called) -> list[bytes]:
+        start = {"toolUse": {"toolUseId": call.id, "name": call.name}}
+        return self._block([{"toolUse": {"input": piece}} for piece in call.pieces], start)
+
+
+WIRES: dict[str, Callable[[], Wire]] = {
+    "openai": OpenAIWire,
+    "langchain": LangChainWire,
+    "anthropic": AnthropicWire,
+    "bedrock": BedrockWire,
+}
 
 
 def data(body: dict[str, Any]) -> str:
