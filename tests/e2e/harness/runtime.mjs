@@ -14,26 +14,27 @@ const STOP_MS = 10_000;
 
 /**
  * Serves `target` (`FILE.py:runtime`, relative to the checkout) with the command users use, on a free port.
+ * `variables` go into its environment.
  *
  * With `COPILOTKIT_E2E_URL` set, nothing is started: that runtime is tested instead.
  */
-export async function startRuntime(target) {
+export async function startRuntime(target, variables = {}) {
   const running = process.env.COPILOTKIT_E2E_URL;
   if (running) return { url: running, stop: async () => {} };
 
   const port = await freePort();
-  const server = serve(target, port);
+  const server = serve(target, port, variables);
   const url = `http://127.0.0.1:${port}${GRAPHQL_PATH}`;
   await eventually(() => isHealthy(server, url), { withinMs: START_MS, what: `${target} to be healthy` });
   return { url, stop: () => stop(server.process) };
 }
 
-function serve(target, port) {
+function serve(target, port, variables) {
   const command = ["serve", target, "--port", String(port)];
   const { OPENAI_API_KEY, ...env } = process.env; // with a key, the demo would ask a real model
   const child = spawn(".venv/bin/copilotkit-runtime", command, {
     cwd: CHECKOUT,
-    env,
+    env: { ...env, ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const server = { process: own(child), log: "" };

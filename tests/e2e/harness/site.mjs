@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { createServer, request } from "node:http";
+import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+
+import { forward } from "./forwarding.mjs";
 
 const PAGES = fileURLToPath(new URL("../page/dist", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
@@ -24,18 +26,6 @@ export async function startSite({ runtimeUrl, pages = PAGES } = {}) {
   await once(server, "listening");
   server.unref();
   return { url: `http://127.0.0.1:${server.address().port}/`, stop: () => stop(server) };
-}
-
-function forward(incoming, outgoing, runtime) {
-  const { method, url, headers } = incoming;
-  const onward = request({ host: runtime.hostname, port: runtime.port, method, path: url, headers });
-  onward.on("response", (answer) => {
-    outgoing.writeHead(answer.statusCode, answer.headers);
-    answer.pipe(outgoing);
-  });
-  onward.on("error", () => outgoing.destroy());
-  outgoing.on("close", () => onward.destroy());
-  incoming.pipe(onward);
 }
 
 async function serveFile(incoming, outgoing, pages) {

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { CopilotChat } from "@copilotkit/react-ui";
 
 import { useBackgroundAction } from "./background.jsx";
@@ -6,6 +6,9 @@ import { Plan } from "./Plan.jsx";
 import { Question } from "./Question.jsx";
 import { Suggestions } from "./Suggestions.jsx";
 import { Team } from "./Team.jsx";
+import { Weather } from "./Weather.jsx";
+
+const Desk = lazy(() => import("./Desk.jsx"));
 
 const LABELS = {
   title: "Chat",
@@ -27,15 +30,25 @@ export function Page({ settings }) {
         </p>
         {settings.agent && <Plan agent={settings.agent} />}
         {settings.team.length > 0 && <Team agents={settings.team} />}
+        {settings.desk && (
+          <Suspense>
+            <Desk />
+          </Suspense>
+        )}
         <p className="runtime">
           <code>runtimeUrl</code> <span>{settings.runtimeUrl}</span>
         </p>
       </section>
       <section className="panel chat">
-        <CopilotChat labels={LABELS} suggestions={settings.suggestions ? "auto" : "manual"} />
+        <CopilotChat
+          labels={LABELS}
+          suggestions={settings.suggestions ? "auto" : "manual"}
+          imageUploadsEnabled={settings.desk}
+        />
       </section>
       {settings.questions && <Question />}
       {settings.suggestions && <Suggestions />}
+      {settings.draws && <Weather available={settings.draws} />}
     </main>
   );
 }

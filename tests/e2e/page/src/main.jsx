@@ -11,7 +11,7 @@ const settings = readSettings(window.location.search);
 
 createRoot(document.getElementById("root")).render(
   <StrictMode>
-    <CopilotKit runtimeUrl={settings.runtimeUrl} agent={settings.agent}>
+    <CopilotKit runtimeUrl={settings.runtimeUrl} agent={settings.agent} forwardedParameters={settings.parameters}>
       <Page settings={settings} />
     </CopilotKit>
   </StrictMode>,
