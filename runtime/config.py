@@ -119,7 +119,12 @@ def _one_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _served_path(text: str) -> str:
+def served_path(text: str) -> str:
+    """A path that can be served.
+
+    Raises:
+        ValueError: ``text`` is none.
+    """
     if not _PATH.fullmatch(text):
         raise ValueError("must begin with '/' and have none of '{}?#' and no spaces")
     return text
@@ -160,7 +165,7 @@ class RuntimeConfig(BaseSettings):
     """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """The port to listen on; 0 for any that is free."""
-    graphql_path: Annotated[str, AfterValidator(_served_path)] = "/api/copilotkit"
+    graphql_path: Annotated[str, AfterValidator(served_path)] = "/api/copilotkit"
     """Where the endpoint is."""
     workers: Count = 1
     """Processes that serve."""

@@ -14,7 +14,8 @@ from ..providers.models import model_provider
 from ..resolvers import build_schema
 from .actions.source import ActionsOf, ActionSource, ComputedActions, sources_of
 from .auth import Authenticate, Authenticator, configured
-from .config import RuntimeConfig
+from .config import RuntimeConfig, served_path
+from .errors import ConfigurationError
 from .features import Features
 from .guardrails import Guardrail
 from .health import ReadinessCheck
@@ -114,8 +115,15 @@ class CopilotRuntime:
         Args:
             app: The application; its lifespan starts and stops the runtime.
             path: Where; None for ``config.graphql_path``.
+
+        Raises:
+            ConfigurationError: The path cannot be served.
         """
-        http_app.mount(app, self._endpoints(), path or self.config.graphql_path, self._lifespan)
+        try:
+            place = self.config.graphql_path if path is None else served_path(path)
+        except ValueError as error:
+            raise ConfigurationError(f"The path '{path}' {error}.") from error
+        http_app.mount(app, self._endpoints(), place, self._lifespan)
 
     def add_provider(self, provider: AgentProvider) -> None:
         """Registers a provider.

@@ -10,6 +10,8 @@ from ..copilot import CopilotRuntime
 from ..provider import AgentDescriptor
 from ..stores.urls import scheme_of
 
+_SAFE_SECRET_BYTES = 32  # RFC 7518, section 3.2
+
 
 def origin(config: RuntimeConfig, port: int) -> str:
     """Where the server answers, as a URL."""
@@ -39,6 +41,8 @@ def warnings(runtime: CopilotRuntime, agents: list[AgentDescriptor]) -> Iterator
     config = runtime.config
     if not agents and runtime.service.model is None:
         yield "there is neither an agent nor a model: no chat can be answered"
+    if config.jwt_secret is not None and len(config.jwt_secret.get_secret_value().encode()) < _SAFE_SECRET_BYTES:
+        yield f"jwt_secret is shorter than {_SAFE_SECRET_BYTES} bytes: tokens can be forged by guessing it"
     if not _is_local(config.host):
         yield from _public_warnings(runtime)
     if config.workers > 1:

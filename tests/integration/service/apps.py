@@ -57,9 +57,13 @@ class Leaker(AgentProvider):
         return [AgentDescriptor(name="leaker")]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
-        given = {"api_key": SECRET, "url": f"https://me:{SECRET}@host/?token={SECRET}"}
-        raise ValueError(f"{given} Bearer {SECRET} sk-{SECRET * 3}")
+        fail_with_secrets()
         yield events.TextMessageStart(message_id="m")
+
+
+def fail_with_secrets() -> None:
+    given = {"api_key": SECRET, "url": f"https://me:{SECRET}@host/?token={SECRET}"}
+    raise ValueError(f"{given} Bearer {SECRET} sk-{SECRET * 3}")
 
 
 def before(told: BeforeRequest) -> None:

@@ -100,15 +100,24 @@ def test_other_shells_get_their_own_script(shell: str, said: str) -> None:
 
 
 def test_the_start_is_summed_up_with_what_may_have_been_overlooked(tmp_path: Path) -> None:
-    with running(tmp_path, "--host", "0.0.0.0", "--path", "/chat", "--workers", "2", metrics="true") as server:
+    with running(
+        tmp_path, "--host", "0.0.0.0", "--path", "/chat", "--workers", "2", metrics="true", rate_limit="60/minute"
+    ) as server:
         said = "\n".join(server.said)
-        rest = [server.process.stdout.readline() for _ in range(3)] if server.process.stdout else []
+        rest = [server.process.stdout.readline() for _ in range(4)] if server.process.stdout else []
     assert "/chat" in said
     assert "agents   scripted, blocker, witness, leaker" in said
     assert "metrics  http" in said
     assert "whoever reaches this address may use the agents" in rest[0]
     assert "set env to production" in rest[1]
     assert "do not share a memory:// store" in rest[2]
+    assert "each worker counts rates for itself" in rest[3]
+
+
+def test_a_secret_that_can_be_guessed_is_warned_of(tmp_path: Path) -> None:
+    with running(tmp_path, jwt_secret="swordfish") as server:
+        assert server.process.stdout is not None
+        assert "jwt_secret is shorter than 32 bytes" in server.process.stdout.readline()
 
 
 def test_states_are_kept_on_disk_when_nobody_said_where(graphs: Path) -> None:

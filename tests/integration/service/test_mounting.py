@@ -9,17 +9,20 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.runtime.auth import Identity
+from copilotkit_runtime.runtime.errors import ConfigurationError
 from tests.integration.service.apps import Witness
 from tests.parity.fold import fold
 from tests.parity.wire import ask
-from tests.request_bodies import generate, scripted, text_message
+from tests.request_bodies import generate, scripted, text, text_message
 from tests.scripted import ScriptedProvider
 from tests.serving import PATH, client_of, served
 
@@ -41,16 +44,17 @@ def of_the_application(request: HTTPConnection) -> Identity | None:
     return Identity(request.state.user)
 
 
-async def test_the_applications_lifespan_middleware_and_authentication_apply() -> None:
+@pytest.mark.parametrize("framework", [FastAPI, Starlette])
+async def test_the_applications_lifespan_middleware_and_authentication_apply(framework: type[Starlette]) -> None:
     order: list[str] = []
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         order.append("start")
         yield
         order.append("stop")
 
-    app = FastAPI(lifespan=lifespan, middleware=[Middleware(Gate)])
+    app = framework(lifespan=lifespan, middleware=[Middleware(Gate)])
     CopilotRuntime(providers=[Witness()], auth=of_the_application).mount(app, PATH)
     async with served(app) as origin, httpx.AsyncClient(base_url=origin) as client:
         assert (await client.post(PATH, json=HELLO)).status_code == 403
@@ -70,6 +74,36 @@ async def test_two_runtimes_with_metrics_and_their_own_settings_share_a_process(
     async with served(app) as origin, httpx.AsyncClient(base_url=origin) as client:
         assert [(await client.post(path, json=HELLO)).status_code for path in ("/one", "/two")] == [401, 200]
         assert (await client.get("/two/metrics")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/deep/er", "/with/slash/"])
+async def test_any_path_will_do_beside_the_applications_own_routes(path: str) -> None:
+    app = FastAPI()
+
+    @app.get("/own")
+    async def own() -> str:
+        return "mine"
+
+    CopilotRuntime(providers=[ScriptedProvider()]).mount(app, path)
+    async with served(app) as origin, httpx.AsyncClient(base_url=origin) as client:
+        assert (await client.get("/own")).json() == "mine"
+        answer = await ask(client, path, scripted(*text("a", "hi")))
+        assert fold(answer.parts)["messages"][0]["content"] == ["hi"]
+        assert (await client.get(f"{path.rstrip('/')}/health")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["relative", "/{any}", "/a b", ""])
+def test_a_path_that_cannot_be_served_is_refused(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="must begin with '/'"):
+        CopilotRuntime().mount(FastAPI(), path)
+
+
+async def test_an_application_within_another_starts_with_its_first_request() -> None:
+    inner = CopilotRuntime(providers=[ScriptedProvider()], config=RuntimeConfig(graphql_path="/inner")).create_app()
+    app = Starlette(routes=[Mount("/outer", inner)])
+    async with served(app) as origin, httpx.AsyncClient(base_url=origin) as client:
+        answer = await ask(client, "/outer/inner", scripted(*text("a", "hi")))
+    assert fold(answer.parts)["status"]["code"] == "Success"
 
 
 @pytest.fixture
