@@ -20,11 +20,13 @@ const SUGGESTIONS = [
   { title: "Paint", message: "Paint the page." },
 ];
 const AVAILABLE = ["remote", "disabled", "frontend"];
+const WRONG_KEY = `Incorrect API key provided: ${KEY}.`;
 const REFUSALS = [
-  { status: 401, message: `Incorrect API key provided: ${KEY}.` },
+  { status: 401, message: WRONG_KEY },
   { status: 429, message: "Rate limit reached." },
   { status: 500, message: "The server had an error." },
 ];
+const REFUSED = { error: { message: WRONG_KEY, type: "some_error" }, status: 401 };
 // react-core aborts its request with a bare string, which its own banner cannot word: every runtime gets this one.
 const CLIENT_STOPPED = /^\[Network\] /;
 
@@ -281,6 +283,30 @@ for (const [name, wire] of Object.entries(WIRES)) {
         await chat.hear(ANSWER);
       });
     }
+
+    test("takes a turn although the vendor refuses to suggest anything", async () => {
+      vendor.answers(({ tools }) => (offers(tools, "extract") ? REFUSED : { content: ANSWER }));
+      const { page, chat } = await open({ suggestions: 1 });
+      await vendor.asked((body) => wire.choice(body) === "extract", "suggestions to be asked for");
+      await chat.say("Who are you?");
+      await chat.hear(ANSWER);
+
+      assert.equal(await page.locator('[data-test-id="suggestion"]').count(), 0);
+      assert.ok(!`${await page.content()}${visit.problems}`.includes(KEY), "the key is on the page");
+    });
+
+    test("lets a letter be written on although the vendor refuses to complete it", async () => {
+      vendor.answers(() => REFUSED);
+      const { page } = await open({ desk: 1 });
+      await write(page, "The days are short");
+      await vendor.asked((body) => JSON.stringify(body).includes("The days are short"), "a completion to be asked for");
+      await page.keyboard.type(", the nights are not");
+
+      await eventually(() => letter(page).then((text) => text === "The days are short, the nights are not"), {
+        what: "the rest to be written",
+      });
+      assert.ok(!`${await page.content()}${visit.problems}`.includes(KEY), "the key is on the page");
+    });
 
     function resultsOf({ requests }) {
       return requests.map(({ body }) => Object.values(wire.results(body)));
