@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from ...schema import load_sdl
 from ..config import EMULATED_VERSION, RuntimeConfig, setting_layers
-from ..errors import CopilotKitError
 from ..information import RuntimeInfo, runtime_info
 from . import settings
-from .target import TargetError, load_runtime
+from .faults import told_in_words
+from .target import load_runtime
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -124,19 +122,6 @@ def version() -> None:
 
 
 def main() -> None:
-    """The console script: what a person can mend is told in words, without a stack."""
-    try:
+    """The console script."""
+    with told_in_words():
         app()
-    except ValidationError as error:
-        _fail(*settings.faults(error))
-    except CopilotKitError as error:
-        _fail(error.message)
-    except TargetError as error:
-        typer.echo(error.stack, err=True, nl=False)
-        _fail(str(error), status=1)
-
-
-def _fail(*lines: str, status: int = 2) -> None:
-    for line in lines:
-        typer.echo(f"copilotkit-runtime: {line}", err=True)
-    sys.exit(status)

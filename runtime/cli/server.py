@@ -29,6 +29,7 @@ from ..errors import ConfigurationError, CopilotKitError
 from ..logs import configure_logging
 from ..metrics import MULTIPROCESS_VARIABLE, forget_process
 from ..shutdown import SignalDrain
+from .faults import told_in_words
 from .summary import summary
 from .target import load_runtime
 
@@ -55,8 +56,8 @@ class AppFactory:
     tells: bool
 
     def __call__(self) -> ASGIApp:
-        """Loads the runtime and makes its application."""
-        with setting_layers(self.layers):
+        """Loads the runtime and makes its application, in a process of its own."""
+        with told_in_words(STARTUP_FAILURE), setting_layers(self.layers):
             return self.application(load_runtime(self.target))
 
     def application(self, runtime: CopilotRuntime) -> ASGIApp:

@@ -159,13 +159,40 @@ def test_a_change_is_served_without_a_new_start(tmp_path: Path) -> None:
         process.stdout.close()
 
 
+def test_a_change_that_breaks_a_target_is_told_and_the_next_one_mends_it(tmp_path: Path) -> None:
+    file = tmp_path / "app.py"
+    good = "from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime()\n"
+    file.write_text(good)
+    process = subprocess.Popen(
+        [COMMAND, "serve", "app.py:runtime", "--port", "0", "--reload"],
+        cwd=tmp_path,
+        env=environment(store="memory://"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    )
+    assert process.stdout is not None
+    try:
+        said_until(process.stdout, b"startup complete", lambda: None)
+        broken = said_until(process.stdout, b"cannot be loaded", lambda: file.write_text(f"{good}boom(\n"))
+        assert b"SyntaxError" in broken
+        assert b"SpawnProcess" not in broken
+        said_until(process.stdout, b"CopilotKit runtime at", lambda: file.write_text(good))
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
 def said_until(output: IO[bytes], text: bytes, poke: Callable[[], object]) -> bytes:
-    """What a process says until it says ``text``; ``poke`` is done now and then until it does."""
+    """What a process says until it says ``text``; ``poke`` is done now, and again whenever it has long been silent."""
     said = b""
+    poke()
     while text not in said:
-        poke()
         if select.select([output], [], [], 10.0)[0]:
             said += os.read(output.fileno(), 65536)
+        else:
+            poke()
     return said
 
 
