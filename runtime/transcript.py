@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from . import events
 from .agent_state import StateTracker
@@ -20,16 +20,6 @@ class Transcript:
         self._thread: list[Message] | None = None
         self._tracker = StateTracker()
         self._state_seen = False
-        self._recorders: dict[type, Callable[[Any], None]] = {
-            events.TextMessageStart: self._text_start,
-            events.TextMessageContent: self._text_content,
-            events.ToolCallStart: self._tool_call_start,
-            events.ToolCallArgs: self._tool_call_args,
-            events.ToolCallResult: self._tool_call_result,
-            events.StateSnapshot: self._state_snapshot,
-            events.StateDelta: self._state_delta,
-            events.MessagesSnapshot: self._messages_snapshot,
-        }
 
     def record(self, event: events.Event) -> None:
         """Takes note of ``event``.
@@ -37,9 +27,9 @@ class Transcript:
         Raises:
             ProtocolError: A state delta does not fit.
         """
-        recorder = self._recorders.get(type(event))
+        recorder = self._RECORDERS.get(type(event))
         if recorder is not None:
-            recorder(event)
+            recorder(self, event)
 
     @property
     def state(self) -> dict[str, Any] | None:
@@ -104,6 +94,17 @@ class Transcript:
 
     def _messages_snapshot(self, event: events.MessagesSnapshot) -> None:
         self._thread = messages_from_agui(event.messages)
+
+    _RECORDERS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        events.TextMessageStart: _text_start,
+        events.TextMessageContent: _text_content,
+        events.ToolCallStart: _tool_call_start,
+        events.ToolCallArgs: _tool_call_args,
+        events.ToolCallResult: _tool_call_result,
+        events.StateSnapshot: _state_snapshot,
+        events.StateDelta: _state_delta,
+        events.MessagesSnapshot: _messages_snapshot,
+    }
 
 
 def _complete(message: Message, text: str) -> None:

@@ -6,7 +6,7 @@ Texts of violations are AG-UI's (reference, appendix D).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from . import events
 from .errors import ProtocolError
@@ -21,21 +21,6 @@ class EventVerifier:
         self._reasoning: dict[str, None] = {}
         self._steps: dict[str, None] = {}
         self._ended: str | None = None
-        self._checks: dict[type, Callable[[Any], None]] = {
-            events.TextMessageStart: self._text_start,
-            events.TextMessageContent: self._text_content,
-            events.TextMessageEnd: self._text_end,
-            events.ToolCallStart: self._tool_call_start,
-            events.ToolCallArgs: self._tool_call_args,
-            events.ToolCallEnd: self._tool_call_end,
-            events.StepStarted: self._step_started,
-            events.StepFinished: self._step_finished,
-            events.ReasoningMessageStart: self._reasoning_start,
-            events.ReasoningMessageContent: self._reasoning_content,
-            events.ReasoningMessageEnd: self._reasoning_end,
-            events.RunFinished: self._run_ended,
-            events.RunError: self._run_ended,
-        }
 
     def check(self, event: events.Event) -> None:
         """Takes note of ``event``.
@@ -45,9 +30,9 @@ class EventVerifier:
         """
         if self._ended is not None:
             self._refuse_after_end(event)
-        check = self._checks.get(type(event))
+        check = self._CHECKS.get(type(event))
         if check is not None:
-            check(event)
+            check(self, event)
 
     def closing(self) -> list[events.Event]:
         """The events that close all that is open, innermost first."""
@@ -125,6 +110,22 @@ class EventVerifier:
         if event.step_name not in self._steps:
             raise ProtocolError(f"Cannot send 'STEP_FINISHED' for step \"{event.step_name}\" that was not started")
         del self._steps[event.step_name]
+
+    _CHECKS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        events.TextMessageStart: _text_start,
+        events.TextMessageContent: _text_content,
+        events.TextMessageEnd: _text_end,
+        events.ToolCallStart: _tool_call_start,
+        events.ToolCallArgs: _tool_call_args,
+        events.ToolCallEnd: _tool_call_end,
+        events.StepStarted: _step_started,
+        events.StepFinished: _step_finished,
+        events.ReasoningMessageStart: _reasoning_start,
+        events.ReasoningMessageContent: _reasoning_content,
+        events.ReasoningMessageEnd: _reasoning_end,
+        events.RunFinished: _run_ended,
+        events.RunError: _run_ended,
+    }
 
 
 def _wire_name(kind: type[events.BaseEvent]) -> str:
