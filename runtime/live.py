@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from .projection import ResponseProjection
-from .response import CopilotResponse
+from .response import Channel, CopilotResponse
 from .runs import Run
 
 
@@ -13,23 +14,28 @@ from .runs import Run
 class LiveResponse(CopilotResponse):
     """The answer to ``generateCopilotResponse`` while its run goes on.
 
-    One reader calls ``advance`` again and again, or ``complete`` once.
+    One reader waits for ``run.arrival()`` and calls ``advance``, again and again; or all call ``complete``.
     """
 
     run: Run
+    changed: dict[Channel[str] | None, None] = field(init=False, default_factory=dict)
+    """What the last ``advance`` changed: the texts that merely went on, and None for all else."""
     _projection: ResponseProjection = field(init=False)
+    _completing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self._projection = ResponseProjection(self, agent_name=self.run.agent_name, run_id=self.run.input.run_id)
 
-    async def advance(self) -> bool:
-        """Waits until the run has told more and shows it; false once the answer is complete."""
-        batch = await self.run.read()
-        for event in batch:
-            self._projection.apply(event)
+    def advance(self) -> bool:
+        """Shows what the run has told since the last call; false once the answer is complete."""
+        batch = self.run.take()
+        apply = self._projection.apply
+        self.changed = dict.fromkeys(map(apply, batch))
         return bool(batch)
 
     async def complete(self) -> None:
         """Waits until the answer is complete."""
-        while await self.advance():
-            pass
+        async with self._completing:
+            await self.run.arrival()
+            while self.advance():
+                await self.run.arrival()

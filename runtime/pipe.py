@@ -20,7 +20,7 @@ class EventPipe:
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._waiting: list[Event] = []
-        self._readable = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
         self._closed = False
         self._abandoned = False
@@ -44,12 +44,12 @@ class EventPipe:
         """Adds an event at once, room or not: for the few that end a run."""
         if not self._abandoned:
             self._waiting.append(event)
-            self._readable.set()
+            self._tell_reader()
 
     def close(self) -> None:
         """Says that no event will follow."""
         self._closed = True
-        self._readable.set()
+        self._tell_reader()
 
     def abandon(self) -> None:
         """Says that nobody reads any longer."""
@@ -57,11 +57,30 @@ class EventPipe:
         self._waiting.clear()
         self._writable.set()
 
-    async def read(self) -> list[Event]:
-        """All events that wait, at least one; an empty list once the pipe is closed and read."""
-        while not self._waiting and not self._closed:
-            self._readable.clear()
-            await self._readable.wait()
+    def arrival(self) -> asyncio.Future[None]:
+        """Done once there is something to take, or nothing will ever come.
+
+        For the one reader, who asks again after each ``take``.
+        """
+        reader = asyncio.get_running_loop().create_future()
+        if self._waiting or self._closed:
+            reader.set_result(None)
+        else:
+            self._reader = reader
+        return reader
+
+    def take(self) -> list[Event]:
+        """All events that wait; none once the pipe is closed and read."""
         events, self._waiting = self._waiting, []
         self._writable.set()
         return events
+
+    async def read(self) -> list[Event]:
+        """Waits for events, and takes all; an empty list once the pipe is closed and read."""
+        await self.arrival()
+        return self.take()
+
+    def _tell_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)

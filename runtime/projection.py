@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
+from weakref import proxy
 
 import msgspec
 import structlog
@@ -47,13 +48,14 @@ class ResponseProjection:
     """Fills one ``CopilotResponse`` from one run's events.
 
     Args:
-        response: The answer to fill.
+        response: The answer to fill; whoever reads it keeps it alive.
         agent_name: The run's agent, or "" for a model; only an agent's state is shown.
         run_id: The run's id, as shown in agent states.
     """
 
     def __init__(self, response: CopilotResponse, *, agent_name: str, run_id: str) -> None:
-        self._response = response
+        # The response owns its projection: were it owned in turn, every answer would be left to the garbage collector.
+        self._response: CopilotResponse = proxy(response)
         self._asked = self._speaker = _Speaker(agent_name=agent_name, run_id=run_id)
         self._texts: dict[str, TextMessageOutput] = {}
         self._tool_calls: dict[str, ActionExecutionMessageOutput] = {}
@@ -63,38 +65,26 @@ class ResponseProjection:
         self._node_name = ""
         self._active = True
         self._running = True
-        self._appliers: dict[type, Callable[[Any], None]] = {
-            events.TextMessageStart: self._text_start,
-            events.TextMessageContent: self._text_content,
-            events.TextMessageEnd: self._text_end,
-            events.ToolCallStart: self._tool_call_start,
-            events.ToolCallArgs: self._tool_call_args,
-            events.ToolCallEnd: self._tool_call_end,
-            events.ToolCallResult: self._tool_call_result,
-            events.StateSnapshot: self._state_snapshot,
-            events.StateDelta: self._state_delta,
-            events.MessagesSnapshot: self._messages_snapshot,
-            events.StepStarted: self._step_started,
-            events.StepFinished: self._step_finished,
-            events.Custom: self._custom,
-            events.RunFinished: self._run_finished,
-            events.RunError: self._run_error,
-        }
 
-    def apply(self, event: events.Event) -> None:
-        """Shows ``event`` in the answer. Events that the contract has no place for change nothing."""
-        applier = self._appliers.get(type(event))
-        if applier is not None:
-            applier(event)
+    def apply(self, event: events.Event) -> Channel[str] | None:
+        """Shows ``event`` in the answer. Events that the contract has no place for change nothing.
+
+        Returns:
+            The text that went on, if that is all that happened.
+        """
+        applier = self._APPLIERS.get(type(event))
+        return None if applier is None else applier(self, event)
 
     def _text_start(self, event: events.TextMessageStart) -> None:
         message = TextMessageOutput(id=event.message_id, parent_message_id=event.parent_message_id)
         self._texts[event.message_id] = message
         self._response.messages.append(message)
 
-    def _text_content(self, event: events.TextMessageContent) -> None:
+    def _text_content(self, event: events.TextMessageContent) -> Channel[str]:
+        content = self._texts[event.message_id].content
         if event.delta:
-            self._texts[event.message_id].content.append(event.delta)
+            content.items.append(event.delta)
+        return content
 
     def _text_end(self, event: events.TextMessageEnd) -> None:
         self._texts.pop(event.message_id).close(SuccessMessageStatus())
@@ -109,11 +99,14 @@ class ResponseProjection:
         self._active = True
         self._state.tool_call_started(event)
 
-    def _tool_call_args(self, event: events.ToolCallArgs) -> None:
+    def _tool_call_args(self, event: events.ToolCallArgs) -> Channel[str] | None:
+        arguments = self._tool_calls[event.tool_call_id].arguments
         if event.delta:
-            self._tool_calls[event.tool_call_id].arguments.append(event.delta)
-        if self._state.tool_call_arguments(event):
-            self._show_state()
+            arguments.items.append(event.delta)
+        if not self._state.tool_call_arguments(event):
+            return arguments
+        self._show_state()
+        return None
 
     def _tool_call_end(self, event: events.ToolCallEnd) -> None:
         self._tool_calls.pop(event.tool_call_id).close(SuccessMessageStatus())
@@ -214,6 +207,24 @@ class ResponseProjection:
     def _add(self, message: MessageOutput) -> None:
         message.close(SuccessMessageStatus())
         self._response.messages.append(message)
+
+    _APPLIERS: ClassVar[dict[type, Callable[[Any, Any], Channel[str] | None]]] = {
+        events.TextMessageStart: _text_start,
+        events.TextMessageContent: _text_content,
+        events.TextMessageEnd: _text_end,
+        events.ToolCallStart: _tool_call_start,
+        events.ToolCallArgs: _tool_call_args,
+        events.ToolCallEnd: _tool_call_end,
+        events.ToolCallResult: _tool_call_result,
+        events.StateSnapshot: _state_snapshot,
+        events.StateDelta: _state_delta,
+        events.MessagesSnapshot: _messages_snapshot,
+        events.StepStarted: _step_started,
+        events.StepFinished: _step_finished,
+        events.Custom: _custom,
+        events.RunFinished: _run_finished,
+        events.RunError: _run_error,
+    }
 
 
 def _text(value: Any) -> str:

@@ -210,7 +210,7 @@ class CopilotKitLangGraphInterruptEvent:
 MetaEvent: TypeAlias = LangGraphInterruptEvent | CopilotKitLangGraphInterruptEvent
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True, weakref_slot=True)
 class CopilotResponse:
     """The answer to ``generateCopilotResponse``."""
 

@@ -28,6 +28,9 @@ PIPE_BOUND = 256
 FINISH_GRACE_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 5.0
 
+_ENDINGS = frozenset((events.RunFinished, events.RunError))
+"""What the run tells itself, when its outcome is stored."""
+
 
 class RunStatus(Enum):
     """How a run stands, or ended."""
@@ -103,13 +106,22 @@ class Run:
         with self._observer.starting(self):
             self._task = asyncio.create_task(self._execute(), name=f"run {self.input.run_id}")
 
-    async def read(self) -> list[events.Event]:
-        """The events since the last call, at least one; an empty list once the run has ended."""
-        batch = await self._pipe.read()
+    def arrival(self) -> asyncio.Future[None]:
+        """Done once ``take`` has something to give, or the run has ended."""
+        return self._pipe.arrival()
+
+    def take(self) -> list[events.Event]:
+        """The events since the last call; none, after an arrival, once the run has ended."""
+        batch = self._pipe.take()
         if self.first_event_at is None and batch and type(batch[-1]) is not events.RunStarted:
             self.first_event_at = monotonic()
             self._observer.heard(self)
         return batch
+
+    async def read(self) -> list[events.Event]:
+        """Waits for events and takes them: at least one; an empty list once the run has ended."""
+        await self._pipe.arrival()
+        return self.take()
 
     def leave(self) -> None:
         """Says that nobody will read any further, and lets the run go on."""
@@ -194,11 +206,16 @@ class Run:
 
     async def _read_provider(self, flow: Flow | None) -> None:
         stream = self.provider.execute_run(self.agent_name, self.input, self.context)
-        record, offer = self.transcript.record, self._pipe.offer
+        check, record, offer = self._verifier.check, self.transcript.record, self._pipe.offer
         try:
             async with asyncio.timeout(None) as grace, _closing(stream):
                 async for event in stream:
-                    if not self._take(event, grace):
+                    kind = type(event)
+                    if kind is events.RunStarted:
+                        continue
+                    check(event)
+                    if kind in _ENDINGS:
+                        self._told_end(event, grace)
                         continue
                     if flow is not None:
                         await flow.feed(event)
@@ -219,19 +236,11 @@ class Run:
         if not self._pipe.offer(event):
             await self._pipe.put(event)
 
-    def _take(self, event: events.Event, grace: asyncio.Timeout) -> bool:
-        """Admits an event; true if the reader is to see it, false if the run tells it itself."""
-        kind = type(event)
-        if kind is events.RunStarted:
-            return False
-        self._verifier.check(event)
-        if kind is events.RunFinished:
-            self._told = event  # type: ignore[assignment]  # narrowed by its exact type, which is cheaper
-            grace.reschedule(asyncio.get_running_loop().time() + FINISH_GRACE_SECONDS)
-            return False
-        if kind is events.RunError:
-            raise _told_error(event)  # type: ignore[arg-type]
-        return True
+    def _told_end(self, event: Any, grace: asyncio.Timeout) -> None:
+        if isinstance(event, events.RunError):
+            raise _told_error(event)
+        self._told = event
+        grace.reschedule(asyncio.get_running_loop().time() + FINISH_GRACE_SECONDS)
 
     def _finished(self) -> list[events.Event]:
         result = self._told.result if self._told is not None else None

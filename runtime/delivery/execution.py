@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any, TypeAlias
+from typing import Any
 
 from graphql import DocumentNode, ExecutionResult, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
 from graphql.execution import Executor
@@ -13,12 +12,11 @@ from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import AwaitableOrValue, Path
 
 from ..live import LiveResponse
+from .answer import IncrementalAnswer, Payload
 from .errors import RequestError, format_error, request_errors
-from .incremental import Entry, IncrementalRenderer
+from .incremental import IncrementalRenderer
 from .older_clients import understood
 from .selection import SelectionReader
-
-Payload: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +76,8 @@ class Execution:
         """
         return _payload(await _execute(self._executor(Executor, request, context)))
 
-    async def incremental(self, request: GraphQLRequest, context: Any) -> AsyncIterator[Payload]:
-        """The operation's result in parts: the last one, and only that, says that none has next.
+    async def incremental(self, request: GraphQLRequest, context: Any) -> IncrementalAnswer | Payload:
+        """The operation's result in parts; in one piece if it has no run to follow.
 
         Raises:
             RequestError: The operation could not begin.
@@ -88,19 +86,11 @@ class Execution:
         executor.started = []
         result = await _execute(executor)
         if result.data is None or not executor.started:
-            yield _payload(result)
-            return
+            return _payload(result)
         renderer = IncrementalRenderer(self._schema, SelectionReader(executor))
         for started in executor.started:
             await _begin(renderer, started)
-        has_next = renderer.has_next
-        yield {**_payload(result), "hasNext": has_next}
-        for started in executor.started:
-            async for entries in _follow(renderer, started.response):
-                has_next = renderer.has_next
-                yield {"incremental": entries, "hasNext": has_next}
-        if has_next:
-            yield {"hasNext": False}
+        return IncrementalAnswer(_payload(result), renderer, [started.response for started in executor.started])
 
     def _executor(self, kind: type[Any], request: GraphQLRequest, context: Any) -> Any:
         built = kind.build(
@@ -120,6 +110,10 @@ async def _execute(executor: Executor[Any]) -> ExecutionResult:
     done = await result if isawaitable(result) else result
     if not isinstance(done, ExecutionResult):
         raise TypeError("graphql-core answered incrementally")
+    if not done.errors:
+        # Nothing of the execution still goes on, and these are bound methods of the executor: a ring around all that
+        # the request had, which would be left to the garbage collector.
+        del executor.async_helpers
     return done
 
 
@@ -130,16 +124,9 @@ def _payload(result: ExecutionResult) -> Payload:
 
 
 async def _begin(renderer: IncrementalRenderer, started: _Started) -> None:
-    while not renderer.ready(started.type, started.response, started.details):
-        if not await started.response.advance():
+    response = started.response
+    while not renderer.ready(started.type, response, started.details):
+        await response.run.arrival()
+        if not response.advance():
             break
-    started.data.update(renderer.write(started.type, started.response, started.details, started.path))
-
-
-async def _follow(renderer: IncrementalRenderer, response: LiveResponse) -> AsyncIterator[list[Entry]]:
-    more = True
-    while more and renderer.has_next:
-        more = await response.advance()
-        entries = renderer.advance()
-        if entries:
-            yield entries
+    started.data.update(renderer.write(started.type, response, started.details, started.path))

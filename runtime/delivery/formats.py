@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -95,14 +96,8 @@ def _scrubbed(value: Any) -> Any:
     return [_scrubbed(item) for item in value] if isinstance(value, list) else value
 
 
-MULTIPART_OPENING = b"\r\n---"
-MULTIPART_CLOSING = b"--\r\n"
-EVENT_STREAM_OPENING = EVENT_STREAM_PING = b":\n\n"
-EVENT_STREAM_CLOSING = b"event: complete\ndata:\n\n"
-
-
-def multipart_part(payload: dict[str, Any]) -> bytes:
-    """A part with the boundary behind it: the client hands a part on only when it sees the boundary."""
+def _multipart_part(payload: dict[str, Any]) -> bytes:
+    # The boundary stands behind the part: the client hands a part on only when it sees the boundary.
     body = encode(payload)
     return b"\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b\r\n---" % (
         len(body),
@@ -110,18 +105,30 @@ def multipart_part(payload: dict[str, Any]) -> bytes:
     )
 
 
-def server_sent_event(payload: dict[str, Any]) -> bytes:
-    """A payload as one ``next`` event."""
+def _server_sent_event(payload: dict[str, Any]) -> bytes:
     return b"event: next\ndata: %b\n\n" % encode(payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How payloads are strung together: the bytes before, of each, and behind; ``ping`` may come between."""
+
+    opening: bytes
+    part: Callable[[dict[str, Any]], bytes]
+    closing: bytes
+    ping: bytes | None = None
+
+
+FRAMINGS = {
+    Format.MULTIPART: Framing(b"\r\n---", _multipart_part, b"--\r\n"),
+    Format.EVENT_STREAM: Framing(b":\n\n", _server_sent_event, b"event: complete\ndata:\n\n", ping=b":\n\n"),
+}
 
 
 def whole_body(format_: Format, payload: dict[str, Any]) -> bytes:
     """An answer in one piece, in any format."""
-    if format_ is Format.MULTIPART:
-        return MULTIPART_OPENING + multipart_part(payload) + MULTIPART_CLOSING
-    if format_ is Format.EVENT_STREAM:
-        return EVENT_STREAM_OPENING + server_sent_event(payload) + EVENT_STREAM_CLOSING
-    return encode(payload)
+    framing = FRAMINGS.get(format_)
+    return encode(payload) if framing is None else framing.opening + framing.part(payload) + framing.closing
 
 
 def header_pairs(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

@@ -6,6 +6,7 @@ list before the next one; neighbouring leaves of a list share an entry.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Protocol, TypeAlias
 
 from graphql import (
@@ -43,22 +44,48 @@ class IncrementalRenderer:
         self._schema = schema
         self._selections = selections
         self._followers: list[_Follower] = []
+        self._settled: dict[Channel[Any], list[_Leaves]] = {}
+        """Who follows an open list of leaves, and has told all that it held when everybody was last looked at."""
+        self._has_new_followers = False
+        self._counts_elements = False
+        """Whether some part waits for the first elements of a list, so that one more of them may complete it."""
 
     @property
     def has_next(self) -> bool:
         """Whether more will follow."""
         return bool(self._followers)
 
-    def advance(self) -> list[Entry]:
-        """The entries that have become ready since the last call, in order."""
+    def advance(self, changed: Collection[Channel[Any] | None]) -> list[Entry]:
+        """The entries that have become ready since the last call, in order.
+
+        Args:
+            changed: The lists of leaves that grew since then; None among them if anything else happened.
+        """
         entries: list[Entry] = []
+        if None in changed or self._has_new_followers or self._counts_elements:
+            self._look_at_all(entries)
+            return entries
+        for channel in changed:
+            for leaves in self._settled.get(channel, ()):  # type: ignore[arg-type]
+                leaves.advance(entries)
+        return entries
+
+    def _look_at_all(self, entries: list[Entry]) -> None:
         kept: list[_Follower] = []
+        self._settled.clear()
         # A part that is written appends its own followers, so this loop reaches them too, behind their parent.
         for follower in self._followers:
-            if not follower.advance(entries):
-                kept.append(follower)  # noqa: PERF401 - the list grows while it is walked
+            if follower.advance(entries):
+                continue
+            kept.append(follower)
+            if isinstance(follower, _Leaves):
+                self._settled.setdefault(follower.channel, []).append(follower)
         self._followers = kept
-        return entries
+        self._has_new_followers = False
+
+    def _follow(self, *followers: _Follower) -> None:
+        self._followers += followers
+        self._has_new_followers = True
 
     def ready(self, type_: GraphQLOutputType, value: Any, details: list[FieldDetails]) -> bool:
         """Whether ``value`` can be written: nothing of it that may not follow is still to come."""
@@ -85,7 +112,7 @@ class IncrementalRenderer:
         object_type = self._object_type(type_, value)
         selection = self._selections.selection(object_type, details)
         data = self.write_fields(value, selection.fields, path)
-        self._followers += [_Deferred(self, value, fragment, path) for fragment in selection.deferred]
+        self._follow(*(_Deferred(self, value, fragment, path) for fragment in selection.deferred))
         return data
 
     def write_fields(self, value: Any, fields: list[SelectedField], path: ResponsePath) -> dict[str, Any]:
@@ -99,6 +126,7 @@ class IncrementalRenderer:
     def _field_ready(self, field: SelectedField, value: Any) -> bool:
         if field.stream is None or value is None:
             return self.ready(field.type, value, field.details)
+        self._counts_elements |= field.stream.initial_count > 0
         first = list(value)[: field.stream.initial_count]
         complete = len(first) == field.stream.initial_count or not isinstance(value, Channel) or value.closed
         return complete and all(self.ready(_item_type(field.type), item, field.details) for item in first)
@@ -111,7 +139,7 @@ class IncrementalRenderer:
         item_type = _item_type(field.type)
         first = [self.write(item_type, channel.items[i], field.details, [*path, i]) for i in range(count)]
         follower = _Leaves if is_leaf_type(_nullable(item_type)) else _Objects
-        self._followers.append(follower(self, field, channel, path, count))
+        self._follow(follower(self, field, channel, path, count))
         return first
 
     def _object_type(self, type_: GraphQLOutputType, value: Any) -> GraphQLObjectType:
@@ -152,27 +180,30 @@ class _Stream:
         self._details = field.details
         self._label = field.stream.label if field.stream is not None else None
         self._item_type = _item_type(field.type)
-        self._channel = channel
+        self.channel = channel
         self._path = path
         self._index = index
 
     def _done(self) -> bool:
-        return self._channel.closed and self._index == len(self._channel.items)
+        return self.channel.closed and self._index == len(self.channel.items)
 
 
 class _Leaves(_Stream):
     def advance(self, entries: list[Entry]) -> bool:
-        items = self._channel.items
+        items = self.channel.items
         if len(items) > self._index:
-            fresh = [self._renderer.write(self._item_type, item, self._details, []) for item in items[self._index :]]
+            fresh = [self._serialized(item) for item in items[self._index :]]
             entries.append(_entry("items", fresh, [*self._path, self._index], self._label))
             self._index = len(items)
         return self._done()
 
+    def _serialized(self, item: Any) -> Any:
+        return None if item is None else _nullable(self._item_type).serialize(item)
+
 
 class _Objects(_Stream):
     def advance(self, entries: list[Entry]) -> bool:
-        for item in self._channel.items[self._index :]:
+        for item in self.channel.items[self._index :]:
             if not self._renderer.ready(self._item_type, item, self._details):
                 return False
             path = [*self._path, self._index]

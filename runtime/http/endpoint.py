@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import structlog
 from graphql import GraphQLSchema, OperationType
@@ -13,11 +12,12 @@ from starlette.types import Receive, Scope, Send
 
 from ...resolvers.context import GraphQLContext
 from ..config import EMULATED_VERSION, RuntimeConfig
+from ..delivery.answer import IncrementalAnswer
 from ..delivery.complexity import DocumentLimits
 from ..delivery.documents import DocumentCache
 from ..delivery.errors import RequestError, bad_request
 from ..delivery.execution import Execution, GraphQLRequest
-from ..delivery.formats import Format, acceptable, header_pairs, negotiate, whole_body
+from ..delivery.formats import FRAMINGS, Format, acceptable, header_pairs, negotiate, whole_body
 from ..instruments import Instruments
 from ..service import RuntimeService
 from .admission import Admission
@@ -152,15 +152,14 @@ class GraphQLEndpoint:
     async def _stream(
         self, exchange: _Exchange, format_: Format, asked: GraphQLRequest, context: GraphQLContext
     ) -> None:
-        payloads = self._execution.incremental(asked, context)
-        first = await anext(payloads)
-        if "hasNext" not in first:
+        answer = await self._execution.incremental(asked, context)
+        if not isinstance(answer, IncrementalAnswer):
             whole = negotiate(exchange.accept, incremental=False) or format_
-            await exchange.respond(200, whole_body(whole, first), [("content-type", whole.content_type)])
+            await exchange.respond(200, whole_body(whole, answer), [("content-type", whole.content_type)])
             return
         await exchange.begin(200, [("content-type", format_.content_type), *UNBUFFERED])
         with self._instruments.streaming():
-            await write_parts(exchange.send, format_, _chained(first, payloads))
+            await write_parts(exchange.send, FRAMINGS[format_], answer)
 
 
 class _Fixed:
@@ -236,9 +235,3 @@ def _document_limits(config: RuntimeConfig) -> DocumentLimits:
         aliases=config.max_document_aliases,
         directives=config.max_document_directives,
     )
-
-
-async def _chained(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
-    yield first
-    async for payload in rest:
-        yield payload

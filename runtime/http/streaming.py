@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.types import Receive, Send
 
-from ..delivery.formats import (
-    EVENT_STREAM_CLOSING,
-    EVENT_STREAM_OPENING,
-    EVENT_STREAM_PING,
-    MULTIPART_CLOSING,
-    MULTIPART_OPENING,
-    Format,
-    multipart_part,
-    server_sent_event,
-)
+from ..delivery.answer import IncrementalAnswer
+from ..delivery.formats import Framing
 
 PING_SECONDS = 12.0
 
@@ -50,37 +42,34 @@ async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.wait(tasks)
 
 
-async def write_parts(send: Send, format_: Format, payloads: AsyncIterator[dict[str, Any]]) -> None:
-    """Writes all payloads, each as soon as it is there. The head of the answer has been sent before."""
-    async with aclosing(payloads):  # type: ignore[type-var]  # payloads are async generators
-        if format_ is Format.MULTIPART:
-            await _write_multipart(send, payloads)
-        else:
-            await _write_event_stream(send, payloads)
+async def write_parts(send: Send, framing: Framing, answer: IncrementalAnswer) -> None:
+    """Writes all parts, each as soon as it is there. The head of the answer has been sent before."""
+    await _write(send, framing.opening + framing.part(answer.first))
+    async with _pings(send, framing.ping):
+        while not answer.finished:
+            await answer.arrival()
+            payload = answer.take()
+            if payload is not None:
+                await _write(send, framing.part(payload))
+    await _write(send, framing.closing, more=False)
 
 
-async def _write_multipart(send: Send, payloads: AsyncIterator[dict[str, Any]]) -> None:
-    await _write(send, MULTIPART_OPENING)
-    async for payload in payloads:
-        await _write(send, multipart_part(payload))
-    await _write(send, MULTIPART_CLOSING, more=False)
-
-
-async def _write_event_stream(send: Send, payloads: AsyncIterator[dict[str, Any]]) -> None:
-    await _write(send, EVENT_STREAM_OPENING)
-    pinging = asyncio.create_task(_ping(send))
+@asynccontextmanager
+async def _pings(send: Send, ping: bytes | None) -> AsyncIterator[None]:
+    if ping is None:
+        yield
+        return
+    pinging = asyncio.create_task(_ping(send, ping))
     try:
-        async for payload in payloads:
-            await _write(send, server_sent_event(payload))
+        yield
     finally:
         await _cancelled(pinging)
-    await _write(send, EVENT_STREAM_CLOSING, more=False)
 
 
-async def _ping(send: Send) -> None:
+async def _ping(send: Send, ping: bytes) -> None:
     while True:
         await asyncio.sleep(PING_SECONDS)
-        await _write(send, EVENT_STREAM_PING)
+        await _write(send, ping)
 
 
 async def _write(send: Send, body: bytes, *, more: bool = True) -> None:

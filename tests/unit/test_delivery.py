@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from copilotkit_runtime import AgentDescriptor, AgentProvider, RunContext, RunInput, RuntimeConfig, events
 from copilotkit_runtime.resolvers import build_schema
 from copilotkit_runtime.resolvers.context import GraphQLContext
+from copilotkit_runtime.runtime.delivery.answer import IncrementalAnswer
 from copilotkit_runtime.runtime.delivery.execution import Execution, GraphQLRequest
 from copilotkit_runtime.runtime.request import ClientRequest
 from copilotkit_runtime.runtime.service import RuntimeService
@@ -47,7 +48,14 @@ async def parts_of(steps: Steps, document: Any = DOCUMENT, **variables: Any) -> 
     asked = generate(text_message("hi"), agent="player")["variables"]
     context = GraphQLContext(service=service, client=ClientRequest(headers={}))
     request = GraphQLRequest(document, {**asked, **variables}, None)
-    return [payload async for payload in EXECUTION.incremental(request, context)]
+    answer = await EXECUTION.incremental(request, context)
+    assert isinstance(answer, IncrementalAnswer)
+    parts = [answer.first]
+    while not answer.finished:
+        await answer.arrival()
+        payload = answer.take()
+        parts += [] if payload is None else [payload]
+    return parts
 
 
 def text_events(id_: str, deltas: list[str]) -> Steps:

@@ -98,7 +98,8 @@ async def test_who_asks_is_known_to_the_agent_the_hooks_and_the_log(server: Runn
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token(sub='eve')}"}, timeout=20) as http:
         answer = await ask(http, server.url, generate(text_message("hi"), agent="witness", threadId="of-eve"))
     assert fold(answer.parts)["messages"][0]["content"] == ["eve []"]
-    assert {line["hook"] for line in server.events("hook_told") if line["asker"] == "eve"} == {"before", "after"}
+    for hook in ("before", "after"):
+        server.await_event("hook_told", hook=hook, asker="eve")
     line = server.await_event("run_ended", thread_id="of-eve")
     assert (line["identity"], line["agent"]) == ("eve", "witness")
     assert {"run_id", "correlation_id"} <= line.keys()
