@@ -37,6 +37,7 @@ from .target import load_runtime
 log = structlog.get_logger(__name__)
 
 _CONNECTIONS_GRACE_SECONDS = 10
+_WAITING_CONNECTIONS = 2048
 _START_SECONDS = 120
 
 
@@ -119,6 +120,8 @@ def bind(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # At once: whoever read the summary may connect, and nobody else gets the port while the application starts.
+        listener.listen(_WAITING_CONNECTIONS)
     except OSError as error:
         raise ConfigurationError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
     listener.set_inheritable(True)
@@ -189,6 +192,7 @@ def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False,
         ws="none",
         log_config=None,
         access_log=False,
+        backlog=_WAITING_CONNECTIONS,
         server_header=False,
         forwarded_allow_ips=list(config.trusted_proxies),
         ssl_certfile=config.ssl_certfile,
