@@ -20,8 +20,9 @@ class EventPipe:
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._waiting: list[Event] = []
+        self._loop = asyncio.get_running_loop()  # asked once: each time costs a system call
         self._reader: asyncio.Future[None] | None = None
-        self._writable = asyncio.Event()
+        self._writer: asyncio.Future[None] | None = None
         self._closed = False
         self._abandoned = False
 
@@ -31,14 +32,16 @@ class EventPipe:
             return True
         if len(self._waiting) >= self._bound:
             return False
-        self.force(event)
+        self._waiting.append(event)
+        if self._reader is not None:
+            self._tell_reader()
         return True
 
     async def put(self, event: Event) -> None:
-        """Adds an event when there is room for it."""
+        """Adds an event when there is room for it. There is one writer."""
         while not self.offer(event):
-            self._writable.clear()
-            await self._writable.wait()
+            self._writer = self._loop.create_future()
+            await self._writer
 
     def force(self, event: Event) -> None:
         """Adds an event at once, room or not: for the few that end a run."""
@@ -55,14 +58,14 @@ class EventPipe:
         """Says that nobody reads any longer."""
         self._abandoned = True
         self._waiting.clear()
-        self._writable.set()
+        self._tell_writer()
 
     def arrival(self) -> asyncio.Future[None]:
         """Done once there is something to take, or nothing will ever come.
 
         For the one reader, who asks again after each ``take``.
         """
-        reader = asyncio.get_running_loop().create_future()
+        reader = self._loop.create_future()
         if self._waiting or self._closed:
             reader.set_result(None)
         else:
@@ -72,7 +75,8 @@ class EventPipe:
     def take(self) -> list[Event]:
         """All events that wait; none once the pipe is closed and read."""
         events, self._waiting = self._waiting, []
-        self._writable.set()
+        if self._writer is not None:
+            self._tell_writer()
         return events
 
     async def read(self) -> list[Event]:
@@ -82,5 +86,13 @@ class EventPipe:
 
     def _tell_reader(self) -> None:
         reader, self._reader = self._reader, None
-        if reader is not None and not reader.done():
-            reader.set_result(None)
+        _tell(reader)
+
+    def _tell_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        _tell(writer)
+
+
+def _tell(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)

@@ -27,12 +27,9 @@ class IncrementalAnswer:
     def __init__(self, payload: Payload, renderer: IncrementalRenderer, responses: Iterable[LiveResponse]) -> None:
         self._renderer = renderer
         self._responses = deque(responses)
-        self.first: Payload = {**payload, "hasNext": renderer.has_next}
-
-    @property
-    def finished(self) -> bool:
+        self.finished = not renderer.has_next
         """Whether the last part has been taken."""
-        return not (self._responses and self._renderer.has_next)
+        self.first: Payload = {**payload, "hasNext": not self.finished}
 
     def arrival(self) -> asyncio.Future[None]:
         """Done once the run that is followed has told more, or has ended."""
@@ -44,6 +41,7 @@ class IncrementalAnswer:
         if not response.advance():
             self._responses.popleft()
         entries = self._renderer.advance(response.changed)
+        self.finished = not (self._responses and self._renderer.has_next)
         if entries:
             return {"incremental": entries, "hasNext": not self.finished}
         return {"hasNext": False} if self.finished else None

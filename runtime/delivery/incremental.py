@@ -192,13 +192,11 @@ class _Leaves(_Stream):
     def advance(self, entries: list[Entry]) -> bool:
         items = self.channel.items
         if len(items) > self._index:
-            fresh = [self._serialized(item) for item in items[self._index :]]
+            serialize = _nullable(self._item_type).serialize
+            fresh = [None if item is None else serialize(item) for item in items[self._index :]]
             entries.append(_entry("items", fresh, [*self._path, self._index], self._label))
             self._index = len(items)
         return self._done()
-
-    def _serialized(self, item: Any) -> Any:
-        return None if item is None else _nullable(self._item_type).serialize(item)
 
 
 class _Objects(_Stream):
