@@ -5,10 +5,17 @@ from __future__ import annotations
 from ariadne import ObjectType
 
 from ..runtime.live import LiveResponse
-from ..runtime.response import MessageOutput, MetaEvent, Pending, ResponseStatus
+from ..runtime.response import ExtensionsResponse, MessageOutput, MetaEvent, Pending, ResponseStatus
 from .context import Info
 
 copilot_response = ObjectType("CopilotResponse")
+
+
+@copilot_response.field("extensions")
+async def extensions(response: LiveResponse, _info: Info) -> ExtensionsResponse | Pending | None:
+    """What the provider told to be sent with the next request."""
+    await response.complete()
+    return response.extensions
 
 
 @copilot_response.field("messages")

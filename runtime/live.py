@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from .events import RunStarted
 from .projection import ResponseProjection
-from .response import Channel, CopilotResponse
+from .response import PENDING, Channel, CopilotResponse
 from .runs import Run
 
 
@@ -25,12 +26,16 @@ class LiveResponse(CopilotResponse):
 
     def __post_init__(self) -> None:
         self._projection = ResponseProjection(self, agent_name=self.run.agent_name, run_id=self.run.input.run_id)
+        if self.run.provider.tells_extensions:
+            self.extensions = PENDING
 
     def advance(self) -> bool:
         """Shows what the run has told since the last call; false once the answer is complete."""
         batch = self.run.take()
         apply = self._projection.apply
         self.changed = dict.fromkeys(map(apply, batch))
+        if self.extensions is PENDING and not (batch and all(type(event) is RunStarted for event in batch)):
+            self.extensions = None
         return bool(batch)
 
     async def complete(self) -> None:

@@ -15,16 +15,19 @@ from .agent_state import StateTracker
 from .errors import DEFAULT_MESSAGE, GUARDRAILS_FAILED
 from .legacy import legacy_messages, messages_from_agui
 from .response import (
+    PENDING,
     ActionExecutionMessageOutput,
     AgentStateMessageOutput,
     Channel,
     CopilotKitInterruptData,
     CopilotKitLangGraphInterruptEvent,
     CopilotResponse,
+    ExtensionsResponse,
     FailedMessageStatus,
     FailedResponseStatus,
     LangGraphInterruptEvent,
     MessageOutput,
+    OpenAIApiAssistantAPIResponse,
     ResultMessageOutput,
     SuccessMessageStatus,
     SuccessResponseStatus,
@@ -156,11 +159,19 @@ class ResponseProjection:
             self._state.predict(event)
         elif event.name == events.EXIT:
             self._running = False
+        elif event.name == events.EXTENSIONS:
+            self._extensions(event.value)
         elif event.name == AGENT_ENTERED:
             self._enter(_Speaker(agent_name=event.value["agentName"], run_id=event.value["runId"]))
         elif event.name == AGENT_LEFT:
             self._show_last_state()
             self._enter(self._asked)
+
+    def _extensions(self, value: Any) -> None:
+        if self._response.extensions is PENDING:
+            self._response.extensions = _extensions_output(value)
+        else:
+            log.warning("extensions_too_late", thread_id=self._response.thread_id)
 
     def _enter(self, speaker: _Speaker) -> None:
         """The states that follow are those of ``speaker``."""
@@ -229,6 +240,15 @@ class ResponseProjection:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _extensions_output(value: Any) -> ExtensionsResponse | None:
+    # OpenAI's assistants are all that the contract has a place for.
+    told = value.get("openaiAssistantAPI") if isinstance(value, dict) else None
+    if not isinstance(told, dict):
+        return None
+    thread_id, run_id = (None if told.get(key) is None else _text(told[key]) for key in ("threadId", "runId"))
+    return ExtensionsResponse(openai_assistant_api=OpenAIApiAssistantAPIResponse(thread_id=thread_id, run_id=run_id))
 
 
 def _guardrails_status(event: events.RunError) -> FailedResponseStatus:

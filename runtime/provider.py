@@ -33,6 +33,8 @@ class AgentProvider(ABC):
     name: str = "provider"
     keeps_state: ClassVar[bool] = False
     """True if the framework keeps states itself, so that the runtime need not save them after a run."""
+    tells_extensions: ClassVar[bool] = False
+    """True if a run may begin with ``Custom(name=events.EXTENSIONS)``: the answer then waits for its first event."""
     store: StateStore | None = None
     """Where states are kept otherwise; the runtime sets it."""
 

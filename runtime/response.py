@@ -210,6 +210,23 @@ class CopilotKitLangGraphInterruptEvent:
 MetaEvent: TypeAlias = LangGraphInterruptEvent | CopilotKitLangGraphInterruptEvent
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class OpenAIApiAssistantAPIResponse:
+    """Which of an assistant's threads and runs the next request goes on with."""
+
+    typename: ClassVar[str] = "OpenAIApiAssistantAPIResponse"
+    thread_id: str | None = None
+    run_id: str | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ExtensionsResponse:
+    """What the page sends with its next request."""
+
+    typename: ClassVar[str] = "ExtensionsResponse"
+    openai_assistant_api: OpenAIApiAssistantAPIResponse
+
+
 @dataclass(slots=True, eq=False, kw_only=True, weakref_slot=True)
 class CopilotResponse:
     """The answer to ``generateCopilotResponse``."""
@@ -217,7 +234,7 @@ class CopilotResponse:
     typename: ClassVar[str] = "CopilotResponse"
     thread_id: str
     run_id: str | None = None
-    extensions: dict[str, Any] | None = None
+    extensions: ExtensionsResponse | Pending | None = None
     messages: Channel[MessageOutput] = field(default_factory=Channel)
     meta_events: Channel[MetaEvent] = field(default_factory=Channel)
     status: ResponseStatus | Pending = PENDING
