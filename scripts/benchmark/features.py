@@ -1,0 +1,160 @@
+"""What hooks, guardrails and actions cost per token: switched off, nothing.
+
+    .venv/bin/python -m scripts.benchmark.features
+
+Asks a runtime in this process for a short and a long answer, and divides the difference by the tokens that the long one
+has more. Function calls come out alike on every machine; the processor's time stands beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import copilotkit_runtime
+from copilotkit_runtime import (
+    AgentDescriptor,
+    AgentProvider,
+    CopilotRuntime,
+    Hooks,
+    Observability,
+    RunContext,
+    RunInput,
+    RuntimeConfig,
+    TopicGuardrail,
+    events,
+)
+from copilotkit_runtime.runtime.messages import TextMessage
+from tests.request_bodies import generate, text_message
+from tests.serving import PATH
+
+SHORT, LONG = 500, 2_500
+ROUNDS = 5
+FEATURES = ("hooks", "guardrails", "actions")
+ROW = "{:<12} {:>10} {:>10} {:>10} {:>10} {:>10}"
+
+_ROOT = Path(copilotkit_runtime.__file__).parent / "runtime"
+_FOLDERS = {str(_ROOT / feature): feature for feature in FEATURES}
+
+
+class Counting(AgentProvider):
+    """Counts as far as it is asked to, a token at each turn of the loop."""
+
+    name = "counting"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """The one agent."""
+        return [AgentDescriptor(name="counting")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+        """Counts."""
+        asked = next(message for message in run.messages if isinstance(message, TextMessage))
+        yield events.TextMessageStart(message_id="count")
+        for number in range(int(asked.content)):
+            await asyncio.sleep(0)
+            yield events.TextMessageContent(message_id="count", delta=f" {number}")
+        yield events.TextMessageEnd(message_id="count")
+
+
+def double(number: int) -> int:
+    """Doubles a number."""
+    return 2 * number
+
+
+def runtimes() -> dict[str, CopilotRuntime]:
+    """One without features, and one with all that have to do with each token."""
+    switched_on: dict[str, Any] = {
+        "hooks": Hooks(observability=Observability(on_response=_ignore, progressive=True)),
+        "guardrails": [TopicGuardrail(deny=["weather"])],
+        "actions": [double],
+    }
+    config = RuntimeConfig(log_level="error")
+    return {
+        name: CopilotRuntime(providers=[Counting()], store="memory://", config=config, **features)
+        for name, features in {"off": {}, "on": switched_on}.items()
+    }
+
+
+async def _ignore(_told: object) -> None:
+    pass
+
+
+async def answer(app: Any, tokens: int) -> None:
+    """Asks for an answer of so many tokens and reads it to its end."""
+    request = generate(text_message(str(tokens)), agent="counting")
+    waiting = [{"type": "http.request", "body": json.dumps(request).encode(), "more_body": False}]
+    written: list[bytes] = []
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop() if waiting else await asyncio.get_running_loop().create_future()
+
+    async def send(message: dict[str, Any]) -> None:
+        written.append(message.get("body", b""))
+
+    headers = [(b"host", b"bench"), (b"content-type", b"application/json"), (b"accept", b"multipart/mixed")]
+    scope = {"type": "http", "method": "POST", "path": PATH, "query_string": b"", "headers": headers, "root_path": ""}
+    await app({**scope, "scheme": "http", "server": ("bench", 80), "client": ("bench", 1)}, receive, send)
+    if f'" {tokens - 1}"'.encode() not in b"".join(written):
+        raise RuntimeError(f"the answer is not whole: {b''.join(written)[-500:]!r}")
+
+
+async def calls(app: Any, tokens: int) -> Counter[str]:
+    """How often Python functions are called for an answer: those of each feature, and ``all``."""
+    counted: Counter[str] = Counter()
+    known: dict[str, str | None] = {}
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            file = frame.f_code.co_filename
+            if file not in known:
+                known[file] = next((name for folder, name in _FOLDERS.items() if file.startswith(folder)), None)
+            counted["all"] += 1
+            counted[known[file] or "other"] += 1
+
+    sys.setprofile(count)
+    try:
+        await answer(app, tokens)
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+async def calls_per_token(app: Any) -> dict[str, float]:
+    """The calls that one more token takes."""
+    short, long = await calls(app, SHORT), await calls(app, LONG)
+    return {name: (long[name] - short[name]) / (LONG - SHORT) for name in (*FEATURES, "all")}
+
+
+async def _seconds(app: Any, tokens: int) -> float:
+    before = time.process_time()
+    await answer(app, tokens)
+    return time.process_time() - before
+
+
+async def _seconds_per_token(app: Any) -> float:
+    differences = [await _seconds(app, LONG) - await _seconds(app, SHORT) for _ in range(ROUNDS)]
+    return min(differences) / (LONG - SHORT)
+
+
+async def main() -> None:
+    """Measures both, and prints a row of each."""
+    print("calls per token")
+    print(ROW.format("features", *FEATURES, "all", "us/token"))
+    for name, runtime in runtimes().items():
+        app = runtime.create_app()
+        async with runtime:
+            await answer(app, SHORT)
+            used = await _seconds_per_token(app)
+            counted = await calls_per_token(app)
+        print(ROW.format(name, *(f"{count:.2f}" for count in counted.values()), f"{used * 1e6:.1f}"))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
