@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphql import (
@@ -21,6 +22,9 @@ from graphql import (
 
 MAX_REPEATS = 20
 """How often one selection may name the same field: merging them costs a server more than it costs a client."""
+
+MAX_REPEATED_DIRECTIVES = 5
+"""How often the same directive may stand in one place: each that may not would be told as an error of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ def check_size(document: DocumentNode, limits: DocumentLimits) -> None:
     _check("Aliases", counter.aliases, limits.aliases)
     _check("Directives", counter.directives, limits.directives)
     _check("Repeated fields", counter.repeats, MAX_REPEATS)
+    _check("Repeated directives", counter.repeated_directives, MAX_REPEATED_DIRECTIVES)
 
 
 def check_depth(document: DocumentNode, limits: DocumentLimits) -> None:
@@ -66,12 +71,16 @@ class _Counter(Visitor):
         self.aliases = 0
         self.directives = 0
         self.repeats = 0
+        self.repeated_directives = 0
 
     def enter_field(self, node: FieldNode, *_args: object) -> None:
         self.aliases += node.alias is not None
 
-    def enter_directive(self, _node: DirectiveNode, *_args: object) -> None:
+    def enter_directive(self, _node: DirectiveNode, place: int, together: Sequence[DirectiveNode], *_: object) -> None:
         self.directives += 1
+        if place == 0:
+            names = Counter(directive.name.value for directive in together)
+            self.repeated_directives = max(self.repeated_directives, *names.values())
 
     def enter_selection_set(self, node: SelectionSetNode, *_args: object) -> None:
         names = Counter(_key(field) for field in node.selections if isinstance(field, FieldNode))

@@ -87,6 +87,7 @@ async def test_graphql_cops_own_requests_find_nothing_but_queries_by_get(product
         cop("{__schema{types{fields{type{fields{type{fields{type{fields{type{name}}}}}}}}}}}")
     )
     assert "data" not in await said(cop("{__schema{types{name fields{name}}}}"))
+    assert len((await said(cop("{__typename " + "@aa" * 10 + "}")))["errors"]) == 1
     assert "Did you mean" not in str(await said(cop("{__schema{directive}}")))
     assert "tracing" not in (await said(cop("{__typename}"))).get("extensions", {})
     unhandled = await said({"query": "qwerty cop { abc }", "operationName": "cop"})
