@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.integration.service.process import Running, running
 from tests.parity.fold import fold
 from tests.parity.wire import ask
+from tests.publishing import publishing
 from tests.request_bodies import generate, text_message
 
 SECRET = "a secret that is long enough for HMAC"
@@ -79,6 +80,22 @@ def test_the_public_key_is_not_taken_for_the_secret_of_hmac(tmp_path: Path) -> N
         assert asked(server, authorization=f"Bearer {token(key, 'RS256', aud=None)}").status_code == 200
         assert asked(server, authorization=f"Bearer {forged}").status_code == 401
         assert asked(server, authorization=f"Bearer {token()}").status_code == 401
+
+
+def test_keys_that_are_published_let_in_and_are_an_error_while_they_cannot_be_fetched(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    signed = jwt.encode({"sub": "ann", "exp": time.time() + 60}, key, "RS256", headers={"kid": "k"})
+    with publishing(key) as url, running(tmp_path, jwt_jwks_url=url) as server:
+        assert asked(server, authorization=f"Bearer {signed}").status_code == 200
+        other = token(rsa.generate_private_key(65537, 2048), "RS256", aud=None)
+        assert asked(server, authorization=f"Bearer {other}").status_code == 401
+    with running(tmp_path, jwt_jwks_url=url) as server:
+        failed = asked(server, authorization=f"Bearer {signed}")
+        told = failed.json()["errors"][0]
+        assert (told["message"], told["extensions"]["code"]) == (
+            "The keys of access tokens cannot be fetched.",
+            "NETWORK_ERROR",
+        )
 
 
 def forged_with(public: bytes) -> str:

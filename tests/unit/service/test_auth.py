@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 import jwt
@@ -17,6 +15,7 @@ from starlette.requests import HTTPConnection
 from copilotkit_runtime import RuntimeConfig
 from copilotkit_runtime.runtime.auth import ApiKeyAuth, Authenticator, FirstOf, Identity, JwtAuth, configured, identify
 from copilotkit_runtime.runtime.errors import ConfigurationError, NetworkError
+from tests.publishing import publishing
 
 SECRET = "a secret that is long enough for HMAC"
 
@@ -93,26 +92,8 @@ async def test_a_public_key_verifies_and_is_never_taken_for_a_secret(key: rsa.RS
 
 @pytest.fixture
 def jwks(key: rsa.RSAPrivateKey) -> Iterator[str]:
-    published = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "k", "alg": "RS256"}
-
-    class Keys(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            import json
-
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps({"keys": [published]}).encode())
-
-        def log_message(self, *_args: object) -> None:
-            return
-
-    server = HTTPServer(("127.0.0.1", 0), Keys)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/jwks.json"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with publishing(key) as url:
+        yield url
 
 
 async def test_published_keys_verify(key: rsa.RSAPrivateKey, jwks: str) -> None:
