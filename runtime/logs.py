@@ -35,8 +35,8 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # "password=x" in a URL or a call, and "'api_key': 'x'" in a printed dictionary, as tracebacks have them.
 # What repeats is bounded, so that no text takes long.
 _SECRET_TEXT = re.compile(
-    rf"(?P<named>\b[\w-]{{0,40}}?(?:{_HIDDEN_NAMES})=[\"']?)[^\s\"'&,;)]+"
-    rf"|(?P<quoted>[\"'][\w-]{{0,40}}?(?:{_HIDDEN_NAMES})[\"']\s?:\s?[\"'])[^\"']+"
+    rf"(?P<quoted>(?:\b[\w-]{{0,40}}?(?:{_HIDDEN_NAMES})=|[\"'][\w-]{{0,40}}?(?:{_HIDDEN_NAMES})[\"']\s?:\s?)[\"'])[^\"']+"
+    rf"|(?P<named>\b[\w-]{{0,40}}?(?:{_HIDDEN_NAMES})=)(?:(?:basic|bearer)\s+)?[^\s\"'&,;)]+"
     r"|(?P<scheme>bearer\s+)[^\s\"',]+"
     r"|(?P<user>://[^/\s:@]*:)[^\s/@]+(?=@)"
     r"|\b(sk|pk|rk|ck|gsk)[-_][A-Za-z0-9_-]{16,}"
@@ -44,7 +44,7 @@ _SECRET_TEXT = re.compile(
     r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAKIA[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}",
     re.IGNORECASE,
 )
-_KEPT = ("named", "quoted", "scheme", "user")
+_KEPT = ("quoted", "named", "scheme", "user")
 _PLAIN = (bool, int, float, type(None))
 _DEPTH = 6
 
