@@ -96,7 +96,7 @@ class JwtAuth(Authenticator):
 
     Raises:
         ConfigurationError: Not exactly one of ``secret``, ``public_key`` and ``jwks_url`` is given, an algorithm is
-            unknown or is of the other kind than the key, or the key is none.
+            unknown or is of the other kind than the key, or the key is none or empty.
         MissingExtraError: The extra ``auth`` is not installed.
     """
 
@@ -115,6 +115,8 @@ class JwtAuth(Authenticator):
             import jwt
         if sum(source is not None for source in (secret, public_key, jwks_url)) != 1:
             raise ConfigurationError("JWT authentication needs one of a secret, a public key and a JWKS URL.")
+        if secret == "":
+            raise ConfigurationError("jwt_secret: it is empty.")
         self._algorithms = list(algorithms) or list(_HMAC if secret is not None else _PUBLIC_KEY)
         # A public key taken for an HMAC secret would let everybody sign (RFC 8725, section 2.1).
         if any(name.startswith("HS") != (secret is not None) for name in self._algorithms):
@@ -195,7 +197,7 @@ def configured(config: RuntimeConfig) -> Authenticator | None:
     ways: list[Authenticator] = []
     if config.api_keys:
         ways.append(ApiKeyAuth(_keys(config.api_keys)))
-    if config.jwt_secret or config.jwt_public_key or config.jwt_jwks_url:
+    if any(key is not None for key in (config.jwt_secret, config.jwt_public_key, config.jwt_jwks_url)):
         ways.append(
             JwtAuth(
                 secret=_shown(config.jwt_secret),

@@ -75,6 +75,12 @@ async def test_a_token_that_is_old_or_incomplete_or_for_others_names_nobody(clai
     assert await ask(auth, authorization=token(**{**good, **claims})) is None
 
 
+@pytest.mark.parametrize("name", ["jwt_secret", "jwt_public_key"])
+def test_an_empty_key_is_refused_instead_of_letting_everybody_in(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        configured(RuntimeConfig(**{name: ""}))
+
+
 async def test_a_token_of_another_key_or_none_names_nobody() -> None:
     auth = JwtAuth(secret=SECRET)
     unsigned = "Bearer " + jwt.encode({"sub": "me", "exp": time.time() + 60}, None, "none")
