@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "scripts" / "reference"
 PATH = "/api/copilotkit"
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 class ServerError(RuntimeError):

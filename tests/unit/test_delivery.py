@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from graphql import parse
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, RunContext, RunInput, RuntimeConfig, events
@@ -97,7 +97,7 @@ def runs(draw: st.DrawFn) -> Steps:
 
 
 @given(runs())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_any_legal_run_folds_into_its_messages(steps: Steps) -> None:
     parts = await parts_of(steps)
     assert [part["hasNext"] for part in parts] == [True] * (len(parts) - 1) + [False]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+import httpx
 import pytest
 
 from tests.integration.models.event_stream import event_frame, exception_frame
@@ -136,7 +137,9 @@ class LangChainWire(OpenAIWire):
 
     def model(self, url: str) -> Any:
         chat = pytest.importorskip("langchain_openai").ChatOpenAI
-        return chat(model="gpt-4o", api_key=KEY, base_url=f"{url}/v1", max_retries=0)
+        # Its own client is kept for the next model of that URL, which may be another test's, on another event loop.
+        client = httpx.AsyncClient()
+        return chat(model="gpt-4o", api_key=KEY, base_url=f"{url}/v1", max_retries=0, http_async_client=client)
 
 
 class AnthropicWire(Wire):
