@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
 import msgspec
 
 from ..runtime.context import RunContext, Tool
 from ..runtime.errors import ConfigurationError, ProtocolError
-from .agui.transport import HeaderHook, Transport, checked_url
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    import httpx
+from .transport import Transport, TransportSettings, checked_url
 
 _SCALARS = frozenset({"string", "number", "integer", "boolean"})
 
@@ -33,12 +28,7 @@ class LangServeChain:
         parameters: A JSON Schema object; by default the chain is asked for its own.
         single_argument: With ``parameters``: the one whose value is the chain's whole input. Without it, the
             input is an object of all arguments.
-        headers: Sent with every request.
-        forward_headers: Names of the page's request headers to send on, of those the runtime lets through.
-        header_hook: Called for every request; what it returns is added last.
-        connect_timeout: Seconds to wait for a connection.
-        idle_timeout: Seconds to wait for the next bytes of an answer.
-        client: A client to use instead of an own one. It stays its giver's to close.
+        settings: As ``TransportSettings`` has them.
 
     Raises:
         MisuseError: If ``url`` is not an absolute HTTP URL.
@@ -52,25 +42,13 @@ class LangServeChain:
         description: str = "",
         parameters: dict[str, Any] | None = None,
         single_argument: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        forward_headers: Collection[str] = (),
-        header_hook: HeaderHook | None = None,
-        connect_timeout: float = 10.0,
-        idle_timeout: float = 300.0,
-        client: httpx.AsyncClient | None = None,
+        **settings: Unpack[TransportSettings],
     ) -> None:
         self.name = name
         self.description = description
         self.url = checked_url(url)
         self._shape = None if parameters is None else _Shape(parameters, single_argument)
-        self._transport = Transport(
-            headers=headers,
-            forward_headers=forward_headers,
-            header_hook=header_hook,
-            connect_timeout=connect_timeout,
-            idle_timeout=idle_timeout,
-            client=client,
-        )
+        self._transport = Transport(**settings)
 
     async def describe(self, context: RunContext | None = None) -> Tool:
         """The chain as a tool.

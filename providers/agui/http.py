@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from ...runtime.errors import NetworkError, ProtocolError
 from ...runtime.events import TERMINAL, Event
+from ..transport import Transport, TransportSettings, checked_url
 from .decoding import decode_stream
 from .input import run_agent_input
-from .transport import HeaderHook, Transport, checked_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
-
-    import httpx
+    from collections.abc import AsyncIterator
 
     from ...runtime.context import RunContext, RunInput
 
@@ -27,40 +25,17 @@ class AGUIHttpAgent:
     Args:
         url: Where the agent is.
         description: What the page is told about the agent.
-        headers: Sent with every request.
-        forward_headers: Names of the page's request headers to send on, of those the runtime lets through.
-        header_hook: Called for every request; what it returns is added last.
-        connect_timeout: Seconds to wait for a connection.
-        idle_timeout: Seconds to wait for the next bytes, comments included.
-        client: A client to use instead of an own one. It stays its giver's to close.
+        settings: As ``TransportSettings`` has them.
 
     Raises:
         MisuseError: If ``url`` is not an absolute HTTP URL.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        description: str = "",
-        headers: Mapping[str, str] | None = None,
-        forward_headers: Collection[str] = (),
-        header_hook: HeaderHook | None = None,
-        connect_timeout: float = 10.0,
-        idle_timeout: float = 300.0,
-        client: httpx.AsyncClient | None = None,
-    ) -> None:
+    def __init__(self, url: str, *, description: str = "", **settings: Unpack[TransportSettings]) -> None:
         checked_url(url)
         self.url = url
         self.description = description
-        self._transport = Transport(
-            headers=headers,
-            forward_headers=forward_headers,
-            header_hook=header_hook,
-            connect_timeout=connect_timeout,
-            idle_timeout=idle_timeout,
-            client=client,
-        )
+        self._transport = Transport(**settings)
 
     async def events(self, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
         """Runs the agent; closing the iterator closes the request.

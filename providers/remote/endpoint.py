@@ -9,7 +9,7 @@ import msgspec
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from ...runtime.errors import ApiNotFoundError, CopilotKitError, NetworkError, ProtocolError
-from ..agui.transport import Transport, checked_url, refusal_of
+from ..transport import Transport, checked_url, refusal_of
 from .jsonl import read_lines
 
 if TYPE_CHECKING:

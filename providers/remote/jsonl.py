@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.errors import ProtocolError
-from ..agui.transport import decode_body
+from ..transport import decode_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ...runtime.context import RunContext
 from ...runtime.errors import AgentNotFoundError, MisuseError
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.state import AgentState
-from ..agui.transport import HeaderHook, Transport
+from ..transport import Transport, TransportSettings
 from .agent_state import read_messages, read_state
 from .endpoint import Info, RemoteAction, RemoteAgent, RemoteEndpoint, endpoint_refusal
 from .langgraph_events import LangGraphEvents
 from .runtime_events import RuntimeEvents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
-
-    import httpx
+    from collections.abc import AsyncIterator
 
     from ...runtime.context import RunInput
     from ...runtime.events import Event
@@ -37,15 +35,10 @@ class RemoteEndpointProvider(AgentProvider):
     Args:
         url: Where the endpoint is.
         name: The provider's name; by default the URL.
-        headers: Sent with every request.
-        forward_headers: Names of the page's request headers to send on, of those the runtime lets through.
-        header_hook: Called for every request; what it returns is added last.
-        connect_timeout: Seconds to wait for a connection.
-        idle_timeout: Seconds to wait for the next bytes of an answer.
         attempts: How often a read is tried.
         retry_wait: Seconds before a read's second attempt.
         info_lifetime: Seconds that what the endpoint offers is remembered.
-        client: A client to use instead of an own one. It stays its giver's to close.
+        settings: As ``TransportSettings`` has them.
 
     Raises:
         MisuseError: If ``url`` is not an absolute HTTP URL.
@@ -56,25 +49,12 @@ class RemoteEndpointProvider(AgentProvider):
         url: str,
         *,
         name: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        forward_headers: Collection[str] = (),
-        header_hook: HeaderHook | None = None,
-        connect_timeout: float = 10.0,
-        idle_timeout: float = 300.0,
         attempts: int = 4,
         retry_wait: float = 1.0,
         info_lifetime: float = 30.0,
-        client: httpx.AsyncClient | None = None,
+        **settings: Unpack[TransportSettings],
     ) -> None:
-        transport = Transport(
-            headers=headers,
-            forward_headers=forward_headers,
-            header_hook=header_hook,
-            connect_timeout=connect_timeout,
-            idle_timeout=idle_timeout,
-            client=client,
-            refusal=endpoint_refusal,
-        )
+        transport = Transport(endpoint_refusal, **settings)
         self._endpoint = RemoteEndpoint(url, transport, attempts=attempts, retry_wait=retry_wait)
         self._info: Info | None = None
         self._info_until = 0.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import msgspec
 
-from ...runtime.context import RunContext
-from ...runtime.errors import (
+from ..runtime.context import RunContext
+from ..runtime.errors import (
     AuthenticationError,
     CopilotKitError,
     MissingExtraError,
@@ -35,21 +35,36 @@ _UNAUTHORIZED = frozenset({401, 403})
 _UNAVAILABLE = frozenset({408, 429, 502, 503, 504})
 
 
+class TransportSettings(TypedDict, total=False):
+    """What may be said about the requests to a service.
+
+    ``headers``: sent with every request. ``forward_headers``: names of the page's request headers to send on, of those
+    the runtime lets through. ``header_hook``: called for every request; what it returns is added last.
+    ``connect_timeout``: seconds to wait for a connection, by default 10. ``idle_timeout``: seconds to wait for the next
+    bytes of an answer, by default 300; comments in an event stream count.
+    ``client``: a client to use instead of an own one. It stays its giver's to close.
+    """
+
+    headers: Mapping[str, str] | None
+    forward_headers: Collection[str]
+    header_hook: HeaderHook | None
+    connect_timeout: float
+    idle_timeout: float
+    client: httpx.AsyncClient | None
+
+
 class Transport:
     """Posts JSON to one service. Its connections are opened on demand and closed by ``aclose``.
 
     Args:
-        headers: Sent with every request.
-        forward_headers: Names of the page's request headers to send on, of those the runtime lets through.
-        header_hook: Called for every request; what it returns is added last.
-        connect_timeout: Seconds to wait for a connection.
-        idle_timeout: Seconds to wait for the next bytes of an answer.
-        client: A client to use instead of an own one. It stays its giver's to close.
         refusal: Makes the error for an HTTP status that is no success, and the URL that answered with it.
+        headers: This and the others: see ``TransportSettings``.
     """
 
     def __init__(
         self,
+        refusal: Refusal | None = None,
+        /,
         *,
         headers: Mapping[str, str] | None = None,
         forward_headers: Collection[str] = (),
@@ -57,7 +72,6 @@ class Transport:
         connect_timeout: float = 10.0,
         idle_timeout: float = 300.0,
         client: httpx.AsyncClient | None = None,
-        refusal: Refusal | None = None,
     ) -> None:
         self._headers = dict(headers or {})
         self._forward = frozenset(name.lower() for name in forward_headers)
