@@ -8,9 +8,9 @@ from .events import Event
 
 
 class EventPipe:
-    """Hands events from one writer to one reader, who takes all that has come at once.
+    """Hands a run's events to its one reader, who takes all that has come at once.
 
-    A full pipe makes its writer wait, so that a slow reader slows the provider. A pipe whose reader has left
+    A full pipe makes those who write wait, so that a slow reader slows the provider. A pipe whose reader has left
     takes no more events and makes nobody wait.
 
     Args:
@@ -22,7 +22,7 @@ class EventPipe:
         self._waiting: list[Event] = []
         self._loop = asyncio.get_running_loop()  # asked once: each time costs a system call
         self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
+        self._writable = asyncio.Event()
         self._closed = False
         self._abandoned = False
 
@@ -38,10 +38,10 @@ class EventPipe:
         return True
 
     async def put(self, event: Event) -> None:
-        """Adds an event when there is room for it. There is one writer."""
+        """Adds an event when there is room for it."""
         while not self.offer(event):
-            self._writer = self._loop.create_future()
-            await self._writer
+            self._writable.clear()
+            await self._writable.wait()
 
     def force(self, event: Event) -> None:
         """Adds an event at once, room or not: for the few that end a run."""
@@ -58,7 +58,7 @@ class EventPipe:
         """Says that nobody reads any longer."""
         self._abandoned = True
         self._waiting.clear()
-        self._tell_writer()
+        self._writable.set()
 
     def arrival(self) -> asyncio.Future[None]:
         """Done once there is something to take, or nothing will ever come.
@@ -75,8 +75,7 @@ class EventPipe:
     def take(self) -> list[Event]:
         """All events that wait; none once the pipe is closed and read."""
         events, self._waiting = self._waiting, []
-        if self._writer is not None:
-            self._tell_writer()
+        self._writable.set()
         return events
 
     async def read(self) -> list[Event]:
@@ -86,13 +85,5 @@ class EventPipe:
 
     def _tell_reader(self) -> None:
         reader, self._reader = self._reader, None
-        _tell(reader)
-
-    def _tell_writer(self) -> None:
-        writer, self._writer = self._writer, None
-        _tell(writer)
-
-
-def _tell(waiting: asyncio.Future[None] | None) -> None:
-    if waiting is not None and not waiting.done():
-        waiting.set_result(None)
+        if reader is not None and not reader.done():
+            reader.set_result(None)

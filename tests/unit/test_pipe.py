@@ -43,6 +43,17 @@ async def test_a_full_pipe_holds_its_writer_until_it_is_read() -> None:
     assert await pipe.read() == [numbered(2)]
 
 
+async def test_whoever_waits_to_write_gets_a_turn_even_if_another_gave_up() -> None:
+    pipe = EventPipe(1)
+    await pipe.put(numbered(1))
+    writing = [asyncio.create_task(pipe.put(numbered(number))) for number in (2, 3, 4)]
+    await asyncio.sleep(0)
+    writing[0].cancel()
+    read = [*await pipe.read(), *await pipe.read(), *await pipe.read()]
+    assert sorted(read, key=str) == [numbered(1), numbered(3), numbered(4)]
+    await asyncio.gather(*writing[1:])
+
+
 async def test_the_last_events_of_a_run_need_no_room() -> None:
     pipe = EventPipe(1)
     await pipe.put(numbered(1))
