@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from pydantic import ValidationError
 
@@ -19,6 +19,9 @@ from ..stores.urls import extra
 
 GRAPH_FILE = "langgraph.json"
 DEFAULT_NAME = "runtime"
+
+_PACKAGE = Path(__file__).parents[2]
+_LOADERS = (str(_PACKAGE / "runtime"), str(_PACKAGE / "providers"), str(importlib.__file__), "<frozen importlib")
 
 
 def load_runtime(target: str | None) -> CopilotRuntime:
@@ -63,7 +66,8 @@ def _of_graphs(path: Path) -> CopilotRuntime:
         raise ConfigurationError(f"There is no file {file}.")
     with extra("LangGraph", "langgraph"):
         from ...providers.langgraph import LangGraphProvider
-    return CopilotRuntime(providers=[LangGraphProvider.from_file(file)])
+    with _own_stack(str(file)):
+        return CopilotRuntime(providers=[LangGraphProvider.from_file(file)])
 
 
 def _module(place: str) -> ModuleType:
@@ -121,11 +125,12 @@ class TargetError(Exception):
 
     def __init__(self, place: str, error: Exception) -> None:
         super().__init__(f"{place} cannot be loaded: it raises {type(error).__name__}.")
-        trace = error.__traceback__
-        while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
-            trace = trace.tb_next
-        self.stack = "".join(traceback.format_exception(type(error), error, trace))
+        self.stack = "".join(traceback.format_exception(type(error), error, _own_part(error)))
 
 
-def _is_ours(file: str) -> bool:
-    return file == __file__ or "importlib" in file
+def _own_part(error: Exception) -> TracebackType | None:
+    """The stack from the target's first frame on; all of it if there is none, and none if the target is no Python."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_LOADERS):
+        trace = trace.tb_next
+    return trace if trace is not None or isinstance(error, SyntaxError) else error.__traceback__

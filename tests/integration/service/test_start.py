@@ -136,16 +136,19 @@ def test_a_target_that_is_not_there_is_told_without_a_stack(tmp_path: Path, targ
         ("def f():\n    raise ValueError('boom')\nf()", "ValueError: boom"),
     ],
 )
-@pytest.mark.parametrize("target", ["faulty:runtime", "faulty.py:runtime"])
+@pytest.mark.parametrize("target", ["faulty:runtime", "faulty.py:runtime", "langgraph.json"])
 def test_a_fault_in_the_targets_own_code_is_told_with_its_part_of_the_stack(
     tmp_path: Path, code: str, said: str, target: str
 ) -> None:
-    (tmp_path / "faulty.py").write_text(f"{code}\n")
-    ended = run("serve", target, cwd=tmp_path)
+    folder = tmp_path / "learning_importlib"
+    folder.mkdir()
+    (folder / "faulty.py").write_text(f"{code}\n")
+    (folder / "langgraph.json").write_text('{"graphs": {"faulty": "./faulty.py:graph"}}')
+    ended = run("serve", target, cwd=folder)
     assert ended.returncode == 1
     assert said in ended.stderr
-    assert "faulty.py" in ended.stderr
-    assert "copilotkit_runtime/runtime/cli" not in ended.stderr
+    assert "faulty.py" in ended.stderr.partition(said)[0]
+    assert "copilotkit_runtime/" not in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith(f"copilotkit-runtime: {target.partition(':')[0]} cannot be loaded")
 
 
