@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from .events import RunStarted
+from .events import EXTENSIONS, Custom, Event, RunStarted
 from .projection import ResponseProjection
 from .response import PENDING, Channel, CopilotResponse
 from .runs import Run
@@ -32,10 +32,10 @@ class LiveResponse(CopilotResponse):
     def advance(self) -> bool:
         """Shows what the run has told since the last call; false once the answer is complete."""
         batch = self.run.take()
+        if self.extensions is PENDING and _begins_without_extensions(batch):
+            self.extensions = None
         apply = self._projection.apply
         self.changed = dict.fromkeys(map(apply, batch))
-        if self.extensions is PENDING and not (batch and all(type(event) is RunStarted for event in batch)):
-            self.extensions = None
         return bool(batch)
 
     async def complete(self) -> None:
@@ -44,3 +44,10 @@ class LiveResponse(CopilotResponse):
             await self.run.arrival()
             while self.advance():
                 await self.run.arrival()
+
+
+def _begins_without_extensions(batch: list[Event]) -> bool:
+    first = next((event for event in batch if type(event) is not RunStarted), None)
+    if first is None:
+        return not batch
+    return not (isinstance(first, Custom) and first.name == EXTENSIONS)

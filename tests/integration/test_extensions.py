@@ -45,6 +45,21 @@ class Counting(AgentProvider):
         yield events.TextMessageEnd(message_id="answer")
 
 
+class Second(Counting):
+    """Tells of its extensions behind something else, at once or some turns of the loop later."""
+
+    def __init__(self, turns: int) -> None:
+        super().__init__()
+        self._turns = turns
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+        yield events.StepStarted(step_name="count")
+        for _ in range(self._turns):
+            await asyncio.sleep(0)
+        yield events.Custom(name=events.EXTENSIONS, value=counted("1"))
+        yield events.StepFinished(step_name="count")
+
+
 class Late(Counting):
     """Tells of its extensions without having said that it would."""
 
@@ -111,6 +126,13 @@ async def test_a_run_that_fails_first_is_answered_without_them() -> None:
     answer = await answer_of(Counting(fails=True))
     assert answer["extensions"] is None
     assert answer["status"]["code"] == "Failed"
+
+
+@pytest.mark.parametrize("turns", [0, 20])
+async def test_those_that_do_not_come_first_are_left_out(turns: int) -> None:
+    answer = await answer_of(Second(turns))
+    assert answer["extensions"] is None
+    assert answer["status"]["code"] == "Success"
 
 
 async def test_a_provider_that_did_not_say_so_is_not_waited_for() -> None:
