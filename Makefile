@@ -9,6 +9,9 @@ LINKED := $(VENV)/.linked
 FOLDERS := $(shell find schema resolvers runtime providers testing -type d -not -name __pycache__)
 SOURCES := __init__.py schema resolvers runtime providers testing tests scripts examples
 
+# The machine's own certificates count, as they do for pip: behind some proxies no others will do.
+export UV_SYSTEM_CERTS := 1
+
 .PHONY: install serve test e2e clients audit parity schema-diff lint format typecheck bench check lock clean
 
 install: $(LINKED)
