@@ -78,11 +78,6 @@ class EventPipe:
         self._writable.set()
         return events
 
-    async def read(self) -> list[Event]:
-        """Waits for events, and takes all; an empty list once the pipe is closed and read."""
-        await self.arrival()
-        return self.take()
-
     def _tell_reader(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None and not reader.done():
