@@ -42,6 +42,16 @@ def run(*arguments: str, cwd: Path = ROOT, **settings: str) -> subprocess.Comple
     )
 
 
+def certificate(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
+    """A certificate for ``localhost`` and its key, in files of that name."""
+    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subject = ["-subj", "/CN=localhost", "-days", "1", "-keyout", str(key), "-out", str(pem)]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", *options, *subject], check=True, capture_output=True
+    )
+    return pem, key
+
+
 @dataclass
 class Running:
     """A server process that has said where it is."""

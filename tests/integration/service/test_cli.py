@@ -8,14 +8,15 @@ import re
 import select
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import httpx
 import pytest
 
-from tests.integration.service.process import APP, COMMAND, ROOT, environment, run, running
+from tests.integration.service.process import APP, COMMAND, ROOT, certificate, environment, run, running
 
 GRAPH = """
 from langchain_core.messages import AIMessage
@@ -132,40 +133,14 @@ def test_states_are_kept_on_disk_when_nobody_said_where(graphs: Path) -> None:
     assert (graphs / "copilotkit.sqlite").is_file()
 
 
-def test_a_change_is_served_without_a_new_start(tmp_path: Path) -> None:
-    file = tmp_path / "app.py"
-    app = (
-        "from copilotkit_runtime import CopilotRuntime, RuntimeConfig\n"
-        "runtime = CopilotRuntime(config=RuntimeConfig({}))\n"
-    )
-    file.write_text(app.format(""))
+@contextmanager
+def reloading(folder: Path, text: str) -> Iterator[tuple[IO[bytes], Path]]:
+    """Serves a file of that text with ``--reload``; gives what is said and logged, and the file."""
+    file = folder / "app.py"
+    file.write_text(text)
     process = subprocess.Popen(
         [COMMAND, "serve", "app.py:runtime", "--port", "0", "--reload"],
-        cwd=tmp_path,
-        env=environment(store="memory://"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        bufsize=0,
-    )
-    assert process.stdout is not None
-    try:
-        first = said_until(process.stdout, b"store", lambda: None)
-        assert b"GraphiQL" in first
-        second = said_until(process.stdout, b"store", lambda: file.write_text(app.format("graphiql=False")))
-        assert b"GraphiQL" not in second
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-def test_a_change_that_breaks_a_target_is_told_and_the_next_one_mends_it(tmp_path: Path) -> None:
-    file = tmp_path / "app.py"
-    good = "from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime()\n"
-    file.write_text(good)
-    process = subprocess.Popen(
-        [COMMAND, "serve", "app.py:runtime", "--port", "0", "--reload"],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment(store="memory://"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -173,15 +148,32 @@ def test_a_change_that_breaks_a_target_is_told_and_the_next_one_mends_it(tmp_pat
     )
     assert process.stdout is not None
     try:
-        said_until(process.stdout, b"startup complete", lambda: None)
-        broken = said_until(process.stdout, b"cannot be loaded", lambda: file.write_text(f"{good}boom(\n"))
-        assert b"SyntaxError" in broken
-        assert b"SpawnProcess" not in broken
-        said_until(process.stdout, b"CopilotKit runtime at", lambda: file.write_text(good))
+        yield process.stdout, file
     finally:
         process.terminate()
         process.wait()
         process.stdout.close()
+
+
+def test_a_change_is_served_without_a_new_start(tmp_path: Path) -> None:
+    app = (
+        "from copilotkit_runtime import CopilotRuntime, RuntimeConfig\n"
+        "runtime = CopilotRuntime(config=RuntimeConfig({}))\n"
+    )
+    with reloading(tmp_path, app.format("")) as (output, file):
+        assert b"GraphiQL" in said_until(output, b"  store ", lambda: None)
+        changed = said_until(output, b"  store ", lambda: file.write_text(app.format("graphiql=False")))
+        assert b"GraphiQL" not in changed
+
+
+def test_a_change_that_breaks_a_target_is_told_and_the_next_one_mends_it(tmp_path: Path) -> None:
+    good = "from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime()\n"
+    with reloading(tmp_path, good) as (output, file):
+        said_until(output, b"startup complete", lambda: None)
+        broken = said_until(output, b"cannot be loaded", lambda: file.write_text(f"{good}boom(\n"))
+        assert b"SyntaxError" in broken
+        assert b"SpawnProcess" not in broken
+        said_until(output, b"CopilotKit runtime at", lambda: file.write_text(good))
 
 
 def said_until(output: IO[bytes], text: bytes, poke: Callable[[], object]) -> bytes:
@@ -190,19 +182,17 @@ def said_until(output: IO[bytes], text: bytes, poke: Callable[[], object]) -> by
     poke()
     while text not in said:
         if select.select([output], [], [], 10.0)[0]:
-            said += os.read(output.fileno(), 65536)
+            piece = os.read(output.fileno(), 65536)
+            assert piece, f"it ended, having said {said!r}"
+            said += piece
         else:
             poke()
     return said
 
 
 def test_tls_is_served(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subject = ["-subj", "/CN=localhost", "-days", "1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject], check=True, capture_output=True
-    )
-    with running(tmp_path, "--ssl-certfile", str(certificate), "--ssl-keyfile", str(key)) as server:
+    pem, key = certificate(tmp_path, "server", "-nodes")
+    with running(tmp_path, "--ssl-certfile", str(pem), "--ssl-keyfile", str(key)) as server:
         assert server.url.startswith("https://")
         response = httpx.post(server.url, json={"query": "{hello}"}, verify=False)
     assert response.json() == {"data": {"hello": "Hello World"}}

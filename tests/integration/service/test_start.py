@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.service.process import APP, run
+from tests.integration.service.process import APP, certificate, run
 
 MISTAKEN = ["redis://me:swordfish@127.0.0.1:1/0", "postgresql://me:swordfish@127.0.0.1:1/db"]
 
 
 def events(log: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-
-
-def certificate(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
-    """A certificate and its key."""
-    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subject = ["-subj", "/CN=localhost", "-days", "1", "-keyout", str(key), "-out", str(pem)]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", *options, *subject], check=True, capture_output=True
-    )
-    return pem, key
 
 
 @pytest.mark.parametrize(("store", "workers"), [(MISTAKEN[0], "1"), (MISTAKEN[0], "2"), (MISTAKEN[1], "1")])
