@@ -1,10 +1,12 @@
-"""Runs the servers, drives them in turns, and prints what a token cost each of them."""
+"""Runs the servers, drives them in turns, and prints what a token cost each; then what our features cost."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 from contextlib import ExitStack
 
+from scripts.benchmark import features
 from scripts.benchmark.measurement import Measurement, percentile
 from scripts.benchmark.pattern import Pattern
 from tests.parity.servers import Server, Target, ours, reference, serving
@@ -55,7 +57,7 @@ def _row(measurement: Measurement, cost_of_first: float) -> str:
 
 
 def main() -> None:
-    """Runs all patterns on all servers."""
+    """Runs all patterns on all servers, then counts what features cost."""
     arguments = _arguments()
     print(f"{arguments.concurrent} streams of {arguments.tokens} tokens at once, {arguments.rounds} rounds")
     print(ROW.format(*HEAD))
@@ -65,6 +67,7 @@ def main() -> None:
             measurements = _measure(servers, pattern, arguments)
             for measurement in measurements:
                 print(_row(measurement, measurements[0].cost), flush=True)
+    asyncio.run(features.main())
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def runtimes() -> dict[str, CopilotRuntime]:
     """One without features, and one with all that have to do with each token."""
     switched_on: dict[str, Any] = {
         "hooks": Hooks(observability=Observability(on_response=_ignore, progressive=True)),
-        "guardrails": [TopicGuardrail(deny=["weather"])],
+        "guardrails": [TopicGuardrail(deny_output=["weather"])],
         "actions": [double],
     }
     config = RuntimeConfig(log_level="error")
