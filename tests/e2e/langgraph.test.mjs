@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
-import { banners, openBrowser, openPage } from "./harness/browser.mjs";
+import { assertAllIsWell, openBrowser, openPage } from "./harness/browser.mjs";
 import { Chat } from "./harness/chat.mjs";
 import { eventually } from "./harness/eventually.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
@@ -33,11 +33,6 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
     return { page: visit.page, chat: await Chat.on(visit.page) };
   }
 
-  async function assertAllIsWell() {
-    assert.deepEqual(visit.problems, []);
-    assert.deepEqual(await banners(visit.page), []);
-  }
-
   test("shows an agent's state while a node is still at work, step by step", async () => {
     const { page, chat } = await open({ agent: "researcher" });
     const shown = await watchProgress(page);
@@ -49,7 +44,7 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
     assert.ok(steps.length >= 3, `seen: ${steps}`);
     assert.deepEqual(steps, [...steps].sort());
     assert.deepEqual(await page.getByTestId("plan").locator("li").allInnerTexts(), ["Search", "Read", "Write"]);
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 
   test("puts an agent's questions to the person, one after the other, and the agent goes on with the answers", async () => {
@@ -65,7 +60,7 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
     await chat.hear("You chose large and green.");
     await eventually(async () => (await question.count()) === 0, { what: "the question to go" });
     assert.equal(await chat.answer(), "You chose large and green.");
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 
   test("is handed over from agent to agent within one thread: each keeps it until it lets go", async () => {
@@ -98,7 +93,7 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
         "Packed a map of Lisbon.",
       ],
     );
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 
   test("hands the conversation over to an agent itself, which then needs no router, and gets it back", async () => {
@@ -121,7 +116,7 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
     assert.deepEqual(asked.map(({ agentSession }) => agentSession?.agentName), ["booker", "booker", "packer"]);
     assert.equal(new Set(asked.map(({ threadId }) => threadId)).size, 1);
     assert.equal(await page.getByTestId("packer").getByTestId("known").innerText(), "a map of Porto");
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 });
 

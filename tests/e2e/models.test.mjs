@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, afterEach, before, describe, test } from "node:test";
 
-import { banners, openBrowser, openPage } from "./harness/browser.mjs";
+import { assertAllIsWell, assertStoppedWell, banners, openBrowser, openPage } from "./harness/browser.mjs";
 import { Chat } from "./harness/chat.mjs";
 import { eventually } from "./harness/eventually.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
@@ -27,8 +27,6 @@ const REFUSALS = [
   { status: 500, message: "The server had an error." },
 ];
 const REFUSED = { error: { message: WRONG_KEY, type: "some_error" }, status: 401 };
-// react-core aborts its request with a bare string, which its own banner cannot word: every runtime gets this one.
-const CLIENT_STOPPED = /^\[Network\] /;
 
 for (const [name, wire] of Object.entries(WIRES)) {
   describe(`a page without an agent, whose runtime's model is ${wire.name}'s`, { timeout: 180_000 }, () => {
@@ -60,11 +58,6 @@ for (const [name, wire] of Object.entries(WIRES)) {
       return { page: visit.page, chat: await Chat.on(visit.page) };
     }
 
-    async function assertAllIsWell() {
-      assert.deepEqual(visit.problems, []);
-      assert.deepEqual(await banners(visit.page), []);
-    }
-
     test("shows an answer growing while the model speaks", async () => {
       vendor.answers(() => ({ content: ANSWER }));
       const { chat } = await open();
@@ -77,7 +70,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       assert.equal(await chat.answer(), ANSWER);
       const [request, ...more] = vendor.requests;
       assert.deepEqual([request.path, keyOf(request.headers), more], [wire.path, KEY, []]);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("tells the model what was said before", async () => {
@@ -93,7 +86,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
         { role: "assistant", text: "You said one." },
         { role: "user", text: "two" },
       ]);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("shows what the model suggests to say, and says it", async () => {
@@ -107,7 +100,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
 
       assert.equal((await chat.turns()).at(-2).text, SUGGESTIONS[0].message);
       assert.equal(wire.choice(vendor.requests[0].body), "extract");
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("completes what is written in a textarea", async () => {
@@ -123,7 +116,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       const asked = vendor.requests.at(-1);
       assert.equal(wire.limits(asked.body).temperature, 0);
       assert.match(wire.said(asked.body).at(-1).text, /The days are short/);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("has what was selected in a textarea put differently", async () => {
@@ -139,7 +132,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await eventually(() => letter(page).then((text) => text === "DAYS"), { what: "the text to be replaced" });
       const asked = vendor.requests.map(({ body }) => JSON.stringify(body)).find((body) => body.includes("louder"));
       assert.ok(asked.includes("<TextToEdit>days</TextToEdit>"), asked);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("has text put where the cursor stands in a textarea", async () => {
@@ -153,7 +146,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await page.getByTestId("insert-button").click();
 
       await eventually(() => letter(page).then((text) => text === "short and cold"), { what: "the text to be put in" });
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("does a task in which the model calls its action", async () => {
@@ -167,7 +160,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       assert.equal(wire.choice(asked.body), "any");
       assert.match(JSON.stringify(asked.body), /Paint the page teal\./);
       assert.deepEqual(more, []);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("lets the model call an action of the server, and talk of its result", async () => {
@@ -178,7 +171,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
 
       assert.deepEqual(resultsOf(vendor), [[], [SNOW]]);
       assert.deepEqual(wire.tools(vendor.requests[0].body), ["changeBackground", "weather"]);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     for (const available of AVAILABLE) {
@@ -191,7 +184,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
         const drawn = page.locator('[data-testid="weather"][data-status="complete"]', { hasText: "Oslo" });
         await drawn.first().waitFor();
         assert.deepEqual(resultsOf(vendor).at(-1), [SNOW]);
-        await assertAllIsWell();
+        await assertAllIsWell(visit);
       });
     }
 
@@ -204,7 +197,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       assert.equal(await background(page), "teal");
       assert.equal(await page.getByTestId("action").getAttribute("data-status"), "complete");
       assert.deepEqual(resultsOf(vendor), [[], ["The background is now teal."]]);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     for (const order of [
@@ -221,7 +214,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
         assert.equal(await background(page), "teal");
         assert.equal(vendor.requests.length, 2);
         assert.deepEqual(resultsOf(vendor).at(-1).sort(), [SNOW, "The background is now teal."]);
-        await assertAllIsWell();
+        await assertAllIsWell(visit);
       });
     }
 
@@ -237,7 +230,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       const { body } = vendor.requests.at(-1);
       assert.deepEqual(wire.pictures(body), [{ type: "image/png", bytes: PIXEL }]);
       assert.ok(wire.said(body).some(({ text }) => text === "What do you see?"));
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("has its parameters reach the vendor, a temperature of zero too", async () => {
@@ -247,7 +240,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await chat.hear(ANSWER);
 
       assert.deepEqual(wire.limits(vendor.requests[0].body), LIMITS);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     });
 
     test("ends the vendor's request when the stop button is pressed, and takes the next turn", async () => {
@@ -264,8 +257,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
 
       await chat.say("Who are you?");
       await chat.hear(ANSWER);
-      assert.deepEqual(visit.problems, []);
-      for (const banner of await banners(visit.page)) assert.match(banner, CLIENT_STOPPED);
+      await assertStoppedWell(visit);
     });
 
     for (const { status, message } of REFUSALS) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { banners, openBrowser, openPage } from "./harness/browser.mjs";
+import { assertAllIsWell, assertStoppedWell, banners, openBrowser, openPage } from "./harness/browser.mjs";
 import { Chat } from "./harness/chat.mjs";
 import { eventually } from "./harness/eventually.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
@@ -13,8 +13,6 @@ const PICTURE = fileURLToPath(new URL("../../docs/demo.png", import.meta.url));
 const TEAL = "rgb(0, 128, 128)";
 const STORY_MS = 15_000;
 const TOLD_IN_A_SECOND = 200;
-// react-core aborts its request with a bare string, which its own banner cannot word: every runtime gets this one.
-const CLIENT_STOPPED = /^\[Network\] /;
 
 describe("a page built with the published React packages", { timeout: 180_000 }, () => {
   let demo;
@@ -46,16 +44,6 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     return { page: visit.page, chat: await Chat.on(visit.page) };
   }
 
-  async function assertAllIsWell() {
-    assert.deepEqual(visit.problems, []);
-    assert.deepEqual(await banners(visit.page), []);
-  }
-
-  async function assertStoppedWell() {
-    assert.deepEqual(visit.problems, []);
-    for (const banner of await banners(visit.page)) assert.match(banner, CLIENT_STOPPED);
-  }
-
   test("shows an answer growing while the agent speaks", async () => {
     const { chat } = await open();
     const shown = await chat.watchAnswers();
@@ -66,7 +54,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     const growing = (await shown()).filter((text) => text !== "" && answer.startsWith(text));
     assert.ok(growing.length >= 3, `seen growing: ${JSON.stringify(growing)}`);
     assert.match(answer, /^You said: I wonder/);
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 
   test("lets the agent change its background, and tells the agent that it did", async () => {
@@ -77,7 +65,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     assert.equal(await page.locator("main").getAttribute("data-background"), "teal");
     await eventually(() => background(page).then((colour) => colour === TEAL), { what: "a teal page" });
     assert.equal(await page.getByTestId("action").getAttribute("data-status"), "complete");
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 
   test("shows the agent's state, on the page and in the chat", async () => {
@@ -92,7 +80,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     const done = await steps.evaluateAll((items) => items.filter((item) => item.dataset.done === "true").length);
     const progress = `${done} of ${await steps.count()} done`;
     assert.equal(await page.locator(".copilotKitMessages").getByTestId("progress").innerText(), progress);
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 
   test("stops the agent within a second when the stop button is pressed", async () => {
@@ -107,7 +95,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     const { threadId } = (await asked).postDataJSON().variables.data;
     const ranOn = (await cancellation(agents.url, threadId)) - pressed;
     assert.ok(ranOn < 1_000, `the agent ran on for ${ranOn} ms`);
-    await assertStoppedWell();
+    await assertStoppedWell(visit);
   });
 
   test("keeps what was said when the stop button is pressed, and takes the next turn", async () => {
@@ -126,7 +114,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     const kept = (await chat.turns()).find(({ text }) => text.startsWith(story));
     assert.ok(kept, "what was told of the story was lost");
     assert.ok(kept.text.length - story.length < TOLD_IN_A_SECOND, `the story went on: ${kept.text}`);
-    await assertStoppedWell();
+    await assertStoppedWell(visit);
   });
 
   test("keeps a conversation over several turns", async () => {
@@ -146,14 +134,14 @@ describe("a page built with the published React packages", { timeout: 180_000 },
       { role: "user", text: "change the background to teal" },
       { role: "assistant", text: "Done: The background is now teal." },
     ]);
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 
   test("is answered by the runtime's model when it names no agent", async () => {
     const { chat } = await open({ agent: "" });
     await chat.say("Hello model");
     await chat.hear("Hello model");
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 
   test("shows a banner, and goes on, when its agent does not exist", async () => {
@@ -172,7 +160,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
       await chat.hear("Done: The background is now teal.");
 
       assert.ok((await shown()).length >= 3);
-      await assertAllIsWell();
+      await assertAllIsWell(visit);
     } finally {
       await visit.context.close();
       await proxy.stop();
@@ -187,7 +175,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     await chat.hear("Done:");
     await eventually(() => page.evaluate(() => document.getAnimations().length === 0), { what: "the paint to dry" });
     await page.screenshot({ path: PICTURE });
-    await assertAllIsWell();
+    await assertAllIsWell(visit);
   });
 });
 

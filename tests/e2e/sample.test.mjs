@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,7 +7,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { banners, openBrowser, openPage } from "./harness/browser.mjs";
+import { assertAllIsWell, openBrowser, openPage } from "./harness/browser.mjs";
 import { Chat } from "./harness/chat.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
 import { startSite } from "./harness/site.mjs";
@@ -62,7 +61,6 @@ describe("the sample page of the quickstart", { timeout: 240_000 }, () => {
     await chat.hear("You said: And again");
 
     await visit.page.getByText("The agent counts 2 turns.").waitFor();
-    assert.deepEqual(visit.problems, []);
-    assert.deepEqual(await banners(visit.page), []);
+    await assertAllIsWell(visit);
   });
 });

@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+
 import { chromium } from "playwright-core";
 
 import { eventually } from "./eventually.mjs";
@@ -12,6 +14,8 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+// react-core aborts its request with a bare string, which its own banner cannot word: every runtime gets this one.
+const CLIENT_STOPPED = /^\[Network\] /;
 const VIEWPORT = { width: 1280, height: 760 };
 
 /** Starts Debian's Chromium with an empty profile. */
@@ -67,4 +71,16 @@ function isComplaint(message) {
 /** The error banners that CopilotKit shows at this moment, as texts. */
 export function banners(page) {
   return page.locator('div[style*="z-index: 9999"]').allInnerTexts();
+}
+
+/** Nobody who looked at the page of `visit`, or at its console, would complain. */
+export async function assertAllIsWell(visit) {
+  assert.deepEqual(visit.problems, []);
+  assert.deepEqual(await banners(visit.page), []);
+}
+
+/** The same after a run was stopped. */
+export async function assertStoppedWell(visit) {
+  assert.deepEqual(visit.problems, []);
+  for (const banner of await banners(visit.page)) assert.match(banner, CLIENT_STOPPED);
 }

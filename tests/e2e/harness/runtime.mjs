@@ -11,6 +11,8 @@ const CHECKOUT = fileURLToPath(new URL("../../..", import.meta.url));
 const GRAPHQL_PATH = "/api/copilotkit";
 const START_MS = 60_000;
 const STOP_MS = 10_000;
+// It listens before it serves: one that cannot start hangs up on whoever waits, and has the reason in its log.
+const NOT_THERE = ["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET"];
 
 /**
  * Serves `target` (`FILE.py:runtime`, relative to the checkout) with the command users use, on a free port.
@@ -53,7 +55,7 @@ async function isHealthy(server, url) {
 }
 
 function refused(error) {
-  if (error.cause?.code !== "ECONNREFUSED") throw error;
+  if (!NOT_THERE.includes(error.cause?.code)) throw error;
 }
 
 async function stop(child) {
