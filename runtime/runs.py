@@ -162,15 +162,18 @@ class Run:
             self._pipe.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
             await self._perform()
             await self._conclude(RunStatus.FINISHED, self._finished())
-        except asyncio.CancelledError:
-            if self._stopped_by is None:
+        except asyncio.CancelledError as error:
+            if self._stopped_by is None and self._is_told_to_end():
                 await self._conclude(RunStatus.CANCELLED)
                 raise
-            await self._conclude(RunStatus.FAILED, self._failed(self._stopped_by))
+            await self._conclude(RunStatus.FAILED, self._failed(self._stopped_by or _gave_up(error)))
         except Exception as error:  # noqa: BLE001 - whatever a provider raises ends its run, not the server
             await self._conclude(RunStatus.FAILED, self._failed(error))
         finally:
             self._pipe.close()
+
+    def _is_told_to_end(self) -> bool:
+        return self._task is None or self._task.cancelling() > 0
 
     async def _perform(self) -> None:
         try:
@@ -269,6 +272,13 @@ class Run:
 
 def _closing(stream: AsyncIterator[events.Event]) -> AbstractAsyncContextManager[Any]:
     return aclosing(stream) if hasattr(stream, "aclose") else nullcontext()
+
+
+def _gave_up(error: asyncio.CancelledError) -> RuntimeError:
+    # What a provider awaited was cancelled, by its framework or itself: nobody asked the run to end.
+    failure = RuntimeError("what the provider waited for was cancelled")
+    failure.__cause__ = error
+    return failure
 
 
 def _told_error(event: events.RunError) -> CopilotKitError:

@@ -45,6 +45,22 @@ class WatchedStore(MemoryStore):
         return kept
 
 
+class Quitter(AgentProvider):
+    """Waits for work of its own that is cancelled, as a framework's may be."""
+
+    name = "quitter"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return [AgentDescriptor(name="quitter")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+        yield events.TextMessageStart(message_id="m")
+        yield events.TextMessageContent(message_id="m", delta="word")
+        work = asyncio.get_running_loop().create_future()
+        work.cancel()
+        await work
+
+
 class Talker(AgentProvider):
     """Says a word, then waits for ever; notes how it ends, and what it was given."""
 
@@ -110,6 +126,14 @@ async def test_a_run_may_outlive_its_client() -> None:
         kept = await runtime.load_agent_state(thread_id="t-1", agent_name="scripted")
     assert kept is not None
     assert kept.state == {"done": True}
+
+
+async def test_a_provider_whose_own_work_was_cancelled_has_failed_and_the_page_is_told() -> None:
+    async with client_of(CopilotRuntime(providers=[Quitter()])) as client:
+        answer = await ask(client, PATH, generate(text_message("hi"), agent="quitter"))
+    response = fold(answer.parts)
+    assert (response["status"]["code"], response["messages"][0]["status"]["code"]) == ("Failed", "Failed")
+    assert response["messages"][0]["content"] == ["word"]
 
 
 async def test_stopping_the_runtime_cancels_what_still_runs() -> None:
