@@ -91,8 +91,10 @@ def _origin(text: str) -> str:
 
 
 def _network(text: str) -> str:
+    if text == "*":
+        return text
     try:
-        text == "*" or ip_network(text)
+        ip_network(text)
     except ValueError as error:
         raise ValueError(f"each must be '*', an address or a network: {error}") from error
     return text

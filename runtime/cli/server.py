@@ -135,7 +135,7 @@ def check_tls(certificate: Path, key: Path) -> None:
         ConfigurationError: One of them is not there, or they do not fit each other.
     """
 
-    def unknown() -> str:
+    def password() -> str:
         raise ConfigurationError(f"ssl_keyfile: {key} is encrypted; a key without a password is needed.")
 
     for name, file in (("ssl_certfile", certificate), ("ssl_keyfile", key)):
@@ -144,7 +144,7 @@ def check_tls(certificate: Path, key: Path) -> None:
         except OSError as error:
             raise ConfigurationError(f"{name}: {file} cannot be read: {error.strerror}.") from error
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, unknown)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password)
     except ssl.SSLError as error:
         told = f"ssl_certfile, ssl_keyfile: {certificate} and {key} are no certificate and its key"
         raise ConfigurationError(f"{told}: {error.reason or 'they are no PEM files'}.") from error
@@ -175,9 +175,9 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
         ChangeReload(options, target=uvicorn.Server(options).run, sockets=[listener]).run()
         return
     with _shared_metrics(config):
-        workers_ = Workers(options, listener, when_ready=lambda: asyncio.run(tell(runtime, port)))
-        workers_.run()
-    if workers_.failed:
+        processes = Workers(options, listener, when_ready=lambda: asyncio.run(tell(runtime, port)))
+        processes.run()
+    if processes.failed:
         raise typer.Exit(STARTUP_FAILURE)
 
 
