@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, afterEach, before, describe, test } from "node:test";
 
-import { assertAllIsWell, assertStoppedWell, openBrowser, openPage } from "./harness/browser.mjs";
-import { Chat } from "./harness/chat.mjs";
+import { assertAllIsWell, assertStoppedWell } from "./harness/browser.mjs";
+import { assertGrew } from "./harness/chat.mjs";
 import { eventually } from "./harness/eventually.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
-import { startSite } from "./harness/site.mjs";
+import { Visitor } from "./harness/visitor.mjs";
 import { cancellation } from "./harness/witness.mjs";
 
 const ANSWER = "Every word of this was said by a guest, one after the other.";
@@ -17,32 +17,25 @@ const GUESTS = {
   "agui-in-process": "an AG-UI agent in process",
   "remote-endpoint": "a CopilotKit remote endpoint",
 };
-// CrewAI tells its models `change_background`, and the provider shows the page that name: it has no such action.
 
 describe("a page whose agent is a guest", { timeout: 180_000 }, () => {
   let runtime;
-  let site;
-  let browser;
-  let visit;
+  let visitor;
 
   before(async () => {
     runtime = await startRuntime("tests.e2e.guests:runtime");
-    site = await startSite();
-    browser = await openBrowser();
+    visitor = await Visitor.start();
   });
 
   after(async () => {
-    await browser?.close();
-    await site?.stop();
+    await visitor?.stop();
     await runtime?.stop();
   });
 
-  afterEach(() => visit?.context.close());
+  afterEach(() => visitor?.leave());
 
-  async function open(agent) {
-    const settings = new URLSearchParams({ runtimeUrl: runtime.url, agent });
-    visit = await openPage(browser, `${site.url}?${settings}`, [site.url, runtime.url]);
-    return { page: visit.page, chat: await Chat.on(visit.page) };
+  function open(agent) {
+    return visitor.open({ runtimeUrl: runtime.url, agent });
   }
 
   for (const [agent, guest] of Object.entries(GUESTS)) {
@@ -52,10 +45,9 @@ describe("a page whose agent is a guest", { timeout: 180_000 }, () => {
       await chat.say("Who are you?");
       await chat.hear(ANSWER);
 
-      const growing = (await shown()).filter((text) => text !== "" && ANSWER.startsWith(text));
-      assert.ok(growing.length >= 3, `seen growing: ${JSON.stringify(growing)}`);
+      assertGrew(await shown(), ANSWER);
       assert.equal(await chat.answer(), ANSWER);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test(`lets ${guest} change its background, and tells it that it did`, async () => {
@@ -64,9 +56,10 @@ describe("a page whose agent is a guest", { timeout: 180_000 }, () => {
       await chat.hear("Done: The background is now teal.");
 
       assert.equal(await page.locator("main").getAttribute("data-background"), "teal");
+      // CrewAI tells its models `change_background`, and the provider shows the page that name: it has no such action.
       assert.equal(await page.getByTestId("action").count(), 1);
       assert.equal(await page.getByTestId("action").getAttribute("data-status"), "complete");
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test(`shows the state of ${guest}, on the page and in the chat`, async () => {
@@ -79,24 +72,22 @@ describe("a page whose agent is a guest", { timeout: 180_000 }, () => {
       assert.deepEqual(await steps.allInnerTexts(), ["Hear the question", "Answer it"]);
       const progress = page.locator(".copilotKitMessages").getByTestId("progress");
       await eventually(async () => (await progress.allInnerTexts()).join() === "2 of 2 done", { what: "all done" });
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test(`stops ${guest} within a second when the stop button is pressed, and takes the next turn`, async () => {
       const { chat } = await open(agent);
       const id = randomUUID();
       await chat.say(`Go on: ${id}`);
-      await eventually(async () => (await chat.answer()).length > 20, { what: "the guest to begin" });
+      await chat.begun();
 
-      const pressed = Date.now();
-      await chat.stopButton.click();
-      await chat.ready.waitFor();
+      const pressed = await chat.stop();
       const ranOn = (await cancellation(runtime.url, id)) - pressed;
       assert.ok(ranOn < 1_000, `the guest's model went on for ${ranOn} ms`);
 
       await chat.say("Who are you?");
       await chat.hear(ANSWER);
-      await assertStoppedWell(visit);
+      await assertStoppedWell(visitor.visit);
     });
   }
 });

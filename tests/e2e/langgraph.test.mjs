@@ -1,36 +1,29 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
-import { assertAllIsWell, openBrowser, openPage } from "./harness/browser.mjs";
-import { Chat } from "./harness/chat.mjs";
+import { assertAllIsWell } from "./harness/browser.mjs";
 import { eventually } from "./harness/eventually.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
-import { startSite } from "./harness/site.mjs";
+import { Visitor } from "./harness/visitor.mjs";
 
 describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
   let runtime;
-  let site;
-  let browser;
-  let visit;
+  let visitor;
 
   before(async () => {
     runtime = await startRuntime("tests.e2e.langgraph_agents:runtime");
-    site = await startSite();
-    browser = await openBrowser();
+    visitor = await Visitor.start();
   });
 
   after(async () => {
-    await browser?.close();
-    await site?.stop();
+    await visitor?.stop();
     await runtime?.stop();
   });
 
-  afterEach(() => visit?.context.close());
+  afterEach(() => visitor?.leave());
 
-  async function open(query) {
-    const settings = new URLSearchParams({ runtimeUrl: runtime.url, ...query });
-    visit = await openPage(browser, `${site.url}?${settings}`, [site.url, runtime.url]);
-    return { page: visit.page, chat: await Chat.on(visit.page) };
+  function open(query) {
+    return visitor.open({ runtimeUrl: runtime.url, ...query });
   }
 
   test("shows an agent's state while a node is still at work, step by step", async () => {
@@ -44,7 +37,7 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
     assert.ok(steps.length >= 3, `seen: ${steps}`);
     assert.deepEqual(steps, [...steps].sort());
     assert.deepEqual(await page.getByTestId("plan").locator("li").allInnerTexts(), ["Search", "Read", "Write"]);
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 
   test("puts an agent's questions to the person, one after the other, and the agent goes on with the answers", async () => {
@@ -60,7 +53,7 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
     await chat.hear("You chose large and green.");
     await eventually(async () => (await question.count()) === 0, { what: "the question to go" });
     assert.equal(await chat.answer(), "You chose large and green.");
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 
   test("is handed over from agent to agent within one thread: each keeps it until it lets go", async () => {
@@ -93,7 +86,7 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
         "Packed a map of Lisbon.",
       ],
     );
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 
   test("hands the conversation over to an agent itself, which then needs no router, and gets it back", async () => {
@@ -116,7 +109,7 @@ describe("a page whose agents are graphs", { timeout: 120_000 }, () => {
     assert.deepEqual(asked.map(({ agentSession }) => agentSession?.agentName), ["booker", "booker", "packer"]);
     assert.equal(new Set(asked.map(({ threadId }) => threadId)).size, 1);
     assert.equal(await page.getByTestId("packer").getByTestId("known").innerText(), "a map of Porto");
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 });
 

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, afterEach, before, describe, test } from "node:test";
 
-import { assertAllIsWell, assertStoppedWell, banners, openBrowser, openPage } from "./harness/browser.mjs";
-import { Chat } from "./harness/chat.mjs";
+import { assertAllIsWell, assertStoppedWell, banners } from "./harness/browser.mjs";
+import { assertGrew } from "./harness/chat.mjs";
 import { eventually } from "./harness/eventually.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
-import { startSite } from "./harness/site.mjs";
 import { Vendor } from "./harness/vendor.mjs";
+import { Visitor } from "./harness/visitor.mjs";
 import { KEY, keyOf, WIRES } from "./harness/wires.mjs";
 
 const ANSWER = "Every word of this was said by a model, one after the other.";
@@ -32,30 +32,24 @@ for (const [name, wire] of Object.entries(WIRES)) {
   describe(`a page without an agent, whose runtime's model is ${wire.name}'s`, { timeout: 180_000 }, () => {
     let vendor;
     let runtime;
-    let site;
-    let browser;
-    let visit;
+    let visitor;
 
     before(async () => {
       vendor = await Vendor.start();
       runtime = await startRuntime(`tests/e2e/models.py:${name}`, wire.variables(vendor.url));
-      site = await startSite();
-      browser = await openBrowser();
+      visitor = await Visitor.start();
     });
 
     after(async () => {
-      await browser?.close();
-      await site?.stop();
+      await visitor?.stop();
       await runtime?.stop();
       await vendor?.stop();
     });
 
-    afterEach(() => visit?.context.close());
+    afterEach(() => visitor?.leave());
 
-    async function open(query = {}) {
-      const settings = new URLSearchParams({ runtimeUrl: runtime.url, agent: "", ...query });
-      visit = await openPage(browser, `${site.url}?${settings}`, [site.url, runtime.url]);
-      return { page: visit.page, chat: await Chat.on(visit.page) };
+    function open(query) {
+      return visitor.open({ runtimeUrl: runtime.url, agent: "", ...query });
     }
 
     test("shows an answer growing while the model speaks", async () => {
@@ -65,12 +59,11 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await chat.say("Who are you?");
       await chat.hear(ANSWER);
 
-      const growing = (await shown()).filter((text) => text !== "" && ANSWER.startsWith(text));
-      assert.ok(growing.length >= 3, `seen growing: ${JSON.stringify(growing)}`);
+      assertGrew(await shown(), ANSWER);
       assert.equal(await chat.answer(), ANSWER);
       const [request, ...more] = vendor.requests;
       assert.deepEqual([request.path, keyOf(request.headers), more], [wire.path, KEY, []]);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("tells the model what was said before", async () => {
@@ -86,7 +79,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
         { role: "assistant", text: "You said one." },
         { role: "user", text: "two" },
       ]);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("shows what the model suggests to say, and says it", async () => {
@@ -100,7 +93,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
 
       assert.equal((await chat.turns()).at(-2).text, SUGGESTIONS[0].message);
       assert.equal(wire.choice(vendor.requests[0].body), "extract");
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("completes what is written in a textarea", async () => {
@@ -116,7 +109,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       const asked = vendor.requests.at(-1);
       assert.equal(wire.limits(asked.body).temperature, 0);
       assert.match(wire.said(asked.body).at(-1).text, /The days are short/);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("has what was selected in a textarea put differently", async () => {
@@ -132,7 +125,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await eventually(() => letter(page).then((text) => text === "DAYS"), { what: "the text to be replaced" });
       const asked = vendor.requests.map(({ body }) => JSON.stringify(body)).find((body) => body.includes("louder"));
       assert.ok(asked.includes("<TextToEdit>days</TextToEdit>"), asked);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("has text put where the cursor stands in a textarea", async () => {
@@ -146,7 +139,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await page.getByTestId("insert-button").click();
 
       await eventually(() => letter(page).then((text) => text === "short and cold"), { what: "the text to be put in" });
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("does a task in which the model calls its action", async () => {
@@ -160,7 +153,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       assert.equal(wire.choice(asked.body), "any");
       assert.match(JSON.stringify(asked.body), /Paint the page teal\./);
       assert.deepEqual(more, []);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("lets the model call an action of the server, and talk of its result", async () => {
@@ -171,7 +164,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
 
       assert.deepEqual(resultsOf(vendor), [[], [SNOW]]);
       assert.deepEqual(wire.tools(vendor.requests[0].body), ["changeBackground", "weather"]);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     for (const available of AVAILABLE) {
@@ -184,7 +177,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
         const drawn = page.locator('[data-testid="weather"][data-status="complete"]', { hasText: "Oslo" });
         await drawn.first().waitFor();
         assert.deepEqual(resultsOf(vendor).at(-1), [SNOW]);
-        await assertAllIsWell(visit);
+        await assertAllIsWell(visitor.visit);
       });
     }
 
@@ -197,7 +190,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       assert.equal(await background(page), "teal");
       assert.equal(await page.getByTestId("action").getAttribute("data-status"), "complete");
       assert.deepEqual(resultsOf(vendor), [[], ["The background is now teal."]]);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     for (const order of [
@@ -214,7 +207,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
         assert.equal(await background(page), "teal");
         assert.equal(vendor.requests.length, 2);
         assert.deepEqual(resultsOf(vendor).at(-1).sort(), [SNOW, "The background is now teal."]);
-        await assertAllIsWell(visit);
+        await assertAllIsWell(visitor.visit);
       });
     }
 
@@ -230,7 +223,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       const { body } = vendor.requests.at(-1);
       assert.deepEqual(wire.pictures(body), [{ type: "image/png", bytes: PIXEL }]);
       assert.ok(wire.said(body).some(({ text }) => text === "What do you see?"));
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("has its parameters reach the vendor, a temperature of zero too", async () => {
@@ -240,34 +233,32 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await chat.hear(ANSWER);
 
       assert.deepEqual(wire.limits(vendor.requests[0].body), LIMITS);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     });
 
     test("ends the vendor's request when the stop button is pressed, and takes the next turn", async () => {
       vendor.answers(({ messages }) => ({ content: messages.at(-1).content === "Tell a story" ? STORY : ANSWER }));
       const { chat } = await open();
       await chat.say("Tell a story");
-      await eventually(async () => (await chat.answer()).length > 20, { what: "the story to begin" });
+      await chat.begun();
 
-      const pressed = Date.now();
-      await chat.stopButton.click();
-      await chat.ready.waitFor();
+      const pressed = await chat.stop();
       const left = await eventually(() => vendor.requests[0].leftAt, { what: "the vendor to be left" });
       assert.ok(left - pressed < 1_000, `the vendor went on for ${left - pressed} ms`);
 
       await chat.say("Who are you?");
       await chat.hear(ANSWER);
-      await assertStoppedWell(visit);
+      await assertStoppedWell(visitor.visit);
     });
 
     for (const { status, message } of REFUSALS) {
       test(`shows a banner when the vendor answers ${status}, without the key, and takes the next turn`, async () => {
         vendor.answers(() => ({ error: { message, type: "some_error" }, status }));
-        const { page, chat } = await open();
+        const { page, chat, problems } = await open();
         await chat.say("Who are you?");
         const [banner] = await eventually(async () => filled(await banners(page)), { what: "the banner" });
         assert.match(banner, new RegExp(`${wire.name} API error: ${status} `));
-        assert.ok(!`${await page.content()}${visit.problems}`.includes(KEY), "the key is on the page");
+        assert.ok(!`${await page.content()}${problems}`.includes(KEY), "the key is on the page");
 
         await chat.ready.waitFor();
         vendor.answers(() => ({ content: ANSWER }));
@@ -278,18 +269,18 @@ for (const [name, wire] of Object.entries(WIRES)) {
 
     test("takes a turn although the vendor refuses to suggest anything", async () => {
       vendor.answers(({ tools }) => (offers(tools, "extract") ? REFUSED : { content: ANSWER }));
-      const { page, chat } = await open({ suggestions: 1 });
+      const { page, chat, problems } = await open({ suggestions: 1 });
       await vendor.asked((body) => wire.choice(body) === "extract", "suggestions to be asked for");
       await chat.say("Who are you?");
       await chat.hear(ANSWER);
 
       assert.equal(await page.locator('[data-test-id="suggestion"]').count(), 0);
-      assert.ok(!`${await page.content()}${visit.problems}`.includes(KEY), "the key is on the page");
+      assert.ok(!`${await page.content()}${problems}`.includes(KEY), "the key is on the page");
     });
 
     test("lets a letter be written on although the vendor refuses to complete it", async () => {
       vendor.answers(() => REFUSED);
-      const { page } = await open({ desk: 1 });
+      const { page, problems } = await open({ desk: 1 });
       await write(page, "The days are short");
       await vendor.asked((body) => JSON.stringify(body).includes("The days are short"), "a completion to be asked for");
       await page.keyboard.type(", the nights are not");
@@ -297,7 +288,7 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await eventually(() => letter(page).then((text) => text === "The days are short, the nights are not"), {
         what: "the rest to be written",
       });
-      assert.ok(!`${await page.content()}${visit.problems}`.includes(KEY), "the key is on the page");
+      assert.ok(!`${await page.content()}${problems}`.includes(KEY), "the key is on the page");
     });
 
     function resultsOf({ requests }) {

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { assertAllIsWell, assertStoppedWell, banners, openBrowser, openPage } from "./harness/browser.mjs";
-import { Chat } from "./harness/chat.mjs";
+import { assertAllIsWell, assertStoppedWell, banners } from "./harness/browser.mjs";
+import { assertGrew } from "./harness/chat.mjs";
 import { eventually } from "./harness/eventually.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
 import { startSite } from "./harness/site.mjs";
+import { Visitor } from "./harness/visitor.mjs";
 import { cancellation } from "./harness/witness.mjs";
 
 const PICTURE = fileURLToPath(new URL("../../docs/demo.png", import.meta.url));
@@ -17,31 +18,24 @@ const TOLD_IN_A_SECOND = 200;
 describe("a page built with the published React packages", { timeout: 180_000 }, () => {
   let demo;
   let agents;
-  let site;
-  let browser;
-  let visit;
+  let visitor;
 
   before(async () => {
     demo = await startRuntime("examples/demo.py:runtime");
     agents = await startRuntime("tests/e2e/agents.py:runtime");
-    site = await startSite();
-    browser = await openBrowser();
+    visitor = await Visitor.start();
   });
 
   after(async () => {
-    await browser?.close();
-    await site?.stop();
+    await visitor?.stop();
     await agents?.stop();
     await demo?.stop();
   });
 
-  afterEach(() => visit?.context.close());
+  afterEach(() => visitor?.leave());
 
-  /** Opens the page on an origin of its own: the runtime's is another. */
-  async function open({ runtimeUrl = demo.url, ...query } = {}) {
-    const settings = new URLSearchParams({ runtimeUrl, ...query });
-    visit = await openPage(browser, `${site.url}?${settings}`, [site.url, runtimeUrl]);
-    return { page: visit.page, chat: await Chat.on(visit.page) };
+  function open(query) {
+    return visitor.open({ runtimeUrl: demo.url, ...query });
   }
 
   test("shows an answer growing while the agent speaks", async () => {
@@ -51,10 +45,9 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     await chat.hear("all at once");
 
     const answer = await chat.answer();
-    const growing = (await shown()).filter((text) => text !== "" && answer.startsWith(text));
-    assert.ok(growing.length >= 3, `seen growing: ${JSON.stringify(growing)}`);
+    assertGrew(await shown(), answer);
     assert.match(answer, /^You said: I wonder/);
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 
   test("lets the agent change its background, and tells the agent that it did", async () => {
@@ -65,7 +58,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     assert.equal(await page.locator("main").getAttribute("data-background"), "teal");
     await eventually(() => background(page).then((colour) => colour === TEAL), { what: "a teal page" });
     assert.equal(await page.getByTestId("action").getAttribute("data-status"), "complete");
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 
   test("shows the agent's state, on the page and in the chat", async () => {
@@ -80,32 +73,29 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     const done = await steps.evaluateAll((items) => items.filter((item) => item.dataset.done === "true").length);
     const progress = `${done} of ${await steps.count()} done`;
     assert.equal(await page.locator(".copilotKitMessages").getByTestId("progress").innerText(), progress);
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 
   test("stops the agent within a second when the stop button is pressed", async () => {
     const { page, chat } = await open({ runtimeUrl: agents.url, agent: "endless" });
     const asked = page.waitForRequest((request) => request.postData()?.includes("Go on."));
     await chat.say("Go on.");
-    await eventually(async () => (await chat.answer()).length > 20, { what: "the agent to begin" });
+    await chat.begun();
 
-    const pressed = Date.now();
-    await chat.stopButton.click();
-    await chat.ready.waitFor();
+    const pressed = await chat.stop();
     const { threadId } = (await asked).postDataJSON().variables.data;
     const ranOn = (await cancellation(agents.url, threadId)) - pressed;
     assert.ok(ranOn < 1_000, `the agent ran on for ${ranOn} ms`);
-    await assertStoppedWell(visit);
+    await assertStoppedWell(visitor.visit);
   });
 
   test("keeps what was said when the stop button is pressed, and takes the next turn", async () => {
     const { chat } = await open();
     const asked = Date.now();
     await chat.say("Tell me a long story");
-    await eventually(async () => (await chat.answer()).length > 40, { what: "the story to begin" });
+    await chat.begun(40);
 
-    await chat.stopButton.click();
-    await chat.ready.waitFor();
+    await chat.stop();
     const story = await chat.answer();
 
     await chat.say("Hello again");
@@ -114,7 +104,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     const kept = (await chat.turns()).find(({ text }) => text.startsWith(story));
     assert.ok(kept, "what was told of the story was lost");
     assert.ok(kept.text.length - story.length < TOLD_IN_A_SECOND, `the story went on: ${kept.text}`);
-    await assertStoppedWell(visit);
+    await assertStoppedWell(visitor.visit);
   });
 
   test("keeps a conversation over several turns", async () => {
@@ -134,14 +124,14 @@ describe("a page built with the published React packages", { timeout: 180_000 },
       { role: "user", text: "change the background to teal" },
       { role: "assistant", text: "Done: The background is now teal." },
     ]);
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 
   test("is answered by the runtime's model when it names no agent", async () => {
     const { chat } = await open({ agent: "" });
     await chat.say("Hello model");
     await chat.hear("Hello model");
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 
   test("shows a banner, and goes on, when its agent does not exist", async () => {
@@ -153,16 +143,15 @@ describe("a page built with the published React packages", { timeout: 180_000 },
   test("works the same when a proxy serves page and runtime from one origin", async () => {
     const proxy = await startSite({ runtimeUrl: demo.url });
     try {
-      visit = await openPage(browser, proxy.url, [proxy.url]);
-      const chat = await Chat.on(visit.page);
+      const { chat } = await visitor.go(proxy.url, [proxy.url]);
       const shown = await chat.watchAnswers();
       await chat.say("change the background to teal");
       await chat.hear("Done: The background is now teal.");
 
       assert.ok((await shown()).length >= 3);
-      await assertAllIsWell(visit);
+      await assertAllIsWell(visitor.visit);
     } finally {
-      await visit.context.close();
+      await visitor.leave();
       await proxy.stop();
     }
   });
@@ -175,7 +164,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     await chat.hear("Done:");
     await eventually(() => page.evaluate(() => document.getAnimations().length === 0), { what: "the paint to dry" });
     await page.screenshot({ path: PICTURE });
-    await assertAllIsWell(visit);
+    await assertAllIsWell(visitor.visit);
   });
 });
 

@@ -7,10 +7,9 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { assertAllIsWell, openBrowser, openPage } from "./harness/browser.mjs";
-import { Chat } from "./harness/chat.mjs";
+import { assertAllIsWell } from "./harness/browser.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
-import { startSite } from "./harness/site.mjs";
+import { Visitor } from "./harness/visitor.mjs";
 
 const SAMPLE = fileURLToPath(new URL("../../examples/react", import.meta.url));
 const run = promisify(execFile);
@@ -18,27 +17,23 @@ const run = promisify(execFile);
 describe("the sample page of the quickstart", { timeout: 240_000 }, () => {
   let folder;
   let runtime;
-  let site;
-  let browser;
-  let visit;
+  let visitor;
 
   before(async () => {
     runtime = await startRuntime("examples/custom_agent.py:runtime");
     folder = await mkdtemp(join(tmpdir(), "sample-"));
     await install();
     await build(runtime.url);
-    site = await startSite({ pages: folder });
-    browser = await openBrowser();
+    visitor = await Visitor.start({ pages: folder });
   });
 
   after(async () => {
-    await browser?.close();
-    await site?.stop();
+    await visitor?.stop();
     await runtime?.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
-  afterEach(() => visit?.context.close());
+  afterEach(() => visitor?.leave());
 
   async function install() {
     const [installed, locked] = await Promise.all(
@@ -53,14 +48,13 @@ describe("the sample page of the quickstart", { timeout: 240_000 }, () => {
   }
 
   test("talks to the agent of one's own, and shows the state that it keeps", async () => {
-    visit = await openPage(browser, site.url, [site.url, runtime.url]);
-    const chat = await Chat.on(visit.page);
+    const { page, chat } = await visitor.go(visitor.site.url, [visitor.site.url, runtime.url]);
     await chat.say("Hello from the sample");
     await chat.hear("You said: Hello from the sample");
     await chat.say("And again");
     await chat.hear("You said: And again");
 
-    await visit.page.getByText("The agent counts 2 turns.").waitFor();
-    await assertAllIsWell(visit);
+    await page.getByText("The agent counts 2 turns.").waitFor();
+    await assertAllIsWell(visitor.visit);
   });
 });

@@ -1,3 +1,7 @@
+import assert from "node:assert/strict";
+
+import { eventually } from "./eventually.mjs";
+
 /** The chat of a page, as a person sees and uses it. */
 export class Chat {
   constructor(page) {
@@ -26,6 +30,19 @@ export class Chat {
   async hear(text) {
     await this.answers.filter({ hasText: text }).first().waitFor();
     await this.ready.waitFor();
+  }
+
+  /** Waits until the answer to the last turn is longer than `length`. */
+  begun(length = 20) {
+    return eventually(async () => (await this.answer()).length > length, { what: "an answer to begin" });
+  }
+
+  /** Presses the stop button, and waits until the chat takes the next turn; returns when it was pressed. */
+  async stop() {
+    const pressed = Date.now();
+    await this.stopButton.click();
+    await this.ready.waitFor();
+    return pressed;
   }
 
   /** What was said, as `{role, text}`, in the order shown. */
@@ -58,4 +75,10 @@ export class Chat {
     });
     return () => this.page.evaluate(() => [...window.seenAnswers]);
   }
+}
+
+/** That among the texts `shown` there are at least three on the way to `answer`. */
+export function assertGrew(shown, answer) {
+  const growing = shown.filter((text) => text !== "" && answer.startsWith(text));
+  assert.ok(growing.length >= 3, `seen growing: ${JSON.stringify(growing)}`);
 }
