@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -183,5 +184,8 @@ class Session:
         except BaseException as error:  # noqa: BLE001 - it is raised again where the run is read
             end.error = error
         self._ended = True
+        if self.cancelled:
+            # CrewAI leaves the model's stream to the garbage collector: until then the vendor writes, and is paid.
+            gc.collect()
         with suppress(RunCancelled):
             self._channel.put(end)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 YOUNG_OBJECTS = 10_000
 """How many more objects than before are made until the young ones are looked at.
@@ -11,9 +14,26 @@ CPython's own 700 suits a script. A thousand streams make more than that in each
 goes away by itself: with 700, a fifth of the server's time was spent looking.
 """
 
+SECONDS = 1.0
+"""How long young garbage may lie about on a server with little to do: frameworks leave connections in it."""
 
-def settle() -> None:
-    """Leaves what start-up made out of all later collections, and makes those rarer."""
+
+@asynccontextmanager
+async def collected() -> AsyncIterator[None]:
+    """Leaves what start-up made out of all collections, and makes those rarer, by number and by time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
+    collecting = asyncio.create_task(_collect_the_young(), name="garbage")
+    try:
+        yield
+    finally:
+        collecting.cancel()
+        with suppress(asyncio.CancelledError):
+            await collecting
+
+
+async def _collect_the_young() -> None:
+    while True:
+        await asyncio.sleep(SECONDS)
+        gc.collect(1)

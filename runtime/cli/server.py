@@ -30,7 +30,7 @@ from ..logs import configure_logging
 from ..metrics import MULTIPROCESS_VARIABLE, forget_process
 from ..shutdown import SignalDrain
 from .faults import told_in_words
-from .garbage import settle
+from .garbage import collected
 from .summary import summary
 from .target import load_runtime
 
@@ -71,8 +71,7 @@ class AppFactory:
         @asynccontextmanager
         async def around(served: Any) -> AsyncIterator[Any]:
             drain = SignalDrain(runtime.service, runtime.config.shutdown_grace_seconds)
-            async with inner(served) as state, drain.installed():
-                settle()
+            async with inner(served) as state, drain.installed(), collected():
                 if self.tells:
                     await tell(runtime, self.port)
                 yield state
