@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -168,6 +170,26 @@ async def test_a_stopped_crew_stops_at_its_next_token() -> None:
                 if isinstance(event, events.TextMessageContent):
                     break
         await no_crew_threads()
+
+
+@pytest.fixture
+def no_garbage_collection() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_garbage_collection")
+async def test_a_stopped_crew_hangs_up_on_its_model_without_waiting_for_a_collection_of_garbage() -> None:
+    async with OpenAIService(lambda _: Reply(tokens=("word ",) * 100_000)) as model:
+        provider = CrewAIProvider({"a": crew_of(model.base_url)}, queue_size=16)
+        async with aclosing(provider.execute_run("a", asking(), RunContext())) as run:  # type: ignore[type-var]
+            async for event in run:
+                if isinstance(event, events.TextMessageContent):
+                    break
+        async with asyncio.timeout(10):
+            while model.service.running:  # noqa: ASYNC110 - it may break off in more than one way
+                await asyncio.sleep(0.01)
 
 
 async def test_a_crew_whose_model_hangs_is_let_go_at_once() -> None:
