@@ -44,7 +44,7 @@ class IncrementalRenderer:
         self._schema = schema
         self._selections = selections
         self._followers: list[_Follower] = []
-        self._settled: dict[Channel[Any], list[_Leaves]] = {}
+        self._settled: dict[Channel[Any] | None, list[_Leaves]] = {}
         """Who follows an open list of leaves, and has told all that it held when everybody was last looked at."""
         self._has_new_followers = False
         self._counts_elements = False
@@ -66,7 +66,7 @@ class IncrementalRenderer:
             self._look_at_all(entries)
             return entries
         for channel in changed:
-            for leaves in self._settled.get(channel, ()):  # type: ignore[arg-type]
+            for leaves in self._settled.get(channel, ()):
                 leaves.advance(entries)
         return entries
 
