@@ -24,7 +24,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import interrupt
 
-from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 
 FOX = "The quick brown fox (naïve, 素早い, 🦊) jumps over the lazy dog."
@@ -219,8 +219,30 @@ async def fail_after(state: State) -> None:
     fail_if(state["messages"], "after")
 
 
+class Keeper(AgentProvider):
+    """Counts a page's turns without a memory of its own: the page brings the count back in its extensions."""
+
+    name = "keeper"
+    tells_extensions = True
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """The one agent."""
+        return [AgentDescriptor(name="keeper")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+        """Tells the count."""
+        turn = int(run.extensions.get("openaiAssistantAPI", {}).get("runId", 0)) + 1
+        yield events.Custom(
+            name=events.EXTENSIONS, value={"openaiAssistantAPI": {"threadId": run.thread_id, "runId": str(turn)}}
+        )
+        message_id = str(uuid4())
+        yield events.TextMessageStart(message_id=message_id)
+        yield events.TextMessageContent(message_id=message_id, delta=f"This is turn {turn}.")
+
+
 runtime = CopilotRuntime(
     providers=[
+        Keeper(),
         LangGraphProvider(
             {
                 "approver": agent(seek_approval=seek_approval),
@@ -232,7 +254,7 @@ runtime = CopilotRuntime(
                 "speaker": agent(speak=answering(speak)),
                 "witness": agent(report=answering(report)),
             }
-        )
+        ),
     ],
     model=RuleModel(rule=chat),
 )

@@ -76,6 +76,15 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     await assertAllIsWell(visitor.visit);
   });
 
+  test("sends back the extensions that the agent told", async () => {
+    const { chat } = await open({ runtimeUrl: agents.url, agent: "keeper" });
+    for (const turn of ["This is turn 1.", "This is turn 2.", "This is turn 3."]) {
+      await chat.say("Which turn is this?");
+      await chat.hear(turn);
+    }
+    await assertAllIsWell(visitor.visit);
+  });
+
   test("stops the agent within a second when the stop button is pressed", async () => {
     const { page, chat } = await open({ runtimeUrl: agents.url, agent: "endless" });
     const asked = page.waitForRequest((request) => request.postData()?.includes("Go on."));
