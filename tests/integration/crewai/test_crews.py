@@ -162,13 +162,17 @@ async def test_one_crew_object_does_one_run_at_a_time() -> None:
         assert said(seen)[0].startswith(topic)
 
 
+async def leave_at_the_first_word(provider: CrewAIProvider) -> None:
+    async with aclosing(provider.execute_run("a", asking(), RunContext())) as run:  # type: ignore[type-var]
+        async for event in run:
+            if isinstance(event, events.TextMessageContent):
+                return
+
+
 async def test_a_stopped_crew_stops_at_its_next_token() -> None:
     async with OpenAIService(lambda _: Reply(tokens=("word ",) * 100_000)) as model:
         provider = CrewAIProvider({"a": crew_of(model.base_url)}, queue_size=16)
-        async with aclosing(provider.execute_run("a", asking(), RunContext())) as run:  # type: ignore[type-var]
-            async for event in run:
-                if isinstance(event, events.TextMessageContent):
-                    break
+        await leave_at_the_first_word(provider)
         await no_crew_threads()
 
 
@@ -183,10 +187,7 @@ def no_garbage_collection() -> Iterator[None]:
 async def test_a_stopped_crew_hangs_up_on_its_model_without_waiting_for_a_collection_of_garbage() -> None:
     async with OpenAIService(lambda _: Reply(tokens=("word ",) * 100_000)) as model:
         provider = CrewAIProvider({"a": crew_of(model.base_url)}, queue_size=16)
-        async with aclosing(provider.execute_run("a", asking(), RunContext())) as run:  # type: ignore[type-var]
-            async for event in run:
-                if isinstance(event, events.TextMessageContent):
-                    break
+        await leave_at_the_first_word(provider)
         async with asyncio.timeout(10):
             while model.service.running:  # noqa: ASYNC110 - it may break off in more than one way
                 await asyncio.sleep(0.01)
