@@ -178,6 +178,7 @@ describe("the published client", { timeout: 60_000 }, () => {
       "counter",
       "endless",
       "fragile",
+      "keeper",
       "painter",
       "speaker",
       "witness",
