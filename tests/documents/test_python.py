@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,17 +20,24 @@ SCRIPT = ROOT / "tests" / "documents" / "script.py"
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 
 
+@asynccontextmanager
+async def written(block: Block, folder: Path, name: str, open_folder: Path) -> AsyncIterator[Path]:
+    """A program in the file that its guide names, or in ``name``, beside the services that it needs."""
+    lay_out(folder, block)
+    async with neighbours(block.text, open_folder) as text:
+        file = folder / (block.file or name)
+        file.write_text(text, encoding="utf-8")
+        yield file
+
+
 @each([block for block in PYTHON if block.makes_runtime])
 async def test_a_runtime_is_served_and_answers(
     block: Block, tmp_path: Path, open_folder: Path, vendor_settings: dict[str, str]
 ) -> None:
-    lay_out(tmp_path, block)
-    async with neighbours(block.text, open_folder) as text:
-        file = tmp_path / (block.file or "block.py")
-        file.write_text(text, encoding="utf-8")
+    async with written(block, tmp_path, "block.py", open_folder) as file:
         command = [str(BIN / "copilotkit-runtime"), "serve", f"{file.name}:runtime"]
         async with serving(command, tmp_path, environment(**vendor_settings), tmp_path) as server:
-            await chats(server, server.url, credentials(text))
+            await chats(server, server.url, credentials(file.read_text(encoding="utf-8")))
             assert complaints(server) == []
 
 
@@ -36,10 +45,7 @@ async def test_a_runtime_is_served_and_answers(
 async def test_other_python_runs(
     block: Block, tmp_path: Path, open_folder: Path, vendor_settings: dict[str, str]
 ) -> None:
-    lay_out(tmp_path, block)
-    async with neighbours(block.text, open_folder) as text:
-        file = tmp_path / (block.file or "test_block.py")
-        file.write_text(text, encoding="utf-8")
+    async with written(block, tmp_path, "test_block.py", open_folder) as file:
         runner = ["-m", "pytest", "-q"] if block.tests else ["-W", "error", str(SCRIPT)]
         ended = await run([sys.executable, *runner, file.name], tmp_path, environment(**vendor_settings))
     assert ended.status == 0, ended.said + ended.log
