@@ -2,14 +2,14 @@
 
 from .runtime import errors, events
 from .runtime.actions import Action, ActionSource, action
-from .runtime.auth import ApiKeyAuth, Identity, JwtAuth
 from .runtime.config import RuntimeConfig
 from .runtime.context import RunContext, RunInput, Tool
-from .runtime.copilot import CopilotRuntime
 from .runtime.guardrails import CloudGuardrail, Guardrail, InputCheck, OutputCheck, TopicGuardrail, TopicJudge, Verdict
 from .runtime.hooks import Hooks, Observability
 from .runtime.provider import AgentDescriptor, AgentProvider
-from .runtime.state import AgentState, StateStore
+from .runtime.stores.interface import AgentState, StateStore
+from .server.runtime import CopilotRuntime
+from .wires.http.auth import ApiKeyAuth, Identity, JwtAuth
 
 __all__ = [
     "Action",

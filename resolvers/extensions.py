@@ -6,8 +6,8 @@ from typing import Any
 
 from ariadne import MutationType, QueryType
 
-from ..runtime.information import runtime_info
-from .context import Info
+from ..runtime.info import runtime_info
+from ..wires.graphql.context import Info
 
 query_extensions = QueryType()
 mutation_extensions = MutationType()

@@ -6,9 +6,9 @@ from typing import Any
 
 from ariadne import MutationType
 
-from ..runtime.conversion import run_request
-from ..runtime.live import LiveResponse
-from .context import Info
+from ..wires.graphql.context import Info
+from ..wires.graphql.inputs import run_request
+from ..wires.graphql.live_response import LiveResponse
 
 mutation = MutationType()
 

@@ -8,8 +8,8 @@ import msgspec
 from ariadne import QueryType
 
 from ..runtime.legacy import legacy_messages
-from ..runtime.state import AgentState
-from .context import Info
+from ..runtime.stores.interface import AgentState
+from ..wires.graphql.context import Info
 
 query = QueryType()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ariadne import ObjectType
 
-from ..runtime.live import LiveResponse
-from ..runtime.response import ExtensionsResponse, MessageOutput, MetaEvent, Pending, ResponseStatus
-from .context import Info
+from ..wires.graphql.context import Info
+from ..wires.graphql.live_response import LiveResponse
+from ..wires.graphql.response import ExtensionsResponse, MessageOutput, MetaEvent, Pending, ResponseStatus
 
 copilot_response = ObjectType("CopilotResponse")
 

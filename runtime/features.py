@@ -9,7 +9,6 @@ from .actions.delegation import AgentAction
 from .actions.execution import ActionRunner
 from .actions.source import ActionSource
 from .config import RuntimeConfig
-from .flow import StageFactory
 from .guardrails.cloud import CloudGuardrail
 from .guardrails.gate import GuardrailGate
 from .guardrails.interface import Guardrail
@@ -18,9 +17,10 @@ from .hooks.interface import Hooks
 from .hooks.reports import RequestReport
 from .preparation import RunPreparer
 from .request import RunRequest
-from .runs import Run
-from .state import StateStore
-from .workers import Workers
+from .runs.run import Run
+from .runs.stages import StageFactory
+from .stores.interface import StateStore
+from .thread_pool import Workers
 
 
 class Features:

@@ -16,16 +16,16 @@ from .actions.source import ActionSource
 from .actions.stage import ActionStage
 from .config import RuntimeConfig
 from .context import Tool
-from .flow import StageFactory
 from .guardrails.cloud import CloudGuardrail
 from .guardrails.gate import GuardrailGate, input_check
 from .guardrails.stage import OutputGuardStage
 from .hooks.reports import RequestReport
 from .messages import Message, TextMessage
 from .request import RunRequest
-from .runs import Run
-from .state import StateStore
-from .turns import take_turn
+from .runs.run import Run
+from .runs.stages import StageFactory
+from .runs.thread_lock import take_turn
+from .stores.interface import StateStore
 
 AgentsAsActions: TypeAlias = Callable[[RunRequest], Awaitable[Sequence[AgentAction]]]
 

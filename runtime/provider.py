@@ -10,7 +10,7 @@ import msgspec
 
 from .context import RunContext, RunInput
 from .events import Event
-from .state import AgentState, StateStore
+from .stores.interface import AgentState, StateStore
 
 
 class AgentDescriptor(msgspec.Struct, kw_only=True, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from graphql import GraphQLError
 
+from ..wires.graphql.live_response import LiveResponse
 from .actions.delegation import AgentAction
 from .actions.source import ActionEndpoint, ActionSource, EndpointActions
 from .config import RuntimeConfig
@@ -24,16 +25,15 @@ from .errors import (
     ThreadNotFoundError,
 )
 from .features import Features
-from .flow import StageFactory
-from .history import joined
 from .hooks.reports import RequestReport
-from .live import LiveResponse
-from .observation import Observers
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
-from .runs import Run, RunStatus
-from .state import AgentState, StateStore
+from .runs.history import joined
+from .runs.observer import Observers
+from .runs.run import Run, RunStatus
+from .runs.stages import StageFactory
+from .stores.interface import AgentState, StateStore
 from .stores.retry import patiently
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from copilotkit_runtime.runtime.contract import difference, executable_sdl, published_sdl
+from copilotkit_runtime.server.cli.schema_diff import difference, executable_sdl, published_sdl
 from tests.parity.servers import ours, reference, serving
 
 PACKAGE = "@copilotkit/runtime"

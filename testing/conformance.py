@@ -17,11 +17,11 @@ from typing import Any, TypeAlias
 from ..runtime import events
 from ..runtime.config import RuntimeConfig
 from ..runtime.context import RunContext, RunInput
-from ..runtime.copilot import CopilotRuntime
 from ..runtime.errors import AgentNotFoundError, CopilotKitError, RunTimeoutError
 from ..runtime.messages import TextMessage
 from ..runtime.request import RunRequest
-from ..runtime.runs import Run, RunStatus
+from ..runtime.runs.run import Run, RunStatus
+from ..server.runtime import CopilotRuntime
 from .guest import AGENT, Behaviour, Guest
 
 Check: TypeAlias = Callable[[Guest], Awaitable[None]]

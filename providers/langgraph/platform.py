@@ -13,7 +13,7 @@ from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import AgentNotFoundError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
-from ...runtime.state import AgentState
+from ...runtime.stores.interface import AgentState
 from .configuration import forwarded_headers, run_configuration, shows_subgraphs
 from .deployment import Assistant, RemoteThread, find_assistant, remote_stream, server_thread_id
 from .running import StreamPart, run_events

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from ...runtime.state import StoreUnavailableError
+from ...runtime.stores.interface import StoreUnavailableError
 from ...runtime.stores.postgres import connection_options, open_pool, translated
 from ...runtime.stores.retry import patiently
 from ...runtime.stores.settings import StoreSettings

@@ -14,7 +14,7 @@ from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import AgentNotFoundError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
-from ...runtime.state import AgentState
+from ...runtime.stores.interface import AgentState
 from .checkpoints import AgentCheckpoints
 from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
 from .graph_thread import LocalThread

@@ -9,7 +9,7 @@ import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
 
-from ...runtime.state import AgentState
+from ...runtime.stores.interface import AgentState
 from .encoding import Encoder
 from .history import messages_update
 from .messages import as_langchain, from_langchain, to_langchain

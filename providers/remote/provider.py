@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from ...runtime.context import RunContext
 from ...runtime.errors import AgentNotFoundError, MisuseError
 from ...runtime.provider import AgentDescriptor, AgentProvider
-from ...runtime.state import AgentState
+from ...runtime.stores.interface import AgentState
 from ..transport import Transport, TransportSettings
 from .agent_state import read_messages, read_state
 from .endpoint import Info, RemoteAction, RemoteAgent, RemoteEndpoint, endpoint_refusal

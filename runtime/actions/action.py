@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, overload
 
 from ..context import RunContext, Tool
 from ..errors import MisuseError
-from ..workers import Workers
+from ..thread_pool import Workers
 from .parameters import parameters_schema
 from .signature import Signature
 

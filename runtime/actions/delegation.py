@@ -9,7 +9,7 @@ from .. import events
 from ..context import Tool
 from ..errors import CopilotKitError
 from ..provider import AgentDescriptor
-from ..runs import Run
+from ..runs.run import Run
 
 AGENT_ENTERED = "AgentEntered"
 AGENT_LEFT = "AgentLeft"

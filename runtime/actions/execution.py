@@ -10,7 +10,7 @@ import structlog
 
 from ..context import RunContext
 from ..errors import ActionError, CopilotKitError, InvalidArgumentsError
-from ..workers import Workers
+from ..thread_pool import Workers
 from .action import Action
 from .results import encode_result, error_result
 

@@ -13,8 +13,8 @@ import structlog
 from .. import events
 from ..context import RunContext
 from ..errors import CopilotKitError, structured
-from ..flow import Emit, Stage
 from ..messages import new_id
+from ..runs.stages import Emit, Stage
 from .action import Action
 from .delegation import AgentAction
 from .execution import HANDLER_ERROR, ActionRunner, Outcome

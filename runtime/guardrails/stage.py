@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import events
 from ..context import RunContext
-from ..flow import Emit, Stage
+from ..runs.stages import Emit, Stage
 from .gate import GuardrailGate
 from .interface import OutputCheck
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from ..workers import Workers
+from ..thread_pool import Workers
 from .interface import Hook
 
 log = structlog.get_logger(__name__)

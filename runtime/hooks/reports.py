@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..errors import GuardrailsDeniedError
-from ..flow import StageFactory
 from ..messages import Message, TextMessage
 from ..request import RunRequest
-from ..runs import Run, RunStatus
+from ..runs.run import Run, RunStatus
+from ..runs.stages import StageFactory
 from .calls import HookCalls
 from .interface import (
     AfterRequest,

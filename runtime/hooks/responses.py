@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from .. import events
-from ..flow import Emit, Stage
+from ..runs.stages import Emit, Stage
 from .calls import HookCalls
 from .interface import Hook, ObservedResponse
 

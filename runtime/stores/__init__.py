@@ -1,1 +1,1 @@
-"""Where states are kept: one interface (``runtime.state``), four places."""
+"""Where states are kept: one interface (``stores.interface``), four places."""

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..messages import Message
-from ..state import AgentState, StateEncodingError, StateTooLargeError
+from .interface import AgentState, StateEncodingError, StateTooLargeError
 
 
 class _Entry(msgspec.Struct):

@@ -9,7 +9,7 @@ from time import monotonic
 import msgspec
 from typing_extensions import override
 
-from ..state import ThreadInfo
+from .interface import ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings

@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from typing_extensions import override
 
 from ..errors import ConfigurationError, StoreError
-from ..state import StoreUnavailableError, ThreadInfo
+from .interface import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, micros, moment
 from .settings import StoreSettings

@@ -13,7 +13,8 @@ from weakref import WeakValueDictionary
 from typing_extensions import override
 
 from ..errors import MisuseError
-from ..state import (
+from .encoding import decode, encode
+from .interface import (
     AgentState,
     StateStore,
     StoreConflictError,
@@ -22,7 +23,6 @@ from ..state import (
     ThreadInfo,
     ThreadPage,
 )
-from .encoding import decode, encode
 from .locks import RunLock, RunLocks, TicketDesk
 from .retry import patiently
 from .settings import StoreSettings

@@ -26,7 +26,7 @@ from redis.exceptions import (
 from typing_extensions import override
 
 from ..errors import ConfigurationError, StoreError
-from ..state import StoreUnavailableError, ThreadInfo
+from .interface import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment
 from .settings import StoreSettings

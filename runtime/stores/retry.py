@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
-from ..state import AgentState, StateStore, StoreUnavailableError
+from .interface import AgentState, StateStore, StoreUnavailableError
 
 T = TypeVar("T")
 

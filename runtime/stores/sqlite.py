@@ -18,7 +18,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from ..errors import StoreError
-from ..state import StoreUnavailableError, ThreadInfo
+from .interface import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings

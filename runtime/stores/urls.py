@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError, MissingExtraError
-from ..state import StateStore
+from .interface import StateStore
 from .memory import MemoryStore
 from .settings import StoreSettings
 from .sqlite import SqliteStore

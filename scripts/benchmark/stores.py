@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from copilotkit_runtime.runtime.messages import Message, TextMessage
-from copilotkit_runtime.runtime.state import AgentState, StateStore
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.urls import open_store
 from scripts.benchmark.measurement import percentile
 from tests.integration.stores.servers import PostgresServer, RedisServer, Server

@@ -14,7 +14,7 @@ import pytest
 from typer.main import get_command
 
 from copilotkit_runtime import RuntimeConfig
-from copilotkit_runtime.runtime.cli.commands import app
+from copilotkit_runtime.server.cli.commands import app
 from tests.documents.blocks import BLOCKS, DOCUMENTS, ROOT, Block, each
 
 SHOWN = {"text", "tsx"}

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from copilotkit_runtime.resolvers import build_schema
 from copilotkit_runtime.resolvers.scalars import parse_date_time, serialize_date_time
-from copilotkit_runtime.runtime.conversion import input_messages
 from copilotkit_runtime.runtime.legacy import legacy_messages, messages_from_agui
 from copilotkit_runtime.runtime.messages import TextMessage, ToolCallMessage, ToolResultMessage
+from copilotkit_runtime.wires.graphql.inputs import input_messages
 
 SCHEMA = build_schema()
 DOCUMENT = parse("mutation ($data: GenerateCopilotResponseInput!) { generateCopilotResponse(data: $data) { runId } }")

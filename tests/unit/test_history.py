@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from copilotkit_runtime.runtime.history import joined
 from copilotkit_runtime.runtime.messages import Message, TextMessage
+from copilotkit_runtime.runtime.runs.history import joined
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = EARLY + timedelta(minutes=1)

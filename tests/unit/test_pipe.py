@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from copilotkit_runtime import events
-from copilotkit_runtime.runtime.pipe import EventPipe
+from copilotkit_runtime.runtime.runs.log import EventPipe
 
 
 def numbered(number: int) -> events.Event:

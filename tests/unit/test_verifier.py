@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from copilotkit_runtime import errors, events
-from copilotkit_runtime.runtime.verifier import EventVerifier
+from copilotkit_runtime.runtime.runs.verifier import EventVerifier
 
 TEXT = events.TextMessageStart(message_id="a")
 SAID = events.TextMessageContent(message_id="a", delta="x")

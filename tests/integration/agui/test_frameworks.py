@@ -11,7 +11,7 @@ from copilotkit_runtime.providers.agui import AGUIProvider
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import RunContext, RunInput, Tool
 from copilotkit_runtime.runtime.messages import TextMessage
-from copilotkit_runtime.runtime.runs import Run, RunStatus
+from copilotkit_runtime.runtime.runs.run import Run, RunStatus
 
 from ..crewai.openai_service import OpenAIService, Reply, says
 

@@ -24,8 +24,8 @@ from copilotkit_runtime.runtime.events import (
 )
 from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolResultMessage
 from copilotkit_runtime.runtime.provider import AgentProvider
-from copilotkit_runtime.runtime.state import AgentState
-from copilotkit_runtime.runtime.verifier import EventVerifier
+from copilotkit_runtime.runtime.runs.verifier import EventVerifier
+from copilotkit_runtime.runtime.stores.interface import AgentState
 
 Reply: TypeAlias = Sequence[str | AIMessageChunk]
 

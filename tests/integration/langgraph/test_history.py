@@ -18,7 +18,7 @@ from copilotkit_runtime.runtime.messages import (
     TextMessage,
     ToolCallMessage,
 )
-from copilotkit_runtime.runtime.state import AgentState
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from tests.integration.langgraph.scripted_model import (
     Page,
     ScriptedModel,

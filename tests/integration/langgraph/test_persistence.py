@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from copilotkit_runtime.runtime import events as ev
 from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
-from copilotkit_runtime.runtime.state import AgentState
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from tests.integration.langgraph.scripted_model import Page, of, result, states, thread
 
 

@@ -21,7 +21,7 @@ from copilotkit_runtime.runtime import events as ev
 from copilotkit_runtime.runtime.context import Resume, RunContext, Tool
 from copilotkit_runtime.runtime.errors import AgentNotFoundError, ConfigurationError
 from copilotkit_runtime.runtime.provider import AgentDescriptor
-from copilotkit_runtime.runtime.state import AgentState
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from tests.integration.langgraph.langgraph_server import URL, LangGraphServer
 from tests.integration.langgraph.scripted_model import Page, ScriptedModel, call_parts, of, states, text, thread, user
 

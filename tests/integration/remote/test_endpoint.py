@@ -17,7 +17,7 @@ from copilotkit_runtime.runtime.errors import (
     NetworkError,
     ProtocolError,
 )
-from copilotkit_runtime.runtime.state import AgentState
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.testing import Request, ScriptedService, head
 
 if TYPE_CHECKING:

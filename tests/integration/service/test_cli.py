@@ -201,7 +201,7 @@ def test_tls_is_served(tmp_path: Path) -> None:
 
 def test_the_command_starts_without_loading_any_framework() -> None:
     code = (
-        "import sys, copilotkit_runtime.runtime.cli\n"
+        "import sys, copilotkit_runtime.server.cli\n"
         "print([name for name in ('langgraph', 'crewai', 'openai') if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

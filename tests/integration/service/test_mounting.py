@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
-from copilotkit_runtime.runtime.auth import Identity
 from copilotkit_runtime.runtime.errors import ConfigurationError
+from copilotkit_runtime.wires.http.auth import Identity
 from tests.integration.service.apps import Witness
 from tests.parity.fold import fold
 from tests.parity.wire import ask

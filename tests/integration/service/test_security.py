@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
-from copilotkit_runtime.runtime.auth import Identity
+from copilotkit_runtime.wires.http.auth import Identity
 from tests.integration.service.process import Running, running
 from tests.parity.wire import ask
 from tests.request_bodies import generate, scripted, text

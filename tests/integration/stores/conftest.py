@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from copilotkit_runtime.runtime.state import StateStore
+from copilotkit_runtime.runtime.stores.interface import StateStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.servers import PostgresServer, RedisServer, Server

@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from copilotkit_runtime.runtime.state import AgentState, StateStore, StoreConflictError
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore, StoreConflictError
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 

@@ -18,7 +18,7 @@ from copilotkit_runtime.runtime.messages import (
     ToolCallMessage,
     ToolResultMessage,
 )
-from copilotkit_runtime.runtime.state import (
+from copilotkit_runtime.runtime.stores.interface import (
     AgentState,
     StateEncodingError,
     StateStore,

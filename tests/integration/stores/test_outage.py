@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from copilotkit_runtime.runtime.state import AgentState, StateStore, StoreUnavailableError
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore, StoreUnavailableError
 from copilotkit_runtime.runtime.stores.retry import save_patiently
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from copilotkit_runtime.runtime.errors import ThreadBusyError
-from copilotkit_runtime.runtime.state import AgentState, StateStore
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import SHARED

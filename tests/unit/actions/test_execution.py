@@ -11,7 +11,7 @@ import pytest
 
 from copilotkit_runtime import Action, RunContext
 from copilotkit_runtime.runtime.actions.execution import ActionRunner
-from copilotkit_runtime.runtime.workers import Workers
+from copilotkit_runtime.runtime.thread_pool import Workers
 
 number = contextvars.ContextVar("number", default=0)
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from copilotkit_runtime import Action, CopilotRuntime, RunContext, action, errors
-from copilotkit_runtime.runtime.workers import Workers
+from copilotkit_runtime.runtime.thread_pool import Workers
 
 
 class Colour(Enum):

@@ -13,8 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from starlette.requests import HTTPConnection
 
 from copilotkit_runtime import RuntimeConfig
-from copilotkit_runtime.runtime.auth import ApiKeyAuth, Authenticator, FirstOf, Identity, JwtAuth, configured, identify
 from copilotkit_runtime.runtime.errors import ConfigurationError, NetworkError
+from copilotkit_runtime.wires.http.auth import (
+    ApiKeyAuth,
+    Authenticator,
+    FirstOf,
+    Identity,
+    JwtAuth,
+    configured,
+    identify,
+)
 from tests.publishing import publishing
 
 SECRET = "a secret that is long enough for HMAC"

@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from copilotkit_runtime import RuntimeConfig
-from copilotkit_runtime.runtime.cli.settings import effective, faults, layers
 from copilotkit_runtime.runtime.config import setting_layers
 from copilotkit_runtime.runtime.errors import ConfigurationError
 from copilotkit_runtime.runtime.rates import Rate
+from copilotkit_runtime.server.cli.options import effective, faults, layers
 
 
 def test_a_flag_wins_over_the_file_the_file_over_the_environment_and_that_over_the_default(

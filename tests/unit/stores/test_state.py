@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from copilotkit_runtime.runtime import state as interface
-from copilotkit_runtime.runtime.state import (
+from copilotkit_runtime.runtime.stores import interface
+from copilotkit_runtime.runtime.stores.interface import (
     AgentState,
     StateStore,
     StoreConflictError,

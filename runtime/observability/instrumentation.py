@@ -1,0 +1,69 @@
+"""What is switched on to watch a runtime; what is off costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+
+from ..config import RuntimeConfig
+from ..runs.observer import Observers
+from ..stores.interface import StateStore
+from .logs import RunLog
+from .metrics import RuntimeMetrics
+from .store import ObservedStore
+from .tracing import RunTracer
+
+
+class Instruments:
+    """The log, metrics and traces that the settings ask for.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        MissingExtraError: What they ask for is not installed.
+    """
+
+    def __init__(self, config: RuntimeConfig) -> None:
+        self.metrics = RuntimeMetrics() if config.metrics else None
+        self._tracer = RunTracer() if config.tracing else None
+
+    def watch_runs(self, observers: Observers) -> None:
+        """Registers with those who watch runs."""
+        for observer in (self._tracer, RunLog(), self.metrics):
+            if observer is not None:
+                observers.add(observer)
+
+    def watch_store(self, store: StateStore) -> StateStore:
+        """The store, observed if anything is to be known of it."""
+        if self.metrics is None and self._tracer is None:
+            return store
+        return ObservedStore(store, self._store_operation)
+
+    def request(self, headers: Mapping[str, str]) -> AbstractContextManager[object]:
+        """Entered around the handling of a request."""
+        return self._tracer.request(headers) if self._tracer is not None else nullcontext()
+
+    def streaming(self) -> AbstractContextManager[object]:
+        """Entered around the streaming of an answer."""
+        return self.metrics.streaming() if self.metrics is not None else nullcontext()
+
+    def refused(self, status: int) -> None:
+        """Told of a request that was refused."""
+        if self.metrics is not None:
+            self.metrics.refused(status)
+
+    async def close(self) -> None:
+        """Called once, after the last run."""
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
+
+    @contextmanager
+    def _store_operation(self, operation: str) -> Iterator[None]:
+        with ExitStack() as stack:
+            if self.metrics is not None:
+                stack.enter_context(self.metrics.store(operation))
+            if self._tracer is not None:
+                stack.enter_context(self._tracer.store(operation))
+            yield

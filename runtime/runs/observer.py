@@ -1,0 +1,65 @@
+"""Who watches runs: metrics, traces and logs, each for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+class RunObserver:
+    """Told of each run's life, once per turn of it and never per event. It must not raise."""
+
+    def starting(self, run: Run) -> AbstractContextManager[object]:
+        """Entered around the birth of the run's task, which inherits context variables that are set here."""
+        return nullcontext()
+
+    def providing(self, run: Run) -> AbstractContextManager[object]:
+        """Entered, in the run's task, for as long as its provider works."""
+        return nullcontext()
+
+    def heard(self, run: Run) -> None:
+        """Called when the provider's first event was read, which may be after the run's end."""
+
+    def ended(self, run: Run) -> None:
+        """Called when the run's outcome is known."""
+
+
+class Observers(RunObserver):
+    """Several observers as one."""
+
+    def __init__(self, observers: Iterable[RunObserver] = ()) -> None:
+        self._observers = list(observers)
+
+    def add(self, observer: RunObserver) -> None:
+        """Adds one, for the runs that start from now on."""
+        self._observers.append(observer)
+
+    @contextmanager
+    def starting(self, run: Run) -> Iterator[None]:
+        """Enters all of them, in order."""
+        with ExitStack() as stack:
+            for observer in self._observers:
+                stack.enter_context(observer.starting(run))
+            yield
+
+    @contextmanager
+    def providing(self, run: Run) -> Iterator[None]:
+        """Enters all of them, in order."""
+        with ExitStack() as stack:
+            for observer in self._observers:
+                stack.enter_context(observer.providing(run))
+            yield
+
+    def heard(self, run: Run) -> None:
+        """Tells all of them."""
+        for observer in self._observers:
+            observer.heard(run)
+
+    def ended(self, run: Run) -> None:
+        """Tells all of them."""
+        for observer in self._observers:
+            observer.ended(run)

@@ -1,0 +1,64 @@
+"""The stages that a run's events pass on their way from the provider to the reader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeAlias
+
+from ..events import Event
+
+Emit: TypeAlias = Callable[[Event], Awaitable[None]]
+
+
+class Stage(ABC):
+    """Takes a run's events one by one and hands them on, changed, held back or multiplied.
+
+    A run has the stages that it needs and no others, so that what is switched off costs nothing per event.
+
+    Args:
+        emit: Where events go on to.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit = emit
+
+    @abstractmethod
+    async def feed(self, event: Event) -> None:
+        """Takes the next event."""
+
+    async def finish(self) -> None:
+        """Hands on what is still held back: no event will follow."""
+
+    async def close(self) -> None:
+        """Lets go of whatever still goes on. Called once, however the run ended."""
+
+
+StageFactory: TypeAlias = Callable[[Emit], Stage]
+
+
+class Flow:
+    """Several stages in a row.
+
+    Args:
+        factories: What makes the stages, from the provider's side to the reader's.
+        deliver: Where the last one's events go.
+    """
+
+    def __init__(self, factories: Iterable[StageFactory], deliver: Emit) -> None:
+        self._stages: list[Stage] = []
+        self.feed = deliver
+        for factory in reversed(list(factories)):
+            stage = factory(self.feed)
+            self._stages.insert(0, stage)
+            self.feed = stage.feed
+
+    async def finish(self) -> None:
+        """Hands on what the stages hold back, in order."""
+        for stage in self._stages:
+            await stage.finish()
+
+    async def close(self) -> None:
+        """Ends whatever still goes on in the stages."""
+        for stage in self._stages:
+            await stage.close()

@@ -1,0 +1,114 @@
+"""What a run said and did, as messages: kept for stores and hooks, whether or not somebody read the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from .. import events
+from ..legacy import messages_from_agui
+from ..messages import Message, TextMessage, ToolCallMessage, ToolResultMessage, parse_arguments
+from .state import StateTracker
+
+
+class Transcript:
+    """Folds one run's events into messages, in the order in which they began, and the last state."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, Message] = {}
+        self._pieces: dict[str, list[str]] = {}
+        self._thread: list[Message] | None = None
+        self._tracker = StateTracker()
+        self._state_seen = False
+
+    def record(self, event: events.Event) -> None:
+        """Takes note of ``event``.
+
+        Raises:
+            ProtocolError: A state delta does not fit.
+        """
+        recorder = self._RECORDERS.get(type(event))
+        if recorder is not None:
+            recorder(self, event)
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """The agent's last state, or None if it told none."""
+        return self._tracker.state if self._state_seen else None
+
+    @property
+    def thread(self) -> list[Message] | None:
+        """The whole thread, if the agent told it."""
+        return self._thread
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces of text and of arguments have come: for most models, one a token."""
+        return sum(map(len, self._pieces.values()))
+
+    def messages(self) -> list[Message]:
+        """What the run added, partial texts included; a call whose arguments never became JSON has none."""
+        for id_, pieces in self._pieces.items():
+            _complete(self._messages[id_], "".join(pieces))
+        return list(self._messages.values())
+
+    def _text_start(self, event: events.TextMessageStart) -> None:
+        self._messages[event.message_id] = TextMessage(
+            id=event.message_id, role="assistant", content="", parent_message_id=event.parent_message_id
+        )
+        self._pieces[event.message_id] = []
+
+    def _text_content(self, event: events.TextMessageContent) -> None:
+        self._pieces[event.message_id].append(event.delta)
+
+    def _tool_call_start(self, event: events.ToolCallStart) -> None:
+        self._messages[event.tool_call_id] = ToolCallMessage(
+            id=event.tool_call_id,
+            name=event.tool_call_name,
+            arguments={},
+            parent_message_id=event.parent_message_id,
+        )
+        self._pieces[event.tool_call_id] = []
+
+    def _tool_call_args(self, event: events.ToolCallArgs) -> None:
+        self._pieces[event.tool_call_id].append(event.delta)
+
+    def _tool_call_result(self, event: events.ToolCallResult) -> None:
+        call = self._messages.get(event.tool_call_id)
+        name = event.tool_call_name or (call.name if isinstance(call, ToolCallMessage) else "unknown")
+        message = ToolResultMessage(
+            id=f"result-{event.tool_call_id}",
+            tool_call_id=event.tool_call_id,
+            tool_name=name,
+            result=event.content,
+        )
+        self._messages[message.id] = message
+
+    def _state_snapshot(self, event: events.StateSnapshot) -> None:
+        self._state_seen = True
+        self._tracker.snapshot(event)
+
+    def _state_delta(self, event: events.StateDelta) -> None:
+        self._state_seen = True
+        self._tracker.delta(event)
+
+    def _messages_snapshot(self, event: events.MessagesSnapshot) -> None:
+        self._thread = messages_from_agui(event.messages)
+
+    _RECORDERS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        events.TextMessageStart: _text_start,
+        events.TextMessageContent: _text_content,
+        events.ToolCallStart: _tool_call_start,
+        events.ToolCallArgs: _tool_call_args,
+        events.ToolCallResult: _tool_call_result,
+        events.StateSnapshot: _state_snapshot,
+        events.StateDelta: _state_delta,
+        events.MessagesSnapshot: _messages_snapshot,
+    }
+
+
+def _complete(message: Message, text: str) -> None:
+    if isinstance(message, TextMessage):
+        message.content = text
+    elif isinstance(message, ToolCallMessage):
+        message.arguments = parse_arguments(text)

@@ -1,0 +1,211 @@
+"""What an agent knows on a thread, and the interface of the places that keep it."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from asyncio import sleep
+from collections.abc import Sequence
+from datetime import datetime
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..errors import ErrorCode, StoreError
+from ..messages import Message
+
+if TYPE_CHECKING:
+    from .locks import RunLock
+
+_MERGE_SECONDS = 10.0
+_MERGE_PAUSE = 0.02
+
+
+class StoreConflictError(StoreError):
+    """The entry has another version than the writer expected: somebody else wrote in between.
+
+    Args:
+        expected: The version that the writer had read; 0 for "nothing yet".
+    """
+
+    def __init__(self, expected: int) -> None:
+        super().__init__(f"The agent's state changed since version {expected} was read.")
+        self.expected = expected
+
+
+class StoreUnavailableError(StoreError):
+    """The store did not answer, or broke off. Whether a write took place is unknown."""
+
+    def __init__(self, message: str = "The state store does not answer.") -> None:
+        super().__init__(message)
+
+
+class StateTooLargeError(StoreError):
+    """An entry is larger than the store may keep.
+
+    Args:
+        size: The entry's encoded size, in bytes.
+        limit: The largest size allowed, in bytes.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"The agent's state and messages take {size} bytes; the limit is {limit} bytes.")
+        self.size = size
+        self.limit = limit
+
+
+class StateEncodingError(StoreError):
+    """A state holds what JSON cannot express, or a kept entry cannot be read."""
+
+
+class StoreKeyError(StoreError):
+    """A thread id, agent name or owner is empty, too long, or no text that every store can hold."""
+
+    default_code = ErrorCode.MISUSE
+
+
+class AgentState(msgspec.Struct, kw_only=True):
+    """An agent's state and messages on one thread.
+
+    ``version`` counts the saves, from 1. The store sets it, and the fields that follow it.
+    """
+
+    state: dict[str, Any] = {}
+    messages: list[Message] = []
+    version: int = 0
+    owner: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class ThreadInfo(msgspec.Struct, kw_only=True, frozen=True):
+    """A thread that is kept: whose it is, the agents that have state on it, and when it was last written."""
+
+    thread_id: str
+    owner: str | None
+    agents: list[str]
+    created_at: datetime
+    updated_at: datetime
+
+
+class ThreadPage(msgspec.Struct, kw_only=True, frozen=True):
+    """Some threads, last written first; ``cursor`` asks for those after them, None if there are no more."""
+
+    threads: list[ThreadInfo]
+    cursor: str | None
+
+
+class StateStore(ABC):
+    """Keeps ``AgentState`` by thread and agent, and says which run may work on it.
+
+    Every method raises ``errors.StoreError``, and nothing else, when it cannot do its work.
+    """
+
+    url: str | None = None
+    """The URL that the store was opened from, so that a framework can keep what is its own in the same place."""
+
+    @abstractmethod
+    async def load(self, thread_id: str, agent_name: str) -> AgentState | None:
+        """What was last saved, or None."""
+
+    async def load_many(self, keys: Sequence[tuple[str, str]]) -> list[AgentState | None]:
+        """What was last saved for each thread id and agent name, in their order."""
+        return [await self.load(thread_id, agent_name) for thread_id, agent_name in keys]
+
+    @abstractmethod
+    async def save(
+        self, thread_id: str, agent_name: str, state: AgentState, *, expected_version: int | None = None
+    ) -> AgentState:
+        """Replaces what is kept.
+
+        Args:
+            thread_id: The thread.
+            agent_name: The agent.
+            state: Its state and messages; the other fields are ignored.
+            expected_version: Write only if this is the kept version, 0 meaning that nothing is kept yet;
+                None to write whatever is kept.
+
+        Returns:
+            ``state`` with its new version, owner and times.
+
+        Raises:
+            StoreConflictError: The kept version is another one.
+            StateTooLargeError: The encoded state and messages exceed the store's limit.
+        """
+
+    async def merge(self, thread_id: str, agent_name: str, changes: dict[str, Any]) -> AgentState:
+        """Sets the keys of ``changes`` in the kept state, at once and without losing another writer's keys.
+
+        Raises:
+            StoreConflictError: Other writers were faster for ten seconds on end.
+        """
+        deadline = monotonic() + _MERGE_SECONDS
+        while True:
+            kept = await self.load(thread_id, agent_name) or AgentState()
+            merged = AgentState(state={**kept.state, **changes}, messages=kept.messages)
+            try:
+                return await self.save(thread_id, agent_name, merged, expected_version=kept.version)
+            except StoreConflictError:
+                if monotonic() >= deadline:
+                    raise
+                await sleep(random.uniform(0, _MERGE_PAUSE))  # noqa: S311
+
+    @abstractmethod
+    async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
+        """The threads that are kept, last written first.
+
+        Args:
+            owner: Only the threads of this owner; None for all.
+            limit: How many at most; no page has more than 1000.
+            cursor: ``ThreadPage.cursor`` of the page before; None for the first.
+        """
+
+    @abstractmethod
+    async def delete_thread(self, thread_id: str) -> bool:
+        """Forgets a thread with all its agents' states and its owner; returns whether it was kept."""
+
+    @abstractmethod
+    async def claim(self, thread_id: str, owner: str) -> bool:
+        """Makes ``owner`` the owner of a thread that has none; first come, first served.
+
+        Returns:
+            Whether the thread is now ``owner``'s. A thread of somebody else's must be answered for
+            as one that does not exist.
+        """
+
+    @abstractmethod
+    async def owner_of(self, thread_id: str) -> str | None:
+        """Who claimed the thread, or None."""
+
+    @abstractmethod
+    async def health(self) -> float:
+        """How long the store takes to answer, in seconds.
+
+        Raises:
+            StoreUnavailableError: It does not answer.
+        """
+
+    @abstractmethod
+    def lock(self, thread_id: str, agent_name: str, *, wait: float | None = None, interrupt: bool = False) -> RunLock:
+        """The right to run an agent on a thread, held by one run at a time over all processes.
+
+        Args:
+            thread_id: The thread.
+            agent_name: The agent.
+            wait: How many seconds to queue for it; 0 to give up at once, None for as long as it takes.
+            interrupt: Whether to ask the runs ahead in the queue to stop.
+
+        Returns:
+            A context manager; entering it raises ``errors.ThreadBusyError`` when it cannot be had.
+        """
+
+    @abstractmethod
+    async def request_stop(self, thread_id: str, agent_name: str) -> None:
+        """Asks the run that holds the lock, and those that queue for it, to stop."""
+
+    async def start(self) -> None:
+        """Called once, before first use."""
+
+    async def stop(self) -> None:
+        """Called once, after last use."""

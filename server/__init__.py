@@ -1,0 +1,1 @@
+"""The composition root: the runtime object, its application, and the command line."""

@@ -1,0 +1,127 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...runtime.config import EMULATED_VERSION, RuntimeConfig, setting_layers
+from ...runtime.info import RuntimeInfo, runtime_info
+from ...schema import load_sdl
+from . import options as settings
+from .errors import told_in_words
+from .target import load_runtime
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+Target = Annotated[
+    str | None,
+    typer.Argument(help="file.py:runtime, module:runtime, or a langgraph.json or its folder.", show_default=False),
+]
+Settings = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.", show_default=False)]
+Store = Annotated[str | None, typer.Option(help="memory://, sqlite:///path, redis:// or postgresql://")]
+
+
+def _flag(text: str) -> Any:
+    return typer.Option(help=text, show_default=False)
+
+
+@app.command()
+def serve(
+    target: Target = None,
+    host: Annotated[str | None, _flag("The address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, _flag("The port to listen on (8000); 0 for any that is free.")] = None,
+    path: Annotated[str | None, _flag("Where the endpoint is (/api/copilotkit).")] = None,
+    store: Store = None,
+    workers: Annotated[int | None, _flag("Processes that serve (1).")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Starts anew when a file changes.")] = False,
+    ssl_certfile: Annotated[Path | None, _flag("The TLS certificate's file.")] = None,
+    ssl_keyfile: Annotated[Path | None, _flag("The TLS key's file.")] = None,
+    log_format: Annotated[str | None, _flag("auto, console or json.")] = None,
+    log_level: Annotated[str | None, _flag("debug, info, warning or error.")] = None,
+    config: Settings = None,
+) -> None:
+    """Serves a runtime over HTTP."""
+    from . import serve as server
+
+    layers = settings.layers(
+        config,
+        host=host,
+        port=port,
+        graphql_path=path,
+        store=store,
+        workers=workers,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    server.serve(target, layers, reload=reload)
+
+
+@app.command()
+def agents(target: Target = None, config: Settings = None) -> None:
+    """Lists a runtime's agents."""
+    with setting_layers(settings.layers(config)):
+        runtime = load_runtime(target)
+    for agent in asyncio.run(runtime.discover_agents()):
+        typer.echo(f"{agent.name}\t{agent.description}")
+
+
+@app.command()
+def schema(
+    diff: Annotated[str | None, _flag("A file of SDL, or the URL of a server, to compare with.")] = None,
+) -> None:
+    """Prints the contract's schema, or how it differs from another. Differences end with status 1."""
+    if diff is None:
+        typer.echo(load_sdl())
+        return
+    from .schema_diff import difference, executable_sdl, published_sdl
+
+    lines = difference(published_sdl(diff), executable_sdl())
+    typer.echo("\n".join(lines) if lines else "the same")
+    raise typer.Exit(int(bool(lines)))
+
+
+@app.command(name="config")
+def show_config(target: Target = None, config: Settings = None) -> None:
+    """Prints the settings in effect, secrets hidden: those of a runtime, or without one those of the environment."""
+    with setting_layers(settings.layers(config)):
+        effective = RuntimeConfig() if target is None else load_runtime(target).config
+    for line in settings.effective(effective):
+        typer.echo(line)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="As the command `version`.")
+    ] = False,
+) -> None:
+    """Serves Python agents to CopilotKit React apps."""
+
+
+@app.command()
+def version() -> None:
+    """Prints the version, and that of the TypeScript runtime whose contract is served."""
+    info: RuntimeInfo = runtime_info([])
+    typer.echo(f"copilotkit-runtime-py {info.version} (contract of @copilotkit/runtime {EMULATED_VERSION})")
+
+
+def main() -> None:
+    """The console script."""
+    with told_in_words():
+        app()

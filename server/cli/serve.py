@@ -1,0 +1,258 @@
+"""The server process, or processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+import typer
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from ...runtime.config import RuntimeConfig, SettingLayers, setting_layers
+from ...runtime.errors import ConfigurationError, CopilotKitError
+from ...runtime.observability.logs import configure_logging
+from ...runtime.observability.metrics import MULTIPROCESS_VARIABLE, forget_process
+from ..runtime import CopilotRuntime
+from ..shutdown import SignalDrain
+from .errors import told_in_words
+from .garbage_collection import collected
+from .summary import summary
+from .target import load_runtime
+
+log = structlog.get_logger(__name__)
+
+_CONNECTIONS_GRACE_SECONDS = 10
+_WAITING_CONNECTIONS = 2048
+_START_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class AppFactory:
+    """Makes the application to serve; it can be sent to another process, which makes its own.
+
+    Args:
+        target: The runtime's name.
+        layers: The settings that the command line gave.
+        port: The port that is listened on, for the summary.
+        tells: Whether the summary is to be told when the server has started.
+    """
+
+    target: str | None
+    layers: SettingLayers
+    port: int
+    tells: bool
+
+    def __call__(self) -> ASGIApp:
+        """Loads the runtime and makes its application, in a process of its own."""
+        with told_in_words(STARTUP_FAILURE), setting_layers(self.layers):
+            return self.application(load_runtime(self.target))
+
+    def application(self, runtime: CopilotRuntime) -> ASGIApp:
+        """The application of a runtime, with its log and its way to end."""
+        configure_logging(runtime.config.log_level, runtime.config.log_format)
+        app = runtime.create_app()
+        inner = app.router.lifespan_context
+
+        @asynccontextmanager
+        async def around(served: Any) -> AsyncIterator[Any]:
+            drain = SignalDrain(runtime.service, runtime.config.shutdown_grace_seconds)
+            async with inner(served) as state, drain.installed(), collected():
+                if self.tells:
+                    await tell(runtime, self.port)
+                yield state
+
+        app.router.lifespan_context = around
+        return PlainStart(app)
+
+
+class PlainStart:
+    """Tells in words why an application cannot start, where that is known, instead of with a stack.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes everything on but the stack."""
+
+        async def told(message: Message) -> None:
+            error = sys.exception()
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, CopilotKitError):
+                message = {**message, "message": error.message}
+            await send(message)
+
+        await self._app(scope, receive, told if scope["type"] == "lifespan" else send)
+
+
+async def tell(runtime: CopilotRuntime, port: int) -> None:
+    """Writes the summary to standard output."""
+    for line in summary(runtime, port, await runtime.discover_agents()):
+        typer.echo(line)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens there, before anything else is done.
+
+    Raises:
+        ConfigurationError: The address is in use, or not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # At once: whoever read the summary may connect, and nobody else gets the port while the application starts.
+        listener.listen(_WAITING_CONNECTIONS)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def check_tls(certificate: Path, key: Path) -> None:
+    """Reads a certificate and its key, as each process will.
+
+    Raises:
+        ConfigurationError: One of them is not there, or they do not fit each other.
+    """
+
+    def password() -> str:
+        raise ConfigurationError(f"ssl_keyfile: {key} is encrypted; a key without a password is needed.")
+
+    for name, file in (("ssl_certfile", certificate), ("ssl_keyfile", key)):
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise ConfigurationError(f"{name}: {file} cannot be read: {error.strerror}.") from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password)
+    except ssl.SSLError as error:
+        told = f"ssl_certfile, ssl_keyfile: {certificate} and {key} are no certificate and its key"
+        raise ConfigurationError(f"{told}: {error.reason or 'they are no PEM files'}.") from error
+
+
+def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
+    """Serves a runtime until the process is told to end.
+
+    Raises:
+        ConfigurationError: The runtime, its settings or its address are not as they must be.
+    """
+    with setting_layers(layers):
+        runtime = load_runtime(target)
+    config = runtime.config
+    workers = 1 if reload else config.workers
+    if config.ssl_certfile is not None and config.ssl_keyfile is not None:
+        check_tls(config.ssl_certfile, config.ssl_keyfile)
+    listener = bind(config.host, config.port)
+    port = listener.getsockname()[1]
+    factory = AppFactory(target, layers, port, tells=workers == 1)
+    if workers == 1 and not reload:
+        _run_here(_server_config(factory, config), factory.application(runtime), listener)
+        return
+    configure_logging(config.log_level, config.log_format)
+    options = _server_config(factory, config, reload=reload, workers=workers)
+    if reload:
+        options.reload_dirs = [Path.cwd()]  # uvicorn sets it for applications named by a string alone
+        ChangeReload(options, target=uvicorn.Server(options).run, sockets=[listener]).run()
+        return
+    with _shared_metrics(config):
+        processes = Workers(options, listener, when_ready=lambda: asyncio.run(tell(runtime, port)))
+        processes.run()
+    if processes.failed:
+        raise typer.Exit(STARTUP_FAILURE)
+
+
+def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
+        factory,
+        factory=True,
+        host=config.host,
+        reload=reload,
+        workers=workers,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        backlog=_WAITING_CONNECTIONS,
+        server_header=False,
+        forwarded_allow_ips=list(config.trusted_proxies),
+        ssl_certfile=config.ssl_certfile,
+        ssl_keyfile=config.ssl_keyfile,
+        timeout_graceful_shutdown=round(config.shutdown_grace_seconds) + _CONNECTIONS_GRACE_SECONDS,
+    )
+
+
+def _run_here(options: uvicorn.Config, app: ASGIApp, listener: socket.socket) -> None:
+    options.app = lambda: app
+    server = uvicorn.Server(options)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise typer.Exit(STARTUP_FAILURE)
+
+
+class Workers(Multiprocess):
+    """Worker processes; a second signal ends those that still run.
+
+    Args:
+        options: What they serve, and how.
+        listener: Where they listen.
+        when_ready: Called when all of them serve.
+    """
+
+    def __init__(self, options: uvicorn.Config, listener: socket.socket, when_ready: Callable[[], None]) -> None:
+        super().__init__(options, sockets=[listener])
+        self._when_ready = when_ready
+
+    @property
+    def failed(self) -> bool:
+        """Whether they ended because one of them could not start."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+    @override
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(_START_SECONDS, self.should_exit) for process in self.processes):
+            self._when_ready()
+
+    @override
+    def keep_subprocess_alive(self) -> None:
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            forget_process(pid)
+
+    @override
+    def join_all(self) -> None:
+        for process in self.processes:
+            while process.process.is_alive():
+                process.process.join(0.1)
+                if any(number in (signal.SIGINT, signal.SIGTERM) for number in self.signal_queue):
+                    process.process.kill()
+
+
+@contextmanager
+def _shared_metrics(config: RuntimeConfig) -> Iterator[None]:
+    if not config.metrics or MULTIPROCESS_VARIABLE in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="copilotkit-metrics-") as folder:
+        os.environ[MULTIPROCESS_VARIABLE] = folder
+        yield

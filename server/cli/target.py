@@ -1,0 +1,136 @@
+"""What a command works on: the runtime that its TARGET names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, TracebackType
+
+from pydantic import ValidationError
+
+from ...runtime.errors import ConfigurationError, CopilotKitError
+from ...runtime.stores.urls import extra
+from ..runtime import CopilotRuntime
+
+GRAPH_FILE = "langgraph.json"
+DEFAULT_NAME = "runtime"
+
+_PACKAGE = Path(__file__).parents[2]
+_LOADERS = (str(_PACKAGE / "runtime"), str(_PACKAGE / "providers"), str(importlib.__file__), "<frozen importlib")
+
+
+def load_runtime(target: str | None) -> CopilotRuntime:
+    """The runtime of ``file.py:name``, ``module:name``, or a ``langgraph.json`` or its folder.
+
+    Args:
+        target: The name; None for a ``langgraph.json`` in the current folder.
+
+    Raises:
+        ConfigurationError: There is no such thing, or it is no runtime.
+        MissingExtraError: What it needs is not installed.
+        TargetError: Its own code raises.
+    """
+    if target is None:
+        return _of_default()
+    path = Path(target)
+    if path.is_dir() or path.suffix == ".json":
+        return _of_graphs(path)
+    place, name = _split(target)
+    found = getattr(_module(place), name, None)
+    if not isinstance(found, CopilotRuntime):
+        raise ConfigurationError(f"{place} has no CopilotRuntime named '{name}'.")
+    return found
+
+
+def _of_default() -> CopilotRuntime:
+    if not Path(GRAPH_FILE).is_file():
+        raise ConfigurationError(
+            f"Name what to serve: file.py:runtime, module:runtime, or a folder that holds a {GRAPH_FILE}."
+        )
+    return _of_graphs(Path(GRAPH_FILE))
+
+
+def _split(target: str) -> tuple[str, str]:
+    place, colon, name = target.rpartition(":")
+    return (place, name) if colon else (target, DEFAULT_NAME)
+
+
+def _of_graphs(path: Path) -> CopilotRuntime:
+    file = path / GRAPH_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise ConfigurationError(f"There is no file {file}.")
+    with extra("LangGraph", "langgraph"):
+        from ...providers.langgraph import LangGraphProvider
+    with _own_stack(str(file)):
+        return CopilotRuntime(providers=[LangGraphProvider.from_file(file)])
+
+
+def _module(place: str) -> ModuleType:
+    return _module_of_file(Path(place)) if place.endswith(".py") else _module_of_name(place)
+
+
+def _module_of_name(name: str) -> ModuleType:
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    with _own_stack(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+            raise ConfigurationError(f"There is no module {name}.") from error
+
+
+def _module_of_file(file: Path) -> ModuleType:
+    path = file.resolve()
+    if not path.is_file():
+        raise ConfigurationError(f"There is no file {file}.")
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{file} cannot be loaded.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    with _own_stack(str(file)):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _own_stack(place: str) -> Iterator[None]:
+    """Turns what a target raises into an error that carries the target's own part of the stack.
+
+    Errors that are told in words pass: they say by themselves what to mend.
+    """
+    try:
+        yield
+    except (CopilotKitError, ValidationError):
+        raise
+    except Exception as error:
+        raise TargetError(place, error) from error
+
+
+class TargetError(Exception):
+    """The code that a command was pointed at raised.
+
+    Args:
+        place: Where the code is.
+        error: What it raised.
+    """
+
+    def __init__(self, place: str, error: Exception) -> None:
+        super().__init__(f"{place} cannot be loaded: it raises {type(error).__name__}.")
+        self.stack = "".join(traceback.format_exception(type(error), error, _own_part(error)))
+
+
+def _own_part(error: Exception) -> TracebackType | None:
+    """The stack from the target's first frame on; all of it if there is none, and none if the target is no Python."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_LOADERS):
+        trace = trace.tb_next
+    return trace if trace is not None or isinstance(error, SyntaxError) else error.__traceback__

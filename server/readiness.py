@@ -1,0 +1,71 @@
+"""Whether the runtime can do its work now."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from ..runtime.service import RuntimeService
+
+log = structlog.get_logger(__name__)
+
+CHECK_SECONDS = 3.0
+FRESH_SECONDS = 1.0
+
+
+class Readiness(msgspec.Struct, kw_only=True, frozen=True):
+    """What was found: ``checks`` says ``ok`` or ``failed`` of each thing that was asked."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+class ReadinessCheck:
+    """Asks the store and the providers whether they answer; who asks again at once gets the same answer.
+
+    Args:
+        service: The runtime's service.
+        others: What else must answer, by name.
+    """
+
+    def __init__(self, service: RuntimeService, others: Mapping[str, Callable[[], Awaitable[Any]]]) -> None:
+        self._service = service
+        self._others = others
+        self._asking = asyncio.Lock()
+        self._known: Readiness | None = None
+        self._known_until = 0.0
+
+    async def check(self) -> Readiness:
+        """What is found now, or was a moment ago."""
+        if self._service.draining:
+            return Readiness(ready=False, checks={"runtime": "shutting down"})
+        async with self._asking:
+            if self._known is None or monotonic() >= self._known_until:
+                self._known = await self._ask()
+                self._known_until = monotonic() + FRESH_SECONDS
+            return self._known
+
+    async def _ask(self) -> Readiness:
+        asked: dict[str, Awaitable[Any]] = {"store": self._service.store.health()}
+        asked |= {name: check() for name, check in self._others.items()}
+        asked |= {f"provider {p.name}": p.list_agents() for p in self._service.registry.all()}
+        answers = await asyncio.gather(*(_answers(name, question) for name, question in asked.items()))
+        checks = {name: "ok" if answer else "failed" for name, answer in zip(asked, answers, strict=True)}
+        return Readiness(ready=all(answers), checks=checks)
+
+
+async def _answers(name: str, question: Awaitable[Any]) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await question
+    except Exception:  # whatever a provider raises, it is not ready
+        log.exception("not_ready", check=name)
+        return False
+    return True

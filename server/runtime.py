@@ -1,0 +1,248 @@
+"""CopilotRuntime: the one object that an application makes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from starlette.applications import Starlette
+
+from ..providers.models import model_provider
+from ..resolvers import build_schema
+from ..runtime.actions.source import ActionsOf, ActionSource, ComputedActions, sources_of
+from ..runtime.config import RuntimeConfig, served_path
+from ..runtime.entry_points import installed_providers
+from ..runtime.errors import ConfigurationError
+from ..runtime.features import Features
+from ..runtime.guardrails import Guardrail
+from ..runtime.hooks import Hooks
+from ..runtime.info import RuntimeInfo, runtime_info
+from ..runtime.observability.instrumentation import Instruments
+from ..runtime.observability.logs import log_without_values, without_secrets
+from ..runtime.observability.loop_watchdog import LoopWatchdog
+from ..runtime.provider import AgentDescriptor, AgentProvider
+from ..runtime.service import RuntimeService
+from ..runtime.stores.interface import AgentState, StateStore
+from ..runtime.stores.settings import StoreSettings
+from ..runtime.stores.urls import open_store
+from ..wires.graphql.endpoint import GraphQLEndpoint
+from ..wires.graphql.rest_extensions import RestEndpoint, RestExtensions
+from ..wires.http.admission import Admission
+from ..wires.http.auth import Authenticate, Authenticator, configured
+from . import app as http_app
+from .probes import MetricsPage, ReadyProbe
+from .readiness import ReadinessCheck
+
+
+class CopilotRuntime:
+    """A CopilotKit runtime.
+
+    Args:
+        providers: Where the agents come from.
+        model: What answers requests that name no agent: ``"openai:gpt-4o"`` and the like, a client, a chat model, a
+            callable that picks one per request, or None.
+        store: ``memory://``, ``sqlite:///path``, ``redis://…``, ``postgresql://…``, or a store; None for
+            ``config.store``.
+        config: The settings; None for those of the environment.
+        auth: Finds out who asks: an ``Authenticator``, or a callable of the request that gives an ``Identity`` or
+            None, and may await; None for what the settings ask for.
+        actions: Server-side actions: ``Action`` objects, plain functions, LangServe chains and ``ActionSource``
+            objects; or a function of the request's context that returns such a list, and may await.
+        mcp_servers: MCP servers whose tools are actions: ``MCPServer`` objects, URLs, or ``{"endpoint": ...}``.
+        hooks: What is told of requests.
+        guardrails: One or several, which judge each request in order.
+        agents_as_actions: The names of the agents that models, and other agents, may call as tools; True for all.
+
+    Raises:
+        ConfigurationError: Two providers share a name, or the store's URL is none.
+    """
+
+    def __init__(
+        self,
+        providers: Iterable[AgentProvider] = (),
+        *,
+        model: Any = None,
+        store: str | StateStore | None = None,
+        config: RuntimeConfig | None = None,
+        auth: Authenticator | Authenticate | None = None,
+        actions: Iterable[Any] | ActionsOf = (),
+        mcp_servers: Iterable[Any] = (),
+        hooks: Hooks | None = None,
+        guardrails: Guardrail | Iterable[Guardrail] = (),
+        agents_as_actions: bool | Iterable[str] = False,
+    ) -> None:
+        log_without_values()
+        self.config = config or RuntimeConfig()
+        auth = auth or configured(self.config)
+        self._admission = Admission(self.config, auth.authenticate if isinstance(auth, Authenticator) else auth)
+        self._instruments = Instruments(self.config)
+        self._watchdog = LoopWatchdog(self.config.blocked_loop_seconds) if self.config.blocked_loop_seconds else None
+        chosen = self.config.store if store is None else store
+        self.store_name = without_secrets(chosen) if isinstance(chosen, str) else type(chosen).__name__
+        """The store for people: its URL without password, or its class."""
+        opened = self._instruments.watch_store(_opened(chosen, self.config))
+        features = Features(
+            self.config,
+            opened,
+            sources=_action_sources(actions),
+            last_sources=_mcp_sources(mcp_servers, self.config),
+            guardrails=[guardrails] if isinstance(guardrails, Guardrail) else list(guardrails),
+            hooks=hooks,
+            agents_as_actions=agents_as_actions,
+        )
+        self.service = RuntimeService(self.config, opened, None if model is None else model_provider(model), features)
+        self._instruments.watch_runs(self.service.observers)
+        for provider in (*providers, *(installed_providers() if self.config.installed_providers else ())):
+            self.add_provider(provider)
+        self._starting = asyncio.Lock()
+        self._running = False
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need credentials."""
+        return self._admission.authenticates
+
+    def create_app(self) -> Starlette:
+        """A Starlette application that serves the runtime at ``config.graphql_path``."""
+        return http_app.create_app(self._endpoints(), self.config.graphql_path, self._lifespan)
+
+    def mount(self, app: Starlette, path: str | None = None) -> None:
+        """Serves the runtime on a Starlette or FastAPI application.
+
+        Args:
+            app: The application; its lifespan starts and stops the runtime.
+            path: Where; None for ``config.graphql_path``.
+
+        Raises:
+            ConfigurationError: The path cannot be served.
+        """
+        try:
+            place = self.config.graphql_path if path is None else served_path(path)
+        except ValueError as error:
+            raise ConfigurationError(f"The path '{path}' {error}.") from error
+        http_app.mount(app, self._endpoints(), place, self._lifespan)
+
+    def add_provider(self, provider: AgentProvider) -> None:
+        """Registers a provider.
+
+        Raises:
+            ConfigurationError: Another one has its name.
+        """
+        self.service.add_provider(provider)
+
+    def remove_provider(self, name: str) -> AgentProvider:
+        """Takes a provider out; runs that it executes go on.
+
+        Raises:
+            ConfigurationError: There is none of that name.
+        """
+        return self.service.registry.remove(name)
+
+    def get_provider(self, name: str) -> AgentProvider | None:
+        """The provider of that name, if there is one."""
+        return self.service.registry.get(name)
+
+    def list_providers(self) -> list[AgentProvider]:
+        """All providers, in the order of their registration."""
+        return self.service.registry.all()
+
+    async def discover_agents(self) -> list[AgentDescriptor]:
+        """Asks all providers anew for their agents."""
+        discovery = await self.service.registry.discover()
+        return [agent for agent, _ in discovery.agents.values()]
+
+    async def runtime_info(self) -> RuntimeInfo:
+        """What the runtime is, and the agents it has."""
+        return runtime_info(await self.service.available_agents())
+
+    async def load_agent_state(self, *, thread_id: str, agent_name: str) -> AgentState | None:
+        """What an agent last knew on a thread, or None.
+
+        Raises:
+            AgentNotFoundError: There is no such agent.
+        """
+        return await self.service.load_agent_state(thread_id=thread_id, agent_name=agent_name)
+
+    async def save_agent_state(self, *, thread_id: str, agent_name: str, state: dict[str, Any]) -> None:
+        """Replaces an agent's state on a thread; its messages stay.
+
+        Raises:
+            AgentNotFoundError: There is no such agent.
+        """
+        await self.service.save_agent_state(thread_id=thread_id, agent_name=agent_name, state=state)
+
+    async def start(self) -> None:
+        """Starts the store and the providers; does nothing if the runtime has been started.
+
+        Raises:
+            CopilotKitError: One of them cannot start.
+        """
+        async with self._starting:
+            if not self._running:
+                await self._admission.start()
+                await self.service.start()
+                if self._watchdog is not None:
+                    self._watchdog.start()
+                self._running = True
+
+    async def stop(self) -> None:
+        """Cancels what runs and stops the providers and the store; does nothing if the runtime is not started."""
+        async with self._starting:
+            if self._running:
+                self._running = False
+                if self._watchdog is not None:
+                    self._watchdog.stop()
+                await self.service.stop()
+                await self._admission.close()
+                await self._instruments.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _endpoints(self) -> http_app.Endpoints:
+        instruments, admission = self._instruments, self._admission
+        schema = build_schema(extensions=self.config.extensions)
+        graphql = GraphQLEndpoint(self.service, schema, admission, instruments, self.start)
+        extensions = RestExtensions(self.service, admission, self.start)
+        return http_app.Endpoints(
+            graphql=graphql,
+            ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
+            metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
+            rest=RestEndpoint(graphql, extensions) if self.config.extensions else None,
+        )
+
+    def _lifespan(self) -> AbstractAsyncContextManager[None]:
+        @asynccontextmanager
+        async def around() -> AsyncIterator[None]:
+            async with self:
+                yield
+
+        return around()
+
+
+def _opened(store: str | StateStore, config: RuntimeConfig) -> StateStore:
+    if not isinstance(store, str):
+        return store
+    return open_store(store, StoreSettings(ttl=config.store_ttl_seconds, max_bytes=config.store_max_bytes))
+
+
+def _action_sources(actions: Iterable[Any] | ActionsOf) -> list[ActionSource]:
+    return sources_of(actions) if isinstance(actions, Iterable) else [ComputedActions(actions)]
+
+
+def _mcp_sources(servers: Iterable[Any], config: RuntimeConfig) -> list[ActionSource]:
+    listed = list(servers)
+    if not listed and not config.mcp_client_urls:
+        return []
+    from ..providers.mcp import MCPSource
+
+    return [MCPSource(listed, client_urls=config.mcp_client_urls)]

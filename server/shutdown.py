@@ -1,0 +1,69 @@
+"""An orderly end: on SIGTERM or SIGINT runs may end by themselves for a while; the same signal again ends at once."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Any
+
+import structlog
+
+from ..runtime.service import RuntimeService
+
+log = structlog.get_logger(__name__)
+
+_SIGNALS: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)
+
+
+class SignalDrain:
+    """Drains a service when the process is told to end, and then lets the server's own handler go on.
+
+    Args:
+        service: What to drain.
+        grace_seconds: How long runs may go on.
+    """
+
+    def __init__(self, service: RuntimeService, grace_seconds: float) -> None:
+        self._service = service
+        self._grace_seconds = grace_seconds
+        self._before: dict[int, Any] = {}
+        self._draining: asyncio.Task[None] | None = None
+        self._told = False
+
+    @asynccontextmanager
+    async def installed(self) -> AsyncIterator[None]:
+        """Handles signals while the block goes on. The server must have installed its own handlers before."""
+        self._loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            self._before[number] = signal.getsignal(number)
+            signal.signal(number, self._handle)
+        if multiprocessing.parent_process() is not None:
+            # A terminal tells every process of its group; the parent passes it on, and once is enough.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+            if self._draining is not None:
+                await self._draining
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._told:
+            sys.stderr.flush()
+            os._exit(128 + number)
+        self._told = True
+        self._loop.call_soon_threadsafe(self._drain)
+        before = self._before[number]
+        if callable(before):
+            before(number, frame)
+
+    def _drain(self) -> None:
+        log.info("shutting_down", grace_seconds=self._grace_seconds, runs=self._service.active_runs)
+        self._draining = asyncio.create_task(self._service.drain(self._grace_seconds))

@@ -1,0 +1,24 @@
+"""What every resolver is given beside its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from graphql import GraphQLResolveInfo
+
+from ...runtime.request import ClientRequest
+from ...runtime.runs.run import Run
+from ...runtime.service import RuntimeService
+
+
+@dataclass(slots=True, kw_only=True)
+class GraphQLContext:
+    """One GraphQL request: who asks, whom to ask, and the runs it started."""
+
+    service: RuntimeService
+    client: ClientRequest
+    runs: list[Run] = field(default_factory=list)
+
+
+Info: TypeAlias = GraphQLResolveInfo[GraphQLContext]

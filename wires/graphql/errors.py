@@ -1,0 +1,73 @@
+"""How errors are told in GraphQL answers (reference, sections 1.6 and 2.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from graphql import GraphQLError
+
+from ...runtime.errors import CopilotKitError, structured
+
+log = structlog.get_logger(__name__)
+
+
+class RequestError(Exception):
+    """A request that is refused before anything was executed.
+
+    Args:
+        errors: The answer's ``errors``.
+        status: The HTTP status.
+        spec: True if the GraphQL-over-HTTP specification asks for 200 when the client reads ``application/json`` only.
+        headers: More headers of the answer.
+    """
+
+    def __init__(
+        self,
+        errors: list[dict[str, Any]],
+        *,
+        status: int = 400,
+        spec: bool = False,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(errors[0]["message"] if errors else "")
+        self.errors = errors
+        self.status = status
+        self.spec = spec
+        self.headers = headers or {}
+
+
+def bad_request(
+    message: str,
+    *,
+    status: int = 400,
+    code: str = "BAD_REQUEST",
+    spec: bool = False,
+    allow: str | None = None,
+) -> RequestError:
+    """A refusal with one error."""
+    errors = [{"message": message, "extensions": {"code": code}}]
+    return RequestError(errors, status=status, spec=spec, headers={"Allow": allow} if allow else None)
+
+
+def request_errors(errors: list[GraphQLError], code: str | None) -> list[dict[str, Any]]:
+    """Errors of parsing, validation and coercion, with their code if they have one."""
+    extensions = {"extensions": {"code": code}} if code is not None else {}
+    return [{**error.formatted, **extensions} for error in errors]
+
+
+def format_error(error: GraphQLError) -> dict[str, Any]:
+    """An error that a resolver raised. What it did not mean to show, it does not show."""
+    original = error.original_error
+    if original is None or isinstance(original, GraphQLError):
+        return dict(error.formatted)
+    told = structured(original)
+    if told is not original:
+        log.error("resolver_failed", exc_info=original, path=error.path, **told.more)
+    formatted = {**error.formatted, "message": told.message}
+    return {**formatted, "extensions": {**told.extensions, "originalError": _original(error, told)}}
+
+
+def _original(error: GraphQLError, told: CopilotKitError) -> dict[str, Any]:
+    mutation = bool(error.path) and error.path is not None and error.path[0] == "generateCopilotResponse"
+    return {"message": told.message, "extensions": told.extensions} if mutation else {"message": told.message}

@@ -1,0 +1,132 @@
+"""Executes one GraphQL operation: in one piece, or with its runs delivered as they go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+from graphql import DocumentNode, ExecutionResult, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
+from graphql.execution import Executor
+from graphql.execution.collect_fields import FieldDetails
+from graphql.pyutils import AwaitableOrValue, Path
+
+from .compatibility import understood
+from .errors import RequestError, format_error, request_errors
+from .incremental import IncrementalRenderer
+from .incremental_result import IncrementalAnswer, Payload
+from .live_response import LiveResponse
+from .selection import SelectionReader
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """What a client asks for, parsed and valid."""
+
+    document: DocumentNode
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    type: GraphQLObjectType
+    details: list[FieldDetails]
+    path: list[str | int]
+    response: LiveResponse
+    data: dict[str, Any]
+
+
+class _RunExecutor(Executor[Any]):
+    """Leaves each run's answer empty, and remembers it for the renderer."""
+
+    started: list[_Started]
+
+    def complete_object_value(
+        self,
+        return_type: GraphQLObjectType,
+        field_details_list: list[FieldDetails],
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> AwaitableOrValue[dict[str, Any]]:
+        if not isinstance(result, LiveResponse):
+            return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
+        data: dict[str, Any] = {}
+        self.started.append(_Started(return_type, field_details_list, path.as_list(), result, data))
+        return data
+
+
+class Execution:
+    """Executes operations on a schema.
+
+    Args:
+        schema: The executable schema.
+    """
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+
+    async def whole(self, request: GraphQLRequest, context: Any) -> Payload:
+        """The operation's result in one piece, once it is complete.
+
+        Raises:
+            RequestError: The operation could not begin.
+        """
+        return _payload(await _execute(self._executor(Executor, request, context)))
+
+    async def incremental(self, request: GraphQLRequest, context: Any) -> IncrementalAnswer | Payload:
+        """The operation's result in parts; in one piece if it has no run to follow.
+
+        Raises:
+            RequestError: The operation could not begin.
+        """
+        executor = self._executor(_RunExecutor, request, context)
+        executor.started = []
+        result = await _execute(executor)
+        if result.data is None or not executor.started:
+            return _payload(result)
+        renderer = IncrementalRenderer(self._schema, SelectionReader(executor))
+        for started in executor.started:
+            await _begin(renderer, started)
+        return IncrementalAnswer(_payload(result), renderer, [started.response for started in executor.started])
+
+    def _executor(self, kind: type[Any], request: GraphQLRequest, context: Any) -> Any:
+        built = kind.build(
+            self._schema,
+            request.document,
+            context_value=context,
+            raw_variable_values=understood(request.variables),
+            operation_name=request.operation_name,
+        )
+        if isinstance(built, list):
+            raise RequestError(request_errors(built, None))
+        return built
+
+
+async def _execute(executor: Executor[Any]) -> ExecutionResult:
+    result = executor.execute_operation()
+    done = await result if isawaitable(result) else result
+    if not isinstance(done, ExecutionResult):
+        raise TypeError("graphql-core answered incrementally")
+    if not done.errors:
+        # Nothing of the execution still goes on, and these are bound methods of the executor: a ring around all that
+        # the request had, which would be left to the garbage collector.
+        del executor.async_helpers
+    return done
+
+
+def _payload(result: ExecutionResult) -> Payload:
+    if not result.errors:
+        return {"data": result.data}
+    return {"errors": [format_error(error) for error in result.errors], "data": result.data}
+
+
+async def _begin(renderer: IncrementalRenderer, started: _Started) -> None:
+    response = started.response
+    while not renderer.ready(started.type, response, started.details):
+        await response.run.arrival()
+        if not response.advance():
+            break
+    started.data.update(renderer.write(started.type, response, started.details, started.path))

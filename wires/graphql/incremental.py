@@ -1,0 +1,229 @@
+"""Path-addressed incremental entries: the form that the published clients read (reference, section 2).
+
+An entry is ``{"items" | "data", "path", "label"?}``. A parent's entry comes before its children's, an element of a
+list before the next one; neighbouring leaves of a list share an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Protocol, TypeAlias
+
+from graphql import (
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.execution.collect_fields import FieldDetails
+
+from .response import PENDING, Channel
+from .selection import DeferredFragment, SelectedField, SelectionReader
+
+Entry: TypeAlias = dict[str, Any]
+ResponsePath: TypeAlias = list[str | int]
+
+
+class _Follower(Protocol):
+    def advance(self, entries: list[Entry]) -> bool:
+        """Adds what has become ready to ``entries``; true once nothing can follow."""
+
+
+class IncrementalRenderer:
+    """Writes an answer's parts as they become ready, for one operation's selections.
+
+    Args:
+        schema: The executable schema; leaves are serialised by its types.
+        selections: What the operation selects.
+    """
+
+    def __init__(self, schema: GraphQLSchema, selections: SelectionReader) -> None:
+        self._schema = schema
+        self._selections = selections
+        self._followers: list[_Follower] = []
+        self._settled: dict[Channel[Any] | None, list[_Leaves]] = {}
+        """Who follows an open list of leaves, and has told all that it held when everybody was last looked at."""
+        self._has_new_followers = False
+        self._counts_elements = False
+        """Whether some part waits for the first elements of a list, so that one more of them may complete it."""
+
+    @property
+    def has_next(self) -> bool:
+        """Whether more will follow."""
+        return bool(self._followers)
+
+    def advance(self, changed: Collection[Channel[Any] | None]) -> list[Entry]:
+        """The entries that have become ready since the last call, in order.
+
+        Args:
+            changed: The lists of leaves that grew since then; None among them if anything else happened.
+        """
+        entries: list[Entry] = []
+        if None in changed or self._has_new_followers or self._counts_elements:
+            self._look_at_all(entries)
+            return entries
+        for channel in changed:
+            for leaves in self._settled.get(channel, ()):
+                leaves.advance(entries)
+        return entries
+
+    def _look_at_all(self, entries: list[Entry]) -> None:
+        kept: list[_Follower] = []
+        self._settled.clear()
+        # A part that is written appends its own followers, so this loop reaches them too, behind their parent.
+        for follower in self._followers:
+            if follower.advance(entries):
+                continue
+            kept.append(follower)
+            if isinstance(follower, _Leaves):
+                self._settled.setdefault(follower.channel, []).append(follower)
+        self._followers = kept
+        self._has_new_followers = False
+
+    def _follow(self, *followers: _Follower) -> None:
+        self._followers += followers
+        self._has_new_followers = True
+
+    def ready(self, type_: GraphQLOutputType, value: Any, details: list[FieldDetails]) -> bool:
+        """Whether ``value`` can be written: nothing of it that may not follow is still to come."""
+        type_ = _nullable(type_)
+        if value is PENDING:
+            return False
+        if value is None or is_leaf_type(type_):
+            return True
+        if is_list_type(type_):
+            closed = value.closed if isinstance(value, Channel) else True
+            return closed and all(self.ready(type_.of_type, item, details) for item in value)
+        fields = self._selections.selection(self._object_type(type_, value), details).fields
+        return all(self._field_ready(field, _get(value, field)) for field in fields)
+
+    def write(self, type_: GraphQLOutputType, value: Any, details: list[FieldDetails], path: ResponsePath) -> Any:
+        """A ready value as JSON data; what may follow it is remembered."""
+        type_ = _nullable(type_)
+        if value is None:
+            return None
+        if is_leaf_type(type_):
+            return type_.serialize(value)
+        if is_list_type(type_):
+            return [self.write(type_.of_type, item, details, [*path, i]) for i, item in enumerate(value)]
+        object_type = self._object_type(type_, value)
+        selection = self._selections.selection(object_type, details)
+        data = self.write_fields(value, selection.fields, path)
+        self._follow(*(_Deferred(self, value, fragment, path) for fragment in selection.deferred))
+        return data
+
+    def write_fields(self, value: Any, fields: list[SelectedField], path: ResponsePath) -> dict[str, Any]:
+        """Some fields of an object as JSON data."""
+        return {field.key: self._write_field(field, _get(value, field), [*path, field.key]) for field in fields}
+
+    def fields_ready(self, value: Any, fields: list[SelectedField]) -> bool:
+        """Whether some fields of an object can be written."""
+        return all(self._field_ready(field, _get(value, field)) for field in fields)
+
+    def _field_ready(self, field: SelectedField, value: Any) -> bool:
+        if field.stream is None or value is None:
+            return self.ready(field.type, value, field.details)
+        self._counts_elements |= field.stream.initial_count > 0
+        first = list(value)[: field.stream.initial_count]
+        complete = len(first) == field.stream.initial_count or not isinstance(value, Channel) or value.closed
+        return complete and all(self.ready(_item_type(field.type), item, field.details) for item in first)
+
+    def _write_field(self, field: SelectedField, value: Any, path: ResponsePath) -> Any:
+        if field.stream is None or value is None:
+            return self.write(field.type, value, field.details, path)
+        channel = value if isinstance(value, Channel) else Channel.of(*value)
+        count = min(field.stream.initial_count, len(channel))
+        item_type = _item_type(field.type)
+        first = [self.write(item_type, channel.items[i], field.details, [*path, i]) for i in range(count)]
+        follower = _Leaves if is_leaf_type(_nullable(item_type)) else _Objects
+        self._follow(follower(self, field, channel, path, count))
+        return first
+
+    def _object_type(self, type_: GraphQLOutputType, value: Any) -> GraphQLObjectType:
+        found = type_ if is_object_type(type_) else self._schema.get_type(value.typename)
+        if not is_object_type(found):
+            raise LookupError(f"{value!r} is of no type of the schema")
+        return found
+
+
+class _Deferred:
+    def __init__(
+        self, renderer: IncrementalRenderer, value: Any, fragment: DeferredFragment, path: ResponsePath
+    ) -> None:
+        self._renderer = renderer
+        self._value = value
+        self._fragment = fragment
+        self._path = path
+
+    def advance(self, entries: list[Entry]) -> bool:
+        fields = self._fragment.fields
+        if not self._renderer.fields_ready(self._value, fields):
+            return False
+        data = self._renderer.write_fields(self._value, fields, self._path)
+        entries.append(_entry("data", data, self._path, self._fragment.label))
+        return True
+
+
+class _Stream:
+    def __init__(
+        self,
+        renderer: IncrementalRenderer,
+        field: SelectedField,
+        channel: Channel[Any],
+        path: ResponsePath,
+        index: int,
+    ) -> None:
+        self._renderer = renderer
+        self._details = field.details
+        self._label = field.stream.label if field.stream is not None else None
+        self._item_type = _item_type(field.type)
+        self.channel = channel
+        self._path = path
+        self._index = index
+
+    def _done(self) -> bool:
+        return self.channel.closed and self._index == len(self.channel.items)
+
+
+class _Leaves(_Stream):
+    def advance(self, entries: list[Entry]) -> bool:
+        items = self.channel.items
+        if len(items) > self._index:
+            serialize = _nullable(self._item_type).serialize
+            fresh = [None if item is None else serialize(item) for item in items[self._index :]]
+            entries.append(_entry("items", fresh, [*self._path, self._index], self._label))
+            self._index = len(items)
+        return self._done()
+
+
+class _Objects(_Stream):
+    def advance(self, entries: list[Entry]) -> bool:
+        for item in self.channel.items[self._index :]:
+            if not self._renderer.ready(self._item_type, item, self._details):
+                return False
+            path = [*self._path, self._index]
+            data = self._renderer.write(self._item_type, item, self._details, path)
+            entries.append(_entry("items", [data], path, self._label))
+            self._index += 1
+        return self._done()
+
+
+def _entry(kind: str, value: Any, path: ResponsePath, label: str | None) -> Entry:
+    entry = {kind: value, "path": path}
+    return entry if label is None else {**entry, "label": label}
+
+
+def _nullable(type_: GraphQLOutputType) -> Any:
+    return type_.of_type if is_non_null_type(type_) else type_
+
+
+def _item_type(type_: GraphQLOutputType) -> GraphQLOutputType:
+    item_type: GraphQLOutputType = _nullable(type_).of_type
+    return item_type
+
+
+def _get(value: Any, field: SelectedField) -> Any:
+    return value.get(field.attribute) if isinstance(value, dict) else getattr(value, field.attribute)

@@ -1,0 +1,182 @@
+"""Whether a request is let in: who asks, how often, and how much at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+
+from ...runtime.config import RuntimeConfig
+from ...runtime.errors import AuthenticationError, CopilotKitError, structured
+from ...runtime.rates import Rate
+from ...runtime.request import ClientRequest
+from ...runtime.runs.run import Run
+from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
+from ..graphql.errors import RequestError
+from .auth import Authenticate, Identity, identify
+from .rate_limits import MessageLimitError, RunSlots, TooManyRequestsError, check_messages, open_buckets
+
+log = structlog.get_logger(__name__)
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+def refusal(error: CopilotKitError, status: int, headers: dict[str, str] | None = None) -> RequestError:
+    """An error of the hierarchy as the answer to a request that is not let in."""
+    told = {"message": error.message, "extensions": {**error.extensions, "statusCode": status}}
+    return RequestError([told], status=status, headers=headers)
+
+
+class Admission:
+    """Lets requests in, or not.
+
+    Args:
+        config: The limits.
+        authenticate: Finds out who asks; None lets everybody in.
+    """
+
+    def __init__(self, config: RuntimeConfig, authenticate: Authenticate | None) -> None:
+        self._config = config
+        self._authenticate = authenticate
+        self._place = _place_of_rates(config)
+        self._buckets = open_buckets(self._place)
+        self._slots = RunSlots(config.max_concurrent_runs, config.max_concurrent_runs_per_client)
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need credentials."""
+        return self._authenticate is not None
+
+    @property
+    def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What must answer so that requests can be let in, by name."""
+        limited = self._config.rate_limit is not None or self._config.address_rate_limit is not None
+        return {"rates": self._buckets.check} if limited else {}
+
+    async def start(self) -> None:
+        """Called before the first request.
+
+        Raises:
+            StoreError: The place where requests are counted does not answer.
+        """
+        try:
+            for check in self.checks.values():
+                await check()
+        except CopilotKitError as error:
+            log.error("rates_not_counted", store=self._place, reason=str(error.__cause__ or error))  # noqa: TRY400
+            raise
+
+    async def identify(self, request: Request) -> ClientRequest:
+        """Who asks.
+
+        Raises:
+            RequestError: They ask too often, or show no valid credentials.
+        """
+        address = request.client.host if request.client else ""
+        await self._take("address", address, self._config.address_rate_limit, 1)
+        identity = await self._identity(request)
+        if identity is not None:
+            structlog.contextvars.bind_contextvars(identity=identity.id)
+        return ClientRequest(
+            headers=dict(request.headers),
+            url=str(request.url),
+            identity=identity.id if identity else None,
+            claims=identity.claims if identity else {},
+            address=address,
+        )
+
+    async def charge(self, client: ClientRequest, operations: int) -> None:
+        """Counts operations against the client's rate.
+
+        Raises:
+            RequestError: There are too many.
+        """
+        await self._take("identity", _name_of(client), self._config.rate_limit, operations)
+
+    def check_variables(self, variables: dict[str, Any] | None) -> None:
+        """Checks the messages that a request brings.
+
+        Raises:
+            RequestError: They are too many or too long.
+        """
+        for value in (variables or {}).values():
+            messages = value.get("messages") if isinstance(value, dict) else None
+            if isinstance(messages, list):
+                self._check_messages(messages)
+
+    @asynccontextmanager
+    async def running(self, client: ClientRequest, count: int, runs: list[Run]) -> AsyncIterator[None]:
+        """Holds places for ``count`` runs until the block is left and ``runs`` have ended.
+
+        Raises:
+            RequestError: There are not so many left.
+        """
+        name = _name_of(client)
+        try:
+            self._slots.take(name, count)
+        except TooManyRequestsError as error:
+            raise _too_many(error) from error
+        try:
+            yield
+        finally:
+            leaving = asyncio.create_task(self._give_back(name, count, runs))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+    async def close(self) -> None:
+        """Called once, after the last request."""
+        await self._buckets.close()
+
+    async def _give_back(self, name: str, count: int, runs: list[Run]) -> None:
+        for run in runs:
+            await run.join()
+        self._slots.give_back(name, count)
+
+    async def _identity(self, request: Request) -> Identity | None:
+        if self._authenticate is None:
+            return None
+        try:
+            identity = await identify(self._authenticate, request)
+        except Exception as error:  # an authenticator that fails lets nobody in
+            log.exception("authentication_failed")
+            raise refusal(structured(error), 503) from error
+        if identity is None:
+            raise refusal(AuthenticationError("Valid credentials are needed."), 401, _CHALLENGE)
+        return identity
+
+    async def _take(self, kind: str, name: str, rate: Rate | None, tokens: int) -> None:
+        if rate is None:
+            return
+        try:
+            waiting = await self._buckets.take(f"{kind}:{name}", rate, tokens)
+        except CopilotKitError as error:
+            log.exception("rates_not_counted")
+            raise refusal(error, 503) from error
+        if waiting > 0:
+            raise _too_many(TooManyRequestsError("Too many requests. Please wait a moment.", waiting))
+
+    def _check_messages(self, messages: list[Any]) -> None:
+        try:
+            check_messages(messages, count=self._config.max_messages, size=self._config.max_message_bytes)
+        except MessageLimitError as error:
+            raise refusal(error, 413) from error
+
+
+def _name_of(client: ClientRequest) -> str:
+    return f"id {client.identity}" if client.identity is not None else f"at {client.address}"
+
+
+def _too_many(error: TooManyRequestsError) -> RequestError:
+    return refusal(error, 429, {"Retry-After": str(error.retry_after)})
+
+
+def _place_of_rates(config: RuntimeConfig) -> str:
+    if config.rate_limit_store is not None:
+        return config.rate_limit_store
+    limited = config.rate_limit is not None or config.address_rate_limit is not None
+    return config.store if limited and scheme_of(config.store) in REDIS_SCHEMES else "memory://"

@@ -1,0 +1,223 @@
+"""Who asks: the interface of authentication, and two ways of it that are ready to use."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from hashlib import sha256
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+from starlette.requests import HTTPConnection
+from typing_extensions import override
+
+from ...runtime.errors import ConfigurationError, NetworkError
+from ...runtime.stores.urls import extra
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from ...runtime.config import RuntimeConfig
+
+_HMAC = ("HS256",)
+_PUBLIC_KEY = ("RS256", "ES256")
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who was authenticated: ``id`` owns threads and is counted by limits, ``claims`` is what else is known of them."""
+
+    id: str
+    claims: Mapping[str, Any] = {}
+
+
+class Authenticator(ABC):
+    """Finds out who asks. A subclass may also await."""
+
+    @abstractmethod
+    def authenticate(self, request: HTTPConnection) -> Identity | Awaitable[Identity | None] | None:
+        """Who sends the request, or None if it shows no valid credentials."""
+
+
+Authenticate: TypeAlias = Callable[[HTTPConnection], Identity | Awaitable[Identity | None] | None]
+
+
+async def identify(authenticate: Authenticate, request: HTTPConnection) -> Identity | None:
+    """Asks an authenticator, whether it awaits or not."""
+    answer = authenticate(request)
+    return await answer if isawaitable(answer) else answer
+
+
+def bearer_token(request: HTTPConnection) -> str | None:
+    """The token of an ``Authorization: Bearer`` header."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+class ApiKeyAuth(Authenticator):
+    """Knows identities by the key they show, as a bearer token or in ``X-API-Key``.
+
+    Args:
+        keys: Keys by identity; an identity may have several.
+    """
+
+    def __init__(self, keys: Mapping[str, str | Sequence[str]]) -> None:
+        listed = ((identity, [key] if isinstance(key, str) else key) for identity, key in keys.items())
+        self._digests = [(Identity(identity), _digest(key)) for identity, each in listed for key in each]
+
+    @override
+    def authenticate(self, request: HTTPConnection) -> Identity | None:
+        shown = bearer_token(request) or request.headers.get("x-api-key")
+        if not shown:
+            return None
+        digest = _digest(shown)
+        # All are compared, so that the time taken tells nothing.
+        matches = [identity for identity, known in self._digests if hmac.compare_digest(known, digest)]
+        return matches[0] if matches else None
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode()).digest()
+
+
+class JwtAuth(Authenticator):
+    """Knows identities by the JSON Web Token they show as a bearer token. It must have ``exp`` and ``sub``.
+
+    Args:
+        secret: The secret of tokens signed with HMAC.
+        public_key: The PEM key of tokens signed with RSA, EC or Ed25519.
+        jwks_url: Where the keys are published; they are cached.
+        algorithms: What to accept: HS256 with a secret, else RS256 and ES256, unless named.
+        audience: The ``aud`` asked for.
+        issuer: The ``iss`` asked for.
+        leeway: How many seconds clocks may differ.
+
+    Raises:
+        ConfigurationError: Not exactly one of ``secret``, ``public_key`` and ``jwks_url`` is given, an algorithm is
+            unknown or is of the other kind than the key, or the key is none or empty.
+        MissingExtraError: The extra ``auth`` is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret: str | None = None,
+        public_key: str | None = None,
+        jwks_url: str | None = None,
+        algorithms: Sequence[str] = (),
+        audience: str | None = None,
+        issuer: str | None = None,
+        leeway: float = 30.0,
+    ) -> None:
+        with extra("JWT authentication", "auth"):
+            import jwt
+        if sum(source is not None for source in (secret, public_key, jwks_url)) != 1:
+            raise ConfigurationError("JWT authentication needs one of a secret, a public key and a JWKS URL.")
+        if secret == "":
+            raise ConfigurationError("jwt_secret: it is empty.")
+        self._algorithms = list(algorithms) or list(_HMAC if secret is not None else _PUBLIC_KEY)
+        # A public key taken for an HMAC secret would let everybody sign (RFC 8725, section 2.1).
+        if any(name.startswith("HS") != (secret is not None) for name in self._algorithms):
+            raise ConfigurationError("jwt_algorithms: HS* go with a secret, and with nothing else.")
+        unknown = set(self._algorithms) - (set(jwt.algorithms.get_default_algorithms()) - {"none"})
+        if unknown:
+            raise ConfigurationError(f"jwt_algorithms: {', '.join(sorted(unknown))} is none that can be accepted.")
+        if public_key is not None and not any(_fits(jwt, name, public_key) for name in self._algorithms):
+            raise ConfigurationError(f"jwt_public_key: it is no PEM key for {', '.join(self._algorithms)}.")
+        self._jwt = jwt
+        self._key = secret if secret is not None else public_key
+        self._published = jwt.PyJWKClient(jwks_url, timeout=5) if jwks_url is not None else None
+        self._audience = audience
+        self._issuer = issuer
+        self._leeway = leeway
+
+    @override
+    async def authenticate(self, request: HTTPConnection) -> Identity | None:
+        token = bearer_token(request)
+        if token is None:
+            return None
+        try:
+            claims = self._jwt.decode(
+                token,
+                await self._key_of(token),
+                algorithms=self._algorithms,
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=self._leeway,
+                options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
+            )
+        except self._jwt.PyJWKClientConnectionError as error:
+            raise NetworkError("The keys of access tokens cannot be fetched.") from error
+        except self._jwt.PyJWTError:
+            return None
+        return Identity(claims["sub"], claims)
+
+    async def _key_of(self, token: str) -> Any:
+        if self._published is None:
+            return self._key
+        return (await asyncio.to_thread(self._published.get_signing_key_from_jwt, token)).key
+
+
+def _fits(jwt: Any, algorithm: str, key: str) -> bool:
+    try:
+        jwt.get_algorithm_by_name(algorithm).prepare_key(key)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return False
+    return True
+
+
+class FirstOf(Authenticator):
+    """Asks one authenticator after the other.
+
+    Args:
+        authenticators: Who to ask, in order.
+    """
+
+    def __init__(self, *authenticators: Authenticator) -> None:
+        self._authenticators = authenticators
+
+    @override
+    async def authenticate(self, request: HTTPConnection) -> Identity | None:
+        for authenticator in self._authenticators:
+            identity = await identify(authenticator.authenticate, request)
+            if identity is not None:
+                return identity
+        return None
+
+
+def configured(config: RuntimeConfig) -> Authenticator | None:
+    """What the settings ask for, or None if they ask for no authentication.
+
+    Raises:
+        ConfigurationError: They contradict each other.
+        MissingExtraError: The extra ``auth`` is needed and not installed.
+    """
+    ways: list[Authenticator] = []
+    if config.api_keys:
+        ways.append(ApiKeyAuth(_keys(config.api_keys)))
+    if any(key is not None for key in (config.jwt_secret, config.jwt_public_key, config.jwt_jwks_url)):
+        ways.append(
+            JwtAuth(
+                secret=_shown(config.jwt_secret),
+                public_key=_shown(config.jwt_public_key),
+                jwks_url=config.jwt_jwks_url,
+                algorithms=config.jwt_algorithms,
+                audience=config.jwt_audience,
+                issuer=config.jwt_issuer,
+            )
+        )
+    return FirstOf(*ways) if len(ways) > 1 else next(iter(ways), None)
+
+
+def _shown(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
+
+
+def _keys(entries: Sequence[SecretStr]) -> dict[str, list[str]]:
+    keys: dict[str, list[str]] = {}
+    for entry in entries:
+        identity, _, key = entry.get_secret_value().partition(":")
+        keys.setdefault(identity, []).append(key)
+    return keys

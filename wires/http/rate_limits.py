@@ -1,0 +1,193 @@
+"""How much one client may ask for: token buckets, and runs at once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from time import monotonic
+from typing import Any
+
+from typing_extensions import override
+
+from ...runtime.errors import CopilotKitError, StoreError
+from ...runtime.rates import Rate
+from ...runtime.stores.urls import REDIS_SCHEMES, extra, scheme_of
+
+_MAX_BUCKETS = 100_000
+
+
+class TooManyRequestsError(CopilotKitError):
+    """A client has asked for more than it may.
+
+    Args:
+        message: What there was too much of.
+        retry_after: In how many seconds it may ask again.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message, status_code=429)
+        self.retry_after = max(1, ceil(retry_after))
+
+
+class TokenBuckets(ABC):
+    """A token bucket for each key: ``Rate.burst`` tokens in it, ``Rate.count`` come back in ``Rate.seconds``."""
+
+    @abstractmethod
+    async def take(self, key: str, rate: Rate, tokens: int = 1) -> float:
+        """Takes tokens if there are so many.
+
+        Returns:
+            0.0 if they were taken, else in how many seconds there will be so many.
+
+        Raises:
+            StoreError: The place where buckets are kept does not answer.
+        """
+
+    async def check(self) -> None:
+        """Finds out whether the place where buckets are kept answers.
+
+        Raises:
+            StoreError: It does not.
+        """
+
+    async def close(self) -> None:
+        """Called once, after last use."""
+
+
+class MemoryBuckets(TokenBuckets):
+    """Buckets of this process. Full ones are not kept; of too many, the one used least recently is forgotten."""
+
+    def __init__(self) -> None:
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    @override
+    async def take(self, key: str, rate: Rate, tokens: int = 1) -> float:
+        present = monotonic()
+        level, since = self._levels.get(key, (float(rate.burst), present))
+        level = min(rate.burst, level + (present - since) * rate.per_second)
+        missing = tokens - level
+        if missing <= 0:
+            self._levels[key] = (level - tokens, present)
+            self._levels.move_to_end(key)
+            if len(self._levels) > _MAX_BUCKETS:
+                self._levels.popitem(last=False)
+        return max(0.0, missing / rate.per_second)
+
+
+_TAKE = """
+local time = redis.call('TIME')
+local present = time[1] + time[2] / 1000000
+local speed, burst, tokens = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local kept = redis.call('HMGET', KEYS[1], 'level', 'since')
+local level = math.min(burst, (tonumber(kept[1]) or burst) + (present - (tonumber(kept[2]) or present)) * speed)
+if level < tokens then
+  return tostring((tokens - level) / speed)
+end
+redis.call('HSET', KEYS[1], 'level', tostring(level - tokens), 'since', string.format('%.6f', present))
+redis.call('EXPIRE', KEYS[1], math.ceil(burst / speed) + 1)
+return '0'
+"""
+
+
+class RedisBuckets(TokenBuckets):
+    """Buckets that all processes share, by Redis's clock.
+
+    Args:
+        url: The server.
+        prefix: What the keys begin with.
+
+    Raises:
+        MissingExtraError: The extra ``redis`` is not installed.
+    """
+
+    def __init__(self, url: str, prefix: str = "copilotkit") -> None:
+        with extra("Rates that several processes share", "redis"):
+            from redis import asyncio as redis
+            from redis.exceptions import RedisError
+        self._errors: type[Exception] = RedisError
+        self._client: Any = redis.Redis.from_url(url, socket_timeout=2.0, socket_connect_timeout=2.0)
+        self._take = self._client.register_script(_TAKE)
+        self._prefix = prefix
+
+    @override
+    async def take(self, key: str, rate: Rate, tokens: int = 1) -> float:
+        with self._translated():
+            return float(await self._take([f"{self._prefix}:rate:{key}"], [rate.per_second, rate.burst, tokens]))
+
+    @override
+    async def check(self) -> None:
+        with self._translated():
+            await self._client.ping()
+
+    @override
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise StoreError("The rate limiter does not answer.") from error
+
+
+def open_buckets(url: str) -> TokenBuckets:
+    """Buckets in the place that a URL names: Redis, or else this process."""
+    return RedisBuckets(url) if scheme_of(url) in REDIS_SCHEMES else MemoryBuckets()
+
+
+class RunSlots:
+    """Counts the runs that go on, in all and for each client.
+
+    Args:
+        total: How many there may be; None for any number.
+        per_client: How many of one client there may be; None for any number.
+    """
+
+    def __init__(self, total: int | None, per_client: int | None) -> None:
+        self._total = total
+        self._per_client = per_client
+        self._taken: Counter[str] = Counter()
+
+    def take(self, client: str, runs: int) -> None:
+        """Takes places for runs; ``give_back`` must follow.
+
+        Raises:
+            TooManyRequestsError: There are not so many left.
+        """
+        if self._total is not None and self._taken.total() + runs > self._total:
+            raise TooManyRequestsError("The server is busy with other runs. Please try again.", 1)
+        if self._per_client is not None and self._taken[client] + runs > self._per_client:
+            raise TooManyRequestsError("Too many runs at once. Please wait for one to end.", 1)
+        self._taken[client] += runs
+
+    def give_back(self, client: str, runs: int) -> None:
+        """Frees places."""
+        self._taken[client] -= runs
+        if self._taken[client] <= 0:
+            del self._taken[client]
+
+
+class MessageLimitError(CopilotKitError):
+    """A request has too many messages, or one that is too long."""
+
+
+def check_messages(messages: list[Any], *, count: int, size: int) -> None:
+    """Checks the messages of a request as they came.
+
+    Raises:
+        MessageLimitError: There are more than ``count``, or the text of one takes more than ``size`` bytes.
+    """
+    if len(messages) > count:
+        raise MessageLimitError(f"The request has {len(messages)} messages; the limit is {count}.")
+    if any(_text_size(message) > size for message in messages if isinstance(message, dict)):
+        raise MessageLimitError(f"A message is longer than {size} bytes.")
+
+
+def _text_size(message: dict[str, Any]) -> int:
+    bodies = (body for body in message.values() if isinstance(body, dict))
+    texts = (text for body in bodies for text in body.values() if isinstance(text, str))
+    return sum(len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts)
