@@ -18,7 +18,7 @@ from ..runtime.errors import (
     NetworkError,
     ProtocolError,
     RemoteEndpointNotFoundError,
-    structured,
+    to_public_error,
 )
 
 try:
@@ -187,7 +187,7 @@ def network_errors() -> Iterator[None]:
     try:
         yield
     except httpx.HTTPError as error:
-        raise structured(error) from error
+        raise to_public_error(error) from error
 
 
 def refusal_of(status: int, url: str) -> CopilotKitError:

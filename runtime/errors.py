@@ -435,7 +435,7 @@ def _correlation() -> dict[str, Any]:
     return {} if known is None else {"correlationId": known}
 
 
-def structured(error: BaseException) -> CopilotKitError:
+def to_public_error(error: BaseException) -> CopilotKitError:
     """``error`` as one of the hierarchy: itself if it is one, else an error that hides what it said."""
     if isinstance(error, CopilotKitError):
         return error

@@ -96,7 +96,7 @@ class RunPreparer:
         run.input.tools = _tools(request, offered)
         if request.agent_name is None and offer.guidance:
             run.input.messages = _guided(run.input.messages, offer)
-        await report.asking()
+        await report.on_request()
         return [*self._action_stages(run, offered), *_guard_stages(gate, request), *report.stages()]
 
     def _gate_for(self, request: RunRequest) -> GuardrailGate:

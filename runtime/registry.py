@@ -6,7 +6,7 @@ from time import monotonic
 
 import structlog
 
-from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError, structured
+from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError, to_public_error
 from .provider import AgentDescriptor, AgentProvider
 
 log = structlog.get_logger(__name__)
@@ -125,5 +125,5 @@ class ProviderRegistry:
             return await provider.list_agents()
         except Exception as error:  # a provider that cannot answer must not hide the others
             log.warning("provider_does_not_answer", provider=provider.name, exc_info=error)
-            found.failures.append(structured(error))
+            found.failures.append(to_public_error(error))
             return []

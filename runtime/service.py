@@ -29,12 +29,12 @@ from .hooks.reports import RequestReport
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
-from .runs.history import joined
+from .runs.history import merge_messages
 from .runs.observer import Observers
 from .runs.run import Run, RunStatus
 from .runs.stages import StageFactory
 from .stores.interface import AgentState, StateStore
-from .stores.retry import patiently
+from .stores.retry import retry_unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -213,7 +213,7 @@ class RuntimeService:
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
         await self._claim(request.input.thread_id, request.context.identity)
-        await report.ask()
+        await report.before_request()
         agents = await self._agents_offered(request)
         if self.draining:
             raise ShuttingDownError
@@ -273,7 +273,7 @@ class RuntimeService:
 
     async def _ended(self, run: Run) -> None:
         self._runs.discard(run)
-        if run.agent_name and run.provider_asked and run.may_save and not run.provider.keeps_state:
+        if run.agent_name and run.provider_asked and run.owns_thread and not run.provider.keeps_state:
             try:
                 async with asyncio.timeout(SAVE_SECONDS):
                     await self._save(run)
@@ -289,11 +289,11 @@ class RuntimeService:
         if messages is None:
             # What the runtime's store keeps, and not what a provider might have to ask a remote service for.
             kept = await AgentProvider.load_state(run.provider, asked.thread_id, run.agent_name) or AgentState()
-            messages = joined(kept.messages, asked.messages, transcript.messages(), run.asked_at)
+            messages = merge_messages(kept.messages, asked.messages, transcript.messages(), run.asked_at)
         state = transcript.state if transcript.state is not None else asked.state
         finished = AgentState(state=state, messages=messages)
         # The run lock is still held, so that saving once more after an outage overwrites nothing of another run.
-        await patiently(
+        await retry_unavailable(
             lambda: run.provider.save_state(asked.thread_id, run.agent_name, finished), PATIENCE_WITH_STORE_SECONDS
         )
 

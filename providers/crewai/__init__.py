@@ -14,7 +14,7 @@ from .authoring import (
     copilotkit_predict_state,
 )
 from .completion import copilotkit_stream
-from .framework import hush
+from .framework import disable_telemetry
 from .provider import CrewAIProvider
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ __all__ = [
 
 _NEED_CREWAI = frozenset({"CopilotKitProperties", "CopilotKitState"})
 
-hush()
+disable_telemetry()
 
 
 def __getattr__(name: str) -> Any:

@@ -18,8 +18,8 @@ from ...runtime import events
 from ...runtime.errors import MisuseError
 from .flow_state import public_state
 from .session import CURRENT
-from .spoken import message as whole_message
-from .spoken import message_id
+from .text_log import message as whole_message
+from .text_log import message_id
 
 if TYPE_CHECKING:
     from ...runtime.events import Event

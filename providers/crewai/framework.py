@@ -27,7 +27,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _loading = threading.Lock()
 
 
-def hush() -> None:
+def disable_telemetry() -> None:
     """Switches telemetry and prompts off, unless the environment asks for them.
 
     CrewAI reads these when it is imported; with telemetry on, it replaces the process's signal handlers.
@@ -42,7 +42,7 @@ def load() -> Any:
     Raises:
         MissingExtraError: If CrewAI is not installed.
     """
-    hush()
+    disable_telemetry()
     with _loading, _own_signal_handlers():
         try:
             crewai = importlib.import_module("crewai")

@@ -18,9 +18,9 @@ from .crew_inputs import crew_inputs, lent, page_names
 from .flow_state import flow_inputs, state_messages
 from .framework import load_async
 from .human import install_for_flows, install_for_tasks, pending_interrupt
-from .parking import Key, Parking
 from .session import Session
-from .spoken import Spoken, message, message_id
+from .suspended_runs import Key, SuspendedRuns
+from .text_log import TextLog, message, message_id
 from .translation import Translator
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class CrewAIProvider(AgentProvider):
         self._descriptions = dict(descriptions or {})
         self._stream = stream
         self._slots = asyncio.Semaphore(max_runs)
-        self._parking = Parking(max_waiting, answer_timeout)
+        self._suspended = SuspendedRuns(max_waiting, answer_timeout)
         self._queue_size = queue_size
         self._ready = False
 
@@ -86,7 +86,7 @@ class CrewAIProvider(AgentProvider):
 
     async def stop(self) -> None:
         """Gives up the runs that wait for a person."""
-        self._parking.clear()
+        self._suspended.clear()
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
         """Runs a crew or flow, or goes on with one that waits for what ``run`` brings.
@@ -114,7 +114,7 @@ class CrewAIProvider(AgentProvider):
             session.cancel()
             raise
         if session.pending:
-            self._parking.put(key, session)
+            self._suspended.put(key, session)
 
     def _begin(self, maker: _Maker, run: RunInput) -> Session:
         job = _Job(maker, run, stream=self._stream)
@@ -123,7 +123,7 @@ class CrewAIProvider(AgentProvider):
         return session
 
     def _waiting(self, agent_name: str, run: RunInput) -> Session | None:
-        session = self._parking.take((run.thread_id, agent_name))
+        session = self._suspended.take((run.thread_id, agent_name))
         if session is None:
             return None
         waited_for = len(session.pending)
@@ -193,7 +193,7 @@ class _Job:
         self._maker = maker
         self._run = run
         self._stream = stream
-        self._spoken = Spoken()
+        self._spoken = TextLog()
         self._translator = Translator(page_names(run.tools))
 
     def watch(self, event: Event) -> None:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from .channel import Channel, RunCancelled
-from .unfinished import Unfinished
+from .open_events import OpenEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,7 +66,7 @@ class Session:
         self._answered = threading.Condition()
         self._emitting = threading.Lock()
         self._inner: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
-        self._unfinished = Unfinished()
+        self._unfinished = OpenEvents()
         self._ended = False
         self.pending: list[Question] = []
 

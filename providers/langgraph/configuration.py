@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from ...runtime.context import RunContext, RunInput
 from .custom_events import HANDLER
+from .run_plan import page_properties
 from .schema import Graph
-from .turn import page_properties
 
 _OWNED = frozenset({"run_id", "thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map", "copilotkit"})
 FORWARDED_HEADERS = "copilotkit_forwarded_headers"

@@ -20,9 +20,9 @@ from ...runtime.errors import ConfigurationError
 from .custom_events import DispatchedEvent, root_task_id
 from .encoding import Encoder
 from .messages import message_of
+from .run_plan import RunPlan
 from .running import StreamPart
 from .schema import GraphSchema
-from .turn import Turn
 
 # "events" is asked for because custom events come by no other way; of the rest of it nothing is used.
 _MODES: Final[Sequence[StreamMode]] = ("messages-tuple", "tasks", "values", "custom", "events")
@@ -152,7 +152,7 @@ def _checkpoint(config: RunnableConfig) -> Checkpoint | None:
 
 
 async def remote_stream(
-    client: LangGraphClient, assistant_id: str, thread_id: str, turn: Turn, headers: Mapping[str, str]
+    client: LangGraphClient, assistant_id: str, thread_id: str, plan: RunPlan, headers: Mapping[str, str]
 ) -> AsyncGenerator[StreamPart, None]:
     """Runs the graph on its server; yields what ``graph.astream`` would.
 
@@ -161,16 +161,16 @@ async def remote_stream(
     Raises:
         DeploymentError: The graph failed there.
     """
-    command = turn.input if isinstance(turn.input, Command) else None
+    command = plan.input if isinstance(plan.input, Command) else None
     parts = client.runs.stream(
         thread_id,
         assistant_id,
-        input=None if command else Encoder().encode(turn.input),
+        input=None if command else Encoder().encode(plan.input),
         command=_command(command) if command else None,
         stream_mode=list(_MODES),
         stream_subgraphs=True,
-        config=_server_configuration(turn.config),
-        checkpoint=_checkpoint(turn.config),
+        config=_server_configuration(plan.config),
+        checkpoint=_checkpoint(plan.config),
         on_disconnect="cancel",
         multitask_strategy="enqueue",
         headers=dict(headers),

@@ -29,7 +29,7 @@ def conversation(messages: Iterable[Message]) -> Sequence[Message]:
     return said
 
 
-class Known:
+class CheckpointMessages:
     """What a checkpoint knows of the page's messages.
 
     Args:
@@ -62,7 +62,7 @@ def _is_part(id_: str, message: BaseMessage) -> bool:
     return any(part_id(message.id or "", index) == id_ for index in range(count))
 
 
-def edited_message(known: Known, said: Sequence[Message]) -> BaseMessage | None:
+def edited_message(known: CheckpointMessages, said: Sequence[Message]) -> BaseMessage | None:
     """The checkpoint's message of which the page's last user message is an edited form, or None."""
     last_user = next((m for m in reversed(said) if isinstance(m, TextMessage) and m.role == "user"), None)
     owner = last_user and known.owner(last_user)
@@ -71,19 +71,19 @@ def edited_message(known: Known, said: Sequence[Message]) -> BaseMessage | None:
     return None if text_of(owner.content) == last_user.content else owner
 
 
-def cut_message(known: Known, said: Sequence[Message]) -> BaseMessage | None:
+def cut_message(known: CheckpointMessages, said: Sequence[Message]) -> BaseMessage | None:
     """The user message with which the page's list ends while the checkpoint goes on behind it, or None."""
     owner = known.owner(said[-1]) if said else None
     return owner if isinstance(owner, HumanMessage) and known.messages[-1] is not owner else None
 
 
-def unknown(known: Known, said: Iterable[Message]) -> list[BaseMessage]:
+def unknown(known: CheckpointMessages, said: Iterable[Message]) -> list[BaseMessage]:
     """The page's messages that the checkpoint lacks, as LangChain's."""
     new = to_langchain(_fresh(known, said))
     return [_joined(message, known) for message in new]
 
 
-def _fresh(known: Known, said: Iterable[Message]) -> Iterable[Message]:
+def _fresh(known: CheckpointMessages, said: Iterable[Message]) -> Iterable[Message]:
     """What is new, without second results for one call and without calls that were cut off before a result."""
     new = [message for message in said if message not in known]
     results = {message.tool_call_id: message for message in reversed(new) if isinstance(message, ToolResultMessage)}
@@ -95,7 +95,7 @@ def _fresh(known: Known, said: Iterable[Message]) -> Iterable[Message]:
         yield message
 
 
-def _joined(message: BaseMessage, known: Known) -> BaseMessage:
+def _joined(message: BaseMessage, known: CheckpointMessages) -> BaseMessage:
     """A call that the page saw and the checkpoint lost goes back into its message, whose other parts stay."""
     if not isinstance(message, AIMessage) or not message.tool_calls:
         return message
@@ -171,7 +171,7 @@ def _unanswered_id(call_id: str) -> str:
     return f"unanswered-{call_id}"
 
 
-def has_news(known: Known, said: Iterable[Message]) -> bool:
+def has_news(known: CheckpointMessages, said: Iterable[Message]) -> bool:
     """Whether the page says anything that the checkpoint has not heard yet from a person or a frontend tool."""
     return any(message not in known for message in said if not _is_the_agents(message))
 

@@ -16,10 +16,10 @@ from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.stores.interface import AgentState
 from .configuration import forwarded_headers, run_configuration, shows_subgraphs
 from .deployment import Assistant, RemoteThread, find_assistant, remote_stream, server_thread_id
+from .run_plan import RunPlan, RunPlanner
 from .running import StreamPart, run_events
 from .thread import agent_state, state_update
 from .translation import Translator
-from .turn import Turn, TurnPlanner
 
 
 class Deployment(msgspec.Struct, kw_only=True, frozen=True):
@@ -95,14 +95,14 @@ class LangGraphPlatformProvider(AgentProvider):
         )
         thread = RemoteThread(client, thread_id, headers)
         config = run_configuration(run, context, self._context_headers)
-        turn = await TurnPlanner(thread, assistant.schema, run, config).plan()
+        plan = await RunPlanner(thread, assistant.schema, run, config).plan()
         shown = shows_subgraphs(run, otherwise=self._stream_subgraphs)
-        translator = Translator(assistant.schema, turn, subgraphs=shown)
+        translator = Translator(assistant.schema, plan, subgraphs=shown)
 
-        def stream(turn: Turn) -> AsyncGenerator[StreamPart, None]:
-            return remote_stream(client, assistant.id, thread_id, turn, headers)
+        def stream(plan: RunPlan) -> AsyncGenerator[StreamPart, None]:
+            return remote_stream(client, assistant.id, thread_id, plan, headers)
 
-        async with aclosing(run_events(turn, translator, stream, thread, config)) as events:
+        async with aclosing(run_events(plan, translator, stream, thread, config)) as events:
             async for event in events:
                 yield event
 

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ...runtime.stores.interface import StoreUnavailableError
 from ...runtime.stores.postgres import connection_options, open_pool, translated
-from ...runtime.stores.retry import patiently
+from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class PatientPostgresSaver(AsyncPostgresSaver):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that ``config`` names, or else the newest of its thread and namespace."""
-        return await self._patiently(lambda saver: saver.aget_tuple(config))
+        return await self._retry_unavailable(lambda saver: saver.aget_tuple(config))
 
     async def aput(
         self,
@@ -52,24 +52,24 @@ class PatientPostgresSaver(AsyncPostgresSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Keeps a checkpoint."""
-        return await self._patiently(lambda saver: saver.aput(config, checkpoint, metadata, new_versions))
+        return await self._retry_unavailable(lambda saver: saver.aput(config, checkpoint, metadata, new_versions))
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Keeps a task's writes."""
-        await self._patiently(lambda saver: saver.aput_writes(config, writes, task_id, task_path))
+        await self._retry_unavailable(lambda saver: saver.aput_writes(config, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Forgets a thread."""
-        await self._patiently(lambda saver: saver.adelete_thread(thread_id))
+        await self._retry_unavailable(lambda saver: saver.adelete_thread(thread_id))
 
-    async def _patiently(self, work: Callable[[AsyncPostgresSaver], Awaitable[T]]) -> T:
+    async def _retry_unavailable(self, work: Callable[[AsyncPostgresSaver], Awaitable[T]]) -> T:
         async def attempt() -> T:
             async with translated():
                 return await work(AsyncPostgresSaver(self.conn, serde=self.serde))
 
-        return await patiently(attempt, self._seconds)
+        return await retry_unavailable(attempt, self._seconds)
 
 
 @asynccontextmanager
@@ -84,7 +84,7 @@ async def open_postgres_saver(url: str, settings: StoreSettings) -> AsyncIterato
     pool = cast("_Pool", open_pool(options, settings))
     async with pool:
         saver = PatientPostgresSaver(pool, settings.retry_for)
-        await patiently(lambda: _set_up(saver, options), settings.retry_for)
+        await retry_unavailable(lambda: _set_up(saver, options), settings.retry_for)
         yield saver
 
 

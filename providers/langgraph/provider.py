@@ -20,13 +20,13 @@ from .configuration import graph_configuration, graph_context, run_configuration
 from .graph_thread import LocalThread
 from .langgraph_json import read_graph_file
 from .recent_saver import RecentMemorySaver
+from .run_plan import RunPlan, RunPlanner
 from .running import StreamPart, run_events
 from .savers import open_saver
 from .schema import Graph, GraphSchema
 from .sources import AgentGraph, GraphSource
 from .thread import read_thread, write_thread
 from .translation import STREAM_MODES, Translator
-from .turn import Turn, TurnPlanner
 
 
 class LangGraphProvider(AgentProvider):
@@ -123,11 +123,11 @@ class LangGraphProvider(AgentProvider):
         async with self._open(agent_name, context, own) as (graph, schema):
             config = graph_configuration(graph, own)
             thread = LocalThread(graph)
-            turn = await TurnPlanner(thread, schema, run, config).plan()
+            plan = await RunPlanner(thread, schema, run, config).plan()
             shown = shows_subgraphs(run, otherwise=self._stream_subgraphs)
-            translator = Translator(schema, turn, subgraphs=shown)
+            translator = Translator(schema, plan, subgraphs=shown)
             given = graph_context(graph, run, context)
-            async with aclosing(run_events(turn, translator, _stream(graph, given), thread, config)) as events:
+            async with aclosing(run_events(plan, translator, _stream(graph, given), thread, config)) as events:
                 async for event in events:
                     yield event
 
@@ -162,9 +162,9 @@ class LangGraphProvider(AgentProvider):
             yield opened
 
 
-def _stream(graph: Graph, context: Any) -> Callable[[Turn], AsyncGenerator[StreamPart, None]]:
-    def start(turn: Turn) -> AsyncGenerator[StreamPart, None]:
-        stream = graph.astream(turn.input, turn.config, context=context, stream_mode=STREAM_MODES, subgraphs=True)
+def _stream(graph: Graph, context: Any) -> Callable[[RunPlan], AsyncGenerator[StreamPart, None]]:
+    def start(plan: RunPlan) -> AsyncGenerator[StreamPart, None]:
+        stream = graph.astream(plan.input, plan.config, context=context, stream_mode=STREAM_MODES, subgraphs=True)
         return cast("AsyncGenerator[StreamPart, None]", stream)
 
     return start

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from ...runtime.stores.redis import translated
-from ...runtime.stores.retry import patiently
+from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 
 T = TypeVar("T")
@@ -83,37 +83,37 @@ class CheckpointRecords:
         self, thread_id: str, fields: dict[str, bytes], first: dict[str, bytes], names: Sequence[str]
     ) -> None:
         """Sets ``fields``, and those of ``first`` that are not there yet, and lists ``names``, all at once."""
-        await self._patiently(lambda: self._write(thread_id, fields, first, names))
+        await self._retry_unavailable(lambda: self._write(thread_id, fields, first, names))
 
     async def places(self, thread_id: str, namespace: str | None, limit: int | None = None) -> list[Place]:
         """The thread's checkpoints, of one namespace or all, newest first in each."""
         low, high = _beginning(_CHECKPOINT) if namespace is None else _beginning(_CHECKPOINT, namespace)
         key = self._keys(thread_id)[1]
         start, count = (None, None) if limit is None else (0, limit)
-        names = await self._patiently(lambda: self._client.zrevrangebylex(key, high, low, start, count))
+        names = await self._retry_unavailable(lambda: self._client.zrevrangebylex(key, high, low, start, count))
         parts = [name.decode().split("\0") for name in cast("list[bytes]", names)]
         return [Place(thread_id, found, checkpoint_id) for _, found, checkpoint_id in parts]
 
     async def threads(self) -> list[str]:
         """The threads that have checkpoints, and perhaps some that were forgotten."""
-        names = await self._patiently(lambda: self._client.zrange(self._threads, 0, -1))
+        names = await self._retry_unavailable(lambda: self._client.zrange(self._threads, 0, -1))
         return [name.decode() for name in cast("list[bytes]", names)]
 
     async def read(self, places: Sequence[Place]) -> tuple[list[bytes | None], list[list[bytes]]]:
         """The checkpoints at ``places``, all of one thread, and the names of the writes of each."""
-        return await self._patiently(lambda: self._read(places))
+        return await self._retry_unavailable(lambda: self._read(places))
 
     async def values(self, thread_id: str, fields: Sequence[str]) -> dict[str, bytes]:
         """The values of those of ``fields`` that are there."""
         if not fields:
             return {}
         key = self._keys(thread_id)[0]
-        found = cast("list[bytes | None]", await self._patiently(lambda: self._client.hmget(key, [*fields])))
+        found = cast("list[bytes | None]", await self._retry_unavailable(lambda: self._client.hmget(key, [*fields])))
         return {field: value for field, value in zip(fields, found, strict=True) if value is not None}
 
     async def delete(self, thread_id: str) -> None:
         """Forgets a thread."""
-        await self._patiently(lambda: self._delete(thread_id))
+        await self._retry_unavailable(lambda: self._delete(thread_id))
 
     async def _write(
         self, thread_id: str, fields: dict[str, bytes], first: dict[str, bytes], names: Sequence[str]
@@ -153,12 +153,12 @@ class CheckpointRecords:
             pipeline.zrem(self._threads, thread_id)
             await pipeline.execute()
 
-    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _retry_unavailable(self, work: Callable[[], Awaitable[T]]) -> T:
         async def attempt() -> T:
             with translated():
                 return await work()
 
-        return await patiently(attempt, self._settings.retry_for)
+        return await retry_unavailable(attempt, self._settings.retry_for)
 
     def _keys(self, thread_id: str) -> tuple[str, str]:
         prefix = self._settings.prefix

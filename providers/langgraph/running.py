@@ -11,33 +11,33 @@ from langchain_core.runnables import RunnableConfig
 from ...runtime.events import Event
 from .graph_thread import GraphThread
 from .interrupts import interrupt_events
+from .run_plan import RunPlan
 from .translation import Translator
-from .turn import Turn
 
 StreamPart: TypeAlias = tuple[tuple[str, ...], str, Any]
 
 
 async def run_events(
-    turn: Turn,
+    plan: RunPlan,
     translator: Translator,
-    stream: Callable[[Turn], AsyncGenerator[StreamPart, None]],
+    stream: Callable[[RunPlan], AsyncGenerator[StreamPart, None]],
     thread: GraphThread,
     config: RunnableConfig,
 ) -> AsyncGenerator[Event, None]:
     """Runs the graph if the turn says so; yields what happens.
 
     Args:
-        turn: How the run begins.
+        plan: How the run begins.
         translator: Makes events of the stream's parts.
         stream: Starts the graph.
         thread: Tells at the end which interrupts wait.
         config: The thread, without a checkpoint.
     """
-    if not turn.runs:
-        for event in (*translator.stand(), *interrupt_events(turn.interrupts)):
+    if not plan.runs:
+        for event in (*translator.stand(), *interrupt_events(plan.interrupts)):
             yield event
         return
-    async with aclosing(stream(turn)) as parts:
+    async with aclosing(stream(plan)) as parts:
         async for namespace, mode, payload in parts:
             for event in translator.translate(namespace, mode, payload):
                 yield event

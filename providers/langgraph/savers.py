@@ -10,7 +10,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from ...runtime.errors import ConfigurationError
-from ...runtime.stores.retry import patiently
+from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 from ...runtime.stores.sqlite import translated
 from ...runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, extra, scheme_of, sqlite_path
@@ -61,7 +61,7 @@ async def _open_sqlite(url: str, settings: StoreSettings) -> AsyncIterator[BaseC
                 await saver.setup()
                 await connection.execute("PRAGMA synchronous = NORMAL")
 
-        await patiently(set_up, settings.retry_for)
+        await retry_unavailable(set_up, settings.retry_for)
         yield saver
 
 

@@ -13,9 +13,9 @@ from .chat import ChatStream
 from .custom_events import DispatchedEvent
 from .encoding import Encoder, Json
 from .messages import as_langchain, call_names, to_agui
+from .run_plan import RunPlan
 from .schema import GraphSchema
 from .shown_state import ShownState
-from .turn import Turn
 
 STREAM_MODES: Final[list[StreamMode]] = ["messages", "tasks", "values", "custom"]
 
@@ -29,13 +29,13 @@ class Translator:
         subgraphs: Whether what subgraphs say is shown.
     """
 
-    def __init__(self, schema: GraphSchema, turn: Turn, *, subgraphs: bool) -> None:
+    def __init__(self, schema: GraphSchema, plan: RunPlan, *, subgraphs: bool) -> None:
         self._state = ShownState(schema)
-        self._chat = ChatStream(self._state, call_names(turn.messages))
+        self._chat = ChatStream(self._state, call_names(plan.messages))
         self._subgraphs = subgraphs
         self._steps: dict[str, str] = {}
         self._leaving: list[str] = []
-        self._values: Any = turn.values
+        self._values: Any = plan.values
         self.interrupted = False
         self._custom_events: dict[str, Callable[[DispatchedEvent], list[Event]]] = {
             "copilotkit_manually_emit_message": self._emit_message,

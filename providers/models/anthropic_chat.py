@@ -10,10 +10,10 @@ from ...runtime.events import Event
 from .anthropic_request import request_body
 from .anthropic_stream import StreamReader
 from .chat import ChatModel
+from .conversation import Exchange
 from .options import ModelOptions
 from .prompt import Prompt
 from .server_sent import answered
-from .turns import Exchange
 from .window import context_of
 
 if TYPE_CHECKING:

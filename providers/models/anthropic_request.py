@@ -10,10 +10,10 @@ from typing import Any, assert_never
 
 from ...runtime.context import Tool
 from ...runtime.errors import ConfigurationError
+from .conversation import Exchange, Picture, Said, Turn
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
 from .system_text import parted
-from .turns import Exchange, Picture, Said, Turn
 
 DEFAULT_MAX_TOKENS = 1_024
 EMPTY_RESULT = "Action completed successfully"

@@ -8,8 +8,8 @@ import msgspec
 
 from ...runtime.events import Event
 from ...runtime.messages import new_id
-from .answer import Answer
 from .failures import BrokenStreamError, VendorError
+from .message_assembler import MessageAssembler
 from .thinking import ThinkingFilter
 
 _STATUSES = {
@@ -70,7 +70,7 @@ class StreamReader:
 
     def __init__(self, fallback: str | None = None) -> None:
         self.done = False
-        self._answer = Answer()
+        self._answer = MessageAssembler()
         self._fallback = fallback
         self._filter = ThinkingFilter()
 
@@ -140,5 +140,5 @@ class StreamReader:
     def _close(self) -> Iterable[Event]:
         if not self._answer.empty or self._fallback is None:
             return self._answer.end()
-        answer = Answer(new_id())
+        answer = MessageAssembler(new_id())
         return [*answer.text(self._fallback), *answer.end()]

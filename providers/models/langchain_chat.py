@@ -12,15 +12,15 @@ from langchain_core.runnables import Runnable
 
 from ...runtime.context import ForwardedParameters
 from ...runtime.events import Event
-from .answer import Answer
 from .chat import ChatModel
-from .closing import closing
 from .failures import vendor_failures
+from .idle_timeout import unless_silent
 from .langchain_chunks import ChunkReader
 from .langchain_messages import langchain_messages, langchain_tools
+from .message_assembler import MessageAssembler
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
-from .silence import unless_silent
+from .streams import closing
 from .window import context_of
 
 # Each vendor's package names these settings as it likes; the first name that a model has a field for is its own.
@@ -56,7 +56,7 @@ class LangChainChat(ChatModel):
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
         """Streams the model's answer."""
-        answer = Answer()
+        answer = MessageAssembler()
         reader = ChunkReader(answer)
         fitting = prompt.within(self._context())
         with vendor_failures(self._vendor()):

@@ -9,7 +9,7 @@ import msgspec
 from langchain_core.messages import BaseMessage
 
 from ...runtime.events import Event
-from .answer import Answer
+from .message_assembler import MessageAssembler
 
 
 class ChunkReader:
@@ -19,7 +19,7 @@ class ChunkReader:
         answer: What is being written.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: MessageAssembler) -> None:
         self._answer = answer
 
     def read(self, chunk: BaseMessage) -> Iterable[Event]:

@@ -8,8 +8,8 @@ from typing import Any, assert_never
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from ...runtime.context import Tool
+from .conversation import Exchange, Picture, Said, Turn
 from .system_text import parted
-from .turns import Exchange, Picture, Said, Turn
 
 
 def langchain_messages(turns: Sequence[Turn]) -> list[BaseMessage]:

@@ -7,10 +7,10 @@ from typing import Any, assert_never
 
 import msgspec
 
+from .conversation import Exchange, Picture, Said, Turn
 from .openai_dialects import Dialect
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
-from .turns import Exchange, Picture, Said, Turn
 
 
 def request_body(model: str, prompt: Prompt, dialect: Dialect, options: ModelOptions) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from ...runtime.events import Event
-from .answer import Answer
 from .failures import BrokenStreamError, VendorError
+from .message_assembler import MessageAssembler
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -51,7 +51,7 @@ class StreamReader:
 
     def __init__(self) -> None:
         self.done = False
-        self._answer = Answer()
+        self._answer = MessageAssembler()
         self._finished = False
 
     def read(self, data: bytes) -> Iterable[Event]:

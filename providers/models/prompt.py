@@ -8,7 +8,7 @@ import msgspec
 
 from ...runtime.context import ForwardedParameters, RunInput, Tool
 from ...runtime.errors import ConfigurationError
-from .turns import Turn, turns
+from .conversation import Turn, turns
 from .window import fit
 
 ChoiceMode: TypeAlias = Literal["auto", "none", "required", "function"]

@@ -10,12 +10,12 @@ from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import CopilotKitError, MisuseError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
+from .callable_stream import spoken
 from .chat import ChatModel
-from .choice import Choice, Chooser, ModelSource
-from .closing import closing
+from .model_resolver import Choice, ModelResolver, ModelSource
 from .options import ModelOptions
 from .prompt import prompt_of
-from .spoken import spoken
+from .streams import closing
 from .vendors import NO_ASSISTANTS
 
 _log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class ModelProvider(AgentProvider):
 
     def __init__(self, model: ModelSource, options: ModelOptions | None = None) -> None:
         self.options = options or ModelOptions()
-        self._chooser = Chooser(model, self.options)
+        self._chooser = ModelResolver(model, self.options)
 
     async def list_agents(self) -> list[AgentDescriptor]:
         """None."""

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from ...runtime.events import Event
-from .closing import closing, drained
 from .failures import vendor_failures
+from .streams import closing, drained
 
 _DATA = b"data:"
 

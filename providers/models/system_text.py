@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import dropwhile, takewhile
 
-from .turns import Said, Turn
+from .conversation import Said, Turn
 
 LATER_SYSTEM = "THE FOLLOWING MESSAGE IS A SYSTEM MESSAGE: "
 

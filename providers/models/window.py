@@ -8,7 +8,7 @@ import msgspec
 
 from ...runtime.context import Tool
 from ...runtime.errors import ConfigurationError
-from .turns import Exchange, Picture, Said, Turn
+from .conversation import Exchange, Picture, Said, Turn
 
 CHARACTERS_PER_TOKEN = 3
 PICTURE_CHARACTERS = 3_000

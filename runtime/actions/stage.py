@@ -12,7 +12,7 @@ import structlog
 
 from .. import events
 from ..context import RunContext
-from ..errors import CopilotKitError, structured
+from ..errors import CopilotKitError, to_public_error
 from ..messages import new_id
 from ..runs.stages import Emit, Stage
 from .action import Action
@@ -155,7 +155,7 @@ class ActionStage(Stage):
                 following = await self._release()
         except Exception as error:
             log.exception("action_results_not_told")
-            self._fail(structured(error))
+            self._fail(to_public_error(error))
 
     async def _release(self) -> _Call | None:
         """Hands on what was held back, as far as the next call that is to be answered; returns that call."""

@@ -31,7 +31,7 @@ class HookCalls:
         self._timeout = timeout
         self._going_on: set[asyncio.Task[None]] = set()
 
-    async def ask(self, hook: Hook[T], told: T) -> None:
+    async def call(self, hook: Hook[T], told: T) -> None:
         """Calls a hook that may refuse.
 
         Raises:
@@ -46,19 +46,19 @@ class HookCalls:
             if inspect.isawaitable(answer):
                 await answer
 
-    async def tell(self, hook: Hook[T] | None, told: T) -> None:
+    async def notify(self, hook: Hook[T] | None, told: T) -> None:
         """Calls a hook whose failure is logged and nothing else."""
         if hook is None:
             return
         try:
-            await self.ask(hook, told)
+            await self.call(hook, told)
         except Exception:
             log.exception("hook_failed", hook=getattr(hook, "__name__", type(hook).__name__))
 
-    def tell_later(self, hook: Hook[T] | None, told: T) -> None:
-        """As ``tell``, in a task of its own."""
+    def notify_later(self, hook: Hook[T] | None, told: T) -> None:
+        """As ``notify``, in a task of its own."""
         if hook is not None:
-            self.own(self.tell(hook, told))
+            self.own(self.notify(hook, told))
 
     def own(self, telling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs ``telling``, which must not raise, beside everything else."""

@@ -58,7 +58,7 @@ class RequestReport:
         on_response = self._observability.on_response
         self._feed = ResponseFeed(calls, on_response) if on_response is not None else None
 
-    async def ask(self) -> None:
+    async def before_request(self) -> None:
         """Asks whether the request may go on.
 
         Raises:
@@ -66,9 +66,9 @@ class RequestReport:
         """
         if self._hooks.on_before_request is not None:
             told = BeforeRequest(**self._whose(), **self._context(), input_messages=self._asked)
-            await self._calls.ask(self._hooks.on_before_request, told)
+            await self._calls.call(self._hooks.on_before_request, told)
 
-    async def asking(self) -> None:
+    async def on_request(self) -> None:
         """Tells that the provider is about to be asked."""
         if self._observability.on_request is not None:
             told = ObservedRequest(
@@ -78,7 +78,7 @@ class RequestReport:
                 actions=list(self._input.tools),
                 forwarded_parameters=self._input.forwarded,
             )
-            await self._calls.tell(self._observability.on_request, told)
+            await self._calls.notify(self._observability.on_request, told)
 
     def stages(self) -> list[StageFactory]:
         """What a run needs for its chunks to be told."""
@@ -135,7 +135,7 @@ class RequestReport:
 
     def _later(self, hook: Hook[T] | None, told: Callable[[], T]) -> None:
         if hook is not None:
-            self._calls.tell_later(hook, told())
+            self._calls.notify_later(hook, told())
 
     def _whose(self) -> dict[str, Any]:
         return {

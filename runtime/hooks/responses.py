@@ -48,7 +48,7 @@ class ResponseFeed:
 
     async def _tell_all(self) -> None:
         while self._waiting:
-            await self._calls.tell(self._hook, self._waiting.popleft())
+            await self._calls.notify(self._hook, self._waiting.popleft())
 
 
 class ChunkStage(Stage):

@@ -72,7 +72,7 @@ class RuntimeMetrics(RunObserver):
         yield
 
     @override
-    def heard(self, run: Run) -> None:
+    def on_first_event(self, run: Run) -> None:
         self._first.labels(_agent(run)).observe(monotonic() - run.started_at)
 
     @override

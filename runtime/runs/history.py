@@ -8,7 +8,7 @@ from datetime import datetime
 from ..messages import Message
 
 
-def joined(
+def merge_messages(
     kept: Sequence[Message], asked: Sequence[Message], added: Iterable[Message], since: datetime
 ) -> list[Message]:
     """What is to be kept of a thread after a run, each message once.

@@ -21,7 +21,7 @@ class RunObserver:
         """Entered, in the run's task, for as long as its provider works."""
         return nullcontext()
 
-    def heard(self, run: Run) -> None:
+    def on_first_event(self, run: Run) -> None:
         """Called when the provider's first event was read, which may be after the run's end."""
 
     def ended(self, run: Run) -> None:
@@ -54,10 +54,10 @@ class Observers(RunObserver):
                 stack.enter_context(observer.providing(run))
             yield
 
-    def heard(self, run: Run) -> None:
+    def on_first_event(self, run: Run) -> None:
         """Tells all of them."""
         for observer in self._observers:
-            observer.heard(run)
+            observer.on_first_event(run)
 
     def ended(self, run: Run) -> None:
         """Tells all of them."""

@@ -13,7 +13,7 @@ import structlog
 
 from .. import events
 from ..context import RunContext, RunInput
-from ..errors import GUARDRAILS_FAILED, CopilotKitError, GuardrailsDeniedError, RunTimeoutError, structured
+from ..errors import GUARDRAILS_FAILED, CopilotKitError, GuardrailsDeniedError, RunTimeoutError, to_public_error
 from ..messages import now
 from ..provider import AgentProvider
 from .log import EventPipe
@@ -85,10 +85,10 @@ class Run:
         self.transcript = Transcript()
         self.started_at = monotonic()
         self.first_event_at: float | None = None
-        self.held = AsyncExitStack()
+        self.resources = AsyncExitStack()
         """What the run holds until its outcome is stored."""
         self.provider_asked = False
-        self.may_save = True
+        self.owns_thread = True
         """False once another run has the right to the thread."""
         self.asked_at = now()
         self._prepare = prepare
@@ -115,7 +115,7 @@ class Run:
         batch = self._pipe.take()
         if self.first_event_at is None and batch and type(batch[-1]) is not events.RunStarted:
             self.first_event_at = monotonic()
-            self._observer.heard(self)
+            self._observer.on_first_event(self)
         return batch
 
     async def read(self) -> list[events.Event]:
@@ -250,7 +250,7 @@ class Run:
         return [events.RunFinished(thread_id=self.input.thread_id, run_id=self.input.run_id, result=result)]
 
     def _failed(self, error: Exception) -> list[events.Event]:
-        self.cause, self.error = error, structured(error)
+        self.cause, self.error = error, to_public_error(error)
         if self.error is error:
             log.warning("run_failed", code=str(self.error.code), error=self.error.message, **self._log_fields())
         else:
@@ -262,7 +262,7 @@ class Run:
         self.status = status
         self._observer.ended(self)
         await self._on_end(self)
-        await self.held.aclose()
+        await self.resources.aclose()
         for event in ending or ():
             self._pipe.force(event)
 

@@ -32,9 +32,9 @@ async def take_turn(run: Run, store: StateStore, policy: BusyPolicy) -> None:
     """
     wait = 0.0 if policy == "reject" else None
     lock = store.lock(run.input.thread_id, run.agent_name, wait=wait, interrupt=policy == "interrupt")
-    await run.held.enter_async_context(lock)
+    await run.resources.enter_async_context(lock)
     watching = asyncio.create_task(_watch(lock, run), name="turn")
-    run.held.push_async_callback(_end, watching)
+    run.resources.push_async_callback(_end, watching)
 
 
 async def _watch(lock: RunLock, run: Run) -> None:
@@ -42,8 +42,8 @@ async def _watch(lock: RunLock, run: Run) -> None:
     stop = asyncio.create_task(lock.stop_requested.wait())
     try:
         await asyncio.wait({lost, stop}, return_when=asyncio.FIRST_COMPLETED)
-        run.may_save = not lock.lost.is_set()
-        run.fail(ThreadBusyError(TAKEN_OVER if run.may_save else LOST))
+        run.owns_thread = not lock.lost.is_set()
+        run.fail(ThreadBusyError(TAKEN_OVER if run.owns_thread else LOST))
     finally:
         await _end(lost)
         await _end(stop)

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from ..errors import StoreError, ThreadBusyError
-from .retry import patiently
+from .retry import retry_unavailable
 from .settings import StoreSettings
 
 _FIRST_POLL = 0.05
@@ -167,10 +167,12 @@ class RunLocks:
             lock.expires = monotonic() + self._settings.lease
             return await self._desk.enter(lock.ticket, self._settings.lease)
 
-        return await patiently(attempt, self._settings.retry_for)
+        return await retry_unavailable(attempt, self._settings.retry_for)
 
     async def _request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
-        await patiently(lambda: self._desk.request_stop(thread_id, agent_name, before), self._settings.retry_for)
+        await retry_unavailable(
+            lambda: self._desk.request_stop(thread_id, agent_name, before), self._settings.retry_for
+        )
         self._hurry.set()
 
     async def _pause(self, ticket: Ticket, poll: float, deadline: float | None) -> None:

@@ -24,7 +24,7 @@ from .interface import (
     ThreadPage,
 )
 from .locks import RunLock, RunLocks, TicketDesk
-from .retry import patiently
+from .retry import retry_unavailable
 from .settings import StoreSettings
 
 MAX_KEY_BYTES = 1024
@@ -135,7 +135,7 @@ class RecordStore(StateStore):
             check_key(*key)
         if not keys:
             return []
-        records = await patiently(lambda: self._read(keys), self._settings.retry_for)
+        records = await retry_unavailable(lambda: self._read(keys), self._settings.retry_for)
         return [record and _stamped(decode(record.payload), record.stamp) for record in records]
 
     @override
@@ -167,7 +167,7 @@ class RecordStore(StateStore):
     async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
         place = _parse(cursor)
         limit = min(max(limit, 1), MAX_PAGE)
-        found = await patiently(lambda: self._list(owner, limit + 1, place), self._settings.retry_for)
+        found = await retry_unavailable(lambda: self._list(owner, limit + 1, place), self._settings.retry_for)
         page = found[:limit]
         more = len(found) > limit
         last = f"{micros(page[-1].updated_at)}.{page[-1].thread_id}" if more else None
@@ -181,12 +181,12 @@ class RecordStore(StateStore):
     @override
     async def claim(self, thread_id: str, owner: str) -> bool:
         check_key(thread_id, owner)
-        return await patiently(lambda: self._claim(thread_id, owner), self._settings.retry_for)
+        return await retry_unavailable(lambda: self._claim(thread_id, owner), self._settings.retry_for)
 
     @override
     async def owner_of(self, thread_id: str) -> str | None:
         check_key(thread_id)
-        return await patiently(lambda: self._owner(thread_id), self._settings.retry_for)
+        return await retry_unavailable(lambda: self._owner(thread_id), self._settings.retry_for)
 
     @override
     async def health(self) -> float:
@@ -206,7 +206,7 @@ class RecordStore(StateStore):
 
     @override
     async def start(self) -> None:
-        await patiently(self._open, min(self._settings.retry_for, START_SECONDS))
+        await retry_unavailable(self._open, min(self._settings.retry_for, START_SECONDS))
 
     @override
     async def stop(self) -> None:

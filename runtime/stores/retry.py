@@ -12,7 +12,7 @@ from .interface import AgentState, StateStore, StoreUnavailableError
 T = TypeVar("T")
 
 
-async def patiently(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
+async def retry_unavailable(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
     """Repeats ``attempt`` with growing pauses until the store answers.
 
     Args:
@@ -56,4 +56,4 @@ async def save_patiently(
     Raises:
         StoreUnavailableError: The store did not answer in time.
     """
-    return await patiently(lambda: store.save(thread_id, agent_name, state), seconds)
+    return await retry_unavailable(lambda: store.save(thread_id, agent_name, state), seconds)

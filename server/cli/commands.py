@@ -12,7 +12,7 @@ from ...runtime.config import EMULATED_VERSION, RuntimeConfig, setting_layers
 from ...runtime.info import RuntimeInfo, runtime_info
 from ...schema import load_sdl
 from . import options as settings
-from .errors import told_in_words
+from .errors import exit_with_message
 from .target import load_runtime
 
 app = typer.Typer(
@@ -123,5 +123,5 @@ def version() -> None:
 
 def main() -> None:
     """The console script."""
-    with told_in_words():
+    with exit_with_message():
         app()

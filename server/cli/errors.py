@@ -15,7 +15,7 @@ from .target import TargetError
 
 
 @contextmanager
-def told_in_words(status: int | None = None) -> Iterator[None]:
+def exit_with_message(status: int | None = None) -> Iterator[None]:
     """Ends the process when the block fails in a way that is known, having said why.
 
     Args:

@@ -29,7 +29,7 @@ from ...runtime.observability.logs import configure_logging
 from ...runtime.observability.metrics import MULTIPROCESS_VARIABLE, forget_process
 from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
-from .errors import told_in_words
+from .errors import exit_with_message
 from .garbage_collection import collected
 from .summary import summary
 from .target import load_runtime
@@ -59,7 +59,7 @@ class AppFactory:
 
     def __call__(self) -> ASGIApp:
         """Loads the runtime and makes its application, in a process of its own."""
-        with told_in_words(STARTUP_FAILURE), setting_layers(self.layers):
+        with exit_with_message(STARTUP_FAILURE), setting_layers(self.layers):
             return self.application(load_runtime(self.target))
 
     def application(self, runtime: CopilotRuntime) -> ASGIApp:

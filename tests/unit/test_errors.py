@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from copilotkit_runtime import errors
-from copilotkit_runtime.runtime.errors import CATALOGUE, DEFAULT_MESSAGE, ErrorCode, helpful_message, structured
+from copilotkit_runtime.runtime.errors import CATALOGUE, DEFAULT_MESSAGE, ErrorCode, helpful_message, to_public_error
 
 TABLE = [
     ("NETWORK_ERROR", 503, "banner", "critical"),
@@ -94,7 +94,7 @@ class AuthenticationError(Exception):
     ],
 )
 def test_an_unexpected_error_is_told_in_the_contracts_words(error: Exception, begins: str, code: str) -> None:
-    told = structured(error)
+    told = to_public_error(error)
     assert told.message.startswith(begins)
     assert told.code == code
     assert told.__cause__ is error
@@ -109,7 +109,7 @@ def test_the_cause_of_an_error_counts() -> None:
 
 def test_a_structured_error_stays_itself() -> None:
     error = errors.MisuseError("Use it well.")
-    assert structured(error) is error
+    assert to_public_error(error) is error
     assert error.details["extensions"]["code"] == "MISUSE"
 
 

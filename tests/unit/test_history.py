@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from copilotkit_runtime.runtime.messages import Message, TextMessage
-from copilotkit_runtime.runtime.runs.history import joined
+from copilotkit_runtime.runtime.runs.history import merge_messages
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = EARLY + timedelta(minutes=1)
@@ -15,7 +15,7 @@ def said(*ids: str, at: datetime = EARLY) -> list[Message]:
 
 
 def ids(kept: list[Message], asked: list[Message], added: list[Message]) -> list[str]:
-    return [message.id for message in joined(kept, asked, added, ASKED)]
+    return [message.id for message in merge_messages(kept, asked, added, ASKED)]
 
 
 def test_a_first_turn_is_kept() -> None:
@@ -41,7 +41,7 @@ def test_what_was_written_after_the_page_asked_stays() -> None:
 
 def test_a_message_that_is_said_again_keeps_its_place_and_has_its_new_text() -> None:
     again = TextMessage(id="a1", role="assistant", content="new", created_at=EARLY)
-    result = joined(said("u1", "a1"), said("u1", "a1", "u2"), [again], ASKED)
+    result = merge_messages(said("u1", "a1"), said("u1", "a1", "u2"), [again], ASKED)
     assert [message.id for message in result] == ["u1", "a1", "u2"]
     assert isinstance(result[1], TextMessage)
     assert result[1].content == "new"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 
-def understood(variables: dict[str, Any] | None) -> dict[str, Any] | None:
+def upgrade_variables(variables: dict[str, Any] | None) -> dict[str, Any] | None:
     """Variables in which what clients 1.6.0 to 1.8.7 say has found its place in the contract of 1.10.6.
 
     They send a graph's ``configurable`` beside an agent's state; the contract has it inside ``config``.

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from graphql import GraphQLError
 
-from ...runtime.errors import CopilotKitError, structured
+from ...runtime.errors import CopilotKitError, to_public_error
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     original = error.original_error
     if original is None or isinstance(original, GraphQLError):
         return dict(error.formatted)
-    told = structured(original)
+    told = to_public_error(original)
     if told is not original:
         log.error("resolver_failed", exc_info=original, path=error.path, **told.more)
     formatted = {**error.formatted, "message": told.message}

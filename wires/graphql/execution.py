@@ -11,7 +11,7 @@ from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import AwaitableOrValue, Path
 
-from .compatibility import understood
+from .compatibility import upgrade_variables
 from .errors import RequestError, format_error, request_errors
 from .incremental import IncrementalRenderer
 from .incremental_result import IncrementalAnswer, Payload
@@ -97,7 +97,7 @@ class Execution:
             self._schema,
             request.document,
             context_value=context,
-            raw_variable_values=understood(request.variables),
+            raw_variable_values=upgrade_variables(request.variables),
             operation_name=request.operation_name,
         )
         if isinstance(built, list):

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from ...runtime.errors import AgentNotFoundError, CopilotKitError, ThreadNotFoundError, structured
+from ...runtime.errors import AgentNotFoundError, CopilotKitError, ThreadNotFoundError, to_public_error
 from ...runtime.info import runtime_info
 from ...runtime.legacy import legacy_messages
 from ...runtime.request import ClientRequest
@@ -131,4 +131,4 @@ class RestEndpoint:
         except RequestError:
             raise
         except Exception as error:
-            raise refusal(structured(error), 500) from error
+            raise refusal(to_public_error(error), 500) from error

@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 
 from ...runtime.config import RuntimeConfig
-from ...runtime.errors import AuthenticationError, CopilotKitError, structured
+from ...runtime.errors import AuthenticationError, CopilotKitError, to_public_error
 from ...runtime.rates import Rate
 from ...runtime.request import ClientRequest
 from ...runtime.runs.run import Run
@@ -144,7 +144,7 @@ class Admission:
             identity = await identify(self._authenticate, request)
         except Exception as error:  # an authenticator that fails lets nobody in
             log.exception("authentication_failed")
-            raise refusal(structured(error), 503) from error
+            raise refusal(to_public_error(error), 503) from error
         if identity is None:
             raise refusal(AuthenticationError("Valid credentials are needed."), 401, _CHALLENGE)
         return identity

@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from copilotkit_runtime.providers.crewai.framework import hush, load
+from copilotkit_runtime.providers.crewai.framework import disable_telemetry, load
 from copilotkit_runtime.runtime.errors import MissingExtraError
 
 
 def test_telemetry_is_off_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREWAI_DISABLE_TELEMETRY", raising=False)
     monkeypatch.setenv("CREWAI_TRACING_ENABLED", "true")
-    hush()
+    disable_telemetry()
     assert os.environ["CREWAI_DISABLE_TELEMETRY"] == "true"
     assert os.environ["CREWAI_TRACING_ENABLED"] == "true"
 

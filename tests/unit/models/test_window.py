@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilotkit_runtime.providers.models.turns import Exchange, Picture, Said, Turn
+from copilotkit_runtime.providers.models.conversation import Exchange, Picture, Said, Turn
 from copilotkit_runtime.providers.models.window import PICTURE_CHARACTERS, context_of, fit
 from copilotkit_runtime.runtime.context import Tool
 from copilotkit_runtime.runtime.errors import ConfigurationError

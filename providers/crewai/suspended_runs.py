@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 
 
-class Parking:
+class SuspendedRuns:
     """Keeps waiting sessions by thread and agent, for a limited time and up to a limited number.
 
     Args:

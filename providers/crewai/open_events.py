@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ...runtime.events import Event
 
 
-class Unfinished:
+class OpenEvents:
     """Follows the events that are delivered."""
 
     def __init__(self) -> None:

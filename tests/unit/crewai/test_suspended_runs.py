@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from copilotkit_runtime.providers.crewai.parking import Parking
+from copilotkit_runtime.providers.crewai.suspended_runs import SuspendedRuns
 
 
 class Waiting:
@@ -14,12 +14,12 @@ class Waiting:
         self.given_up.set()
 
 
-def parking(**options: Any) -> Parking:
-    return Parking(**{"places": 2, "timeout": 60.0, **options})
+def suspended_runs(**options: Any) -> SuspendedRuns:
+    return SuspendedRuns(**{"places": 2, "timeout": 60.0, **options})
 
 
 async def test_a_waiting_session_is_taken_once() -> None:
-    lot, session = parking(), Waiting()
+    lot, session = suspended_runs(), Waiting()
     lot.put(("t", "a"), session)  # type: ignore[arg-type]
     taken: list[Any] = [lot.take(("t", "a")), lot.take(("t", "a"))]
     assert taken == [session, None]
@@ -27,14 +27,14 @@ async def test_a_waiting_session_is_taken_once() -> None:
 
 
 async def test_one_too_many_drives_out_the_one_that_waited_longest() -> None:
-    lot, sessions = parking(), [Waiting() for _ in range(3)]
+    lot, sessions = suspended_runs(), [Waiting() for _ in range(3)]
     for number, session in enumerate(sessions):
         lot.put((str(number), "a"), session)  # type: ignore[arg-type]
     assert [session.given_up.is_set() for session in sessions] == [True, False, False]
 
 
 async def test_a_second_session_on_a_thread_drives_out_the_first() -> None:
-    lot, first, second = parking(), Waiting(), Waiting()
+    lot, first, second = suspended_runs(), Waiting(), Waiting()
     lot.put(("t", "a"), first)  # type: ignore[arg-type]
     lot.put(("t", "a"), second)  # type: ignore[arg-type]
     assert first.given_up.is_set()
@@ -42,14 +42,14 @@ async def test_a_second_session_on_a_thread_drives_out_the_first() -> None:
 
 
 async def test_waiting_ends_after_its_time() -> None:
-    lot, session = parking(timeout=0.01), Waiting()
+    lot, session = suspended_runs(timeout=0.01), Waiting()
     lot.put(("t", "a"), session)  # type: ignore[arg-type]
     await session.given_up.wait()
     assert lot.take(("t", "a")) is None
 
 
 async def test_clearing_gives_up_all() -> None:
-    lot, sessions = parking(), [Waiting(), Waiting()]
+    lot, sessions = suspended_runs(), [Waiting(), Waiting()]
     for number, session in enumerate(sessions):
         lot.put((str(number), "a"), session)  # type: ignore[arg-type]
     lot.clear()

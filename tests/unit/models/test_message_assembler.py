@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilotkit_runtime.providers.models.answer import Answer
+from copilotkit_runtime.providers.models.message_assembler import MessageAssembler
 from copilotkit_runtime.runtime.events import (
     Event,
     ReasoningEnd,
@@ -20,38 +20,38 @@ from copilotkit_runtime.runtime.events import (
 
 
 def test_an_answer_without_an_id_gets_one() -> None:
-    [start, *_] = Answer().text("x")
+    [start, *_] = MessageAssembler().text("x")
     assert isinstance(start, TextMessageStart)
     assert start.message_id.startswith("ck-")
 
 
 def test_the_first_id_given_counts() -> None:
-    answer = Answer()
+    answer = MessageAssembler()
     for message_id in ("", None, "one", "two"):
         answer.name(message_id)
     assert answer.message_id == "one"
 
 
 def test_empty_pieces_open_nothing() -> None:
-    answer = Answer("m")
+    answer = MessageAssembler("m")
     assert [*answer.text(""), *answer.reasoning(""), *answer.end()] == []
     assert answer.empty
 
 
 def test_arguments_of_a_call_never_opened_are_passed_over() -> None:
-    answer = Answer("m")
+    answer = MessageAssembler("m")
     assert list(answer.arguments("c", "{}")) == []
     assert list(answer.call_piece(0, None, None, "{}")) == []
 
 
 def test_a_call_that_is_repeated_in_every_piece_is_one_call() -> None:
-    answer = Answer("m")
+    answer = MessageAssembler("m")
     events = [event for piece in ("{", "}") for event in answer.call_piece(0, "c", "act", piece)]
     assert sum(isinstance(event, ToolCallStart) for event in events) == 1
 
 
 def test_thoughts_between_texts_are_told_apart() -> None:
-    answer = Answer("m")
+    answer = MessageAssembler("m")
     events = [*answer.reasoning("a"), *answer.text("b"), *answer.reasoning("c"), *answer.end()]
     ids = [event.message_id for event in events if isinstance(event, ReasoningStart)]
     assert ids == ["m-reasoning-1", "m-reasoning-2"]
@@ -67,7 +67,7 @@ pieces = st.lists(
 
 @given(pieces)
 def test_whatever_a_vendor_sends_ids_are_opened_once_and_closed_once(script: list[tuple[str, object]]) -> None:
-    answer = Answer("m")
+    answer = MessageAssembler("m")
     events: list[Event] = []
     for number, (kind, value) in enumerate(script):
         events += _play(answer, kind, value, number)
@@ -75,7 +75,7 @@ def test_whatever_a_vendor_sends_ids_are_opened_once_and_closed_once(script: lis
     _check(events)
 
 
-def _play(answer: Answer, kind: str, value: object, number: int) -> list[Event]:
+def _play(answer: MessageAssembler, kind: str, value: object, number: int) -> list[Event]:
     if kind == "text":
         return list(answer.text(str(value)))
     if kind == "think":

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...runtime.errors import MisuseError
 from ...runtime.events import BaseEvent, Event
-from .answer import Answer
-from .closing import closing
+from .message_assembler import MessageAssembler
+from .streams import closing
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -40,7 +40,7 @@ async def spoken(pieces: AsyncIterable[Any] | Generator[Any]) -> AsyncGenerator[
 
 class _Page:
     def __init__(self) -> None:
-        self._answer = Answer()
+        self._answer = MessageAssembler()
         self._reader: ChunkReader | None = None
         self.end = self._answer.end
 

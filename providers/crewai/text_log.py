@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ...runtime.events import Event
 
 
-class Spoken:
+class TextLog:
     """Listens to a run's events."""
 
     def __init__(self) -> None:

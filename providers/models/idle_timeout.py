@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
-from .closing import closing
+from .streams import closing
 
 T = TypeVar("T")
 

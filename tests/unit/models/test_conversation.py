@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilotkit_runtime.providers.models.turns import UNANSWERED, Exchange, Picture, Said, turns
+from copilotkit_runtime.providers.models.conversation import UNANSWERED, Exchange, Picture, Said, turns
 from copilotkit_runtime.runtime.messages import (
     AgentStateMessage,
     ImageMessage,

@@ -39,7 +39,7 @@ class _Call:
         return True
 
 
-class Answer:
+class MessageAssembler:
     """Turns what a vendor sends piece by piece into events, opening and closing ids as the stream's rules ask.
 
     Args:

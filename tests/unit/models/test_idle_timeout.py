@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from copilotkit_runtime.providers.models.closing import closing, drained
-from copilotkit_runtime.providers.models.silence import unless_silent
+from copilotkit_runtime.providers.models.idle_timeout import unless_silent
+from copilotkit_runtime.providers.models.streams import closing, drained
 
 
 class Source:
@@ -47,7 +47,7 @@ async def test_leaving_early_closes_the_source() -> None:
 
 
 async def test_draining_gives_up_on_a_source_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("copilotkit_runtime.providers.models.closing.DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr("copilotkit_runtime.providers.models.streams.DRAIN_SECONDS", 0.01)
     source = Source(1, silent=True)
     await drained(source.numbers())
     assert source.closed

@@ -16,7 +16,7 @@ from ...runtime.context import RunInput
 from .encoding import Encoder
 from .graph_thread import GraphThread
 from .history import (
-    Known,
+    CheckpointMessages,
     conversation,
     cut_message,
     edited_message,
@@ -32,7 +32,7 @@ from .schema import OWN_KEYS, GraphSchema
 log = structlog.get_logger(__name__)
 
 
-class Turn(Struct):
+class RunPlan(Struct):
     """A run's beginning.
 
     ``runs`` is false if there is nothing to do: the graph waits for answers that did not come, or was
@@ -47,7 +47,7 @@ class Turn(Struct):
     interrupts: Sequence[Interrupt] = ()
 
 
-class TurnPlanner:
+class RunPlanner:
     """Decides how one run begins.
 
     Args:
@@ -64,12 +64,12 @@ class TurnPlanner:
         self._config = config
         self._said = conversation(run.messages)
 
-    async def plan(self) -> Turn:
+    async def plan(self) -> RunPlan:
         """The run's beginning, after a look at the thread's checkpoint."""
         if not self._thread.remembers:
             return self._from_scratch()
         snapshot = await self._thread.state(self._config)
-        known = Known(as_langchain(_values(snapshot).get("messages")))
+        known = CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
         if self._run.resume and snapshot.interrupts:
             return await self._resumed(snapshot, known)
         edited = edited_message(known, self._said)
@@ -83,46 +83,46 @@ class TurnPlanner:
             return await self._continued(snapshot, known, node_name)
         return self._appended(snapshot, known)
 
-    def _from_scratch(self) -> Turn:
-        known = Known(())
-        return Turn(self._input({}, known, unknown(known, self._said)), self._config)
+    def _from_scratch(self) -> RunPlan:
+        known = CheckpointMessages(())
+        return RunPlan(self._input({}, known, unknown(known, self._said)), self._config)
 
-    def _appended(self, snapshot: StateSnapshot, known: Known) -> Turn:
+    def _appended(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan:
         update = self._input(_values(snapshot), known, unknown(known, self._said))
-        return self._turn(snapshot, known, update)
+        return self._plan(snapshot, known, update)
 
-    async def _resumed(self, snapshot: StateSnapshot, known: Known) -> Turn:
+    async def _resumed(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan:
         values, written = _values(snapshot), await self._thread.written(snapshot)
         told = {**self._state(values), **self._page(values.get("copilotkit"))}
         news = {key: told[key] for key in told if key not in written and not _holds(values, key, told[key])}
         answer = resume_map(snapshot.interrupts, self._run.resume)
-        return self._turn(snapshot, known, Command(resume=answer, update=self._writable(news) or None))
+        return self._plan(snapshot, known, Command(resume=answer, update=self._writable(news) or None))
 
-    async def _continued(self, snapshot: StateSnapshot, known: Known, node_name: str) -> Turn:
+    async def _continued(self, snapshot: StateSnapshot, known: CheckpointMessages, node_name: str) -> RunPlan:
         update = self._input(_values(snapshot), known, unknown(known, self._said))
         await self._thread.update(self._config, self._writable(update), node_name)
-        return self._turn(snapshot, known, None)
+        return self._plan(snapshot, known, None)
 
     def _writable(self, update: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in update.items() if self._schema.writes(key)}
 
-    async def _forked(self, snapshot: StateSnapshot, known: Known, point: BaseMessage) -> Turn:
+    async def _forked(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan:
         at = next(i for i, message in enumerate(self._said) if known.owner(message) is point)
         start = await self._before(snapshot, point.id)
         if start is None:
             return self._rewound(snapshot, known, point, at)
-        before = Known(as_langchain(_values(start).get("messages")))
+        before = CheckpointMessages(as_langchain(_values(start).get("messages")))
         update = self._messages(before, self._said_again(before, known, at)) | self._page(None)
         config = merge_configs(self._config, start.config)
-        return Turn(update, config, before.messages, _values(start))
+        return RunPlan(update, config, before.messages, _values(start))
 
-    def _rewound(self, snapshot: StateSnapshot, known: Known, point: BaseMessage, at: int) -> Turn:
-        before = Known(list(known.messages)[: list(known.messages).index(point)])
+    def _rewound(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage, at: int) -> RunPlan:
+        before = CheckpointMessages(list(known.messages)[: list(known.messages).index(point)])
         kept = merged(before.messages, self._said_again(before, known, at))
         update = messages_update(self._schema, known.messages, kept)
-        return self._turn(snapshot, known, {"messages": update, **self._page(None)})
+        return self._plan(snapshot, known, {"messages": update, **self._page(None)})
 
-    def _said_again(self, before: Known, known: Known, at: int) -> list[BaseMessage]:
+    def _said_again(self, before: CheckpointMessages, known: CheckpointMessages, at: int) -> list[BaseMessage]:
         first = known.owner(self._said[at])
         again = [m for m in self._said[at:] if known.owner(m) is first or m not in known]
         return unknown(before, again)
@@ -139,21 +139,21 @@ class TurnPlanner:
             return False
         return await self._thread.waits_behind(node_name, snapshot)
 
-    def _idle(self, snapshot: StateSnapshot, known: Known) -> Turn:
+    def _idle(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan:
         if not snapshot.interrupts:
             log.warning("langgraph_resume_without_interrupt", thread_id=self._run.thread_id)
-        turn = self._turn(snapshot, known, None)
+        turn = self._plan(snapshot, known, None)
         turn.runs = False
         turn.interrupts = snapshot.interrupts
         return turn
 
-    def _turn(self, snapshot: StateSnapshot, known: Known, input_: Any) -> Turn:
-        return Turn(input_, self._config, known.messages, _values(snapshot))
+    def _plan(self, snapshot: StateSnapshot, known: CheckpointMessages, input_: Any) -> RunPlan:
+        return RunPlan(input_, self._config, known.messages, _values(snapshot))
 
-    def _input(self, values: Mapping[str, Any], known: Known, new: list[BaseMessage]) -> dict[str, Any]:
+    def _input(self, values: Mapping[str, Any], known: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
         return {**self._state(values), **self._messages(known, new), **self._page(None)}
 
-    def _messages(self, known: Known, new: list[BaseMessage]) -> dict[str, Any]:
+    def _messages(self, known: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
         if not self._schema.has_messages:
             return {}
         return {"messages": messages_update(self._schema, known.messages, merged(known.messages, new))}

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import MisuseError
 from ...runtime.provider import AgentProvider
+from .callable_stream import is_message
 from .chat import ChatModel
 from .options import ModelOptions
-from .spoken import is_message
 from .vendors import Vendors
 
 ModelSource: TypeAlias = object
@@ -25,7 +25,7 @@ ACCEPTED = (
 )
 
 
-class Chooser:
+class ModelResolver:
     """Finds what answers a run.
 
     Args:
