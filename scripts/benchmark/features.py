@@ -32,8 +32,8 @@ from copilotkit_runtime import (
     events,
 )
 from copilotkit_runtime.runtime.messages import TextMessage
-from tests.request_bodies import generate, text_message
-from tests.serving import PATH
+from tests.support.local_server import PATH
+from tests.support.request_bodies import generate, text_message
 
 SHORT, LONG = 500, 2_500
 ROUNDS = 5

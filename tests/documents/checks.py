@@ -11,7 +11,7 @@ import jwt
 from tests.documents.reader import Server
 from tests.parity.fold import fold
 from tests.parity.wire import ask
-from tests.request_bodies import generate, text_message
+from tests.support.request_bodies import generate, text_message
 
 
 def credentials(text: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from tests.integration.models.vendor import served as vendor_served
 from tests.integration.models.wires import AnthropicWire
 from tests.integration.remote.guests import RemoteGuest
 from tests.integration.stores.servers import PostgresServer, RedisServer
-from tests.serving import served
+from tests.support.local_server import served
 
 JUDGE = "You judge whether a message may be sent"
 Neighbour: TypeAlias = Callable[[Path], AbstractAsyncContextManager[str]]

@@ -1,7 +1,7 @@
 """This runtime with scripted answers, for comparison with ``scripts/reference``."""
 
 from copilotkit_runtime import CopilotRuntime
-from tests.scripted import ScriptedProvider
+from tests.support.scripted_agent import ScriptedProvider
 
 
 async def srvHello(name: str) -> str:  # noqa: N802 - the reference's name for it

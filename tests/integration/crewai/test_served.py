@@ -8,8 +8,8 @@ from crewai.flow import Flow, start
 
 from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.providers.crewai import CopilotKitState, CrewAIProvider
-from tests.request_bodies import CREATED_AT, generate, text_message
-from tests.serving import PATH, client_of
+from tests.support.local_server import PATH, client_of
+from tests.support.request_bodies import CREATED_AT, generate, text_message
 
 from .guests import crew_of
 from .openai_service import OpenAIService, Reply, says

@@ -16,7 +16,7 @@ from tests.integration.stores.servers import Server as Database
 from tests.parity.fold import fold
 from tests.parity.servers import Target, ours, serving
 from tests.parity.wire import ask
-from tests.request_bodies import event, generate, scripted, text, text_message
+from tests.support.request_bodies import event, generate, scripted, text, text_message
 
 LOAD = """query loadAgentState($data: LoadAgentStateInput!) {
     loadAgentState(data: $data) { threadExists state messages } }"""
@@ -33,7 +33,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def durable(store_url: str, *arguments: str) -> Target:
-    app = ours("tests/durable.py:runtime")
+    app = ours("tests/support/durable_runtime.py:runtime")
     return Target("durable", (*app.command, *arguments), {"COPILOTKIT_STORE": store_url})
 
 

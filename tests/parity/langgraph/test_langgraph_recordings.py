@@ -19,7 +19,7 @@ from tests.parity.langgraph.differences import DIFFERENCES
 from tests.parity.langgraph.recorder import HERE, RECORDINGS, record
 from tests.parity.langgraph.scenarios import SCENARIOS
 from tests.parity.placeholders import Placeholders
-from tests.serving import PATH, served
+from tests.support.local_server import PATH, served
 
 every_scenario = pytest.mark.parametrize("name", SCENARIOS)
 

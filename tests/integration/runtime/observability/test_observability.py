@@ -1,0 +1,184 @@
+"""Metrics, traces, readiness, correlation."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from copilotkit_runtime import AgentDescriptor, CopilotRuntime, RuntimeConfig
+from tests.integration.server.process import running
+from tests.integration.stores.servers import RedisServer
+from tests.parity.fold import fold
+from tests.parity.wire import ask
+from tests.support.local_server import PATH, client_of
+from tests.support.request_bodies import generate, scripted, text, text_message
+from tests.support.scripted_agent import ScriptedProvider
+
+
+def metric(page: str, name: str) -> float:
+    return next(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name))
+
+
+async def test_metrics_tell_of_runs_streams_refusals_and_the_store(tmp_path: Path) -> None:
+    with running(tmp_path, metrics="true") as server:
+        async with httpx.AsyncClient() as http:
+            await ask(http, server.url, scripted(*text("a", "one", "two", "three")))
+            await ask(http, server.url, scripted({"raise": "boom"}, threadId="t-2"))
+            await http.post(server.url, json={"query": "{nope}"})
+            page = (await http.get(f"{server.origin}/metrics")).text
+            assert (await http.get(f"{server.url}/metrics")).status_code == 200
+    assert metric(page, 'copilotkit_runs_total{agent="scripted",outcome="finished"}') == 1
+    assert metric(page, 'copilotkit_runs_total{agent="scripted",outcome="failed"}') == 1
+    assert metric(page, 'copilotkit_tokens_total{agent="scripted"}') == 3
+    assert metric(page, 'copilotkit_first_event_seconds_count{agent="scripted"}') == 2
+    assert metric(page, 'copilotkit_active_runs{agent="scripted"}') == 0
+    assert metric(page, "copilotkit_active_streams") == 0
+    assert metric(page, 'copilotkit_requests_refused_total{status="400"}') == 1
+    assert metric(page, 'copilotkit_store_seconds_count{operation="save"}') >= 1
+
+
+async def test_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2", metrics="true") as server:
+        for _ in range(8):
+            async with httpx.AsyncClient() as http:
+                await ask(http, server.url, scripted(*text("a", "one")))
+        async with httpx.AsyncClient() as http:
+            pages = [(await http.get(f"{server.origin}/metrics")).text for _ in range(4)]
+    assert {metric(page, 'copilotkit_runs_total{agent="scripted",outcome="finished"}') for page in pages} == {8}
+
+
+async def test_metrics_are_not_there_unless_they_are_switched_on_and_need_credentials_if_the_rest_does() -> None:
+    async with client_of(CopilotRuntime()) as client:
+        assert (await client.get("/metrics")).status_code == 404
+    config = RuntimeConfig(metrics=True, api_keys=("me:k",))
+    async with client_of(CopilotRuntime(config=config)) as client:
+        assert (await client.get("/metrics")).status_code == 401
+        assert (await client.get("/metrics", headers={"authorization": "Bearer k"})).status_code == 200
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_no_secret_of_an_error_or_its_stack_gets_into_the_log(tmp_path: Path, log_format: str) -> None:
+    with running(tmp_path, log_format=log_format) as server:
+        async with httpx.AsyncClient() as http:
+            answer = await ask(http, server.url, generate(text_message("hi"), agent="leaker"))
+    log = server.log.read_text()
+    assert "run_failed" in log
+    assert "in execute_run" in log
+    assert "swordfish" not in log
+    assert "swordfish" not in json.dumps(answer.parts)
+
+
+async def test_what_the_store_takes_is_measured_and_readiness_follows_it(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    redis = RedisServer(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    try:
+        with running(tmp_path, metrics="true", store=redis.url) as server:
+            async with httpx.AsyncClient(timeout=20) as http:
+                await ask(http, server.url, scripted(*text("a", "one")))
+                page = (await http.get(f"{server.origin}/metrics")).text
+                assert (await http.get(f"{server.origin}/ready")).status_code == 200
+                redis.kill()
+                while (away := await http.get(f"{server.origin}/ready")).status_code == 200:
+                    pass
+                alive = await http.get(f"{server.origin}/health")
+                redis.start()
+                while (back := await http.get(f"{server.origin}/ready")).status_code == 503:
+                    pass
+    finally:
+        redis.kill()
+    assert metric(page, 'copilotkit_store_seconds_count{operation="save"}') == 1
+    assert metric(page, 'copilotkit_store_seconds_sum{operation="save"}') > 0
+    assert away.json()["checks"]["store"] == "failed"
+    assert (alive.status_code, back.json()["checks"]["store"]) == (200, "ok")
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[Any]]]:
+    """An OTLP collector: its URL, and the spans that it was sent."""
+    spans: list[Any] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["content-length"])))
+            spans.extend(s for r in sent.resource_spans for scope in r.scope_spans for s in scope.spans)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", spans
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+async def test_a_run_is_a_span_of_the_callers_trace_with_its_provider_and_the_store_below_it(
+    tmp_path: Path, collector: tuple[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, spans = collector
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with running(tmp_path, tracing="true") as server:
+        async with httpx.AsyncClient(headers={"traceparent": parent}) as http:
+            await ask(http, server.url, scripted(*text("a", "hi")))
+            await ask(http, server.url, scripted({"raise": "boom"}, threadId="t-2"))
+    runs = [span for span in spans if span.name == "copilotkit.run"]
+    assert len(runs) == 2
+    assert {run.parent_span_id.hex() for run in runs} == {"b7ad6b7169203331"}
+    assert {run.status.code for run in runs} == {0, 2}
+    for name in ("copilotkit.provider", "copilotkit.store"):
+        parents = {span.parent_span_id for span in spans if span.name == name}
+        assert {run.span_id for run in runs} <= parents
+    assert "boom" not in str(spans)
+
+
+class Unready(ScriptedProvider):
+    """Cannot list its agents after its start."""
+
+    listed = 0
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        self.listed += 1
+        if self.listed > 1:
+            raise ConnectionError("secret host")
+        return await super().list_agents()
+
+
+async def test_readiness_asks_the_store_and_the_providers_and_liveness_does_not() -> None:
+    async with client_of(CopilotRuntime(providers=[Unready()])) as client:
+        response = await client.get("/ready")
+        assert response.status_code == 503
+        assert response.json() == {"ready": False, "checks": {"store": "ok", "provider scripted": "failed"}}
+        assert (await client.get("/health")).status_code == 200
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()])) as client:
+        for path in ("/ready", f"{PATH}/ready"):
+            assert (await client.get(path)).json()["ready"] is True
+
+
+async def test_a_hidden_error_leads_to_its_log_line(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        async with httpx.AsyncClient(headers={"x-request-id": "my-id.1"}) as http:
+            answer = await ask(http, server.url, scripted({"raise": "secret sauce"}))
+            response = await http.post(server.url, json={"query": "{hello}"})
+            strange = await http.post(server.url, json={"query": "{hello}"}, headers={"x-request-id": "a\tb"})
+        line = server.await_event("run_failed")
+    details = fold(answer.parts)["status"]["details"]
+    assert details["originalError"]["extensions"]["correlationId"] == line["correlation_id"] == "my-id.1"
+    assert "secret sauce" not in json.dumps(answer.parts)
+    assert "secret sauce" in line["exception"]
+    assert response.headers["x-request-id"] == "my-id.1"
+    assert len(strange.headers["x-request-id"]) == 36

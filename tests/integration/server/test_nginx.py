@@ -1,0 +1,97 @@
+"""Streams through ``deploy/nginx.conf`` in a real nginx, which ``scripts/e2e`` installs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.server.process import ROOT, Running, running
+from tests.parity.wire import ACCEPT, PartReader
+from tests.support.request_bodies import event, scripted, text
+
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+IDLE_SECONDS = 60.0
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[tuple[str, Running]]:
+    """nginx in front of a server: its URL, and the server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with running(tmp_path) as server:
+        conf = (ROOT / "deploy" / "nginx.conf").read_text()
+        conf = conf.replace("server runtime:8000", f"server {server.origin.removeprefix('http://')}")
+        conf = re.sub(r"listen 8080", f"listen 127.0.0.1:{port}", conf)
+        file = tmp_path / "nginx.conf"
+        file.write_text(f"daemon off;\npid {tmp_path}/pid;\n{conf}")
+        assert NGINX is not None
+        process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(file)], stderr=subprocess.DEVNULL)
+        try:
+            yield _answering(f"http://127.0.0.1:{port}{server.url.removeprefix(server.origin)}"), server
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _answering(url: str) -> str:
+    for _ in range(100):
+        try:
+            httpx.get(f"{url}/health")
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return url
+    raise TimeoutError("nginx does not answer")
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("accept", [ACCEPT, "text/event-stream"])
+def test_a_word_passes_at_once_and_the_next_after_a_minute_of_silence(
+    proxied: tuple[str, Running], accept: str
+) -> None:
+    url, _ = proxied
+    steps = [
+        *text("a", "first")[:-1],
+        {**event("TEXT_MESSAGE_CONTENT", messageId="a", delta="second"), "after": IDLE_SECONDS},
+    ]
+    headers = {"accept": accept, "accept-encoding": "gzip"}
+    begun, seen = time.monotonic(), ""
+    when: dict[str, float] = {}
+    with httpx.stream("POST", url, json=scripted(*steps), headers=headers, timeout=90) as response:
+        for chunk in response.iter_text():
+            seen += chunk
+            when |= {word: time.monotonic() - begun for word in ("first", "second") if word in chunk}
+    assert "content-encoding" not in response.headers
+    assert when["first"] < 5
+    assert IDLE_SECONDS <= when["second"] < IDLE_SECONDS + 5
+    assert '"hasNext":false' in seen
+
+
+def test_whole_answers_are_compressed_and_probes_hidden(proxied: tuple[str, Running]) -> None:
+    url, _ = proxied
+    query = {"query": "{__schema{types{name description fields{name}}}}"}
+    response = httpx.post(url, json=query, headers={"accept-encoding": "gzip"})
+    assert response.headers["content-encoding"] == "gzip"
+    assert httpx.get(f"{url}/ready").status_code == 404
+
+
+def test_a_client_that_leaves_is_noticed_through_the_proxy(proxied: tuple[str, Running]) -> None:
+    url, server = proxied
+    body = scripted(*text("a", "first")[:-1], {"hang": True})
+    reader = PartReader()
+    with httpx.stream("POST", url, json=body, headers={"accept": ACCEPT}, timeout=20) as response:
+        for chunk in response.iter_bytes():
+            if "first" in str(reader.feed(chunk)):
+                break
+    assert server.await_event("run_ended")["outcome"] == "cancelled"
