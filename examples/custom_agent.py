@@ -1,6 +1,6 @@
 """An agent of one's own, without a framework: it yields events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import uuid4
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, errors, events
@@ -16,7 +16,7 @@ class Parrot(AgentProvider):
         """One agent."""
         return [AgentDescriptor(name="my_agent", description="Says it again")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         """Answers the last message."""
         if agent_name != "my_agent":
             raise errors.AgentNotFoundError(agent_name, ["my_agent"])

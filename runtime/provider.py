@@ -23,10 +23,10 @@ class AgentDescriptor(msgspec.Struct, kw_only=True, frozen=True):
 class AgentProvider(ABC):
     """A source of agents.
 
-    ``execute_run`` is an async generator. It may leave out ``RunStarted`` and ``RunFinished``, may leave
-    messages, tool calls and steps open when it returns, and reports failure by raising: the runtime completes
-    the stream (``runtime.verifier``). When the run is cancelled the generator is closed at its current ``yield``
-    or ``await``, and must let go of the framework's work within a second. Instances are shared by all
+    ``execute_run`` is an async generator, which the runtime closes. It may leave out ``RunStarted`` and
+    ``RunFinished``, may leave messages, tool calls and steps open when it returns, and reports failure by raising: the
+    runtime completes the stream (``runtime.runs.verifier``). When the run is cancelled the generator is closed at its
+    current ``yield`` or ``await``, and must release the framework's work within a second. Instances are shared by all
     runs, so that nothing about a run may live on ``self``.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
@@ -26,7 +26,7 @@ class Request:
         return msgspec.json.decode(self.body)
 
 
-Script: TypeAlias = Callable[[Request], AsyncIterator[bytes]]
+Script: TypeAlias = Callable[[Request], AsyncGenerator[bytes]]
 
 
 def head(content_type: str, *, status: int = 200, length: int | None = None) -> bytes:
@@ -105,7 +105,7 @@ class ScriptedService:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
-            async with aclosing(self._script(request)) as pieces:  # type: ignore[type-var]
+            async with aclosing(self._script(request)) as pieces:
                 async for piece in pieces:
                     writer.write(piece)
                     await writer.drain()

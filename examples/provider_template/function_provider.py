@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ from uuid import uuid4
 from copilotkit_runtime import AgentDescriptor, AgentProvider, RunContext, RunInput, errors, events
 
 Answer: TypeAlias = str | dict[str, Any]
-Function: TypeAlias = Callable[[RunInput], AsyncIterator[Answer]]
+Function: TypeAlias = Callable[[RunInput], AsyncGenerator[Answer]]
 
 
 class FunctionProvider(AgentProvider):
@@ -34,7 +34,7 @@ class FunctionProvider(AgentProvider):
             AgentDescriptor(name=name, description=function.__doc__ or "") for name, function in self._functions.items()
         ]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         """Runs a function.
 
         The runtime adds the run's beginning and end, closes the message, and turns an exception into the
@@ -49,7 +49,7 @@ class FunctionProvider(AgentProvider):
         message_id = str(uuid4())
         begun = False
         # A stopped run closes this generator where it waits: aclosing passes that on to the function.
-        async with aclosing(function(run)) as answers:  # type: ignore[type-var]
+        async with aclosing(function(run)) as answers:
             async for answer in answers:
                 if isinstance(answer, dict):
                     yield events.StateSnapshot(snapshot=answer)

@@ -12,7 +12,7 @@ from function_provider import FunctionProvider
 from copilotkit_runtime.testing import AGENT, CHECKS, Behaviour, Check, Guest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from copilotkit_runtime import RunInput
 
@@ -28,7 +28,7 @@ class FunctionGuest(Guest):
     async def serve(self, behaviour: Behaviour) -> AsyncIterator[FunctionProvider]:
         """A provider whose one function behaves like that."""
 
-        async def function(run: RunInput) -> AsyncIterator[Any]:
+        async def function(run: RunInput) -> AsyncGenerator[Any]:
             self.working += 1
             try:
                 async for answer in self._answers(behaviour, run):
@@ -38,7 +38,7 @@ class FunctionGuest(Guest):
 
         yield FunctionProvider({AGENT: function})
 
-    async def _answers(self, behaviour: Behaviour, run: RunInput) -> AsyncIterator[Any]:
+    async def _answers(self, behaviour: Behaviour, run: RunInput) -> AsyncGenerator[Any]:
         if behaviour is Behaviour.ECHO:
             said = run.messages[-1].content  # type: ignore[union-attr]
             for word in said.split(" "):

@@ -14,7 +14,7 @@ from . import wire
 from .sse import SSEReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from ...runtime.events import Event
 
@@ -59,7 +59,7 @@ class EventDecoder:
         return self._expander.expand(wire.parse_json(data))
 
 
-async def decode_stream(items: AsyncIterator[Any]) -> AsyncIterator[Event]:
+async def decode_stream(items: AsyncGenerator[Any]) -> AsyncGenerator[Event]:
     """The events of one run, from the items its agent yields; ``items`` is closed at the end.
 
     Raises:
@@ -67,7 +67,7 @@ async def decode_stream(items: AsyncIterator[Any]) -> AsyncIterator[Event]:
             means to be shown.
     """
     decoder = EventDecoder()
-    async with aclosing(items) as source:  # type: ignore[type-var]
+    async with aclosing(items) as source:
         async for item in source:
             for event in decoder.decode(item):
                 yield _unless_failed(event)

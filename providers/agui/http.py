@@ -12,7 +12,7 @@ from .decoding import decode_stream
 from .input import run_agent_input
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from ...runtime.context import RunContext, RunInput
 
@@ -37,7 +37,7 @@ class AGUIHttpAgent:
         self.description = description
         self._transport = Transport(**settings)
 
-    async def events(self, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    async def events(self, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Runs the agent; closing the iterator closes the request.
 
         Raises:
@@ -45,7 +45,7 @@ class AGUIHttpAgent:
                 answers with anything but AG-UI events, or reports that its run failed.
         """
         ended = False
-        async with aclosing(decode_stream(self._pieces(run, context))) as decoded:  # type: ignore[type-var]
+        async with aclosing(decode_stream(self._pieces(run, context))) as decoded:
             async for event in decoded:
                 ended = ended or isinstance(event, TERMINAL)
                 yield event
@@ -56,7 +56,7 @@ class AGUIHttpAgent:
         """Closes the connections to the agent."""
         await self._transport.aclose()
 
-    async def _pieces(self, run: RunInput, context: RunContext) -> AsyncIterator[bytes]:
+    async def _pieces(self, run: RunInput, context: RunContext) -> AsyncGenerator[bytes]:
         payload = run_agent_input(run, context)
         async with self._transport.stream(self.url, payload, context, accept=_EVENT_STREAM) as response:
             _check_type(response.headers.get("content-type", _EVENT_STREAM))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
@@ -54,7 +54,7 @@ class AGUIProvider(AgentProvider):
         """The agents by their names."""
         return [AgentDescriptor(name=name, description=agent.description or "") for name, agent in self._agents.items()]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Runs an agent.
 
         Raises:
@@ -64,7 +64,7 @@ class AGUIProvider(AgentProvider):
         agent = self._agents.get(agent_name)
         if agent is None:
             raise AgentNotFoundError(agent_name, list(self._agents))
-        async with aclosing(agent.events(run, context)) as stream:  # type: ignore[type-var]
+        async with aclosing(agent.events(run, context)) as stream:
             async for event in stream:
                 yield event
 
@@ -79,11 +79,11 @@ class _LocalAgent:
         self._source = source
         self.description = str(getattr(source, "description", None) or "")
 
-    async def events(self, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    async def events(self, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         produced = self._runner()(_as_model(run_agent_input(run, context)))
         if inspect.isawaitable(produced):
             produced = await produced
-        async with aclosing(decode_stream(_items(produced))) as decoded:  # type: ignore[type-var]
+        async with aclosing(decode_stream(_items(produced))) as decoded:
             async for event in decoded:
                 yield event
 
@@ -122,7 +122,7 @@ def _as_model(payload: dict[str, Any]) -> Any:
     return core.RunAgentInput.model_validate(payload)
 
 
-async def _items(produced: Any) -> AsyncIterator[Any]:
+async def _items(produced: Any) -> AsyncGenerator[Any]:
     if hasattr(produced, "__aiter__"):
         iterator = produced.__aiter__()
         try:
@@ -138,7 +138,7 @@ async def _items(produced: Any) -> AsyncIterator[Any]:
         yield item
 
 
-async def _in_thread(iterator: Iterator[Any]) -> AsyncIterator[Any]:
+async def _in_thread(iterator: Iterator[Any]) -> AsyncGenerator[Any]:
     end = object()
     while (item := await asyncio.to_thread(next, iterator, end)) is not end:
         yield item

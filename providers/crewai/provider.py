@@ -24,7 +24,7 @@ from .text_log import TextLog, message, message_id
 from .translation import Translator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
     from ...runtime.context import Resume, RunContext, RunInput
     from ...runtime.events import Event
@@ -88,7 +88,7 @@ class CrewAIProvider(AgentProvider):
         """Gives up the runs that wait for a person."""
         self._suspended.clear()
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Runs a crew or flow, or goes on with one that waits for what ``run`` brings.
 
         Raises:
@@ -102,7 +102,7 @@ class CrewAIProvider(AgentProvider):
         async with self._slots:
             session = self._waiting(agent_name, run) or self._begin(maker, run)
             with self._parked_or_over((run.thread_id, agent_name), session):
-                async with aclosing(session.events()) as stream:  # type: ignore[type-var]
+                async with aclosing(session.events()) as stream:
                     async for event in stream:
                         yield event
 

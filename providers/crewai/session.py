@@ -17,7 +17,7 @@ from .channel import Channel, RunCancelled
 from .open_events import OpenEvents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from ...runtime.events import Event
 
@@ -75,7 +75,7 @@ class Session:
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(self._main,), name="crewai-run", daemon=True).start()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event]:
         """What happens, until the work ends or pauses: then ``pending`` says what it waits for.
 
         After a pause, what had begun before it begins once more.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 
 import msgspec
@@ -76,7 +76,7 @@ class LangGraphPlatformProvider(AgentProvider):
         """The registered agents; the servers are not asked."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._deployments]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Runs a graph on its server; yields what happens, as it happens.
 
         Raises:

@@ -113,7 +113,7 @@ class LangGraphProvider(AgentProvider):
         """The registered agents."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Runs a graph; yields what happens, as it happens.
 
         Raises:

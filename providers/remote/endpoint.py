@@ -13,7 +13,7 @@ from ..transport import Transport, checked_url, refusal_of
 from .jsonl import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from ...runtime.context import Resume, RunContext, RunInput
 
@@ -95,12 +95,12 @@ class RemoteEndpoint:
             raise ProtocolError("The remote endpoint answered an action in a wrong form.")
         return answer.get("result")
 
-    async def execute_agent(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Any]:
+    async def execute_agent(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Any]:
         """Runs an agent, once; yields what each line of its answer holds. Raises as ``info`` does."""
         url, payload = f"{self.url}/agents/execute", _run_payload(agent_name, run, context)
         async with (
             self._transport.stream(url, payload, context, accept="*/*") as response,
-            aclosing(read_lines(response.aiter_bytes())) as lines,  # type: ignore[type-var]
+            aclosing(read_lines(response.aiter_bytes())) as lines,
         ):
             async for line in lines:
                 yield line

@@ -8,12 +8,12 @@ from ...runtime.errors import ProtocolError
 from ..transport import decode_body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 DEFAULT_MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
-async def read_lines(pieces: AsyncIterator[bytes], max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> AsyncIterator[Any]:
+async def read_lines(pieces: AsyncIterator[bytes], max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> AsyncGenerator[Any]:
     """What each line holds, from a body cut anywhere. The last line needs no newline.
 
     Raises:

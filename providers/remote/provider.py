@@ -17,7 +17,7 @@ from .langgraph_events import LangGraphEvents
 from .runtime_events import RuntimeEvents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from ...runtime.context import RunInput
     from ...runtime.events import Event
@@ -87,7 +87,7 @@ class RemoteEndpointProvider(AgentProvider):
         asked = RunContext(headers=headers, properties=properties)
         return await self._endpoint.execute_action(name, arguments, asked)
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Runs an agent.
 
         Raises:
@@ -95,7 +95,7 @@ class RemoteEndpointProvider(AgentProvider):
             CopilotKitError: If the endpoint fails, or the agent reports that it did.
         """
         reader = _reader_for(await self._find(agent_name, context))
-        async with aclosing(self._endpoint.execute_agent(agent_name, run, context)) as lines:  # type: ignore[type-var]
+        async with aclosing(self._endpoint.execute_agent(agent_name, run, context)) as lines:
             async for line in lines:
                 for event in reader.read(line):
                     yield event

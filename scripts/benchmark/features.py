@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -53,7 +53,7 @@ class Counting(AgentProvider):
         """The one agent."""
         return [AgentDescriptor(name="counting")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         """Counts."""
         asked = next(message for message in run.messages if isinstance(message, TextMessage))
         yield events.TextMessageStart(message_id="count")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
 from copilotkit_runtime.runtime.messages import TextMessage
@@ -21,7 +21,7 @@ class Speaker(AgentProvider):
         """The one agent."""
         return [AgentDescriptor(name="speaker")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         """Says the words."""
         asked = next(message for message in run.messages if isinstance(message, TextMessage))
         words, pace = (json.loads(asked.content)[key] for key in ("words", "pace"))

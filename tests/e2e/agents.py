@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
@@ -229,7 +229,7 @@ class Keeper(AgentProvider):
         """The one agent."""
         return [AgentDescriptor(name="keeper")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         """Tells the count."""
         turn = int(run.extensions.get("openaiAssistantAPI", {}).get("runId", 0)) + 1
         yield events.Custom(

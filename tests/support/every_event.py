@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from copilotkit_runtime import (
     AgentDescriptor,
@@ -40,7 +40,7 @@ class Talker(AgentProvider):
         """One agent."""
         return [AgentDescriptor(name="talker")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         """Says it."""
         for event in SAID:
             yield event

@@ -16,7 +16,7 @@ from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.provider import AgentDescriptor, AgentProvider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from copilotkit_runtime.runtime.context import RunContext, RunInput
 
@@ -45,7 +45,7 @@ def read_script(run: RunInput) -> list[Step]:
     return _SCRIPT.decode(asked.content)
 
 
-async def play(script: list[Step]) -> AsyncIterator[Event]:
+async def play(script: list[Step]) -> AsyncGenerator[Event]:
     """Yields each event when its time has come; steps without ``after`` follow at once.
 
     Raises:
@@ -71,6 +71,6 @@ class ScriptedProvider(AgentProvider):
         """The one agent."""
         return [AgentDescriptor(name=AGENT, description="Plays scripts")]
 
-    def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Plays the script in ``run``."""
         return play(read_script(run))

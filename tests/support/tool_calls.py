@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -69,6 +69,6 @@ class Listener(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name=self.agent, description=f"Is {self.agent}")]
 
-    def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         self.given.append(run)
         return play(read_script(run))

@@ -13,14 +13,14 @@ from copilotkit_runtime.providers.agui import AGUIProvider
 from copilotkit_runtime.testing import AGENT, Behaviour, Guest, Request, ScriptedService, head
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from ag_ui.core import RunAgentInput
 
 BATCH = 100
 
 
-async def behave(behaviour: Behaviour, thread_id: str, run_id: str, text: str, flood: int) -> AsyncIterator[Any]:
+async def behave(behaviour: Behaviour, thread_id: str, run_id: str, text: str, flood: int) -> AsyncGenerator[Any]:
     """The AG-UI events of an agent that behaves like that."""
     ids = {"threadId": thread_id, "runId": run_id}
     yield {"type": "RUN_STARTED", **ids}
@@ -45,11 +45,11 @@ class InProcessGuest(Guest):
 
     @asynccontextmanager
     async def serve(self, behaviour: Behaviour) -> AsyncIterator[AGUIProvider]:
-        async def run(asked: RunAgentInput) -> AsyncIterator[Any]:
+        async def run(asked: RunAgentInput) -> AsyncGenerator[Any]:
             text = str(asked.messages[-1].content)
             self.working += 1
             try:
-                async with aclosing(behave(behaviour, asked.thread_id, asked.run_id, text, self.flood_tokens)) as seen:  # type: ignore[type-var]
+                async with aclosing(behave(behaviour, asked.thread_id, asked.run_id, text, self.flood_tokens)) as seen:
                     async for event in seen:
                         yield event
             finally:
@@ -68,7 +68,7 @@ class HttpGuest(Guest):
 
     @asynccontextmanager
     async def serve(self, behaviour: Behaviour) -> AsyncIterator[AGUIProvider]:
-        async def script(request: Request) -> AsyncIterator[bytes]:
+        async def script(request: Request) -> AsyncGenerator[bytes]:
             asked = request.json
             text = asked["messages"][-1]["content"]
             yield head(EventEncoder().get_content_type())

@@ -20,7 +20,7 @@ from copilotkit_runtime.runtime.errors import (
 from copilotkit_runtime.testing import Request, Script, ScriptedService, head
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 SSE = "text/event-stream"
 
@@ -35,7 +35,7 @@ FINISHED = said(type="RUN_FINISHED", threadId="t", runId="r")
 
 
 def answer(*pieces: bytes, content_type: str = SSE, status: int = 200, length: int | None = None) -> Script:
-    async def script(_request: Request) -> AsyncIterator[bytes]:
+    async def script(_request: Request) -> AsyncGenerator[bytes]:
         yield head(content_type, status=status, length=length)
         for piece in pieces:
             yield piece
@@ -43,7 +43,7 @@ def answer(*pieces: bytes, content_type: str = SSE, status: int = 200, length: i
     return script
 
 
-async def never_ending(_request: Request) -> AsyncIterator[bytes]:
+async def never_ending(_request: Request) -> AsyncGenerator[bytes]:
     yield head(SSE)
     yield STARTED
     await asyncio.Event().wait()
@@ -112,7 +112,7 @@ async def test_only_allowed_headers_go_along() -> None:
 async def test_stopping_a_run_closes_its_request() -> None:
     async with ScriptedService(never_ending) as service:
         provider = AGUIProvider({"a": service.url})
-        async with aclosing(provider.execute_run("a", RunInput(thread_id="t", run_id="r"), RunContext())) as started:  # type: ignore[type-var]
+        async with aclosing(provider.execute_run("a", RunInput(thread_id="t", run_id="r"), RunContext())) as started:
             await anext(started)
         async with asyncio.timeout(1):
             await service.caller_gone.wait()

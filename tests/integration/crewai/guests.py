@@ -41,7 +41,7 @@ def with_result(call_id: str, result: str) -> RunInput:
 
 async def collect(provider: CrewAIProvider, run: RunInput, agent: str = "a") -> list[Any]:
     """All events of a run."""
-    async with aclosing(provider.execute_run(agent, run, RunContext())) as stream:  # type: ignore[type-var]
+    async with aclosing(provider.execute_run(agent, run, RunContext())) as stream:
         return [event async for event in stream]
 
 

@@ -163,7 +163,7 @@ async def test_one_crew_object_does_one_run_at_a_time() -> None:
 
 
 async def leave_at_the_first_word(provider: CrewAIProvider) -> None:
-    async with aclosing(provider.execute_run("a", asking(), RunContext())) as run:  # type: ignore[type-var]
+    async with aclosing(provider.execute_run("a", asking(), RunContext())) as run:
         async for event in run:
             if isinstance(event, events.TextMessageContent):
                 return

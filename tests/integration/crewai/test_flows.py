@@ -394,7 +394,7 @@ async def test_stopping_a_run_cancels_what_its_flow_awaits() -> None:
             finally:
                 cancelled.set()
 
-    async with aclosing(CrewAIProvider({"a": Hanging}).execute_run("a", asking(), RunContext())) as run:  # type: ignore[type-var]
+    async with aclosing(CrewAIProvider({"a": Hanging}).execute_run("a", asking(), RunContext())) as run:
         await anext(run)
     assert await asyncio.to_thread(cancelled.wait, 5)
 
@@ -411,7 +411,7 @@ async def test_a_flood_waits_for_its_reader() -> None:
                 emitted += 1
 
     provider = CrewAIProvider({"a": Flood}, queue_size=30)
-    async with aclosing(provider.execute_run("a", asking(), RunContext())) as run:  # type: ignore[type-var]
+    async with aclosing(provider.execute_run("a", asking(), RunContext())) as run:
         for _ in range(10):
             await anext(run)
         before = -1

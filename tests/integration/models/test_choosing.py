@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -27,7 +27,7 @@ class Echo(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return []
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         yield TextMessageStart(message_id="m")
         yield TextMessageContent(message_id="m", delta=run.thread_id)
 

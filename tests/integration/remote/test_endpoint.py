@@ -151,7 +151,7 @@ async def test_stopping_a_run_closes_its_request() -> None:
     async with ScriptedService(answering(head("text/plain"), line, hang=True)) as service:
         provider = provider_of(service)
         input_ = RunInput(thread_id="t", run_id="r")
-        async with aclosing(provider.execute_run("a", input_, RunContext())) as started:  # type: ignore[type-var]
+        async with aclosing(provider.execute_run("a", input_, RunContext())) as started:
             await anext(started)
         async with asyncio.timeout(1):
             await service.caller_gone.wait()

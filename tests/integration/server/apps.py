@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import structlog
 
@@ -24,7 +24,7 @@ class Blocker(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="blocker")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         wait_without_awaiting()
         yield events.TextMessageStart(message_id="m")
 
@@ -41,7 +41,7 @@ class Witness(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="witness")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         log.info("witnessed", api_key="swordfish", note="Bearer abc.def", nested={"password": "swordfish"})
         yield events.TextMessageStart(message_id="m")
         yield events.TextMessageContent(message_id="m", delta=f"{context.identity} {sorted(context.headers)}")
@@ -56,7 +56,7 @@ class Leaker(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="leaker")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         fail_with_secrets()
         yield events.TextMessageStart(message_id="m")
 

@@ -120,7 +120,7 @@ async def test_closing_a_run_closes_the_agents_generator() -> None:
         finally:
             closed.set()
 
-    async with aclosing(AGUIProvider({"a": endless}).execute_run("a", run_input(), RunContext())) as run:  # type: ignore[type-var]
+    async with aclosing(AGUIProvider({"a": endless}).execute_run("a", run_input(), RunContext())) as run:
         assert await anext(run) == SAID[0]
     assert closed.is_set()
 

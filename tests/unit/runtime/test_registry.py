@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -25,7 +25,7 @@ class Listed(AgentProvider):
             raise self.failure
         return [AgentDescriptor(name=name) for name in self.agents]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         silence: list[events.Event] = []
         for event in silence:
             yield event

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import httpx
@@ -366,7 +366,7 @@ class Speaker(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="speaker", description="Speaks")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         self.given = run
         said = [
             events.StateSnapshot(snapshot={"spoke": True}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -53,12 +53,12 @@ async def say(runtime: CopilotRuntime, content: str, *, agent: str | None = None
 class Answering(Listener):
     """Notes what it is asked, and answers nothing."""
 
-    def execute_run(self, agent_name: str, run: Any, context: Any) -> AsyncIterator[Any]:
+    def execute_run(self, agent_name: str, run: Any, context: Any) -> AsyncGenerator[Any]:
         self.given.append(run)
         return _nothing()
 
 
-async def _nothing() -> AsyncIterator[Any]:
+async def _nothing() -> AsyncGenerator[Any]:
     nothing: list[Any] = []
     for event_ in nothing:
         yield event_
@@ -165,14 +165,14 @@ async def test_a_model_may_judge_topics() -> None:
 
 async def test_a_model_provider_may_judge_topics() -> None:
     class Model(Listener):
-        def execute_run(self, agent_name: str, run: Any, context: Any) -> AsyncIterator[Any]:
+        def execute_run(self, agent_name: str, run: Any, context: Any) -> AsyncGenerator[Any]:
             return _saying("DENY: ", "No.")
 
     response = await say(CopilotRuntime(model=Answering(), guardrails=TopicJudge(Model(), deny=["x"])), "hi")
     assert response["status"] == denial("No.")
 
 
-async def _saying(*words: str) -> AsyncIterator[Any]:
+async def _saying(*words: str) -> AsyncGenerator[Any]:
     from copilotkit_runtime import events
 
     yield events.TextMessageStart(message_id="j")
@@ -223,7 +223,7 @@ async def cloud(status: int, body: Any, content: str = "hello", *more: Guardrail
     """What the page sees, what the service was asked, and whether the model was."""
     listener = Answering()
 
-    async def script(_request: Request) -> AsyncIterator[bytes]:
+    async def script(_request: Request) -> AsyncGenerator[bytes]:
         yield head("application/json", status=status) + (body if isinstance(body, bytes) else json.dumps(body).encode())
 
     async with ScriptedService(script) as service:
@@ -276,7 +276,7 @@ async def test_a_cloud_that_fails_may_leave_the_way_open() -> None:
 
 
 async def test_a_cloud_that_hangs_or_is_not_there_ends_the_run_in_time() -> None:
-    async def script(_request: Request) -> AsyncIterator[bytes]:
+    async def script(_request: Request) -> AsyncGenerator[bytes]:
         await asyncio.Event().wait()
         yield b""
 
@@ -332,7 +332,7 @@ async def test_a_key_without_guardrails_asks_nobody() -> None:
 
 async def test_the_key_reaches_neither_providers_nor_actions() -> None:
     class Nosy(Listener):
-        def execute_run(self, agent_name: str, run: Any, context: Any) -> AsyncIterator[Any]:
+        def execute_run(self, agent_name: str, run: Any, context: Any) -> AsyncGenerator[Any]:
             seen.append(context)
             return super().execute_run(agent_name, run, context)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
@@ -53,7 +53,7 @@ class Quitter(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="quitter")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         yield events.TextMessageStart(message_id="m")
         yield events.TextMessageContent(message_id="m", delta="word")
         work = asyncio.get_running_loop().create_future()
@@ -75,7 +75,7 @@ class Talker(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="talker", description="Talks.")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         self.given, self.context = run, context
         self.started.set()
         try:

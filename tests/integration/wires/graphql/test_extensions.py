@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ class Counting(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="counter")]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         known = run.extensions.get("openaiAssistantAPI", {}).get("runId") or "0"
         await asyncio.sleep(0)
         if self._fails:
@@ -52,7 +52,7 @@ class Second(Counting):
         super().__init__()
         self._turns = turns
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         yield events.StepStarted(step_name="count")
         for _ in range(self._turns):
             await asyncio.sleep(0)
