@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from ariadne import QueryType
 
-from ..runtime.legacy import legacy_messages
 from ..runtime.stores.interface import AgentState
 from ..wires.graphql.context import Info
+from ..wires.graphql.state_messages import state_messages
 
 query = QueryType()
 
@@ -37,5 +37,5 @@ async def load_agent_state(_root: object, info: Info, data: dict[str, str]) -> d
         "thread_id": data["thread_id"],
         "thread_exists": known is not None,
         "state": msgspec.json.encode(state.state).decode(),
-        "messages": msgspec.json.encode(legacy_messages(state.messages)).decode(),
+        "messages": msgspec.json.encode(state_messages(state.messages)).decode(),
     }

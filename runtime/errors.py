@@ -257,6 +257,20 @@ class ThreadBusyError(CopilotKitError):
     default_code = ErrorCode.MISUSE
 
 
+class UnsupportedMediaError(CopilotKitError):
+    """The agent cannot take an attachment of this kind.
+
+    Args:
+        kind: What it is: ``image``, ``audio``, ``video`` or ``document``.
+        mime_type: Its type.
+    """
+
+    default_code = ErrorCode.MISUSE
+
+    def __init__(self, kind: str, mime_type: str) -> None:
+        super().__init__(f"This agent cannot take an attachment of the kind '{kind}' ({mime_type[:100]}).")
+
+
 class ActionError(CopilotKitError):
     """A server-side action failed; the model, and so the person at the page, may read its message.
 

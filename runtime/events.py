@@ -1,12 +1,12 @@
-"""The one event vocabulary: what a provider yields while a run goes on.
+"""Events: what a provider yields while a run goes on.
 
 Names and fields are AG-UI's (https://docs.ag-ui.com/concepts/events), so that every wire, GraphQL included,
-is a projection of the same stream. A stream's rules are in ``runtime.verifier``.
+is a projection of the same stream. A stream's rules are in ``runtime.runs.verifier``.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -58,10 +58,11 @@ class StepFinished(BaseEvent, tag="STEP_FINISHED"):
 
 
 class TextMessageStart(BaseEvent, tag="TEXT_MESSAGE_START"):
-    """A text message was opened."""
+    """A text message was opened. ``name`` is the speaker's, where several share a role."""
 
     message_id: str
     role: str = "assistant"
+    name: str | None = None
     parent_message_id: str | None = None
 
 
@@ -126,8 +127,28 @@ class MessagesSnapshot(BaseEvent, tag="MESSAGES_SNAPSHOT"):
     messages: list[dict[str, Json]]
 
 
+class ActivitySnapshot(BaseEvent, tag="ACTIVITY_SNAPSHOT"):
+    """An activity message, whole: content that the client renders by its ``activity_type``.
+
+    With ``replace`` False, a message of that id that is there already stays as it is.
+    """
+
+    message_id: str
+    activity_type: str
+    content: dict[str, Json]
+    replace: bool = True
+
+
+class ActivityDelta(BaseEvent, tag="ACTIVITY_DELTA"):
+    """An activity message's content changed by a JSON Patch (RFC 6902)."""
+
+    message_id: str
+    activity_type: str
+    patch: list[dict[str, Json]]
+
+
 class Custom(BaseEvent, tag="CUSTOM"):
-    """Anything with a name; the ones the runtime gives a meaning to are in ``runtime.projection``."""
+    """Anything with a name; the names that the runtime gives a meaning to are below."""
 
     name: str
     value: Json = None
@@ -172,6 +193,27 @@ class ReasoningEnd(BaseEvent, tag="REASONING_END"):
     message_id: str
 
 
+class ReasoningEncryptedValue(BaseEvent, tag="REASONING_ENCRYPTED_VALUE"):
+    """A model's sealed reasoning, which it needs back with the message or tool call ``entity_id``."""
+
+    subtype: Literal["message", "tool-call"]
+    entity_id: str
+    encrypted_value: str
+
+
+class RunUsage(BaseEvent, tag="RUN_USAGE"):
+    """Tokens that one call of a model cost; a run has as many of these as it had calls.
+
+    ``cached_tokens`` and ``reasoning_tokens`` are parts of the input and of the output.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    model: str | None = None
+
+
 Event: TypeAlias = (
     RunStarted
     | RunFinished
@@ -188,6 +230,8 @@ Event: TypeAlias = (
     | StateSnapshot
     | StateDelta
     | MessagesSnapshot
+    | ActivitySnapshot
+    | ActivityDelta
     | Custom
     | Raw
     | ReasoningStart
@@ -195,6 +239,8 @@ Event: TypeAlias = (
     | ReasoningMessageContent
     | ReasoningMessageEnd
     | ReasoningEnd
+    | ReasoningEncryptedValue
+    | RunUsage
 )
 
 TERMINAL = (RunFinished, RunError)

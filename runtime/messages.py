@@ -1,7 +1,8 @@
 """A thread's messages, as providers, stores and hooks see them.
 
-The kinds are the contract's (``MessageInput`` in the SDL); encoded with msgspec, a message is the JSON object
-that the TypeScript runtime sends to remote endpoints (reference, section 4.1).
+The kinds are the contract's (``MessageInput`` in the SDL), and two that it has no place for: ``MediaMessage`` and
+``ReasoningMessage``. Encoded with msgspec, a message of the contract's kinds is the JSON object that the TypeScript
+runtime sends to remote endpoints (reference, section 4.1).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from uuid import uuid4
 import msgspec
 
 Role: TypeAlias = Literal["assistant", "developer", "system", "tool", "user"]
+MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 
 
 def new_id() -> str:
@@ -33,28 +35,57 @@ class BaseMessage(msgspec.Struct, rename="camel", tag_field="type", omit_default
 
 
 class TextMessage(BaseMessage, tag="TextMessage"):
-    """Something said by ``role``."""
+    """Something said by ``role``; ``name`` tells speakers of one role apart."""
 
     role: Role
     content: str
     parent_message_id: str | None = None
+    name: str | None = None
 
 
 class ImageMessage(BaseMessage, tag="ImageMessage"):
-    """A picture: ``format`` is its subtype (``png``), ``bytes`` its base64 text."""
+    """A picture: ``format`` is its subtype (``png``), ``bytes`` its base64 text.
+
+    ``as_binary``: it came as AG-UI's older ``binary`` part, and goes back to clients as one.
+    """
 
     role: Role
     format: str
     bytes: str
     parent_message_id: str | None = None
+    as_binary: bool = False
+
+
+class MediaMessage(BaseMessage, tag="MediaMessage"):
+    """A recording, a document, or a picture elsewhere: ``data`` in base64, or a ``url``.
+
+    A picture that comes as data is an ``ImageMessage``.
+    """
+
+    role: Role
+    kind: MediaKind
+    mime_type: str
+    data: str | None = None
+    url: str | None = None
+    filename: str | None = None
+    parent_message_id: str | None = None
+    as_binary: bool = False
+
+
+class ReasoningMessage(BaseMessage, tag="ReasoningMessage"):
+    """What a model reasoned, in its words or, for the model alone, in ``encrypted_value``."""
+
+    content: str
+    encrypted_value: str | None = None
 
 
 class ToolCallMessage(BaseMessage, tag="ActionExecutionMessage"):
-    """A tool call by the assistant. Its ``id`` is the call's id."""
+    """A tool call by the assistant. Its ``id`` is the call's id; ``encrypted_value`` is the reasoning behind it."""
 
     name: str
     arguments: dict[str, Any]
     parent_message_id: str | None = None
+    encrypted_value: str | None = None
 
 
 class ToolResultMessage(BaseMessage, tag="ResultMessage"):
@@ -78,7 +109,15 @@ class AgentStateMessage(BaseMessage, tag="AgentStateMessage"):
     state: dict[str, Any]
 
 
-Message: TypeAlias = TextMessage | ImageMessage | ToolCallMessage | ToolResultMessage | AgentStateMessage
+Message: TypeAlias = (
+    TextMessage
+    | ImageMessage
+    | MediaMessage
+    | ReasoningMessage
+    | ToolCallMessage
+    | ToolResultMessage
+    | AgentStateMessage
+)
 
 
 def parse_arguments(text: str | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -14,10 +14,14 @@ from .stores.interface import AgentState, StateStore
 
 
 class AgentDescriptor(msgspec.Struct, kw_only=True, frozen=True):
-    """How an agent presents itself to the page."""
+    """How an agent presents itself to clients.
+
+    ``capabilities`` are AG-UI's (https://docs.ag-ui.com/concepts/capabilities), shown to clients as they are.
+    """
 
     name: str
     description: str = ""
+    capabilities: dict[str, Any] = {}
 
 
 class AgentProvider(ABC):
@@ -35,6 +39,9 @@ class AgentProvider(ABC):
     """True if the framework keeps states itself, so that the runtime need not save them after a run."""
     tells_extensions: ClassVar[bool] = False
     """True if a run may begin with ``Custom(name=events.EXTENSIONS)``: the answer then waits for its first event."""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """What agents take besides texts, tool calls and pictures: ``image_url``, ``audio``, ``video``, ``document``,
+    ``reasoning`` (``runtime.media``)."""
     store: StateStore | None = None
     """Where states are kept otherwise; the runtime sets it."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .. import events
-from ..legacy import messages_from_agui
+from ..agui_messages import messages_from_agui
 from ..messages import Message, TextMessage, ToolCallMessage, ToolResultMessage, parse_arguments
 from .state import StateTracker
 

@@ -11,8 +11,8 @@ import structlog
 
 from ...runtime import events
 from ...runtime.actions.delegation import AGENT_ENTERED, AGENT_LEFT
+from ...runtime.agui_messages import messages_from_agui
 from ...runtime.errors import DEFAULT_MESSAGE, GUARDRAILS_FAILED
-from ...runtime.legacy import legacy_messages, messages_from_agui
 from ...runtime.runs.state import StateTracker
 from .response import (
     PENDING,
@@ -33,6 +33,7 @@ from .response import (
     SuccessResponseStatus,
     TextMessageOutput,
 )
+from .state_messages import state_messages
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +135,7 @@ class ResponseProjection:
         self._show_state()
 
     def _messages_snapshot(self, event: events.MessagesSnapshot) -> None:
-        self._thread = legacy_messages(messages_from_agui(event.messages))
+        self._thread = state_messages(messages_from_agui(event.messages))
         self._active = True
         self._show_state(with_thread=True)
 

@@ -11,12 +11,12 @@ from starlette.types import Receive, Scope, Send
 
 from ...runtime.errors import AgentNotFoundError, CopilotKitError, ThreadNotFoundError, to_public_error
 from ...runtime.info import runtime_info
-from ...runtime.legacy import legacy_messages
 from ...runtime.request import ClientRequest
 from ...runtime.stores.interface import AgentState
 from ..http.admission import Admission, refusal
 from .errors import RequestError, bad_request
 from .parameters import read_body
+from .state_messages import state_messages
 
 if TYPE_CHECKING:
     from ...runtime.service import RuntimeService
@@ -75,7 +75,7 @@ class RestExtensions:
             "threadId": thread_id,
             "threadExists": known is not None,
             "state": state.state,
-            "messages": legacy_messages(state.messages),
+            "messages": state_messages(state.messages),
         }
 
     async def _save(self, agent: str, asked: SaveState, client: ClientRequest) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from copilotkit_runtime.resolvers import build_schema
 from copilotkit_runtime.resolvers.scalars import parse_date_time, serialize_date_time
-from copilotkit_runtime.runtime.legacy import legacy_messages, messages_from_agui
+from copilotkit_runtime.runtime.agui_messages import messages_from_agui
 from copilotkit_runtime.runtime.messages import TextMessage, ToolCallMessage, ToolResultMessage
 from copilotkit_runtime.wires.graphql.inputs import input_messages
+from copilotkit_runtime.wires.graphql.state_messages import state_messages
 
 SCHEMA = build_schema()
 DOCUMENT = parse("mutation ($data: GenerateCopilotResponseInput!) { generateCopilotResponse(data: $data) { runId } }")
@@ -60,7 +61,7 @@ def test_a_tool_call_keeps_its_arguments(name: str, arguments: dict[str, Any], m
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), TEXT.filter(bool)), max_size=5))
 def test_texts_survive_the_way_to_the_page_and_back(said: list[tuple[str, str]]) -> None:
     thread = [TextMessage(id=str(n), role=role, content=content) for n, (role, content) in enumerate(said)]  # type: ignore[arg-type]
-    shown = legacy_messages(thread)
+    shown = state_messages(thread)
     again = messages_from_agui(shown)
     assert [(m.id, m.role, m.content) for m in again if isinstance(m, TextMessage)] == [
         (m.id, m.role, m.content) for m in thread
@@ -98,7 +99,7 @@ def test_results_stand_right_behind_their_calls() -> None:
         ToolResultMessage(id="r1", tool_call_id="c1", tool_name="f", result="ok"),
         ToolResultMessage(id="r2", tool_call_id="gone", tool_name="f", result="lost"),
     ]
-    assert [m["id"] for m in legacy_messages(thread)] == ["c1", "r1", "t"]
+    assert [m["id"] for m in state_messages(thread)] == ["c1", "r1", "t"]
 
 
 def test_agui_messages_become_a_thread() -> None:

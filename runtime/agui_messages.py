@@ -1,0 +1,195 @@
+"""AG-UI message objects (https://docs.ag-ui.com/concepts/messages) as a thread's messages, and back.
+
+AG-UI keeps an assistant's text and tool calls, and a user's text and attachments, in one message. The runtime has one
+message for each; the first bears the AG-UI message's id, the others name it as their parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+
+from .media import media_from_part, part_of
+from .messages import (
+    ImageMessage,
+    MediaMessage,
+    Message,
+    ReasoningMessage,
+    Role,
+    TextMessage,
+    ToolCallMessage,
+    ToolResultMessage,
+    new_id,
+    parse_arguments,
+)
+
+Item = Mapping[str, Any]
+
+UNKNOWN_TOOL = "unknown"
+
+
+def messages_from_agui(items: Iterable[Any], tool_names: Mapping[str, str] | None = None) -> list[Message]:
+    """Read AG-UI message objects. What has no place in a thread, activity messages among it, is left out.
+
+    Args:
+        items: The objects; anything may be in them.
+        tool_names: Names of tools by the ids of calls that are not among ``items``.
+    """
+    names = dict(tool_names or {})
+    return [message for item in items if isinstance(item, Mapping) for message in _read(item, names)]
+
+
+def _read(item: Item, names: MutableMapping[str, str]) -> Iterator[Message]:
+    id_ = _string(item, "id") or new_id()
+    match item.get("role"):
+        case "tool":
+            yield _tool_result(id_, item, names)
+        case "reasoning":
+            text = _text_of(item.get("content"))
+            yield ReasoningMessage(id=id_, content=text, encrypted_value=_string(item, "encryptedValue"))
+        case "assistant":
+            yield from _contents(id_, "assistant", item)
+            yield from _tool_calls(id_, item, names)
+        case "user" | "system" | "developer" as role:
+            yield from _contents(id_, role, item)
+
+
+def _tool_result(id_: str, item: Item, names: Mapping[str, str]) -> ToolResultMessage:
+    call_id = _string(item, "toolCallId") or ""
+    result = _text_of(item.get("content")) or _string(item, "error") or ""
+    return ToolResultMessage(id=id_, tool_call_id=call_id, tool_name=names.get(call_id, UNKNOWN_TOOL), result=result)
+
+
+def _tool_calls(id_: str, item: Item, names: MutableMapping[str, str]) -> Iterator[ToolCallMessage]:
+    calls = item.get("toolCalls")
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, Mapping) else None
+        call_id = _string(call, "id") if isinstance(call, Mapping) else None
+        if call_id is None or not isinstance(function, Mapping):
+            continue
+        names[call_id] = name = _string(function, "name") or UNKNOWN_TOOL
+        yield ToolCallMessage(
+            id=call_id,
+            name=name,
+            arguments=_arguments(function.get("arguments")),
+            parent_message_id=id_,
+            encrypted_value=_string(call, "encryptedValue"),
+        )
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    return parse_arguments(value) if isinstance(value, str) else {}
+
+
+def _contents(id_: str, role: Role, item: Item) -> Iterator[Message]:
+    content = item.get("content")
+    text = _text_of(content, separator="\n")
+    name = _string(item, "name")
+    media = _media(role, content) if isinstance(content, list) else []
+    if text:
+        yield TextMessage(id=id_, role=role, content=text, name=name)
+    for index, message in enumerate(media, start=int(bool(text))):
+        if index:
+            message.id, message.parent_message_id = f"{id_}-{index}", id_
+        else:
+            message.id = id_
+        yield message
+
+
+def _media(role: Role, parts: list[Any]) -> list[ImageMessage | MediaMessage]:
+    """Read the attachments, each once: some applications send the same bytes in the typed and the older form."""
+    kept: dict[Any, ImageMessage | MediaMessage] = {}
+    for part in parts:
+        message = media_from_part(role, part)
+        if message is None:
+            continue
+        key = _identity(message)
+        if key not in kept or kept[key].as_binary:
+            kept[key] = message
+    return list(kept.values())
+
+
+def _identity(message: ImageMessage | MediaMessage) -> tuple[str, str | None]:
+    if isinstance(message, ImageMessage):
+        return "image", message.bytes
+    return message.kind, message.data or message.url or message.id
+
+
+def _text_of(content: Any, separator: str = "") -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    texts = (part.get("text") for part in content if isinstance(part, Mapping))
+    return separator.join(text for text in texts if isinstance(text, str) and text)
+
+
+def _string(item: Item, key: str) -> str | None:
+    value = item.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def messages_to_agui(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Write a thread as AG-UI message objects, without null values. Agent states are left out."""
+    written: dict[str, dict[str, Any]] = {}
+    for message in messages:
+        match message:
+            case TextMessage():
+                _write_text(written, message)
+            case ImageMessage() | MediaMessage():
+                _write_media(written, message)
+            case ToolCallMessage():
+                _write_call(written, message)
+            case ToolResultMessage():
+                written[message.id] = _result(message)
+            case ReasoningMessage():
+                written[message.id] = _reasoning(message)
+    return list(written.values())
+
+
+def _write_text(written: dict[str, dict[str, Any]], message: TextMessage) -> None:
+    if message.role == "tool":  # AG-UI's tool messages answer a call, which a text does not name
+        return
+    known = written.get(message.id)
+    if known is not None and "toolCalls" in known:
+        known["content"] = message.content
+        return
+    shape = {"id": message.id, "role": message.role, "content": message.content}
+    written[message.id] = shape if message.name is None else {**shape, "name": message.name}
+
+
+def _write_media(written: dict[str, dict[str, Any]], message: ImageMessage | MediaMessage) -> None:
+    part = part_of(message)
+    owner = written.get(message.parent_message_id or "")
+    if owner is None or owner["role"] != "user":
+        # Only users' messages have attachments in AG-UI.
+        written[message.id] = {"id": message.id, "role": "user", "content": [part]}
+    elif isinstance(owner["content"], str):
+        owner["content"] = [{"type": "text", "text": owner["content"]}, part]
+    else:
+        owner["content"].append(part)
+
+
+def _write_call(written: dict[str, dict[str, Any]], message: ToolCallMessage) -> None:
+    arguments = msgspec.json.encode(message.arguments).decode()
+    call = {"id": message.id, "type": "function", "function": {"name": message.name, "arguments": arguments}}
+    if message.encrypted_value is not None:
+        call["encryptedValue"] = message.encrypted_value
+    owner = written.get(message.parent_message_id or "")
+    if owner is None or owner["role"] != "assistant":
+        id_ = message.parent_message_id if owner is None and message.parent_message_id else message.id
+        written[id_] = owner = {"id": id_, "role": "assistant"}
+    owner.setdefault("toolCalls", []).append(call)
+
+
+def _result(message: ToolResultMessage) -> dict[str, Any]:
+    return {"id": message.id, "role": "tool", "content": message.result, "toolCallId": message.tool_call_id}
+
+
+def _reasoning(message: ReasoningMessage) -> dict[str, Any]:
+    shape = {"id": message.id, "role": "reasoning", "content": message.content}
+    return shape if message.encrypted_value is None else {**shape, "encryptedValue": message.encrypted_value}
