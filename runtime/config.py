@@ -106,8 +106,24 @@ def _web_url(text: str) -> str:
     return text
 
 
+def _filled(value: Any) -> Any:
+    """Refuses an authentication setting that is there and empty: a missing secret must not let everybody in.
+
+    Raises:
+        ValueError: It is empty.
+    """
+    parts = value if isinstance(value, list | tuple) else (value,)
+    if value is not None and not any(_revealed(part).strip() for part in parts):
+        raise ValueError("is set, but empty. Give it a value, or remove it")
+    return value
+
+
+def _revealed(value: Any) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
 def _with_identity(entries: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    if not all(all(entry.get_secret_value().partition(":")) for entry in entries):
+    if not all(all(map(str.strip, entry.get_secret_value().partition(":"))) for entry in entries):
         raise ValueError("each must be written as identity:key")
     return entries
 
@@ -135,6 +151,8 @@ def served_path(text: str) -> str:
 Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
 WebUrl: TypeAlias = Annotated[str, AfterValidator(_web_url)]
+Filled = BeforeValidator(_filled)
+_AS_IS = Field(validate_default=False)
 RateSetting: TypeAlias = Annotated[Rate, NoDecode, BeforeValidator(_rated)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 Count: TypeAlias = Annotated[int, Field(gt=0)]
@@ -200,19 +218,21 @@ class RuntimeConfig(BaseSettings):
     forward_headers: Names = ("x-*",)
     """Patterns of the request headers that providers see. Cookies and cloud keys are never among them."""
 
-    api_keys: Annotated[Secrets, AfterValidator(_with_identity)] = ()
+    auth: Annotated[Literal["none"] | None, Filled] = None
+    """``none``: everybody may call, which ``production`` without any authentication needs to be said."""
+    api_keys: Annotated[Secrets, AfterValidator(_filled), AfterValidator(_with_identity), Filled, _AS_IS] = ()
     """Keys that clients may show, each ``identity:key``. With any of them, every request needs one."""
-    jwt_secret: SecretStr | None = None
+    jwt_secret: Annotated[SecretStr | None, Filled] = None
     """The secret of JWTs that are signed with HMAC."""
-    jwt_public_key: SecretStr | None = None
+    jwt_public_key: Annotated[SecretStr | None, Filled] = None
     """The PEM public key of JWTs that are signed with RSA, EC or Ed25519."""
-    jwt_jwks_url: WebUrl | None = None
+    jwt_jwks_url: Annotated[WebUrl | None, Filled] = None
     """Where the keys of JWTs are published."""
-    jwt_algorithms: Names = ()
+    jwt_algorithms: Annotated[Names, AfterValidator(_filled), Filled, _AS_IS] = ()
     """The signature algorithms to accept; by default HS256 with a secret, else RS256 and ES256."""
-    jwt_audience: str | None = None
+    jwt_audience: Annotated[str | None, Filled] = None
     """The ``aud`` that JWTs must have."""
-    jwt_issuer: str | None = None
+    jwt_issuer: Annotated[str | None, Filled] = None
     """The ``iss`` that JWTs must have."""
 
     run_timeout_seconds: Seconds = 600.0
@@ -291,6 +311,8 @@ class RuntimeConfig(BaseSettings):
         for name in ("jwt_audience", "jwt_issuer", "jwt_algorithms"):
             if getattr(self, name) and not keys:
                 raise ValueError(f"{name}: needs one of jwt_secret, jwt_public_key, jwt_jwks_url")
+        if self.auth == "none" and (keys or self.api_keys):
+            raise ValueError("auth: it is 'none', while other settings ask for authentication")
         return self
 
     @classmethod
@@ -326,7 +348,16 @@ class _Environment(EnvSettingsSource):
             for name, value in os.environ.items()
             if name.startswith(ENVIRONMENT_PREFIX) and name not in known and not name.startswith(_FOREIGN_VARIABLES)
         }
-        return {**super().__call__(), **unknown}
+        return {**super().__call__(), **self._empty_authentication(), **unknown}
+
+    def _empty_authentication(self) -> dict[str, str]:
+        """The variables of authentication that are set and empty, which the library's own source takes for unset."""
+        empty = {name.upper() for name, value in os.environ.items() if not value.strip()}
+        fields = self.settings_cls.model_fields.items()
+        return {name: "" for name, field in fields if Filled in field.metadata and self._variable(name) in empty}
+
+    def _variable(self, name: str) -> str:
+        return ENVIRONMENT_PREFIX + name.upper()
 
 
 def _file_of_environment() -> Path | None:

@@ -29,6 +29,7 @@ from .hooks.reports import RequestReport
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
+from .reserved import cleaned_config, cleaned_properties
 from .runs.history import merge_messages
 from .runs.observer import Observers
 from .runs.run import Run, RunStatus
@@ -210,6 +211,7 @@ class RuntimeService:
             raise ShuttingDownError
         if request.cloud is not None and request.cloud_key is None:
             raise MissingPublicApiKeyError
+        _drop_reserved(request)
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
         await self._claim(request.input.thread_id, request.context.identity)
@@ -308,3 +310,9 @@ class RuntimeService:
 
     def _all_providers(self) -> list[AgentProvider]:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]
+
+
+def _drop_reserved(request: RunRequest) -> None:
+    """Takes away what the client may not say: no agent, wherever it runs, is to take it for the truth."""
+    request.input.config = cleaned_config(request.input.config)
+    request.context.properties = cleaned_properties(request.context.properties)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from starlette.applications import Starlette
 
@@ -31,7 +31,7 @@ from ..runtime.stores.urls import open_store
 from ..wires.graphql.endpoint import GraphQLEndpoint
 from ..wires.graphql.rest_extensions import RestEndpoint, RestExtensions
 from ..wires.http.admission import Admission
-from ..wires.http.auth import Authenticate, Authenticator, configured
+from ..wires.http.auth import Authenticate, Authenticator, authentication
 from . import app as http_app
 from .probes import MetricsPage, ReadyProbe
 from .readiness import ReadinessCheck
@@ -48,7 +48,7 @@ class CopilotRuntime:
             ``config.store``.
         config: The settings; None for those of the environment.
         auth: Finds out who asks: an ``Authenticator``, or a callable of the request that gives an ``Identity`` or
-            None, and may await; None for what the settings ask for.
+            None, and may await; ``"none"`` to let everybody in; None for what the settings ask for.
         actions: Server-side actions: ``Action`` objects, plain functions, LangServe chains and ``ActionSource``
             objects; or a function of the request's context that returns such a list, and may await.
         mcp_servers: MCP servers whose tools are actions: ``MCPServer`` objects, URLs, or ``{"endpoint": ...}``.
@@ -57,7 +57,8 @@ class CopilotRuntime:
         agents_as_actions: The names of the agents that models, and other agents, may call as tools; True for all.
 
     Raises:
-        ConfigurationError: Two providers share a name, or the store's URL is none.
+        ConfigurationError: Two providers share a name, the store's URL is none, or nothing says who may call in
+            production.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class CopilotRuntime:
         model: Any = None,
         store: str | StateStore | None = None,
         config: RuntimeConfig | None = None,
-        auth: Authenticator | Authenticate | None = None,
+        auth: Authenticator | Authenticate | Literal["none"] | None = None,
         actions: Iterable[Any] | ActionsOf = (),
         mcp_servers: Iterable[Any] = (),
         hooks: Hooks | None = None,
@@ -76,8 +77,7 @@ class CopilotRuntime:
     ) -> None:
         log_without_values()
         self.config = config or RuntimeConfig()
-        auth = auth or configured(self.config)
-        self._admission = Admission(self.config, auth.authenticate if isinstance(auth, Authenticator) else auth)
+        self._admission = Admission(self.config, authentication(auth, self.config))
         self._instruments = Instruments(self.config)
         self._watchdog = LoopWatchdog(self.config.blocked_loop_seconds) if self.config.blocked_loop_seconds else None
         chosen = self.config.store if store is None else store

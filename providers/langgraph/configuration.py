@@ -1,4 +1,4 @@
-"""A run's LangGraph configuration: the graph's own, what the page may set of it, and what the run is."""
+"""A run's LangGraph configuration: the graph's own, what the client may set of it, who asks, and what the run is."""
 
 from __future__ import annotations
 
@@ -12,32 +12,66 @@ from langchain_core.runnables.config import merge_configs
 from pydantic import BaseModel
 
 from ...runtime.context import RunContext, RunInput
+from ...runtime.reserved import without_reserved
 from .custom_events import HANDLER
 from .run_plan import page_properties
 from .schema import Graph
 
-_OWNED = frozenset({"run_id", "thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map", "copilotkit"})
 FORWARDED_HEADERS = "copilotkit_forwarded_headers"
+MAX_RECURSION_LIMIT = 500
+"""The highest recursion limit that a client may ask for; a graph's own configuration may go beyond."""
+_MAX_TAGS = 50
+_MAX_TAG_LENGTH = 200
+
+
+class AuthUser(dict[str, Any]):
+    """The authenticated user as LangGraph's own server gives it to graphs: readable by key and by attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
 
 
 def page_configuration(run: RunInput) -> RunnableConfig:
-    """What the page may set: ``configurable``, ``metadata``, ``tags`` and the recursion limit."""
+    """What the client may set: ``configurable``, ``metadata``, ``tags`` and, up to a ceiling, the recursion limit."""
     told, config = run.config, RunnableConfig()
     limit = told.get("recursion_limit", told.get("recursionLimit"))
     if isinstance(limit, (int, float)) and limit >= 1:
-        config["recursion_limit"] = int(limit)
+        config["recursion_limit"] = int(min(limit, MAX_RECURSION_LIMIT))
     if isinstance(told.get("metadata"), Mapping):
-        config["metadata"] = {k: v for k, v in told["metadata"].items() if k not in _OWNED}
+        config["metadata"] = without_reserved(told["metadata"])
     if isinstance(told.get("tags"), list):
-        config["tags"] = [str(tag) for tag in told["tags"]]
-    config["configurable"] = _page_configurable(told.get("configurable"))
+        config["tags"] = [str(tag)[:_MAX_TAG_LENGTH] for tag in told["tags"][:_MAX_TAGS]]
+    configurable = told.get("configurable")
+    config["configurable"] = without_reserved(configurable) if isinstance(configurable, Mapping) else {}
     return config
 
 
-def _page_configurable(told: Any) -> dict[str, Any]:
-    if not isinstance(told, Mapping):
+def identity_configuration(context: RunContext) -> dict[str, Any]:
+    """Who asks, under the names that LangGraph's own server uses; nothing if nobody was authenticated."""
+    if context.identity is None:
         return {}
-    return {key: value for key, value in told.items() if key not in _OWNED and not key.startswith("__")}
+    user = AuthUser(
+        dict(context.claims),
+        identity=context.identity,
+        is_authenticated=True,
+        display_name=str(context.claims.get("name") or context.identity),
+        permissions=_permissions(context.claims),
+    )
+    return {
+        "langgraph_auth_user": user,
+        "langgraph_auth_user_id": context.identity,
+        "langgraph_auth_permissions": user["permissions"],
+    }
+
+
+def _permissions(claims: Mapping[str, Any]) -> list[str]:
+    """What the user may do, as issuers write it: a list, or OAuth's words with spaces between them."""
+    given = claims.get("permissions", claims.get("scope", ()))
+    listed = given.split() if isinstance(given, str) else given
+    return [str(each) for each in listed] if isinstance(listed, (list, tuple)) else []
 
 
 def run_configuration(run: RunInput, context: RunContext, headers: Collection[str] | None) -> RunnableConfig:
@@ -54,6 +88,7 @@ def run_configuration(run: RunInput, context: RunContext, headers: Collection[st
             "properties": context.properties,
             "forwarded_parameters": msgspec.to_builtins(run.forwarded),
         },
+        **identity_configuration(context),
     }
     if forwarded:
         configurable[FORWARDED_HEADERS] = forwarded
@@ -87,13 +122,11 @@ def graph_context(graph: Graph, run: RunInput, context: RunContext) -> Any:
     """
     if graph.context_schema is None:
         return None
-    configurable = run.config.get("configurable")
-    told = run.config.get("context")
-    offered = {
-        **context.properties,
-        **(configurable if isinstance(configurable, Mapping) else {}),
-        **(told if isinstance(told, Mapping) else {}),
-    }
+    places = (context.properties, run.config.get("configurable"), run.config.get("context"))
+    offered: dict[str, Any] = {}
+    for place in places:
+        offered.update(without_reserved(place) if isinstance(place, Mapping) else {})
+    offered.update(identity_configuration(context))
     return {name: offered[name] for name in _fields(graph.context_schema) if name in offered}
 
 

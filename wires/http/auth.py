@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 from starlette.requests import HTTPConnection
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from ...runtime.config import RuntimeConfig
+
+UNSAID = (
+    "Nothing says who may call, which production needs. Set api_keys, or one of jwt_secret, jwt_public_key and"
+    " jwt_jwks_url, or give CopilotRuntime(auth=...) an authenticator. If everybody is to be let in, for example"
+    ' because a proxy or your own application authenticates, say so: auth = "none" (COPILOTKIT_AUTH=none).'
+)
 
 _HMAC = ("HS256",)
 _PUBLIC_KEY = ("RS256", "ES256")
@@ -61,11 +67,17 @@ class ApiKeyAuth(Authenticator):
 
     Args:
         keys: Keys by identity; an identity may have several.
+
+    Raises:
+        ConfigurationError: There are no keys, or an identity or a key is empty.
     """
 
     def __init__(self, keys: Mapping[str, str | Sequence[str]]) -> None:
         listed = ((identity, [key] if isinstance(key, str) else key) for identity, key in keys.items())
-        self._digests = [(Identity(identity), _digest(key)) for identity, each in listed for key in each]
+        pairs = [(identity, key) for identity, each in listed for key in each]
+        if not pairs or not all(name.strip() for pair in pairs for name in pair):
+            raise ConfigurationError("API keys: there are none, or an identity or a key is empty.")
+        self._digests = [(Identity(identity), _digest(key)) for identity, key in pairs]
 
     @override
     def authenticate(self, request: HTTPConnection) -> Identity | None:
@@ -115,8 +127,11 @@ class JwtAuth(Authenticator):
             import jwt
         if sum(source is not None for source in (secret, public_key, jwks_url)) != 1:
             raise ConfigurationError("JWT authentication needs one of a secret, a public key and a JWKS URL.")
-        if secret == "":
-            raise ConfigurationError("jwt_secret: it is empty.")
+        given = {"secret": secret, "public_key": public_key, "jwks_url": jwks_url}
+        given |= {"audience": audience, "issuer": issuer}
+        empty = [f"jwt_{name}" for name, value in given.items() if value is not None and not value.strip()]
+        if empty:
+            raise ConfigurationError(f"{', '.join(empty)}: set, but empty.")
         self._algorithms = list(algorithms) or list(_HMAC if secret is not None else _PUBLIC_KEY)
         # A public key taken for an HMAC secret would let everybody sign (RFC 8725, section 2.1).
         if any(name.startswith("HS") != (secret is not None) for name in self._algorithms):
@@ -173,9 +188,14 @@ class FirstOf(Authenticator):
 
     Args:
         authenticators: Who to ask, in order.
+
+    Raises:
+        ConfigurationError: There is nobody to ask.
     """
 
     def __init__(self, *authenticators: Authenticator) -> None:
+        if not authenticators:
+            raise ConfigurationError("FirstOf needs an authenticator.")
         self._authenticators = authenticators
 
     @override
@@ -185,6 +205,33 @@ class FirstOf(Authenticator):
             if identity is not None:
                 return identity
         return None
+
+
+def authentication(given: Authenticator | Authenticate | str | None, config: RuntimeConfig) -> Authenticate | None:
+    """Decides who finds out who asks.
+
+    Args:
+        given: What the application passed: an authenticator, ``"none"`` for nobody, or None for what the settings say.
+        config: The settings.
+
+    Returns:
+        What identifies a request, or None if everybody may call.
+
+    Raises:
+        ConfigurationError: Arguments and settings contradict each other, or everybody may call in production although
+            nothing says so.
+        MissingExtraError: The extra ``auth`` is needed and not installed.
+    """
+    if isinstance(given, str) and given != "none":
+        raise ConfigurationError("auth: give an authenticator, or 'none'.")
+    by_settings = configured(config)
+    open_to_all = "none" in (given, config.auth)
+    chosen = None if given == "none" else by_settings if given is None else given
+    if open_to_all and (chosen is not None or by_settings is not None):
+        raise ConfigurationError("auth: it is 'none', while something else asks for authentication.")
+    if chosen is None and not open_to_all and config.env == "production":
+        raise ConfigurationError(UNSAID)
+    return chosen.authenticate if isinstance(chosen, Authenticator) else cast("Authenticate | None", chosen)
 
 
 def configured(config: RuntimeConfig) -> Authenticator | None:

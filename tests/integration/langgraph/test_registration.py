@@ -123,7 +123,25 @@ async def test_the_page_s_configurable_reaches_the_graph() -> None:
     assert await note_of(Page(reporting("tone")), config={"configurable": {"tone": "kind"}}) == "kind"
 
 
-@pytest.mark.parametrize("key", ["thread_id", "checkpoint_id", "checkpoint_ns", "__pregel_resuming", "copilotkit"])
+FORGED = [
+    "langgraph_auth_user",
+    "langgraph_auth_user_id",
+    "langgraph_auth_permissions",
+    "Langgraph-Auth-User",
+    "langgraph_request_id",
+    "copilotkit_forwarded_headers",
+    "x-user",
+    "user_id",
+    "assistant_id",
+    "thread_id",
+    "checkpoint_id",
+    "checkpoint_ns",
+    "__pregel_resuming",
+    "copilotkit",
+]
+
+
+@pytest.mark.parametrize("key", FORGED)
 async def test_the_page_cannot_set_what_the_run_is(key: str) -> None:
     assert await note_of(Page(reporting(key)), config={"configurable": {key: "stolen"}}) != "stolen"
 
@@ -315,3 +333,54 @@ def test_a_broken_langgraph_json_says_what_is_wrong(tmp_path: Path, content: str
 def test_a_missing_langgraph_json_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Cannot read"):
         LangGraphProvider.from_file(tmp_path / "langgraph.json")
+
+
+def seeing() -> Any:
+    def work(_: NoteState, config: RunnableConfig) -> dict[str, Any]:
+        user = config["configurable"].get("langgraph_auth_user")
+        told = {"limit": config.get("recursion_limit"), "id": config["configurable"].get("langgraph_auth_user_id")}
+        return {"note": {**told, "user": dict(user) if user is not None else None, "by_name": user and user.identity}}
+
+    return StateGraph(NoteState).add_node("n", work).add_edge(START, "n").compile()
+
+
+async def test_a_graph_is_given_who_asks_as_langgraph_s_own_server_does() -> None:
+    request = RunContext(identity="bob", claims={"scope": "read write", "team": "blue"})
+    forged = {"configurable": {"langgraph_auth_user": {"identity": "admin"}, "langgraph_auth_user_id": "admin"}}
+    note = await note_of(Page(seeing()), request=request, config=forged)
+    assert (note["id"], note["by_name"]) == ("bob", "bob")
+    assert note["user"] == {
+        "scope": "read write",
+        "team": "blue",
+        "identity": "bob",
+        "is_authenticated": True,
+        "display_name": "bob",
+        "permissions": ["read", "write"],
+    }
+
+
+async def test_without_authentication_nobody_asks_whatever_the_page_claims() -> None:
+    forged = {"configurable": {"langgraph_auth_user": {"identity": "admin"}, "langgraph_auth_user_id": "admin"}}
+    note = await note_of(Page(seeing()), config=forged)
+    assert (note["id"], note["user"]) == (None, None)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(7, 7), (10**9, 500), (1e308, 500)])
+async def test_the_recursion_limit_of_a_page_has_a_ceiling(asked: float, given: int) -> None:
+    assert (await note_of(Page(seeing()), config={"recursion_limit": asked}))["limit"] == given
+
+
+@dataclass
+class WhoSchema:
+    langgraph_auth_user_id: str = "nobody"
+
+
+async def test_a_declared_context_has_the_true_identity() -> None:
+    def work(_: NoteState, runtime: Runtime[WhoSchema]) -> dict[str, Any]:
+        return {"note": runtime.context.langgraph_auth_user_id}
+
+    graph = StateGraph(NoteState, context_schema=WhoSchema).add_node("n", work).add_edge(START, "n").compile()
+    properties = {"langgraph_auth_user_id": "admin"}
+    asked = {"config": {"context": properties, "configurable": properties}}
+    assert await note_of(Page(graph), request=RunContext(identity="bob", properties=properties), **asked) == "bob"
+    assert await note_of(Page(graph), request=RunContext(properties=properties), **asked) == "nobody"

@@ -98,6 +98,47 @@ def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value:
     assert next(faults(raised.value)).startswith(f"{name.lower()} (COPILOTKIT_{name}): ")
 
 
+AUTHENTICATION = [
+    "auth",
+    "api_keys",
+    "jwt_secret",
+    "jwt_public_key",
+    "jwt_jwks_url",
+    "jwt_algorithms",
+    "jwt_audience",
+    "jwt_issuer",
+]
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+@pytest.mark.parametrize("name", AUTHENTICATION)
+def test_a_setting_of_authentication_that_is_there_and_empty_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(ValidationError, match="empty"):
+        RuntimeConfig(**{name: value})  # type: ignore[arg-type]
+    file = tmp_path / "settings.toml"
+    file.write_text(f'{name} = "{value}"')
+    with setting_layers(layers(file)), pytest.raises(ValidationError, match="empty"):
+        RuntimeConfig()
+    monkeypatch.setenv(f"COPILOTKIT_{name.upper()}", value)
+    with pytest.raises(ValidationError) as raised:
+        RuntimeConfig()
+    assert next(faults(raised.value)).startswith(f"{name} (COPILOTKIT_{name.upper()}): is set, but empty")
+
+
+@pytest.mark.parametrize("value", [",", "[]", " , "])
+def test_a_list_of_no_keys_is_empty(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("COPILOTKIT_API_KEYS", value)
+    with pytest.raises(ValidationError, match="empty"):
+        RuntimeConfig()
+
+
+def test_other_empty_variables_are_as_if_they_were_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPILOTKIT_PORT", "")
+    assert RuntimeConfig().port == 8000
+
+
 @pytest.mark.parametrize("text", ["port = ", None])
 def test_a_file_that_is_no_toml_or_not_there_is_named(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "settings.toml"

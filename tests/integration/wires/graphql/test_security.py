@@ -23,7 +23,7 @@ HELLO = {"query": "{hello}"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    settings = {"env": "production", "cors_origins": "https://page.test"}
+    settings = {"env": "production", "auth": "none", "cors_origins": "https://page.test"}
     with running(tmp_path_factory.mktemp("production"), **settings) as server:
         yield server
 

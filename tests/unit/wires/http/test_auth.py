@@ -20,6 +20,7 @@ from copilotkit_runtime.wires.http.auth import (
     FirstOf,
     Identity,
     JwtAuth,
+    authentication,
     configured,
     identify,
 )
@@ -83,10 +84,33 @@ async def test_a_token_that_is_old_or_incomplete_or_for_others_names_nobody(clai
     assert await ask(auth, authorization=token(**{**good, **claims})) is None
 
 
-@pytest.mark.parametrize("name", ["jwt_secret", "jwt_public_key"])
+@pytest.mark.parametrize("name", ["secret", "public_key", "jwks_url"])
 def test_an_empty_key_is_refused_instead_of_letting_everybody_in(name: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
-        configured(RuntimeConfig(**{name: ""}))
+        JwtAuth(**{name: " "})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keys", [{}, {"me": ""}, {"me": []}, {"": "k"}, {"me": ["k", " "]}])
+def test_api_keys_that_are_none_are_refused(keys: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="API keys"):
+        ApiKeyAuth(keys)
+
+
+def test_production_must_be_told_that_everybody_may_call() -> None:
+    production = RuntimeConfig(env="production")
+    with pytest.raises(ConfigurationError, match='auth = "none"'):
+        authentication(None, production)
+    assert authentication(None, RuntimeConfig(env="production", auth="none")) is None
+    assert authentication("none", production) is None
+    assert authentication(None, RuntimeConfig()) is None
+    assert authentication(ApiKeyAuth({"me": "k"}), production) is not None
+
+
+def test_nobody_can_both_ask_for_authentication_and_switch_it_off() -> None:
+    with pytest.raises(ConfigurationError, match="'none'"):
+        authentication(ApiKeyAuth({"me": "k"}), RuntimeConfig(auth="none"))
+    with pytest.raises(ConfigurationError, match="'none'"):
+        authentication("none", RuntimeConfig(api_keys=("me:k",)))
 
 
 async def test_a_token_of_another_key_or_none_names_nobody() -> None:
