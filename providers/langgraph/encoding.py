@@ -1,14 +1,16 @@
-"""Graph values as JSON: where the Python objects of an agent's state become what a page can read."""
+"""Graph values as JSON: the Python objects of an agent's state in the form that a client can read."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -25,16 +27,16 @@ _PLAIN = frozenset({bool, int, type(None)})
 class Encoder:
     """Encodes values as JSON values, and remembers what it could not encode.
 
-    Numbers that JSON lacks (NaN, infinities) become null, as in JavaScript. Bytes become base64, sets lists,
-    dates ISO 8601, time spans seconds. What cannot be encoded is left out of its object, is null in its
-    list, and is named in ``failures``.
+    Equal values have equal forms, in every process. Numbers that JSON lacks (NaN, infinities) become null, as in
+    JavaScript. Bytes become base64, sets sorted lists, dates ISO 8601, time spans seconds. What cannot be encoded is
+    left out of its object, is null in its list, and is named in ``failures``.
     """
 
     def __init__(self) -> None:
         self.failures: dict[str, str] = {}
 
     def encode(self, value: Any, path: str = "$") -> Json:
-        """``value`` as a JSON value that shares nothing with it. ``path`` names it in ``failures``."""
+        """Return ``value`` as a JSON value that shares nothing with it. ``path`` names it in ``failures``."""
         encoded = self._encode(value, path, 0)
         return None if encoded is _DROPPED else encoded
 
@@ -53,15 +55,17 @@ class Encoder:
     def _encode_object(self, value: Any, path: str, depth: int) -> Any:
         if isinstance(value, Mapping):
             return self._encode_items(value.items(), path, depth)
-        if isinstance(value, (list, tuple, set, frozenset)):
-            return self._encode_list(value, path, depth)
+        if isinstance(value, Set):
+            return sorted(self._encode_list(value, path, depth), key=_order)
         for kinds, convert in _CONVERSIONS:
             if isinstance(value, kinds):
                 return self._convert(value, convert, path, depth)
+        if isinstance(value, Sequence):
+            return self._encode_list(value, path, depth)
         return self._encode_foreign(value, path, depth)
 
     def _encode_items(self, items: Iterable[tuple[Any, Any]], path: str, depth: int) -> dict[str, Json]:
-        pairs = ((_key(k), self._encode(v, f"{path}.{k}", depth + 1)) for k, v in items)
+        pairs = ((key_text(k), self._encode(v, f"{path}.{k}", depth + 1)) for k, v in items)
         return {key: encoded for key, encoded in pairs if encoded is not _DROPPED}
 
     def _encode_list(self, values: Iterable[Any], path: str, depth: int) -> list[Json]:
@@ -104,7 +108,7 @@ _CONVERSIONS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
     ((float,), float),
     ((date, time), lambda value: value.isoformat()),
     ((timedelta,), timedelta.total_seconds),
-    ((UUID, Decimal, PurePath), str),
+    ((UUID, Decimal, Fraction, PurePath), str),
     ((bytes, bytearray, memoryview), _base64),
 )
 
@@ -115,7 +119,24 @@ def _text(value: str) -> str:
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
-def _key(key: Any) -> str:
+def key_text(key: Any) -> str:
+    """Return the text under which an object's key stands in JSON."""
     if isinstance(key, Enum):
         return str(key.value)
     return key if isinstance(key, str) else str(key)
+
+
+def _order(encoded: Json) -> tuple[int, float, str]:
+    """A set's order: its numbers, its texts, then everything else by its JSON form."""
+    if isinstance(encoded, (int, float)) and not isinstance(encoded, bool):
+        return 0, _comparable(encoded), str(encoded)
+    if isinstance(encoded, str):
+        return 1, 0, encoded
+    return 2, 0, json.dumps(encoded, sort_keys=True)
+
+
+def _comparable(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.copysign(math.inf, number)

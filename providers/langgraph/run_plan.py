@@ -13,7 +13,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 from msgspec import Struct
 
 from ...runtime.context import RunInput
-from .encoding import Encoder
+from .decoding import is_echo
 from .graph_thread import GraphThread
 from .history import (
     CheckpointMessages,
@@ -161,7 +161,7 @@ class RunPlanner:
     def _state(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The page's state where it differs from the graph's: all of it would go through reducers again."""
         return {
-            key: self._schema.replacing(key, value, exists=key in values)
+            key: self._schema.replacement(key, value, values)
             for key, value in self._run.state.items()
             if key not in OWN_KEYS and self._schema.takes(key) and not _holds(values, key, value)
         }
@@ -194,4 +194,4 @@ def _values(snapshot: StateSnapshot) -> Mapping[str, Any]:
 
 
 def _holds(values: Mapping[str, Any], key: str, value: Any) -> bool:
-    return key in values and Encoder().encode(values[key]) == value
+    return key in values and is_echo(values[key], value)

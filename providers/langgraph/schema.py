@@ -1,17 +1,21 @@
-"""What a compiled graph tells about its state: which keys go in, which come out, how they are written."""
+"""A compiled graph's state: which keys go in, which come out, how they are written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NotRequired, Required, get_args, get_origin
 
-from langgraph.channels import BinaryOperatorAggregate
+from langgraph.channels import BinaryOperatorAggregate, DeltaChannel
 from langgraph.pregel import Pregel
 from langgraph.types import Overwrite
 from msgspec import Struct
 from pydantic import BaseModel
 
+from .decoding import restore
+
 Graph = Pregel[Any, Any, Any, Any]
+
+_REDUCING = (BinaryOperatorAggregate, DeltaChannel)
 
 # What the runtime, the SDK and LangGraph write into a graph's state: none of it is the agent's own.
 OWN_KEYS = frozenset({"messages", "tools", "copilotkit", "ag-ui", "__interrupt__"})
@@ -21,7 +25,8 @@ class GraphSchema(Struct, frozen=True):
     """A graph's keys.
 
     ``inputs``, ``outputs`` and ``channels`` are the keys of the input, the output and the whole state, or None
-    where it has no keys or they are not known. ``reduced`` are those with a reducer.
+    where it has no keys or they are not known. ``reduced`` are those with a reducer, ``sets`` those that hold a set,
+    with its type.
     """
 
     inputs: frozenset[str] | None
@@ -30,6 +35,7 @@ class GraphSchema(Struct, frozen=True):
     merges_messages: bool
     channels: frozenset[str] | None = None
     validates: bool = False
+    sets: Mapping[str, Callable[[Any], Any]] = {}
 
     @property
     def has_messages(self) -> bool:
@@ -48,15 +54,23 @@ class GraphSchema(Struct, frozen=True):
         """Whether ``key`` is part of the state that the page sees."""
         return key not in OWN_KEYS and (self.outputs is None or key in self.outputs)
 
-    def replacing(self, key: str, value: Any, *, exists: bool) -> Any:
-        """``value`` so that it replaces the key's present one, whatever its reducer would make of both."""
-        replaces = exists and key in self.reduced and not self.validates
-        return Overwrite(value) if replaces else value
+    def replacement(self, key: str, value: Any, present: Mapping[str, Any]) -> Any:
+        """Return a client's ``value`` as what replaces the key's present one, whatever a reducer would make of both.
+
+        Args:
+            key: A key of the state.
+            value: The client's JSON.
+            present: The graph's state.
+        """
+        if key not in present:
+            return self.sets[key](value) if key in self.sets and isinstance(value, list) else value
+        value = restore(present[key], value)
+        return Overwrite(value) if key in self.reduced and not self.validates else value
 
 
 def schema_of(graph: Graph) -> GraphSchema:
-    """Reads a graph's keys from its channels (JSON schemas cost milliseconds and fail on foreign types)."""
-    reduced = {key: channel for key, channel in graph.channels.items() if isinstance(channel, BinaryOperatorAggregate)}
+    """Read a graph's keys from its channels (JSON schemas cost milliseconds and fail on foreign types)."""
+    reduced = {key: channel for key, channel in graph.channels.items() if isinstance(channel, _REDUCING)}
     return GraphSchema(
         inputs=_inputs(graph),
         outputs=None if isinstance(graph.output_channels, str) else frozenset(graph.output_channels),
@@ -64,7 +78,18 @@ def schema_of(graph: Graph) -> GraphSchema:
         merges_messages=_merges_messages(reduced.get("messages")),
         channels=frozenset(graph.channels),
         validates=_validates(graph),
+        sets={key: kind for key, kind in _kinds(graph).items() if kind in (set, frozenset)},
     )
+
+
+def _kinds(graph: Graph) -> dict[str, Any]:
+    return {key: _kind(getattr(channel, "ValueType", None)) for key, channel in graph.channels.items()}
+
+
+def _kind(annotation: Any) -> Any:
+    while (origin := get_origin(annotation)) in (Annotated, Required, NotRequired):
+        annotation = get_args(annotation)[0]
+    return origin or annotation
 
 
 def _inputs(graph: Graph) -> frozenset[str] | None:

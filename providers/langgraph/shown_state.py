@@ -37,7 +37,7 @@ class ShownState:
         return [*self.report(encoder.failures.values()), *self._changes()]
 
     def emitted(self, state: Json, task_id: str | None) -> list[Event]:
-        """A state that the agent emitted by hand: it stands for the graph's until its task ends."""
+        """Show a state that the agent emitted by hand: its keys stand for the graph's until its task ends."""
         if not isinstance(state, dict):
             return []
         self._emitted = {key: value for key, value in state.items() if key not in OWN_KEYS}
@@ -69,8 +69,9 @@ class ShownState:
         return [Custom(name=ENCODING_ERROR, value={"message": f"State cannot be shown: {text}."}) for text in new]
 
     def _changes(self) -> list[Event]:
-        base = self._values if self._emitted is None else self._emitted
-        state = {**base, **self._predicted} if self._predicted else base
+        state = self._values
+        if self._emitted or self._predicted:
+            state = {**state, **(self._emitted or {}), **self._predicted}
         if state == self._shown:
             return []
         self._shown = dict(state)

@@ -54,7 +54,7 @@ def state_update(schema: GraphSchema, snapshot: StateSnapshot, state: AgentState
     """What to write over ``snapshot``, so that the thread's state and messages become those given."""
     values = snapshot.values if isinstance(snapshot.values, Mapping) else {}
     update = {
-        key: schema.replacing(key, value, exists=key in values)
+        key: schema.replacement(key, value, values)
         for key, value in state.state.items()
         if schema.writes(key) and key not in OWN_KEYS
     }
