@@ -1,4 +1,4 @@
-"""LangServe chains, to be called as actions (reference, section 3.8)."""
+"""LangServe chains, to be called as actions (docs/contract.md, section 3.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``DateTimeISO``, ``JSON`` and ``JSONObject`` (reference, section 1.8)."""
+"""``DateTimeISO``, ``JSON`` and ``JSONObject`` (docs/contract.md, section 1.8)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One hierarchy for everything that goes wrong, and the contract's way of telling it.
 
-Codes, statuses, visibilities, severities and texts are the TypeScript runtime's (reference, sections 7.1 and 7.2,
-appendix C). An error's ``status_code`` never becomes an HTTP status: application errors are answered with 200.
+Codes, statuses, visibilities, severities and texts are the TypeScript runtime's (docs/contract.md, sections 7.1
+and 7.2, appendix C). An error's ``status_code`` never becomes an HTTP status: application errors are answered with 200.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class CopilotKitError(Exception):
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """The GraphQL error extensions (reference, section 7.1)."""
+        """The GraphQL error extensions (docs/contract.md, section 7.1)."""
         return {
             "name": "CopilotError",
             "statusCode": self.rule.status_code,
@@ -120,7 +120,7 @@ class CopilotKitError(Exception):
 
     @property
     def details(self) -> dict[str, Any]:
-        """The same, as a failed response status tells it (reference, section 2.3)."""
+        """The same, as a failed response status tells it (docs/contract.md, section 2.3)."""
         details = {
             "code": str(self.code),
             "statusCode": self.status_code,
@@ -396,7 +396,7 @@ def _causes(error: BaseException) -> list[BaseException]:
     return chain
 
 
-# Python's own network errors carry none of Node's words, so their classes stand for them (reference, appendix C).
+# Python's network errors hold none of Node's words: match their classes (docs/contract.md, appendix C).
 _TYPE_PATTERNS: tuple[tuple[tuple[type[BaseException], ...] | tuple[str, ...], str], ...] = (
     ((ConnectionRefusedError,), "ECONNREFUSED"),
     ((socket.gaierror,), "ENOTFOUND"),
@@ -429,7 +429,7 @@ def _pattern_of(error: BaseException) -> str | None:
 
 
 def helpful_message(error: BaseException) -> str:
-    """A text for the person at the page that gives nothing of ``error``'s own text away (reference, section 7.3)."""
+    """Return a text for the user that reveals nothing of ``error``'s own (docs/contract.md, section 7.3)."""
     pattern = _pattern_of(error)
     if pattern is not None:
         return _CANNED_BY_PATTERN[pattern]

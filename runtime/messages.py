@@ -2,7 +2,7 @@
 
 The kinds are the contract's (``MessageInput`` in the SDL), and two that it has no place for: ``MediaMessage`` and
 ``ReasoningMessage``. Encoded with msgspec, a message of the contract's kinds is the JSON object that the TypeScript
-runtime sends to remote endpoints (reference, section 4.1).
+runtime sends to remote endpoints (docs/contract.md, section 4.1).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 
 
 def new_id() -> str:
-    """A fresh id for a message or a thread, in the shape the contract uses (reference, section 4.3)."""
+    """A fresh id for a message or a thread, in the shape the contract uses (docs/contract.md, section 4.3)."""
     return f"ck-{uuid4()}"
 
 

@@ -1,4 +1,4 @@
-"""A run's input as AG-UI's ``RunAgentInput`` (reference, sections 4.4 and 6.1)."""
+"""A run's input as AG-UI's ``RunAgentInput`` (docs/contract.md, sections 4.4 and 6.1)."""
 
 from __future__ import annotations
 

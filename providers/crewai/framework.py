@@ -1,4 +1,4 @@
-"""CrewAI itself: imported late, and only after it was told to be quiet (reference, section 3.5)."""
+"""CrewAI itself: imported late, and only after it was told to be quiet (docs/contract.md, section 3.5)."""
 
 from __future__ import annotations
 

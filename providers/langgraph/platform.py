@@ -49,7 +49,7 @@ class LangGraphPlatformProvider(AgentProvider):
             (``config.streamSubgraphs``).
         context_headers: The names of the request headers that are sent on, in lower case, among those that the
             runtime lets through; by default all that begin with ``x-``. Besides, the page's property
-            ``authorization`` becomes the header of that name (reference, section 6.5).
+            ``authorization`` becomes the header of that name (docs/contract.md, section 6.5).
         clients: Ready clients by URL, for servers that are reached in a way of their own.
     """
 

@@ -33,7 +33,7 @@ Block = dict[str, Any]
 
 
 def request_body(model: str, prompt: Prompt, options: ModelOptions) -> dict[str, Any]:
-    """The arguments of ``messages.create`` (reference, section 5.3).
+    """The arguments of ``messages.create`` (docs/contract.md, section 5.3).
 
     Whatever may be left out goes through ``extra_body``: generations of the SDK differ in what they name.
 

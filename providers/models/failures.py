@@ -69,7 +69,7 @@ def vendor_failures(vendor: str, secrets: Sequence[str] = ()) -> Iterator[None]:
 
 
 def vendor_error(error: Exception, vendor: str, status: int | None, secrets: Sequence[str] = ()) -> CopilotKitError:
-    """``error`` in the contract's words (reference, section 5, ``convertServiceAdapterError``), less its secrets."""
+    """Convert a vendor's error to the contract's (docs/contract.md, section 5), without secrets."""
     text = redacted(_text_of(error), secrets)
     said = f"{status} {text}" if status is not None and not text.startswith(str(status)) else text
     kind = AuthenticationError if status is None and _is_called(error, _NO_CREDENTIALS) else _class_for(status)

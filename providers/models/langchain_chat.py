@@ -90,7 +90,7 @@ def _wanted(settings: ForwardedParameters) -> dict[tuple[str, ...], Any]:
     return {names: value for names, value in wanted.items() if value is not None}
 
 
-# Classes such as Ollama's pass over call arguments for what is a field of theirs (reference, frameworks 4.3).
+# Classes such as Ollama's pass over call arguments for what is a field of theirs (docs/contract.md, section 5.6).
 def _split(model: Runnable[Any, Any], wanted: dict[tuple[str, ...], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     fields: dict[str, Any] = {}
     arguments: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from .prompt import Prompt, ToolChoice
 
 
 def request_body(model: str, prompt: Prompt, dialect: Dialect, options: ModelOptions) -> dict[str, Any]:
-    """The arguments of ``chat.completions.create`` (reference, section 5.1).
+    """The arguments of ``chat.completions.create`` (docs/contract.md, section 5.1).
 
     Whatever may be left out goes through ``extra_body``: generations of the SDK differ in what they name.
     """

@@ -14,7 +14,7 @@ CHARACTERS_PER_TOKEN = 3
 PICTURE_CHARACTERS = 3_000
 DEFAULT_CONTEXT = 128_000
 
-# The longest prefix counts. The first block is the TypeScript runtime's table (reference, section 5).
+# The longest prefix counts. The first block is the TypeScript runtime's table (docs/contract.md, section 5).
 _CONTEXTS = {
     "gpt-3.5-turbo": 16_385,
     "gpt-3.5-turbo-0301": 4_097,
@@ -47,7 +47,7 @@ def context_of(model: str) -> int:
 def fit(turns: Sequence[Turn], tools: Sequence[Tool], limit: int) -> list[Turn]:
     """The newest part of ``turns`` that fits, with every system and developer text, and always the newest turn.
 
-    A token is taken to be three characters, as in the TypeScript runtime (reference, section 5). An exchange
+    A token is taken to be three characters, as in the TypeScript runtime (docs/contract.md, section 5). An exchange
     is kept or dropped whole, so that no result loses its call.
 
     Args:

@@ -66,7 +66,7 @@ def read_state(state: Any) -> dict[str, Any]:
 
 
 def read_messages(thread: list[Any]) -> list[Message]:
-    """A thread's messages from the shape in which the SDK reports them (reference, appendix B)."""
+    """A thread's messages from the shape in which the SDK reports them (docs/contract.md, appendix B)."""
     return [read for message in thread if isinstance(message, dict) and (read := _read_message(message))]
 
 

@@ -1,4 +1,4 @@
-"""The protocol of CopilotKit's remote endpoints, from the runtime's side (reference, section 6.3)."""
+"""The protocol of CopilotKit's remote endpoints, from the runtime's side (docs/contract.md, section 6.3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RemoteAgent(msgspec.Struct, frozen=True):
 
 
 class RemoteAction(msgspec.Struct, frozen=True):
-    """An action as an endpoint describes it; ``parameters`` are the contract's own (reference, appendix A)."""
+    """An action as an endpoint describes it; ``parameters`` are the contract's own (docs/contract.md, appendix A)."""
 
     name: str
     description: str | None = None

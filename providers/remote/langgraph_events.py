@@ -1,4 +1,4 @@
-"""LangGraph's events as JSON lines, which remote agents of the type ``langgraph`` send (reference, section 6.4)."""
+"""LangGraph events as JSON lines, from remote agents of type ``langgraph`` (docs/contract.md, section 6.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TypeScript runtime's own events, which remote agents of the type ``crewai`` send (reference, section 6.3)."""
+"""Events of the TypeScript runtime, from remote agents of type ``crewai`` (docs/contract.md, section 6.3)."""
 
 from __future__ import annotations
 

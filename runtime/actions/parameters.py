@@ -1,4 +1,4 @@
-"""The contract's own way to describe parameters, as JSON Schema (reference, appendix A)."""
+"""The contract's own way to describe parameters, as JSON Schema (docs/contract.md, appendix A)."""
 
 from __future__ import annotations
 

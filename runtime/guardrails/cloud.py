@@ -1,4 +1,4 @@
-"""Copilot Cloud's guardrails (reference, section 3.6)."""
+"""Copilot Cloud's guardrails (docs/contract.md, section 3.6)."""
 
 from __future__ import annotations
 

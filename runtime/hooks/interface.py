@@ -1,4 +1,4 @@
-"""The hooks that an application may set, and what each is told (reference, section 3.9).
+"""The hooks that an application may set, and what each is told (docs/contract.md, section 3.9).
 
 Encoded with msgspec, what a hook is told is the JSON object that the TypeScript runtime's hook gets; an error is
 told as the exception itself, which ``ErrorEvent.as_json`` describes.

@@ -14,7 +14,7 @@ from ..errors import ProtocolError
 class StateTracker:
     """Follows the state events of one run.
 
-    The state starts empty, not as the client's (reference, section 6.1). While a tool call streams whose tool is
+    The state starts empty, not as the client's (docs/contract.md, section 6.1). While a tool call streams whose tool is
     named by a ``PredictState`` event, its partial arguments show in the state ahead of the agent's own update.
     """
 

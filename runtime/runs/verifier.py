@@ -1,6 +1,6 @@
 """The rules of a run's event stream, enforced once for every provider (AG-UI's ``verifyEvents``).
 
-Texts of violations are AG-UI's (reference, appendix D).
+Texts of violations are AG-UI's (docs/contract.md, appendix D).
 """
 
 from __future__ import annotations

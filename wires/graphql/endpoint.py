@@ -223,7 +223,7 @@ class _Exchange:
 
 
 def _version_for(request: Request) -> str:
-    """The client's own version, since any other makes it show a mismatch (reference, section 1.3)."""
+    """The client's own version, since any other makes it show a mismatch (docs/contract.md, section 1.3)."""
     version = request.headers.get(_CLIENT_VERSION, "")
     return version if _VERSION.fullmatch(version) else EMULATED_VERSION
 

@@ -1,4 +1,4 @@
-"""The formats in which an answer is written, and the choice between them (reference, sections 1.5 and 2.1)."""
+"""The formats in which an answer is written, and the choice between them (docs/contract.md, sections 1.5 and 2.1)."""
 
 from __future__ import annotations
 

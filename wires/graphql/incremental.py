@@ -1,4 +1,4 @@
-"""Path-addressed incremental entries: the form that the published clients read (reference, section 2).
+"""Path-addressed incremental entries: the form that the published clients read (docs/contract.md, section 2).
 
 An entry is ``{"items" | "data", "path", "label"?}``. A parent's entry comes before its children's, an element of a
 list before the next one; neighbouring leaves of a list share an entry.

@@ -1,4 +1,4 @@
-"""The contract's input types in the runtime's own terms (reference, sections 3.4, 4.1 and 6.1).
+"""The contract's input types in the runtime's own terms (docs/contract.md, sections 3.4, 4.1 and 6.1).
 
 Arguments are the coerced GraphQL values with their keys in snake case, as the resolvers receive them.
 """
@@ -75,7 +75,7 @@ def _run_input(data: dict[str, Any], session: dict[str, Any], agent_name: str | 
 
 
 def _new_thread_id(agent_name: str | None) -> str:
-    """Agents get the resolver's form of id, models the service adapters' (reference, section 4.3)."""
+    """Agents get the resolver's form of id, models the service adapters' (docs/contract.md, section 4.3)."""
     return str(uuid4()) if agent_name is None else new_id()
 
 

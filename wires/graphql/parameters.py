@@ -1,4 +1,4 @@
-"""GraphQL parameters out of HTTP requests (reference, section 1.6)."""
+"""GraphQL parameters out of HTTP requests (docs/contract.md, section 1.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of a run as the contract's answer (reference, sections 2.3, 3.1 and 6.1)."""
+"""Events of a run as the contract's answer (docs/contract.md, sections 2.3, 3.1 and 6.1)."""
 
 from __future__ import annotations
 

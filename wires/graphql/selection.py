@@ -44,7 +44,7 @@ class SelectionReader:
     """Reads selections from one operation through graphql-core's own field collection.
 
     A deferred fragment keeps all its fields, also those that stand outside it too, as the path-addressed format of
-    the published clients has it (reference, section 2.6).
+    the published clients has it (docs/contract.md, section 2.6).
     """
 
     def __init__(self, executor: Executor[Any]) -> None:

@@ -1,7 +1,7 @@
 """The messages inside an agent's state, in the contract's JSON.
 
 ``loadAgentState.messages`` and the ``messages`` key of a run's last agent state carry this older shape, which the
-published client reads by the keys that are present (reference, sections 4.5, 6.1 and appendix B).
+published client reads by the keys that are present (docs/contract.md, sections 4.5, 6.1, appendix B).
 """
 
 from __future__ import annotations

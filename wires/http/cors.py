@@ -1,4 +1,4 @@
-"""Cross-origin headers, on every answer of the endpoint (reference, section 1.2)."""
+"""Cross-origin headers, on every answer of the endpoint (docs/contract.md, section 1.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference's own example of ``actionParametersToJsonSchema`` (appendix A), and its edges."""
+"""Parameters as JSON Schema (docs/contract.md, appendix A): the TypeScript runtime's example, and edge cases."""
 
 from __future__ import annotations
 
