@@ -10,7 +10,7 @@ import msgspec
 
 from ...runtime import events
 from ...runtime.errors import CopilotKitError, ErrorCode, ProtocolError
-from . import wire
+from ...runtime import agui_events as wire
 from .sse import SSEReader
 
 if TYPE_CHECKING:

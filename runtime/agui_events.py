@@ -7,9 +7,9 @@ from typing import Any, TypeAlias, get_args
 
 import msgspec
 
-from ...runtime import events
-from ...runtime.errors import ProtocolError
-from ...runtime.events import BaseEvent, Json
+from . import events
+from .errors import ProtocolError
+from .events import BaseEvent, Json
 
 
 class TextMessageChunk(BaseEvent, tag="TEXT_MESSAGE_CHUNK"):
