@@ -1,11 +1,11 @@
-"""HTTP to agents elsewhere: whose headers go along, how long to wait, and what failures are called."""
+"""HTTP to agents elsewhere: headers, time limits, redirects, and the runtime's errors for failures."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeAlias, TypedDict
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 import msgspec
 
@@ -26,6 +26,9 @@ try:
 except ImportError as error:
     raise MissingExtraError("An agent behind a URL", "agui") from error
 
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 300.0
+
 HeaderHook: TypeAlias = Callable[[RunContext], Mapping[str, str] | Awaitable[Mapping[str, str]]]
 
 Refusal: TypeAlias = Callable[[int, str], CopilotKitError]
@@ -33,13 +36,16 @@ Refusal: TypeAlias = Callable[[int, str], CopilotKitError]
 _ERROR_BODY_BYTES = 4096
 _UNAUTHORIZED = frozenset({401, 403})
 _UNAVAILABLE = frozenset({408, 429, 502, 503, 504})
+_SAME_METHOD = frozenset({307, 308})
+_ANY_REDIRECT = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_FOLLOWED = 5
 
 
 class TransportSettings(TypedDict, total=False):
-    """What may be said about the requests to a service.
+    """Settings of the requests to a service.
 
-    ``headers``: sent with every request. ``forward_headers``: names of the page's request headers to send on, of those
-    the runtime lets through. ``header_hook``: called for every request; what it returns is added last.
+    ``headers``: sent with every request. ``forward_headers``: names of the client's request headers to send on, of
+    those that the runtime lets through. ``header_hook``: called for every request; what it returns is added last.
     ``connect_timeout``: seconds to wait for a connection, by default 10. ``idle_timeout``: seconds to wait for the next
     bytes of an answer, by default 300; comments in an event stream count.
     ``client``: a client to use instead of an own one. It stays its giver's to close.
@@ -56,28 +62,22 @@ class TransportSettings(TypedDict, total=False):
 class Transport:
     """Posts JSON to one service. Its connections are opened on demand and closed by ``aclose``.
 
+    Redirects are followed within the service's origin only: beyond it, credentials and the conversation would reach
+    somebody else.
+
     Args:
         refusal: Makes the error for an HTTP status that is no success, and the URL that answered with it.
-        headers: This and the others: see ``TransportSettings``.
+        settings: As ``TransportSettings`` has them.
     """
 
-    def __init__(
-        self,
-        refusal: Refusal | None = None,
-        /,
-        *,
-        headers: Mapping[str, str] | None = None,
-        forward_headers: Collection[str] = (),
-        header_hook: HeaderHook | None = None,
-        connect_timeout: float = 10.0,
-        idle_timeout: float = 300.0,
-        client: httpx.AsyncClient | None = None,
-    ) -> None:
-        self._headers = dict(headers or {})
-        self._forward = frozenset(name.lower() for name in forward_headers)
-        self._hook = header_hook
-        self._timeout = httpx.Timeout(idle_timeout, connect=connect_timeout)
-        self._given_client = client
+    def __init__(self, refusal: Refusal | None = None, /, **settings: Unpack[TransportSettings]) -> None:
+        self._headers = dict(settings.get("headers") or {})
+        self._forward = frozenset(name.lower() for name in settings.get("forward_headers", ()))
+        self._hook = settings.get("header_hook")
+        self._timeout = httpx.Timeout(
+            settings.get("idle_timeout", IDLE_SECONDS), connect=settings.get("connect_timeout", CONNECT_SECONDS)
+        )
+        self._given_client = settings.get("client")
         self._own_client: httpx.AsyncClient | None = None
         self._refusal = refusal or refusal_of
 
@@ -101,7 +101,7 @@ class Transport:
     async def stream(
         self, url: str, payload: Mapping[str, Any], context: RunContext, *, accept: str
     ) -> AsyncIterator[httpx.Response]:
-        """Posts ``payload``; gives the answer while it comes in. Leaving the block closes the request.
+        """Posts ``payload``; yields the answer while it comes in. Leaving the block closes the request.
 
         Raises:
             CopilotKitError: If the service cannot be reached, breaks off, is silent for too long, or refuses.
@@ -111,9 +111,8 @@ class Transport:
         headers = {**await self._headers_for(context), **asked}
         body = msgspec.json.encode(payload)
         with network_errors():
-            async with self.client.stream(
-                "POST", url, content=body, headers=headers, timeout=self._timeout
-            ) as response:
+            async with AsyncExitStack() as stack:
+                response = await self._send(stack, "POST", url, content=body, headers=headers)
                 if not response.is_success:
                     raise await self._refuse(response)
                 yield response
@@ -131,16 +130,32 @@ class Transport:
         """Gets ``url``; returns what the answer's JSON holds. Raises as ``post`` does."""
         headers = {**await self._headers_for(context), "accept": "application/json"}
         with network_errors():
-            response = await self.client.get(url, headers=headers, timeout=self._timeout)
-            if not response.is_success:
-                raise await self._refuse(response)
-        return decode_body(response.content)
+            async with AsyncExitStack() as stack:
+                response = await self._send(stack, "GET", url, headers=headers)
+                if not response.is_success:
+                    raise await self._refuse(response)
+                return decode_body(await response.aread())
+
+    async def _send(self, stack: AsyncExitStack, method: str, url: str, **request: Any) -> httpx.Response:
+        """Sends a request and follows its redirects; ``stack`` closes the answer."""
+        followed = _SAME_METHOD if method == "POST" else _ANY_REDIRECT
+        for left in reversed(range(_REDIRECTS_FOLLOWED + 1)):
+            response = await stack.enter_async_context(
+                self.client.stream(method, url, timeout=self._timeout, **request)
+            )
+            target = redirect_within_origin(response.url, response.headers)
+            if target is None or response.status_code not in followed or not left:
+                break
+            await response.aclose()
+            url = str(target)
+        return response
 
     async def _refuse(self, response: httpx.Response) -> CopilotKitError:
         refusal = self._refusal(response.status_code, str(response.url))
         body = await _start_of_body(response)
-        # The body may hold stack traces: it is for the log, not for the page.
-        refusal.add_note(f"{response.request.method} {response.url} answered {response.status_code}: {body}")
+        # The body may hold stack traces: it is for the log, not for the client.
+        target = f", redirecting to {response.headers['location'][:200]}" if "location" in response.headers else ""
+        refusal.add_note(f"{response.request.method} {response.url} answered {response.status_code}{target}: {body}")
         return refusal
 
     async def _headers_for(self, context: RunContext) -> dict[str, str]:
@@ -154,8 +169,22 @@ class Transport:
         return await more if inspect.isawaitable(more) else more
 
 
+def redirect_within_origin(url: httpx.URL, headers: Mapping[str, str]) -> httpx.URL | None:
+    """Returns where an answer from ``url`` redirects to, or None if that is nowhere, or another origin."""
+    try:
+        target = url.join(headers["location"])
+    except (KeyError, httpx.InvalidURL):
+        return None
+    return target if origin_of(target) == origin_of(url) and not target.userinfo else None
+
+
+def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Returns scheme, host and port, with the scheme's own port if the URL names none."""
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
 def checked_url(url: str) -> str:
-    """``url`` without its trailing slash.
+    """Returns ``url`` without its trailing slash.
 
     Raises:
         MisuseError: If it is not an absolute HTTP URL.
@@ -170,7 +199,7 @@ def checked_url(url: str) -> str:
 
 
 def decode_body(body: bytes) -> Any:
-    """What a JSON body holds.
+    """Returns what a JSON body holds.
 
     Raises:
         ProtocolError: If it is not JSON.
@@ -183,7 +212,7 @@ def decode_body(body: bytes) -> Any:
 
 @contextmanager
 def network_errors() -> Iterator[None]:
-    """Names the failures of httpx in the runtime's own terms."""
+    """Raises the failures of httpx as the runtime's own errors."""
     try:
         yield
     except httpx.HTTPError as error:
@@ -191,11 +220,17 @@ def network_errors() -> Iterator[None]:
 
 
 def refusal_of(status: int, url: str) -> CopilotKitError:
-    """The error for an HTTP status that is no success."""
+    """Returns the error for an HTTP status that is no success."""
     if status in _UNAUTHORIZED:
         return AuthenticationError("The agent service did not accept our credentials.", status_code=status)
     if status == 404:
         return RemoteEndpointNotFoundError(url)
+    if status in _ANY_REDIRECT:
+        return CopilotKitError(
+            f"The agent service answered with HTTP status {status}: it redirects to another place, which is not"
+            " followed. Use the URL that it redirects to.",
+            status_code=status,
+        )
     kind = NetworkError if status in _UNAVAILABLE else CopilotKitError
     return kind(f"The agent service answered with HTTP status {status}.", status_code=status)
 

@@ -1,4 +1,4 @@
-"""AG-UI's events as they cross the border: our own, their shorthands, and their elder forms."""
+"""AG-UI's events as they enter the runtime: its own, their shorthands, and forms of other protocol versions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, get_args
 
 import msgspec
+import structlog
 
 from . import events
 from .errors import ProtocolError
 from .events import BaseEvent, Json
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "ag-ui"
+"""The ``source`` of ``Raw`` events that hold an AG-UI event without a counterpart."""
 
 
 class TextMessageChunk(BaseEvent, tag="TEXT_MESSAGE_CHUNK"):
@@ -18,6 +24,7 @@ class TextMessageChunk(BaseEvent, tag="TEXT_MESSAGE_CHUNK"):
     message_id: str | None = None
     role: str = "assistant"
     delta: str | None = None
+    subagent_run_id: str | None = None
 
 
 class ToolCallChunk(BaseEvent, tag="TOOL_CALL_CHUNK"):
@@ -27,6 +34,7 @@ class ToolCallChunk(BaseEvent, tag="TOOL_CALL_CHUNK"):
     tool_call_name: str | None = None
     parent_message_id: str | None = None
     delta: str | None = None
+    subagent_run_id: str | None = None
 
 
 class ReasoningMessageChunk(BaseEvent, tag="REASONING_MESSAGE_CHUNK"):
@@ -34,28 +42,29 @@ class ReasoningMessageChunk(BaseEvent, tag="REASONING_MESSAGE_CHUNK"):
 
     message_id: str | None = None
     delta: str | None = None
+    subagent_run_id: str | None = None
 
 
 class ThinkingStart(BaseEvent, tag="THINKING_START"):
-    """The elder ``ReasoningStart``, without an id."""
+    """The older ``ReasoningStart``, without an id."""
 
 
 class ThinkingEnd(BaseEvent, tag="THINKING_END"):
-    """The elder ``ReasoningEnd``, without an id."""
+    """The older ``ReasoningEnd``, without an id."""
 
 
 class ThinkingTextMessageStart(BaseEvent, tag="THINKING_TEXT_MESSAGE_START"):
-    """The elder ``ReasoningMessageStart``, without an id."""
+    """The older ``ReasoningMessageStart``, without an id."""
 
 
 class ThinkingTextMessageContent(BaseEvent, tag="THINKING_TEXT_MESSAGE_CONTENT"):
-    """The elder ``ReasoningMessageContent``, without an id."""
+    """The older ``ReasoningMessageContent``, without an id."""
 
     delta: str
 
 
 class ThinkingTextMessageEnd(BaseEvent, tag="THINKING_TEXT_MESSAGE_END"):
-    """The elder ``ReasoningMessageEnd``, without an id."""
+    """The older ``ReasoningMessageEnd``, without an id."""
 
 
 class ToolCallAnswer(BaseEvent, tag="TOOL_CALL_RESULT"):
@@ -65,6 +74,34 @@ class ToolCallAnswer(BaseEvent, tag="TOOL_CALL_RESULT"):
     content: str | list[dict[str, Json]]
     message_id: str | None = None
     tool_call_name: str | None = None
+
+
+class AttributedStateSnapshot(BaseEvent, tag="STATE_SNAPSHOT"):
+    """A state, which is a subagent's if ``subagent_run_id`` is set (AG-UI 1.0)."""
+
+    snapshot: Json
+    subagent_run_id: str | None = None
+
+
+class AttributedStateDelta(BaseEvent, tag="STATE_DELTA"):
+    """A change of a state, which is a subagent's if ``subagent_run_id`` is set (AG-UI 1.0)."""
+
+    delta: list[dict[str, Json]]
+    subagent_run_id: str | None = None
+
+
+class AttributedStepStarted(BaseEvent, tag="STEP_STARTED"):
+    """A step, which is a subagent's if ``subagent_run_id`` is set (AG-UI 1.0)."""
+
+    step_name: str
+    subagent_run_id: str | None = None
+
+
+class AttributedStepFinished(BaseEvent, tag="STEP_FINISHED"):
+    """The end of a step, which is a subagent's if ``subagent_run_id`` is set (AG-UI 1.0)."""
+
+    step_name: str
+    subagent_run_id: str | None = None
 
 
 class RunOutcome(BaseEvent, tag="RUN_FINISHED"):
@@ -80,8 +117,8 @@ WireEvent: TypeAlias = (
     events.RunStarted
     | RunOutcome
     | events.RunError
-    | events.StepStarted
-    | events.StepFinished
+    | AttributedStepStarted
+    | AttributedStepFinished
     | events.TextMessageStart
     | events.TextMessageContent
     | events.TextMessageEnd
@@ -91,8 +128,8 @@ WireEvent: TypeAlias = (
     | events.ToolCallEnd
     | ToolCallChunk
     | ToolCallAnswer
-    | events.StateSnapshot
-    | events.StateDelta
+    | AttributedStateSnapshot
+    | AttributedStateDelta
     | events.MessagesSnapshot
     | events.Custom
     | events.Raw
@@ -102,6 +139,9 @@ WireEvent: TypeAlias = (
     | events.ReasoningMessageEnd
     | ReasoningMessageChunk
     | events.ReasoningEnd
+    | events.ReasoningEncryptedValue
+    | events.ActivitySnapshot
+    | events.ActivityDelta
     | ThinkingStart
     | ThinkingEnd
     | ThinkingTextMessageStart
@@ -109,12 +149,27 @@ WireEvent: TypeAlias = (
     | ThinkingTextMessageEnd
 )
 
+Attributed: TypeAlias = AttributedStateSnapshot | AttributedStateDelta | AttributedStepStarted | AttributedStepFinished
+
 _DECODER: msgspec.json.Decoder[WireEvent] = msgspec.json.Decoder(WireEvent)
+PARSED = frozenset((*get_args(WireEvent), *get_args(events.Event)))
+"""What is an event already: one of the runtime's own, or one of the forms in this module."""
 _KINDS: dict[str, type[BaseEvent]] = {str(kind.__struct_config__.tag): kind for kind in get_args(WireEvent)}
 
 
+def parse_event(item: Any) -> WireEvent | events.Event:
+    """Parses one event: one of the runtime's own, a model of ``ag_ui.core``, or a mapping.
+
+    Raises:
+        ProtocolError: If ``item`` is none of these, or breaks AG-UI.
+    """
+    if type(item) in PARSED:
+        return item  # type: ignore[no-any-return]
+    return parse_model(item) if hasattr(item, "model_dump") else parse_mapping(item)
+
+
 def parse_json(text: str | bytes) -> WireEvent:
-    """One event from its JSON.
+    """Parses one event from its JSON.
 
     Raises:
         ProtocolError: If it is not JSON, or not an event.
@@ -128,7 +183,7 @@ def parse_json(text: str | bytes) -> WireEvent:
 
 
 def parse_model(model: Any) -> WireEvent:
-    """One event from a pydantic model of ``ag_ui.core``, of any version.
+    """Parses one event from a pydantic model of ``ag_ui.core``, of any version.
 
     Raises:
         ProtocolError: If the model is no event.
@@ -143,9 +198,9 @@ def parse_model(model: Any) -> WireEvent:
 
 
 def parse_mapping(event: Any) -> WireEvent:
-    """One event from a mapping, whose keys may be camel or snake case and whose absent values may be None.
+    """Parses one event from a mapping, whose keys may be camel or snake case and whose absent values may be None.
 
-    An event of a type that is not known here becomes a ``Raw``: newer agents stay usable.
+    An event of an unknown type becomes a ``Raw``, and is logged: agents of newer protocols stay usable.
 
     Raises:
         ProtocolError: If it is not an event.
@@ -155,7 +210,8 @@ def parse_mapping(event: Any) -> WireEvent:
         raise ProtocolError("The agent sent something that is not an AG-UI event.")
     kind = _KINDS.get(name)
     if kind is None:
-        return events.Raw(event=dict(event), source="ag-ui")
+        log.info("agui_event_unknown", type=name[:_LOGGED_CHARACTERS])
+        return events.Raw(event=dict(event), source=SOURCE)
     fields = {_camel(key): value for key, value in event.items() if value is not None or key in _NULLABLE}
     try:
         converted: Any = msgspec.convert({**fields, "type": name}, kind)
@@ -164,6 +220,20 @@ def parse_mapping(event: Any) -> WireEvent:
     return converted  # type: ignore[no-any-return]
 
 
+def without_attribution(event: Attributed) -> events.Event:
+    """Returns the runtime's event for one of the run's own agent."""
+    match event:
+        case AttributedStateSnapshot():
+            return events.StateSnapshot(snapshot=event.snapshot)
+        case AttributedStateDelta():
+            return events.StateDelta(delta=event.delta)
+        case AttributedStepStarted():
+            return events.StepStarted(step_name=event.step_name)
+        case AttributedStepFinished():
+            return events.StepFinished(step_name=event.step_name)
+
+
+_LOGGED_CHARACTERS = 100
 _NULLABLE = frozenset({"snapshot", "value", "event"})
 
 

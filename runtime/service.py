@@ -30,7 +30,7 @@ from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
 from .reserved import cleaned_config, cleaned_properties
-from .runs.history import merge_messages
+from .runs.history import merge_messages, without_instructions
 from .runs.observer import Observers
 from .runs.run import Run, RunStatus
 from .runs.stages import StageFactory
@@ -287,8 +287,9 @@ class RuntimeService:
 
     async def _save(self, run: Run) -> None:
         transcript, asked = run.transcript, run.input
-        messages = transcript.thread
-        if messages is None:
+        if transcript.thread is not None:
+            messages = without_instructions(transcript.thread)
+        else:
             # What the runtime's store keeps, and not what a provider might have to ask a remote service for.
             kept = await AgentProvider.load_state(run.provider, asked.thread_id, run.agent_name) or AgentState()
             messages = merge_messages(kept.messages, asked.messages, transcript.messages(), run.asked_at)

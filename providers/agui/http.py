@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ...runtime.errors import NetworkError, ProtocolError
-from ...runtime.events import TERMINAL, Event
+from ...runtime.events import TERMINAL, Event, RunStarted
 from ..transport import Transport, TransportSettings, checked_url
 from .decoding import decode_stream
-from .input import run_agent_input
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
-    from ...runtime.context import RunContext, RunInput
+    from ...runtime.context import RunContext
 
 _EVENT_STREAM = "text/event-stream"
 
@@ -24,7 +23,7 @@ class AGUIHttpAgent:
 
     Args:
         url: Where the agent is.
-        description: What the page is told about the agent.
+        description: What the client is shown about the agent.
         settings: As ``TransportSettings`` has them.
 
     Raises:
@@ -37,17 +36,18 @@ class AGUIHttpAgent:
         self.description = description
         self._transport = Transport(**settings)
 
-    async def events(self, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        """Runs the agent; closing the iterator closes the request.
+    async def events(self, payload: Mapping[str, Any], context: RunContext) -> AsyncGenerator[Event]:
+        """Posts a ``RunAgentInput`` to the agent and yields its events; closing the iterator closes the request.
 
         Raises:
             CopilotKitError: If the agent cannot be reached, refuses, breaks off, is silent for too long,
                 answers with anything but AG-UI events, or reports that its run failed.
         """
         ended = False
-        async with aclosing(decode_stream(self._pieces(run, context))) as decoded:
+        async with aclosing(decode_stream(self._pieces(payload, context))) as decoded:
             async for event in decoded:
-                ended = ended or isinstance(event, TERMINAL)
+                # One run may follow another in one stream.
+                ended = isinstance(event, TERMINAL) or (ended and not isinstance(event, RunStarted))
                 yield event
         if not ended:
             raise NetworkError("The agent service ended the stream before the run was over.")
@@ -56,8 +56,7 @@ class AGUIHttpAgent:
         """Closes the connections to the agent."""
         await self._transport.aclose()
 
-    async def _pieces(self, run: RunInput, context: RunContext) -> AsyncGenerator[bytes]:
-        payload = run_agent_input(run, context)
+    async def _pieces(self, payload: Mapping[str, Any], context: RunContext) -> AsyncGenerator[bytes]:
         async with self._transport.stream(self.url, payload, context, accept=_EVENT_STREAM) as response:
             _check_type(response.headers.get("content-type", _EVENT_STREAM))
             async for piece in response.aiter_bytes():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
-from ...runtime.errors import AgentNotFoundError, MisuseError
+from ...runtime.errors import MisuseError
+from ...runtime.events import MessagesSnapshot
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from .decoding import decode_stream
 from .http import AGUIHttpAgent
@@ -41,32 +42,39 @@ class AGUIProvider(AgentProvider):
         agents: By name: a URL, an ``AGUIHttpAgent``, an object with ``run(input)``, a function of the input
             that yields events, or a function without parameters that makes such an object for each run.
         name: The provider's name.
+        forward_node_name: The agents that are sent ``nodeName``, the node that the client saw last: graphs with
+            static breakpoints (``interrupt_before``, ``interrupt_after``) behind an adapter that goes on from there.
+            Any other graph would end at once from its second turn on.
 
     Raises:
-        MisuseError: If an agent is none of these.
+        MisuseError: If an agent is none of these, or ``forward_node_name`` names an agent that is not there.
     """
 
-    def __init__(self, agents: Mapping[str, AgentSource], *, name: str = "agui") -> None:
+    takes = frozenset({"image_url", "audio", "video", "document"})
+
+    def __init__(
+        self, agents: Mapping[str, AgentSource], *, name: str = "agui", forward_node_name: Collection[str] = ()
+    ) -> None:
         self.name = name
         self._agents = {agent_name: _agent(agent_name, source) for agent_name, source in agents.items()}
+        self._continued = frozenset(forward_node_name)
+        if unknown := sorted(self._continued - set(self._agents)):
+            raise MisuseError(f"forward_node_name names agents that are not there: {', '.join(unknown)}.")
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The agents by their names."""
+        """Lists the agents."""
         return [AgentDescriptor(name=name, description=agent.description or "") for name, agent in self._agents.items()]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Runs an agent.
 
         Raises:
-            AgentNotFoundError: If there is none of that name.
             CopilotKitError: As the agent's failure demands.
         """
-        agent = self._agents.get(agent_name)
-        if agent is None:
-            raise AgentNotFoundError(agent_name, list(self._agents))
-        async with aclosing(agent.events(run, context)) as stream:
+        payload = run_agent_input(run, context, forward_node_name=agent_name in self._continued)
+        async with aclosing(self._agents[agent_name].events(payload, context)) as stream:
             async for event in stream:
-                yield event
+                yield _without_system_messages(event) if isinstance(event, MessagesSnapshot) else event
 
     async def stop(self) -> None:
         """Closes the connections to the agents."""
@@ -79,8 +87,8 @@ class _LocalAgent:
         self._source = source
         self.description = str(getattr(source, "description", None) or "")
 
-    async def events(self, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        produced = self._runner()(_as_model(run_agent_input(run, context)))
+    async def events(self, payload: dict[str, Any], context: RunContext) -> AsyncGenerator[Event]:
+        produced = self._runner()(_as_model(payload))
         if inspect.isawaitable(produced):
             produced = await produced
         async with aclosing(decode_stream(_items(produced))) as decoded:
@@ -88,7 +96,7 @@ class _LocalAgent:
                 yield event
 
     async def aclose(self) -> None:
-        """There is nothing to close: the agent is its giver's."""
+        """Does nothing: the agent is its giver's."""
 
     def _runner(self) -> Callable[[Any], Any]:
         source: Any = self._source
@@ -103,6 +111,11 @@ class _LocalAgent:
         return cast("Callable[[Any], Any]", source.run)
 
 
+def _without_system_messages(event: MessagesSnapshot) -> MessagesSnapshot:
+    """Returns the thread without instructions: clients do not show them, and send their own with every request."""
+    return MessagesSnapshot(messages=[message for message in event.messages if message.get("role") != "system"])
+
+
 def _agent(name: str, source: AgentSource) -> AGUIHttpAgent | _LocalAgent:
     if isinstance(source, AGUIHttpAgent):
         return source
@@ -114,7 +127,7 @@ def _agent(name: str, source: AgentSource) -> AGUIHttpAgent | _LocalAgent:
 
 
 def _as_model(payload: dict[str, Any]) -> Any:
-    """The input as ``ag_ui.core`` has it where that package is installed, for that is what agents expect."""
+    """Returns the input as a model of ``ag_ui.core`` where that package is installed: what agents expect."""
     try:
         core = importlib.import_module("ag_ui.core")
     except ImportError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..agui.input import agui_messages
+from ...runtime.agui_messages import messages_to_agui
 
 if TYPE_CHECKING:
     from ...runtime.context import RunInput
@@ -35,7 +35,7 @@ def flow_inputs(run: RunInput, state: Any) -> dict[str, Any]:
 
 def openai_messages(run: RunInput) -> list[dict[str, Any]]:
     """The thread's messages in the form of OpenAI's chat completions, without the page's system prompt."""
-    messages = agui_messages(run.messages)
+    messages = messages_to_agui(run.messages)
     if messages and messages[0]["role"] == "system":
         messages = messages[1:]
     return [_to_openai(message) for message in messages]

@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...runtime import events
+from ...runtime.agui_messages import messages_to_agui
 from ...runtime.errors import ProtocolError
 from ...runtime.messages import Message, TextMessage, ToolCallMessage, ToolResultMessage, new_id
-from ..agui.input import agui_messages
 
 if TYPE_CHECKING:
     from ...runtime.events import Event
 
-_NO_NODE = frozenset({"", "__end__"})
+_END = "__end__"
+_NO_NODE = frozenset({"", _END})
 
 
 class NodeTracker:
-    """Turns the reports of one run into steps, snapshots and the exit."""
+    """Translates the reports of one run into steps, snapshots and the exit."""
 
     def __init__(self) -> None:
         self._node = ""
         self._exited = False
 
     def report(self, report: dict[str, Any]) -> list[Event]:
-        """The events for a report: ``node_name``, ``active``, ``running`` and ``state``, in either spelling."""
+        """Returns the events for a report: ``node_name``, ``active``, ``running`` and ``state``, in either spelling."""
         state = read_state(report.get("state"))
         out = self._move(str(report.get("node_name") or report.get("nodeName") or ""))
         if not report.get("running", True) and not self._exited:
@@ -34,7 +35,7 @@ class NodeTracker:
         out.append(events.StateSnapshot(snapshot={k: v for k, v in state.items() if k != "messages"}))
         thread = state.get("messages")
         if isinstance(thread, list) and thread and not report.get("active", True):
-            out.append(events.MessagesSnapshot(messages=agui_messages(read_messages(thread))))
+            out.append(events.MessagesSnapshot(messages=messages_to_agui(read_messages(thread))))
         return out
 
     def _move(self, node: str) -> list[Event]:
@@ -42,13 +43,16 @@ class NodeTracker:
             return []
         left, self._node = self._node, node
         out: list[Event] = [events.StepFinished(step_name=left)] if left not in _NO_NODE else []
-        if node not in _NO_NODE:
+        if node:
             out.append(events.StepStarted(step_name=node))
+        if node == _END:
+            # The client returns the last node's name, and the SDK's agents go on behind any other than this one.
+            out.append(events.StepFinished(step_name=node))
         return out
 
 
 def read_state(state: Any) -> dict[str, Any]:
-    """A state that may have come as JSON text.
+    """Parses a state that may have come as JSON text.
 
     Raises:
         ProtocolError: If it is no JSON object.
@@ -66,7 +70,7 @@ def read_state(state: Any) -> dict[str, Any]:
 
 
 def read_messages(thread: list[Any]) -> list[Message]:
-    """A thread's messages from the shape in which the SDK reports them (docs/contract.md, appendix B)."""
+    """Parses a thread's messages from the shape in which the SDK reports them (docs/contract.md, appendix B)."""
     return [read for message in thread if isinstance(message, dict) and (read := _read_message(message))]
 
 

@@ -16,11 +16,12 @@ from ..context import RunContext, RunInput
 from ..errors import GUARDRAILS_FAILED, CopilotKitError, GuardrailsDeniedError, RunTimeoutError, to_public_error
 from ..messages import now
 from ..provider import AgentProvider
+from .foreign_events import converted
 from .log import EventPipe
 from .observer import RunObserver
 from .stages import Emit, Flow, StageFactory
 from .transcript import Transcript
-from .verifier import EventVerifier
+from .verifier import EventVerifier, ForeignEventError
 
 log = structlog.get_logger(__name__)
 
@@ -209,26 +210,35 @@ class Run:
 
     async def _read_provider(self, flow: Flow | None) -> None:
         stream = self.provider.execute_run(self.agent_name, self.input, self.context)
-        check, record, offer = self._verifier.check, self.transcript.record, self._pipe.offer
         try:
             async with asyncio.timeout(None) as grace, _closing(stream):
-                async for event in stream:
-                    kind = type(event)
-                    if kind is events.RunStarted:
-                        continue
-                    check(event)
-                    if kind in _ENDINGS:
-                        self._told_end(event, grace)
-                        continue
-                    if flow is not None:
-                        await flow.feed(event)
-                        continue
-                    record(event)
-                    if not offer(event):
-                        await self._pipe.put(event)
+                items = aiter(stream)
+                try:
+                    await self._follow(items, flow, grace)
+                except ForeignEventError as foreign:
+                    async with aclosing(converted(foreign.item, items, self.provider.name)) as events_:
+                        await self._follow(events_, flow, grace)
         except TimeoutError:
             if not grace.expired():
                 raise
+
+    async def _follow(self, items: AsyncIterator[events.Event], flow: Flow | None, grace: asyncio.Timeout) -> None:
+        check, record, offer = self._verifier.check, self.transcript.record, self._pipe.offer
+        async for event in items:
+            kind = type(event)
+            if kind is events.RunStarted:
+                self._told_start(grace)
+                continue
+            check(event)
+            if kind in _ENDINGS:
+                self._told_end(event, grace)
+                continue
+            if flow is not None:
+                await flow.feed(event)
+                continue
+            record(event)
+            if not offer(event):
+                await self._pipe.put(event)
 
     async def _close_what_is_open(self, feed: Emit) -> None:
         for event in self._verifier.closing():
@@ -238,6 +248,13 @@ class Run:
         self.transcript.record(event)
         if not self._pipe.offer(event):
             await self._pipe.put(event)
+
+    def _told_start(self, grace: asyncio.Timeout) -> None:
+        """Goes on where one run follows another in the provider's stream, as AG-UI allows."""
+        if self._told is not None:
+            self._told = None
+            self._verifier.begin_again()
+            grace.reschedule(None)
 
     def _told_end(self, event: Any, grace: asyncio.Timeout) -> None:
         if isinstance(event, events.RunError):

@@ -12,6 +12,18 @@ from .. import events
 from ..errors import ProtocolError
 
 
+class ForeignEventError(Exception):
+    """A provider yielded something that is not one of the runtime's events.
+
+    Args:
+        item: What it yielded.
+    """
+
+    def __init__(self, item: object) -> None:
+        super().__init__(type(item).__name__)
+        self.item = item
+
+
 class EventVerifier:
     """Checks one run's events in turn and knows what is still open."""
 
@@ -23,16 +35,22 @@ class EventVerifier:
         self._ended: str | None = None
 
     def check(self, event: events.Event) -> None:
-        """Takes note of ``event``.
+        """Checks that ``event`` may come now.
 
         Raises:
             ProtocolError: It may not come now.
+            ForeignEventError: It is not one of the runtime's events.
         """
+        check = self._CHECKS.get(type(event))
+        if check is None:
+            raise ForeignEventError(event)
         if self._ended is not None:
             self._refuse_after_end(event)
-        check = self._CHECKS.get(type(event))
-        if check is not None:
-            check(self, event)
+        check(self, event)
+
+    def begin_again(self) -> None:
+        """Lets another run follow in the same stream."""
+        self._ended = None
 
     def closing(self) -> list[events.Event]:
         """The events that close all that is open, innermost first."""
@@ -53,6 +71,9 @@ class EventVerifier:
             f"Cannot send event type '{kind}': The run has already finished with 'RUN_FINISHED'."
             " Start a new run with 'RUN_STARTED'."
         )
+
+    def _unchecked(self, event: events.Event) -> None:
+        """Accepts an event that may come at any time before the run's end."""
 
     def _run_ended(self, event: events.RunFinished | events.RunError) -> None:
         self._ended = _wire_name(type(event))
@@ -125,6 +146,24 @@ class EventVerifier:
         events.ReasoningMessageEnd: _reasoning_end,
         events.RunFinished: _run_ended,
         events.RunError: _run_ended,
+        **dict.fromkeys(
+            (
+                events.RunStarted,
+                events.ToolCallResult,
+                events.StateSnapshot,
+                events.StateDelta,
+                events.MessagesSnapshot,
+                events.Custom,
+                events.Raw,
+                events.ReasoningStart,
+                events.ReasoningEnd,
+                events.ReasoningEncryptedValue,
+                events.ActivitySnapshot,
+                events.ActivityDelta,
+                events.RunUsage,
+            ),
+            _unchecked,
+        ),
     }
 
 

@@ -181,3 +181,91 @@ async def test_a_given_client_is_used_and_left_open() -> None:
     async with ScriptedService(answer(STARTED, FINISHED)) as service, httpx.AsyncClient() as client:
         await run(AGUIHttpAgent(service.url, client=client))
         assert not client.is_closed
+
+
+def redirecting(status: int, location: str, *, times: int = 1) -> Script:
+    """Redirects the first ``times`` requests, and answers the next one."""
+    left = [times]
+
+    async def script(_request: Request) -> AsyncGenerator[bytes]:
+        if left[0]:
+            left[0] -= 1
+            line = f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            yield line.encode()
+            return
+        yield head(SSE) + STARTED + TOKEN + FINISHED
+
+    return script
+
+
+@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize("location", ["/agent/", "agent/", "?step=2"])
+async def test_a_redirect_within_the_origin_is_followed_with_the_body_and_the_credentials(
+    status: int, location: str
+) -> None:
+    async with ScriptedService(redirecting(status, location, times=3)) as service:
+        received = await run(AGUIHttpAgent(service.url + "/agent", headers={"authorization": "Bearer x"}))
+    assert events.TextMessageContent(message_id="m", delta="tök") in received
+    first, *others = service.requests
+    assert len(others) == 3
+    assert {request.method for request in service.requests} == {"POST"}
+    assert all(other.json == first.json for other in others)
+    assert all(other.headers["authorization"] == "Bearer x" for other in others)
+
+
+async def test_a_redirect_to_the_origin_written_out_is_followed() -> None:
+    target: list[str] = []
+
+    async def script(request: Request) -> AsyncGenerator[bytes]:
+        if request.path == "/agent":
+            yield f"HTTP/1.1 308 Moved\r\nLocation: {target[0]}/there\r\nContent-Length: 0\r\n\r\n".encode()
+        else:
+            yield head(SSE) + STARTED + FINISHED
+
+    async with ScriptedService(script) as service:
+        target.append(service.url.upper().replace("HTTP", "http"))
+        await run(AGUIHttpAgent(service.url + "/agent"))
+    assert [request.path for request in service.requests] == ["/agent", "/there"]
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_redirect_to_another_origin_is_refused_in_words(status: int) -> None:
+    async with ScriptedService(answer(STARTED, FINISHED)) as other:
+        for location in (
+            f"{other.url}/agent",
+            other.url.replace("http:", "https:"),
+            "http://user@localhost/",
+        ):
+            async with ScriptedService(redirecting(status, location)) as service:
+                with pytest.raises(CopilotKitError, match="redirects to another place") as caught:
+                    await run(AGUIHttpAgent(service.url + "/agent"))
+            assert location not in caught.value.message
+            assert location in caught.value.__notes__[0]
+        assert other.requests == []
+
+
+async def test_redirects_that_never_end_are_given_up() -> None:
+    async with ScriptedService(redirecting(307, "/agent", times=100)) as service:
+        with pytest.raises(CopilotKitError, match="307"):
+            await run(AGUIHttpAgent(service.url + "/agent"))
+    assert len(service.requests) == 6
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+async def test_a_redirect_that_would_turn_the_post_into_a_get_is_not_followed(status: int) -> None:
+    async with ScriptedService(redirecting(status, "/agent/")) as service:
+        with pytest.raises(CopilotKitError, match=str(status)):
+            await run(AGUIHttpAgent(service.url + "/agent"))
+    assert len(service.requests) == 1
+
+
+SECOND_STARTED = said(type="RUN_STARTED", threadId="t", runId="r2")
+SECOND_FINISHED = said(type="RUN_FINISHED", threadId="t", runId="r2")
+
+
+async def test_a_second_run_in_the_stream_must_end_too() -> None:
+    async with ScriptedService(answer(STARTED, FINISHED, SECOND_STARTED, TOKEN)) as service:
+        with pytest.raises(NetworkError, match="before the run was over"):
+            await run(AGUIHttpAgent(service.url))
+    async with ScriptedService(answer(STARTED, FINISHED, SECOND_STARTED, TOKEN, SECOND_FINISHED)) as service:
+        assert (await run(AGUIHttpAgent(service.url)))[-1] == events.RunFinished(thread_id="t", run_id="r2")

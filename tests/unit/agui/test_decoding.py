@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+import structlog
 from ag_ui import core
 from ag_ui.encoder import EventEncoder
 
@@ -29,6 +30,11 @@ MODELS = [
     core.StateDeltaEvent.model_validate({"delta": [{"op": "replace", "path": "/a", "value": 1}]}),
     core.MessagesSnapshotEvent(messages=[core.UserMessage(id="u", content="hi")]),
     core.CustomEvent(name="n", value={"k": 1}),
+    core.ActivitySnapshotEvent(message_id="p", activity_type="plan", content={"steps": []}),
+    core.ActivityDeltaEvent.model_validate(
+        {"messageId": "p", "activityType": "plan", "patch": [{"op": "add", "path": "/steps/0", "value": "tea"}]}
+    ),
+    core.ReasoningEncryptedValueEvent(subtype="message", entity_id="m", encrypted_value="x"),
     core.StepFinishedEvent(step_name="s"),
     core.RunFinishedEvent(thread_id="t", run_id="r", result=5),
 ]
@@ -46,6 +52,11 @@ EXPECTED = [
     events.StateDelta(delta=[{"op": "replace", "path": "/a", "value": 1}]),
     events.MessagesSnapshot(messages=[{"id": "u", "role": "user", "content": "hi"}]),
     events.Custom(name="n", value={"k": 1}),
+    events.ActivitySnapshot(message_id="p", activity_type="plan", content={"steps": []}),
+    events.ActivityDelta(
+        message_id="p", activity_type="plan", patch=[{"op": "add", "path": "/steps/0", "value": "tea"}]
+    ),
+    events.ReasoningEncryptedValue(subtype="message", entity_id="m", encrypted_value="x"),
     events.StepFinished(step_name="s"),
     events.RunFinished(thread_id="t", run_id="r", result=5),
 ]
@@ -146,7 +157,7 @@ def test_a_first_chunk_must_say_what_it_opens(chunk: dict[str, Any], missing: st
         decode([chunk])
 
 
-def test_thinking_is_reasoning_under_its_elder_name() -> None:
+def test_thinking_is_reasoning_under_its_older_name() -> None:
     kinds = ["START", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END", "END"]
     decoded: list[Any] = decode([{"type": f"THINKING_{kind}", "delta": "hm", "title": "t"} for kind in kinds])
     assert [type(event) for event in decoded] == [
@@ -182,8 +193,55 @@ def test_an_interrupt_outcome_asks_before_the_run_ends() -> None:
 
 
 def test_events_of_a_later_protocol_are_passed_through_raw() -> None:
-    event = {"type": "ACTIVITY_SNAPSHOT", "messageId": "m", "activityType": "a", "content": {}}
+    event = {"type": "DREAM_STARTED", "messageId": "m"}
     assert decode([json.dumps(event)]) == [events.Raw(event=event, source="ag-ui")]
+
+
+def test_events_and_keys_that_are_not_known_are_passed_over_with_a_log_line() -> None:
+    with structlog.testing.capture_logs() as logs:
+        decoded = decode(
+            [
+                {"type": "SUBAGENT_STARTED", "subagentRunId": "s", "name": "scout"},
+                {"type": "TEXT_MESSAGE_CHUNK", "messageId": "m", "delta": "hi", "subagentRunId": "s", "mood": "good"},
+                {"type": "SUBAGENT_ERROR", "subagentRunId": "s", "message": "lost"},
+            ]
+        )
+    assert [event for event in decoded if not isinstance(event, events.Raw)] == [
+        events.TextMessageStart(message_id="m"),
+        events.TextMessageContent(message_id="m", delta="hi"),
+        events.TextMessageEnd(message_id="m"),
+    ]
+    assert [(log["event"], log["type"]) for log in logs] == [
+        ("agui_event_unknown", "SUBAGENT_STARTED"),
+        ("agui_event_unknown", "SUBAGENT_ERROR"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        core.StateSnapshotEvent(snapshot={"theirs": 1}, subagent_run_id="s"),
+        core.StateDeltaEvent.model_validate(
+            {"delta": [{"op": "add", "path": "/theirs", "value": 1}], "subagentRunId": "s"}
+        ),
+        core.StepStartedEvent(step_name="chat", subagent_run_id="s"),
+        core.StepFinishedEvent(step_name="chat", subagent_run_id="s"),
+    ],
+    ids=lambda event: event.type.value,
+)
+def test_a_subagents_state_and_steps_are_not_the_runs(event: Any) -> None:
+    for form in (event, EventEncoder().encode(event)):
+        assert {type(decoded) for decoded in decode([form])} == {events.Raw}
+
+
+def test_chunks_of_subagents_that_work_side_by_side_stay_apart() -> None:
+    def chunk(message_id: str | None, delta: str, subagent: str | None) -> dict[str, Any]:
+        return {"type": "TEXT_MESSAGE_CHUNK", "messageId": message_id, "delta": delta, "subagentRunId": subagent}
+
+    decoded = decode([chunk("a", "1", "s1"), chunk("b", "2", "s2"), chunk("a", "3", "s1"), chunk(None, "4", "s2")])
+    assert [event.message_id for event in decoded if isinstance(event, events.TextMessageStart)] == ["a", "b"]
+    texts = [(event.message_id, event.delta) for event in decoded if isinstance(event, events.TextMessageContent)]
+    assert texts == [("a", "1"), ("b", "2"), ("a", "3"), ("b", "4")]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import json
 import pytest
 from ag_ui.core import RunAgentInput
 
-from copilotkit_runtime.providers.agui.input import agui_messages, run_agent_input
+from copilotkit_runtime.providers.agui.input import run_agent_input
+from copilotkit_runtime.runtime.agui_messages import messages_to_agui
 from copilotkit_runtime.runtime.context import ContextItem, Resume, RunContext, RunInput, Tool
 from copilotkit_runtime.runtime.messages import (
     AgentStateMessage,
@@ -32,7 +33,7 @@ MESSAGES: list[Message] = [
 
 
 def test_tool_calls_join_the_message_they_belong_to() -> None:
-    converted = agui_messages(list(MESSAGES))
+    converted = messages_to_agui(list(MESSAGES))
     assert [message["id"] for message in converted] == ["u", "i", "a", "p", "r"]
     assert [call["id"] for call in converted[2]["toolCalls"]] == ["c1"]
     assert converted[2]["toolCalls"][0]["function"] == {"name": "f", "arguments": '{"x":1}'}
@@ -42,13 +43,13 @@ def test_tool_calls_join_the_message_they_belong_to() -> None:
 
 def test_a_call_whose_parent_is_the_users_message_gets_a_message_of_its_own() -> None:
     call = ToolCallMessage(id="c", name="f", arguments={}, parent_message_id="u")
-    converted = agui_messages([MESSAGES[0], call])
+    converted = messages_to_agui([MESSAGES[0], call])
     assert [message["role"] for message in converted] == ["user", "assistant"]
     assert "toolCalls" not in converted[0]
 
 
 def test_pictures_reach_the_agent() -> None:
-    (picture,) = agui_messages([MESSAGES[1]])
+    (picture,) = messages_to_agui([MESSAGES[1]])
     assert picture["content"][0]["source"] == {"type": "data", "value": "AAAA", "mimeType": "image/png"}
 
 
@@ -71,13 +72,13 @@ def test_properties_and_settings_are_forwarded_as_the_typescript_runtime_does() 
         thread_id="t", run_id="r", config={"recursion": 5, "streamSubgraphs": True}, node_name="n",
         resume=[Resume(name="x", value="q", response="yes"), Resume(name="y", value="q")],
     )  # fmt: skip
-    payload = run_agent_input(run, RunContext(properties={"nodeName": "mine", "threadMetadata": {"a": 1}}))
+    payload = run_agent_input(run, RunContext(properties={"threadMetadata": {"a": 1}}), forward_node_name=True)
     assert payload["forwardedProps"] == {
         "config": {"recursion": 5},
         "command": {"resume": "yes"},
         "threadMetadata": {"a": 1},
         "streamSubgraphs": True,
-        "nodeName": "mine",
+        "nodeName": "n",
     }
     assert "resume" not in payload
     assert run.config == {"recursion": 5, "streamSubgraphs": True}
@@ -95,3 +96,10 @@ def test_an_answer_to_a_protocol_interrupt_names_it() -> None:
     payload = run_agent_input(run, RunContext())
     assert payload["resume"] == [{"interruptId": "i", "status": "resolved", "payload": "y"}]
     assert RunAgentInput.model_validate(payload).resume is not None
+
+
+def test_the_node_that_the_client_returns_is_forwarded_only_on_demand() -> None:
+    run = RunInput(thread_id="t", run_id="r", node_name="n")
+    assert "nodeName" not in run_agent_input(run, RunContext())["forwardedProps"]
+    given = run_agent_input(run, RunContext(properties={"nodeName": "mine"}))
+    assert given["forwardedProps"]["nodeName"] == "mine"

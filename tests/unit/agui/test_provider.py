@@ -5,12 +5,19 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ag_ui.core import RunAgentInput, RunFinishedEvent, RunStartedEvent, TextMessageChunkEvent
+from ag_ui.core import (
+    AssistantMessage,
+    MessagesSnapshotEvent,
+    RunAgentInput,
+    RunFinishedEvent,
+    RunStartedEvent,
+    TextMessageChunkEvent,
+)
 
 from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import RunContext, RunInput
-from copilotkit_runtime.runtime.errors import AgentNotFoundError, MisuseError
+from copilotkit_runtime.runtime.errors import MisuseError
 from copilotkit_runtime.runtime.messages import TextMessage
 
 if TYPE_CHECKING:
@@ -74,11 +81,6 @@ async def test_agents_are_listed_with_their_descriptions() -> None:
     assert listed == [("near", "Says it again"), ("far", "Far away"), ("url", "")]
 
 
-async def test_an_unknown_agent_is_a_typed_error() -> None:
-    with pytest.raises(AgentNotFoundError, match="Available agents are: a"):
-        await collect(AGUIProvider({"a": Echo()}), "b")
-
-
 @pytest.mark.parametrize("source", [17, "not a url", "ftp://localhost/x", "http://", "http://[::1"])
 def test_what_is_no_agent_is_refused_at_once(source: Any) -> None:
     with pytest.raises(MisuseError):
@@ -132,3 +134,34 @@ async def test_an_agents_own_exception_is_raised() -> None:
 
     with pytest.raises(ValueError, match="boom"):
         await collect(AGUIProvider({"a": broken}))
+
+
+async def test_the_node_name_reaches_the_agents_that_are_named_for_it() -> None:
+    given: dict[str, Any] = {}
+
+    def agent(name: str) -> Any:
+        async def run(input: RunAgentInput) -> AsyncIterator[Any]:
+            given[name] = dict(input.forwarded_props or {}).get("nodeName")
+            yield RunStartedEvent(thread_id=input.thread_id, run_id=input.run_id)
+
+        return run
+
+    provider = AGUIProvider({"a": agent("a"), "b": agent("b")}, forward_node_name=["b"])
+    run = RunInput(thread_id="t", run_id="r", node_name="n")
+    for name in ("a", "b"):
+        [event async for event in provider.execute_run(name, run, RunContext())]
+    assert given == {"a": None, "b": "n"}
+    with pytest.raises(MisuseError, match="not there: c"):
+        AGUIProvider({"a": Echo()}, forward_node_name=["c"])
+
+
+async def test_system_messages_of_a_thread_are_not_given_back() -> None:
+    async def agent(input: RunAgentInput) -> AsyncIterator[Any]:
+        yield MessagesSnapshotEvent(messages=[*input.messages, AssistantMessage(id="a", content="ok")])
+
+    said = [TextMessage(id=role, role=role, content=role) for role in ("system", "user", "developer")]
+    run = RunInput(thread_id="t", run_id="r", messages=[*said, TextMessage(id="s", role="system", content="more")])
+    provider = AGUIProvider({"a": agent})
+    [snapshot] = [event async for event in provider.execute_run("a", run, RunContext())]
+    assert isinstance(snapshot, events.MessagesSnapshot)
+    assert [message["id"] for message in snapshot.messages] == ["user", "developer", "a"]

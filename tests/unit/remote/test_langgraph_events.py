@@ -78,6 +78,8 @@ def test_state_reports_become_steps_and_snapshots() -> None:
         events.StepStarted(step_name="b"),
         events.StateSnapshot(snapshot={"k": 1}),
         events.StepFinished(step_name="b"),
+        events.StepStarted(step_name="__end__"),
+        events.StepFinished(step_name="__end__"),
         events.Custom(name=events.EXIT, value=True),
         events.StateSnapshot(snapshot={"k": 1}),
     ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from copilotkit_runtime.runtime.messages import Message, TextMessage
-from copilotkit_runtime.runtime.runs.history import merge_messages
+from copilotkit_runtime.runtime.runs.history import merge_messages, without_instructions
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = EARLY + timedelta(minutes=1)
@@ -45,3 +45,19 @@ def test_a_message_that_is_said_again_keeps_its_place_and_has_its_new_text() -> 
     assert [message.id for message in result] == ["u1", "a1", "u2"]
     assert isinstance(result[1], TextMessage)
     assert result[1].content == "new"
+
+
+def instructions(*ids: str) -> list[Message]:
+    return [TextMessage(id=id_, role="system", content="Be kind.", created_at=EARLY) for id_ in ids]
+
+
+def test_instructions_at_the_head_are_not_part_of_the_thread() -> None:
+    asked = [*instructions("s2"), *said("u1", "a1", "u2")]
+    assert ids([*instructions("s1"), *said("u1", "a1")], asked, said("a2")) == ["u1", "a1", "u2", "a2"]
+    assert ids([], [*instructions("s2", "s1"), *said("u1")], said("a1")) == ["u1", "a1"]
+
+
+def test_a_system_message_within_the_thread_stays() -> None:
+    thread = [*said("u1"), *instructions("note"), *said("u2")]
+    assert without_instructions([*instructions("s1"), *thread]) == thread
+    assert ids([], thread, said("a2")) == ["u1", "note", "u2", "a2"]

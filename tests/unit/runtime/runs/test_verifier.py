@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from copilotkit_runtime import errors, events
-from copilotkit_runtime.runtime.runs.verifier import EventVerifier
+from copilotkit_runtime.runtime.runs.verifier import EventVerifier, ForeignEventError
 
 TEXT = events.TextMessageStart(message_id="a")
 SAID = events.TextMessageContent(message_id="a", delta="x")
@@ -76,3 +78,15 @@ def test_what_is_open_can_be_closed() -> None:
     for ending in closing:
         verifier.check(ending)
     assert verifier.closing() == []
+
+
+@pytest.mark.parametrize("item", ["hi", None, {"type": "RAW"}, object()])
+def test_what_is_no_event_of_the_runtimes_is_named_as_such(item: object) -> None:
+    with pytest.raises(ForeignEventError) as caught:
+        EventVerifier().check(item)
+    assert caught.value.item is item
+
+
+def test_every_kind_of_event_is_known() -> None:
+    for kind in get_args(events.Event):
+        assert kind in EventVerifier._CHECKS
