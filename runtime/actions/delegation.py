@@ -11,9 +11,6 @@ from ..errors import CopilotKitError
 from ..provider import AgentDescriptor
 from ..runs.run import Run
 
-AGENT_ENTERED = "AgentEntered"
-AGENT_LEFT = "AgentLeft"
-
 StartRun: TypeAlias = Callable[[str], Awaitable[Run]]
 
 
@@ -51,11 +48,11 @@ class AgentAction:
                     if isinstance(event, events.RunStarted):
                         continue
                     if not entered:
-                        yield events.Custom(name=AGENT_ENTERED, value=_speaker(run))
+                        yield events.Custom(name=events.AGENT_ENTERED, value=_speaker(run))
                         entered = True
                     if not isinstance(event, events.RunFinished):
                         yield event
-            yield events.Custom(name=AGENT_LEFT, value=_speaker(run))
+            yield events.Custom(name=events.AGENT_LEFT, value=_speaker(run))
         finally:
             await run.cancel()
 

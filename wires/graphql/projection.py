@@ -10,7 +10,6 @@ import msgspec
 import structlog
 
 from ...runtime import events
-from ...runtime.actions.delegation import AGENT_ENTERED, AGENT_LEFT
 from ...runtime.agui_messages import messages_from_agui
 from ...runtime.errors import DEFAULT_MESSAGE, GUARDRAILS_FAILED
 from ...runtime.runs.state import StateTracker
@@ -162,9 +161,9 @@ class ResponseProjection:
             self._running = False
         elif event.name == events.EXTENSIONS:
             self._extensions(event.value)
-        elif event.name == AGENT_ENTERED:
+        elif event.name == events.AGENT_ENTERED:
             self._enter(_Speaker(agent_name=event.value["agentName"], run_id=event.value["runId"]))
-        elif event.name == AGENT_LEFT:
+        elif event.name == events.AGENT_LEFT:
             self._show_last_state()
             self._enter(self._asked)
 
