@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any, ClassVar, TypeAlias
 
 import jsonpatch
+import msgspec
 
 from .. import events
 from ..errors import ProtocolError
@@ -15,6 +16,8 @@ from ..errors import ProtocolError
 _Start: TypeAlias = events.TextMessageStart | events.ToolCallStart | events.ReasoningMessageStart
 _Content: TypeAlias = events.TextMessageContent | events.ToolCallArgs | events.ReasoningMessageContent
 _End: TypeAlias = events.TextMessageEnd | events.ToolCallEnd | events.ReasoningMessageEnd
+
+_Folded: TypeAlias = "_Streamed | _State | _Activity"
 
 _BORDERS = frozenset((events.AGENT_ENTERED, events.AGENT_LEFT))
 
@@ -62,7 +65,7 @@ class Compactor:
         return [*self._finished, *self._current()]
 
     def _begin(self) -> None:
-        self._entries: dict[int, events.Event | _Streamed | _State] = {}
+        self._entries: dict[int, events.Event | _Folded] = {}
         self._next = 0
         self._open: dict[type[events.Event], dict[str, _Streamed]] = {
             events.TextMessageContent: {},
@@ -71,6 +74,7 @@ class Compactor:
         }
         self._steps: dict[str, list[int]] = {}
         self._results: dict[str, int] = {}
+        self._activities: dict[str, _Activity] = {}
         self._snapshot: int | None = None
         self._continued: list[tuple[_Streamed, int]] = []
         self._state = _State(known=True)
@@ -78,12 +82,12 @@ class Compactor:
 
     def _current(self) -> Iterator[events.Event]:
         for entry in self._entries.values():
-            if isinstance(entry, (_Streamed, _State)):
+            if isinstance(entry, (_Streamed, _State, _Activity)):
                 yield from entry.parts()
             else:
                 yield entry
 
-    def _keep(self, entry: events.Event | _Streamed | _State) -> int:
+    def _keep(self, entry: events.Event | _Folded) -> int:
         place = self._next
         self._next += 1
         self._entries[place] = entry
@@ -145,6 +149,16 @@ class Compactor:
             self._state, self._state_place = _State(known=False), None
         self._keep(event)
 
+    def _activity(self, event: events.ActivitySnapshot | events.ActivityDelta) -> None:
+        activity = self._activities.get(event.message_id)
+        if activity is not None:
+            activity.change(event)
+        elif isinstance(event, events.ActivitySnapshot):
+            self._activities[event.message_id] = activity = _Activity(event)
+            self._keep(activity)
+        else:
+            self._keep(event)
+
     def _messages_snapshot(self, event: events.MessagesSnapshot) -> None:
         """Keep the last snapshot where it came: text that was added later must not come before it."""
         if self._snapshot is not None:
@@ -183,6 +197,8 @@ class Compactor:
         events.StepFinished: _step_finished,
         events.StateSnapshot: _state_changed,
         events.StateDelta: _state_changed,
+        events.ActivitySnapshot: _activity,
+        events.ActivityDelta: _activity,
         events.MessagesSnapshot: _messages_snapshot,
         events.Custom: _custom,
     }
@@ -214,41 +230,71 @@ class _Streamed:
             yield self.end
 
 
+class _Document:
+    """A JSON document that patches change. It is copied before the first change of one that an event holds too."""
+
+    __slots__ = ("_shared", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._shared = True
+
+    def share(self) -> Any:
+        self._shared = True
+        return self.value
+
+    def patch(self, delta: list[dict[str, Any]]) -> None:
+        if self._shared:
+            self.value, self._shared = deepcopy(self.value), False
+        try:
+            self.value = jsonpatch.apply_patch(self.value, deepcopy(delta), in_place=True)
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
+            raise ProtocolError("The agent sent a delta that does not fit its state.") from error
+
+
 class _State:
     """One agent's state. What it was before is ``known`` to be empty, or else kept as changes until a snapshot."""
 
-    __slots__ = ("_changes", "_document", "_shared")
+    __slots__ = ("_changes", "_document")
 
     def __init__(self, *, known: bool) -> None:
-        self._document: Any = {}
-        self._shared = False
-        """Whether an event holds the document as well, so that it must be copied before it is changed."""
+        self._document = _Document({})
         self._changes: list[dict[str, Any]] | None = None if known else []
 
     def change(self, event: events.StateSnapshot | events.StateDelta) -> None:
         if isinstance(event, events.StateSnapshot):
-            value = event.snapshot
-            self._document = {k: v for k, v in value.items() if k != "messages"} if isinstance(value, dict) else {}
-            self._shared, self._changes = True, None
+            value = event.snapshot if isinstance(event.snapshot, dict) else {}
+            self._document = _Document({k: v for k, v in value.items() if k != "messages"})
+            self._changes = None
         elif self._changes is not None:
             self._changes += event.delta
         else:
-            self._patch(event.delta)
+            self._document.patch(event.delta)
 
     def parts(self) -> Iterator[events.Event]:
         if self._changes is None:
-            self._shared = True
-            yield events.StateSnapshot(snapshot=self._document)
+            yield events.StateSnapshot(snapshot=self._document.share())
         else:
             yield events.StateDelta(delta=list(self._changes))
 
-    def _patch(self, delta: list[dict[str, Any]]) -> None:
-        if self._shared:
-            self._document, self._shared = deepcopy(self._document), False
-        try:
-            self._document = jsonpatch.apply_patch(self._document, deepcopy(delta), in_place=True)
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
-            raise ProtocolError("The agent sent a state delta that does not fit its state.") from error
+
+class _Activity:
+    """What is shown of something that goes on: the last snapshot with the deltas folded in."""
+
+    __slots__ = ("_document", "_snapshot")
+
+    def __init__(self, snapshot: events.ActivitySnapshot) -> None:
+        self._snapshot = snapshot
+        self._document = _Document(snapshot.content)
+
+    def change(self, event: events.ActivitySnapshot | events.ActivityDelta) -> None:
+        if isinstance(event, events.ActivityDelta):
+            self._document.patch(event.patch)
+        elif event.replace:
+            self._snapshot, self._document = event, _Document(event.content)
+
+    def parts(self) -> Iterator[events.Event]:
+        yield msgspec.structs.replace(self._snapshot, content=self._document.share())
 
 
 _CONTENT_OF: dict[type[events.Event], type[events.Event]] = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from copilotkit_runtime import errors, events
 from copilotkit_runtime.runtime.runs.compaction import Compactor, compact
-from tests.unit.runs.streams import Events, kept, shown, streams, verified
+from tests.unit.runtime.runs.streams import Events, kept, shown, streams, verified
 
 
 def text(id_: str, *deltas: str) -> Events:

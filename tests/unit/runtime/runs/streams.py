@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jsonpatch
 from hypothesis import strategies as st
 
 from copilotkit_runtime import events
@@ -37,9 +38,23 @@ class _Writer:
         self._verifier = EventVerifier()
         self._open: dict[str, dict[str, None]] = {"text": {}, "call": {}, "thought": {}, "step": {}}
         self._state: dict[str, Any] = {}
+        self._shows_activity = False
 
     def step(self) -> Events:
-        kinds = ("text", "text", "call", "thought", "node", "snapshot", "delta", "result", "thread", "custom", "raw")
+        kinds = (
+            "text",
+            "text",
+            "call",
+            "thought",
+            "node",
+            "snapshot",
+            "delta",
+            "result",
+            "thread",
+            "custom",
+            "raw",
+            "activity",
+        )
         written: Events = getattr(self, f"_{self._draw(st.sampled_from(kinds))}")()
         for event in written:
             self._verifier.check(event)
@@ -102,6 +117,16 @@ class _Writer:
         message = {"id": self._draw(st.sampled_from(_TEXTS)), "role": "assistant", "content": self._draw(_DELTAS)}
         return [events.MessagesSnapshot(messages=[message])]
 
+    def _activity(self) -> Events:
+        value = self._draw(st.integers(0, 9))
+        if not self._shows_activity or self._draw(st.booleans()):
+            self._shows_activity = True
+            replace = self._draw(st.booleans())
+            content = {"steps": [value]}
+            return [events.ActivitySnapshot(message_id="a", activity_type="plan", content=content, replace=replace)]
+        patch = [{"op": "add", "path": "/steps/-", "value": value}]
+        return [events.ActivityDelta(message_id="a", activity_type="plan", patch=patch)]
+
     def _custom(self) -> Events:
         return [events.Custom(name="on_interrupt", value=self._draw(st.integers(0, 9)))]
 
@@ -119,8 +144,20 @@ def kept(stream: Sequence[events.Event]) -> dict[str, Any]:
         "messages": [(kind, id_, _said(message)) for kind, id_, message in messages],
         "state": transcript.state,
         "thread": [(message.id, _said(message)) for message in transcript.thread or ()],
+        "activities": activities(stream),
         "custom": [event for event in stream if isinstance(event, events.Custom)],
     }
+
+
+def activities(stream: Sequence[events.Event]) -> dict[str, Any]:
+    """What an AG-UI client shows of activities."""
+    shown: dict[str, Any] = {}
+    for event in stream:
+        if isinstance(event, events.ActivitySnapshot) and (event.replace or event.message_id not in shown):
+            shown[event.message_id] = event.content
+        elif isinstance(event, events.ActivityDelta):
+            shown[event.message_id] = jsonpatch.apply_patch(shown[event.message_id], event.patch)
+    return shown
 
 
 def shown(stream: Sequence[events.Event]) -> dict[str, str]:
