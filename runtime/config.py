@@ -6,6 +6,7 @@ the environment, the default.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import tomllib
@@ -360,20 +361,29 @@ class _Environment(EnvSettingsSource):
         return ENVIRONMENT_PREFIX + name.upper()
 
 
+_MARKS = {codecs.BOM_UTF8: "UTF-8", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+
+
 def _file_of_environment() -> Path | None:
     name = os.environ.get(CONFIG_FILE_VARIABLE)
     return Path(name) if name else None
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file.
+    """Read the settings in a TOML file.
 
     Raises:
         ConfigurationError: It cannot be read, or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"The settings file {path} cannot be read: {error.strerror}.") from error
+    if encoding := next((name for mark, name in _MARKS.items() if content.startswith(mark)), None):
+        raise ConfigurationError(
+            f"The settings file {path} begins with a byte order mark (BOM) of {encoding}: save it as UTF-8 without BOM."
+        )
+    try:
+        return tomllib.loads(content.decode())
     except ValueError as error:
         raise ConfigurationError(f"The settings file {path} is no TOML: {error}.") from error

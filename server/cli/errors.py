@@ -1,4 +1,4 @@
-"""What a person can mend is told in words, without a stack."""
+"""Errors that a person can correct end a command with their text, without a stack."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from pydantic import ValidationError
 
 from ...runtime.errors import CopilotKitError
-from .options import faults
+from .options import faults, is_of_settings
 from .target import TargetError
 
 
 @contextmanager
 def exit_with_message(status: int | None = None) -> Iterator[None]:
-    """Ends the process when the block fails in a way that is known, having said why.
+    """Ends the process with a message when the block fails in a way that a person can correct.
 
     Args:
         status: What to end with; None for 2, or 1 if the fault is in a target's own code.
@@ -24,6 +24,8 @@ def exit_with_message(status: int | None = None) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
+        if not is_of_settings(error):
+            raise
         _end(status or 2, *faults(error))
     except CopilotKitError as error:
         _end(status or 2, error.message)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -31,8 +33,19 @@ def layers(file: Path | None, **flags: Any) -> SettingLayers:
     return SettingLayers(flags=given, file=file, defaults={"store": DEFAULT_STORE})
 
 
+def is_of_settings(error: ValidationError) -> bool:
+    """Returns whether settings failed to validate, and not a model of somebody else's."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(isinstance(value, RuntimeConfig) for frame in frames for value in _receivers(frame))
+
+
+def _receivers(frame: FrameType) -> Iterator[object]:
+    # pydantic-settings and pydantic name the first parameter of their constructors differently.
+    return (frame.f_locals.get(name) for name in frame.f_code.co_varnames[:1])
+
+
 def faults(error: ValidationError) -> Iterator[str]:
-    """What is wrong with settings, a line each."""
+    """Yields what is wrong with settings, a line each."""
     for fault in error.errors(include_url=False, include_input=False):
         name = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":

@@ -16,12 +16,14 @@ from pydantic import ValidationError
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.stores.urls import extra
 from ..runtime import CopilotRuntime
+from .options import is_of_settings
 
 GRAPH_FILE = "langgraph.json"
 DEFAULT_NAME = "runtime"
 
 _PACKAGE = Path(__file__).parents[2]
-_LOADERS = (str(_PACKAGE / "runtime"), str(_PACKAGE / "providers"), str(importlib.__file__), "<frozen importlib")
+_OURS = tuple(str(_PACKAGE / room) for room in ("runtime", "providers", "server"))
+_LOADERS = (*_OURS, str(importlib.__file__), "<frozen importlib")
 
 
 def load_runtime(target: str | None) -> CopilotRuntime:
@@ -103,15 +105,17 @@ def _module_of_file(file: Path) -> ModuleType:
 
 @contextmanager
 def _own_stack(place: str) -> Iterator[None]:
-    """Turns what a target raises into an error that carries the target's own part of the stack.
+    """Raises what a target raises as an error that carries the target's own part of the stack.
 
-    Errors that are told in words pass: they say by themselves what to mend.
+    The runtime's own errors and faults in settings pass: their texts name what to correct.
     """
     try:
         yield
-    except (CopilotKitError, ValidationError):
+    except CopilotKitError:
         raise
     except Exception as error:
+        if isinstance(error, ValidationError) and is_of_settings(error):
+            raise
         raise TargetError(place, error) from error
 
 

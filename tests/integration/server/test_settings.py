@@ -104,6 +104,16 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, environment: dict[str
     assert (ended.returncode, ended.stderr.splitlines()) == (2, [f"copilotkit-runtime: {line}" for line in said])
 
 
+@pytest.mark.parametrize(("encoding", "named"), [("utf-8-sig", "UTF-8"), ("utf-16", "UTF-16"), ("utf-16-be", "UTF-16")])
+def test_a_byte_order_mark_in_the_settings_file_is_named(tmp_path: Path, encoding: str, named: str) -> None:
+    file = tmp_path / "marked.toml"
+    text = "port = 1" if encoding != "utf-16-be" else "\ufeffport = 1"
+    file.write_text(text, encoding=encoding)
+    ended = run("config", "--config", str(file))
+    said = f"The settings file {file} begins with a byte order mark (BOM) of {named}: save it as UTF-8 without BOM."
+    assert (ended.returncode, ended.stderr) == (2, f"copilotkit-runtime: {said}\n")
+
+
 def test_nothing_is_served_with_settings_that_are_wrong(tmp_path: Path) -> None:
     ended = run("serve", APP, "--config", settings_file(tmp_path, "prot = 1"), port="none")
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -117,12 +117,18 @@ def test_a_target_that_is_not_there_is_told_without_a_stack(tmp_path: Path, targ
     assert (ended.returncode, ended.stderr) == (2, f"copilotkit-runtime: {said}\n")
 
 
+MODEL = "from pydantic import BaseModel\nclass RuntimeConfig(BaseModel):\n    port: int"
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("def (", "SyntaxError: invalid syntax"),
         ("def f():\n    raise ValueError('boom')\nf()", "ValueError: boom"),
+        (f"{MODEL}\nRuntimeConfig(port='x')", "pydantic_core._pydantic_core.ValidationError: 1 validation error"),
+        (f"{MODEL}\nRuntimeConfig.model_validate_json('[]')", "ValidationError: 1 validation error for RuntimeConfig"),
+        ("from pydantic import TypeAdapter\nTypeAdapter(int).validate_python('x')", "ValidationError: 1 validation"),
     ],
 )
 @pytest.mark.parametrize("target", ["faulty:runtime", "faulty.py:runtime", "langgraph.json"])
@@ -139,6 +145,15 @@ def test_a_fault_in_the_targets_own_code_is_told_with_its_part_of_the_stack(
     assert "faulty.py" in ended.stderr.partition(said)[0]
     assert "copilotkit_runtime/" not in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith(f"copilotkit-runtime: {target.partition(':')[0]} cannot be loaded")
+
+
+@pytest.mark.parametrize("target", ["faulty:runtime", "faulty.py:runtime"])
+def test_a_fault_in_the_settings_that_a_target_gives_is_named_as_such(tmp_path: Path, target: str) -> None:
+    code = "from copilotkit_runtime import CopilotRuntime, RuntimeConfig\n"
+    (tmp_path / "faulty.py").write_text(f"{code}runtime = CopilotRuntime(config=RuntimeConfig(port=70000))\n")
+    ended = run("serve", target, cwd=tmp_path)
+    said = "copilotkit-runtime: port: Input should be less than or equal to 65535\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
 
 
 @pytest.mark.parametrize(
