@@ -1,36 +1,85 @@
 """A drop-in Python replacement for the CopilotKit runtime."""
 
-from .runtime import errors, events
+from .runtime import errors, events, messages, stores
 from .runtime.actions import Action, ActionSource, action
 from .runtime.config import RuntimeConfig
-from .runtime.context import RunContext, RunInput, Tool
+from .runtime.context import ContextItem, ForwardedParameters, Resume, RunContext, RunInput, Tool
 from .runtime.guardrails import CloudGuardrail, Guardrail, InputCheck, OutputCheck, TopicGuardrail, TopicJudge, Verdict
-from .runtime.hooks import Hooks, Observability
+from .runtime.hooks import (
+    AfterRequest,
+    BeforeRequest,
+    ErrorContext,
+    ErrorEvent,
+    Hooks,
+    Observability,
+    ObservedError,
+    ObservedRequest,
+    ObservedResponse,
+    Stopped,
+)
+from .runtime.info import RuntimeInfo
 from .runtime.provider import AgentDescriptor, AgentProvider
-from .runtime.stores.interface import AgentState, StateStore
+from .runtime.stores import (
+    AgentState,
+    RecordStore,
+    RunLock,
+    StateEncodingError,
+    StateStore,
+    StateTooLargeError,
+    StoreConflictError,
+    StoreKeyError,
+    StoreSettings,
+    StoreUnavailableError,
+    ThreadInfo,
+    ThreadPage,
+    open_store,
+)
 from .server.runtime import CopilotRuntime
-from .wires.http.auth import ApiKeyAuth, Identity, JwtAuth
+from .wires.http.auth import ApiKeyAuth, Authenticator, Identity, JwtAuth
 
 __all__ = [
     "Action",
     "ActionSource",
+    "AfterRequest",
     "AgentDescriptor",
     "AgentProvider",
     "AgentState",
     "ApiKeyAuth",
+    "Authenticator",
+    "BeforeRequest",
     "CloudGuardrail",
+    "ContextItem",
     "CopilotRuntime",
+    "ErrorContext",
+    "ErrorEvent",
+    "ForwardedParameters",
     "Guardrail",
     "Hooks",
     "Identity",
     "InputCheck",
     "JwtAuth",
     "Observability",
+    "ObservedError",
+    "ObservedRequest",
+    "ObservedResponse",
     "OutputCheck",
+    "RecordStore",
+    "Resume",
     "RunContext",
     "RunInput",
+    "RunLock",
     "RuntimeConfig",
+    "RuntimeInfo",
+    "StateEncodingError",
     "StateStore",
+    "StateTooLargeError",
+    "Stopped",
+    "StoreConflictError",
+    "StoreKeyError",
+    "StoreSettings",
+    "StoreUnavailableError",
+    "ThreadInfo",
+    "ThreadPage",
     "Tool",
     "TopicGuardrail",
     "TopicJudge",
@@ -38,4 +87,7 @@ __all__ = [
     "action",
     "errors",
     "events",
+    "messages",
+    "open_store",
+    "stores",
 ]

@@ -3,8 +3,16 @@
 from collections.abc import AsyncGenerator
 from uuid import uuid4
 
-from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, errors, events
-from copilotkit_runtime.runtime.messages import TextMessage
+from copilotkit_runtime import (
+    AgentDescriptor,
+    AgentProvider,
+    CopilotRuntime,
+    RunContext,
+    RunInput,
+    errors,
+    events,
+    messages,
+)
 
 
 class Parrot(AgentProvider):
@@ -20,9 +28,8 @@ class Parrot(AgentProvider):
         """Answers the last message."""
         if agent_name != "my_agent":
             raise errors.AgentNotFoundError(agent_name, ["my_agent"])
-        said = [
-            message.content for message in run.messages if isinstance(message, TextMessage) and message.role == "user"
-        ]
+        texts = [message for message in run.messages if isinstance(message, messages.TextMessage)]
+        said = [text.content for text in texts if text.role == "user"]
         message_id = str(uuid4())
         yield events.TextMessageStart(message_id=message_id)
         for word in ["You", "said:", *said[-1].split()]:

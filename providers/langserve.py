@@ -10,6 +10,8 @@ from ..runtime.context import RunContext, Tool
 from ..runtime.errors import ConfigurationError, ProtocolError
 from .transport import Transport, TransportSettings, checked_url
 
+__all__ = ["LangServeChain"]
+
 _SCALARS = frozenset({"string", "number", "integer", "boolean"})
 
 

@@ -16,6 +16,7 @@ from copilotkit_runtime import (
     Hooks,
     JwtAuth,
     Observability,
+    StoreSettings,
     TopicGuardrail,
     TopicJudge,
     action,
@@ -27,7 +28,6 @@ from copilotkit_runtime.providers.langserve import LangServeChain
 from copilotkit_runtime.providers.mcp import MCPServer
 from copilotkit_runtime.providers.models import ModelOptions
 from copilotkit_runtime.providers.remote import RemoteEndpointProvider
-from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from tests.documents.blocks import ROOT
 
 GUIDES: dict[str, list[Any]] = {
