@@ -17,9 +17,9 @@ mutation = MutationType()
 async def generate_copilot_response(
     _root: object, info: Info, data: dict[str, Any], properties: dict[str, Any] | None = None
 ) -> LiveResponse:
-    """Starts a run; the answer fills itself while it is read."""
+    """Start a run; the answer fills itself while it is read."""
     context = info.context
     request = run_request(data, properties, context.client, context.service.config.forward_headers)
-    response = await context.service.respond(request)
-    context.runs.append(response.run)
-    return response
+    run = await context.service.start(request)
+    context.runs.append(run)
+    return LiveResponse(thread_id=run.thread_id, run=run)

@@ -143,6 +143,16 @@ class MisuseError(CopilotKitError):
     default_code = ErrorCode.MISUSE
 
 
+class NoModelError(MisuseError):
+    """A request names no agent, and the runtime has no model to answer it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No model is configured, so only requests that name an agent can be answered. Suggestions, text areas and"
+            " tasks need a model: CopilotRuntime(model=...)."
+        )
+
+
 class ConfigurationError(CopilotKitError):
     """A part of the runtime is wrongly configured."""
 
@@ -284,15 +294,6 @@ class InvalidArgumentsError(ActionError):
     """What a model or agent calls an action with does not fit its parameters."""
 
     result_code: ClassVar[str] = "INVALID_ARGUMENTS"
-
-
-class MissingPublicApiKeyError(CopilotKitError):
-    """A page that uses Copilot Cloud did not send its public key."""
-
-    default_code = ErrorCode.MISSING_PUBLIC_API_KEY_ERROR
-
-    def __init__(self) -> None:
-        super().__init__("X-CopilotCloud-Public-API-Key header is required")
 
 
 class GuardrailsDeniedError(CopilotKitError):

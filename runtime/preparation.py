@@ -1,10 +1,13 @@
-"""All that happens between a run's start and the first word with its provider."""
+"""What happens between a request's arrival and the first word with its provider.
+
+Actions, guardrails and hooks of one runtime live here; each run takes from them what it needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
-from typing import TypeAlias
 
 import msgspec
 
@@ -15,98 +18,158 @@ from .actions.execution import ActionRunner
 from .actions.source import ActionSource
 from .actions.stage import ActionStage
 from .config import RuntimeConfig
-from .context import Tool
+from .context import RunInput, Tool
 from .guardrails.cloud import CloudGuardrail
 from .guardrails.gate import GuardrailGate, input_check
+from .guardrails.interface import Guardrail
 from .guardrails.stage import OutputGuardStage
+from .hooks.calls import HookCalls
+from .hooks.interface import Hooks
 from .hooks.reports import RequestReport
 from .messages import Message, TextMessage
 from .request import RunRequest
-from .runs.run import Run
+from .runs.run import PreparedRun
 from .runs.stages import StageFactory
-from .runs.thread_lock import take_turn
+from .runs.thread_lock import Fail, ThreadLock
 from .stores.interface import StateStore
-
-AgentsAsActions: TypeAlias = Callable[[RunRequest], Awaitable[Sequence[AgentAction]]]
-
+from .thread_pool import Workers
 
 _NO_GATE = GuardrailGate((), "open", 0)
 
 
-class RunPreparer:
-    """Makes runs ready: waits for their turn, asks the guardrails, and gathers the tools.
+class Preparation:
+    """Makes runs ready: waits for their threads, consults the guardrails, and gathers the tools.
 
     Args:
         config: The settings.
-        store: Says whose turn it is.
-        catalogue: The server-side actions.
-        runner: Executes them.
-        gate: The runtime's own guardrails.
-        cloud: The guardrails that a page may ask for, if there are any.
+        store: Gives runs the right to their threads.
+        sources: Where server-side actions come from.
+        last_sources: The same, behind the actions of the providers.
+        guardrails: Judge each request, in order.
+        hooks: Called at the turning points of requests.
+        agents_as_actions: The agents that others, and models, may call as tools; True for all.
     """
 
     def __init__(
         self,
         config: RuntimeConfig,
         store: StateStore,
-        catalogue: ActionCatalogue,
-        runner: ActionRunner,
-        gate: GuardrailGate,
-        cloud: CloudGuardrail | None,
+        *,
+        sources: Iterable[ActionSource] = (),
+        last_sources: Iterable[ActionSource] = (),
+        guardrails: Sequence[Guardrail] = (),
+        hooks: Hooks | None = None,
+        agents_as_actions: bool | Iterable[str] = False,
     ) -> None:
         self._config = config
         self._store = store
-        self._catalogue = catalogue
-        self._runner = runner
-        self._gate = gate
-        self._cloud = cloud
+        self._hooks = hooks or Hooks()
+        self._agents = agents_as_actions if isinstance(agents_as_actions, bool) else frozenset(agents_as_actions)
+        self._workers = Workers()
+        self._calls = HookCalls(self._workers, self._hooks.timeout)
+        self._catalogue = ActionCatalogue(config.action_source_timeout_seconds, sources, last_sources)
+        self._cloud = None if config.cloud_base_url == "off" else CloudGuardrail(config.cloud_base_url)
+        self._gate = GuardrailGate(guardrails, config.guardrails_on_failure, config.guardrails_timeout_seconds)
+        self._runner = ActionRunner(self._workers, tell_exceptions=config.action_errors == "shown")
+
+    async def start(self) -> None:
+        """Start the guardrails and the sources of actions."""
+        for guardrail in self._gate.guardrails:
+            await guardrail.start()
+        await self._catalogue.start()
+
+    async def stop(self) -> None:
+        """Stop them, once the hooks that still run have ended."""
+        await self._calls.stop()
+        await self._runner.stop()
+        await self._catalogue.stop()
+        for guardrail in (*self._gate.guardrails, *([self._cloud] if self._cloud is not None else [])):
+            await guardrail.stop()
+        await self._workers.stop()
+
+    def report(self, request: RunRequest, *, silent: bool = False) -> RequestReport:
+        """Return what calls the hooks for ``request``; ``silent`` for a run within a run, which has none."""
+        hooks = Hooks() if silent else self._hooks
+        return RequestReport(hooks, self._calls, request, environment=self._config.env)
+
+    @property
+    def offers_agents(self) -> bool:
+        """Whether any agent may be called as a tool."""
+        return bool(self._agents)
+
+    def offers(self, agent_name: str) -> bool:
+        """Whether an agent may be called as a tool."""
+        return self._agents if isinstance(self._agents, bool) else agent_name in self._agents
 
     async def prepare(
         self,
         request: RunRequest,
         report: RequestReport,
-        run: Run,
+        fail: Fail,
         *,
         endpoints: Iterable[ActionSource],
         agents: Sequence[AgentAction] | None,
-    ) -> list[StageFactory]:
-        """Makes ``run`` ready to ask its provider, and says what its events have to pass.
+    ) -> PreparedRun:
+        """Return what the run of ``request`` needs to ask its provider.
 
         Args:
-            request: What the page asked for.
-            report: Tells the hooks.
-            run: The run.
+            request: The client's request.
+            report: Calls the hooks.
+            fail: Ends the run with an error.
             endpoints: The sources of actions among the providers.
             agents: The agents that are offered as tools; None for a run within a run, which calls no agents, and does
-                not wait for its turn, since it might wait for the run that it is part of.
+                not wait for its thread, since it might wait for the run that it is part of.
 
         Raises:
-            ThreadBusyError: It is not this run's turn.
+            ThreadBusyError: Another run has the thread.
             GuardrailsDeniedError: The guardrails refuse.
             CopilotKitError: The store, or a guardrail, failed.
         """
-        if request.agent_name is not None:
-            await take_turn(run, self._store, "reject" if agents is None else self._config.busy_policy)
-        # What a run within a run says passes the guardrails of the outer one.
-        gate = _NO_GATE if agents is None else self._gate_for(request)
-        await _judge(gate, request)
-        offer = await self._catalogue.offer(request.context, endpoints)
-        offered: dict[str, Action | AgentAction] = {agent.name: agent for agent in agents or ()}
-        offered = {**offer.actions, **{name: agent for name, agent in offered.items() if name not in offer.actions}}
-        run.input.tools = _tools(request, offered)
-        if request.agent_name is None and offer.guidance:
-            run.input.messages = _guided(run.input.messages, offer)
-        await report.on_request()
-        return [*self._action_stages(run, offered), *_guard_stages(gate, request), *report.stages()]
+        async with AsyncExitStack() as resources:
+            lock = self._lock(request, fail, nested=agents is None)
+            if lock is not None:
+                await resources.enter_async_context(lock)
+            # What a run within a run says passes the guardrails of the outer one.
+            gate = _NO_GATE if agents is None else self._gate_for(request)
+            await _judge(gate, request)
+            offer = await self._catalogue.offer(request.context, endpoints)
+            offered = _offered(offer, agents or ())
+            run_input = _with_tools(request, offer, offered)
+            await report.on_request(run_input)
+            stages = [
+                *self._action_stages(request, fail, offered),
+                *_guard_stages(gate, request),
+                *report.stages(),
+            ]
+            return PreparedRun(input=run_input, stages=stages, lock=lock, resources=resources.pop_all())
+
+    def _lock(self, request: RunRequest, fail: Fail, *, nested: bool) -> ThreadLock | None:
+        if request.agent_name is None:
+            return None
+        policy = "reject" if nested else self._config.busy_policy
+        return ThreadLock(self._store, request.input.thread_id, request.agent_name, policy, fail)
 
     def _gate_for(self, request: RunRequest) -> GuardrailGate:
         asked_for = (request.cloud or {}).get("guardrails") is not None
         return self._gate.joined_by(self._cloud) if asked_for and self._cloud is not None else self._gate
 
-    def _action_stages(self, run: Run, offered: Mapping[str, Action | AgentAction]) -> list[StageFactory]:
+    def _action_stages(
+        self, request: RunRequest, fail: Fail, offered: Mapping[str, Action | AgentAction]
+    ) -> list[StageFactory]:
         if not offered:
             return []
-        return [partial(ActionStage, runner=self._runner, actions=offered, context=run.context, fail=run.fail)]
+        return [partial(ActionStage, runner=self._runner, actions=offered, context=request.context, fail=fail)]
+
+
+def _offered(offer: Offer, agents: Sequence[AgentAction]) -> dict[str, Action | AgentAction]:
+    return {**offer.actions, **{agent.name: agent for agent in agents if agent.name not in offer.actions}}
+
+
+def _with_tools(request: RunRequest, offer: Offer, offered: Mapping[str, Action | AgentAction]) -> RunInput:
+    run_input = msgspec.structs.replace(request.input, tools=_tools(request, offered))
+    if request.agent_name is None and offer.guidance:
+        run_input.messages = _guided(run_input.messages, offer)
+    return run_input
 
 
 async def _judge(gate: GuardrailGate, request: RunRequest) -> None:
@@ -131,7 +194,7 @@ def _guard_stages(gate: GuardrailGate, request: RunRequest) -> list[StageFactory
 
 
 def _tools(request: RunRequest, offered: Mapping[str, Action | AgentAction]) -> list[Tool]:
-    """The server's tools, then the page's, of which models do not get the remote ones; the first of a name wins."""
+    """Return the server's tools, then the client's, without the remote ones for models; the first of a name wins."""
     for_agent = request.agent_name is not None
     tools = [one.tool for one in offered.values()]
     tools += [a.tool for a in request.frontend_actions if for_agent or not a.remote]
@@ -142,10 +205,10 @@ def _tools(request: RunRequest, offered: Mapping[str, Action | AgentAction]) -> 
 
 
 def _guided(messages: Sequence[Message], offer: Offer) -> list[Message]:
-    """The thread with what models are told about tools, in its first system message or in a new one."""
+    """Return the thread with the guidance on tools, in its first system message or in a new one."""
     text = "\n\n".join(offer.guidance)
     for index, message in enumerate(messages):
         if isinstance(message, TextMessage) and message.role == "system":
-            told = msgspec.structs.replace(message, content=f"{message.content}\n\n{text}")
-            return [*messages[:index], told, *messages[index + 1 :]]
+            guided = msgspec.structs.replace(message, content=f"{message.content}\n\n{text}")
+            return [*messages[:index], guided, *messages[index + 1 :]]
     return [TextMessage(role="system", content=text), *messages]

@@ -10,30 +10,28 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from graphql import GraphQLError
 
-from ..wires.graphql.live_response import LiveResponse
 from .actions.delegation import AgentAction
 from .actions.source import ActionEndpoint, ActionSource, EndpointActions
 from .config import RuntimeConfig
 from .context import RunInput
 from .errors import (
     CopilotKitError,
-    MissingPublicApiKeyError,
-    MisuseError,
+    NoModelError,
     ShuttingDownError,
     ThreadNotFoundError,
 )
-from .features import Features
 from .hooks.reports import RequestReport
+from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
 from .reserved import cleaned_config, cleaned_properties
+from .runs.handle import RunHandle
 from .runs.history import merge_messages, without_instructions
 from .runs.observer import Observers
-from .runs.run import Run, RunStatus
-from .runs.stages import StageFactory
+from .runs.run import PreparedRun, Run, RunStatus
+from .runs.thread_lock import Fail
 from .stores.interface import AgentState, StateStore
 from .stores.retry import retry_unavailable
 
@@ -41,12 +39,6 @@ log = structlog.get_logger(__name__)
 
 SAVE_SECONDS = 45.0
 PATIENCE_WITH_STORE_SECONDS = 20.0
-
-NO_MODEL = (
-    "No model is configured, so that only requests that name an agent can be answered. For components that need none,"
-    " like useCopilotChatSuggestions, CopilotTextarea, or CopilotTask, give the runtime a model:"
-    " CopilotRuntime(model=...)."
-)
 
 
 class RuntimeService:
@@ -56,21 +48,27 @@ class RuntimeService:
         config: The settings.
         store: Where the states of agents are kept whose framework keeps none itself.
         model: What answers requests that name no agent.
-        features: Actions, guardrails and hooks; None for none.
+        preparation: Actions, guardrails and hooks; None for none.
     """
 
     def __init__(
-        self, config: RuntimeConfig, store: StateStore, model: AgentProvider | None, features: Features | None = None
+        self,
+        config: RuntimeConfig,
+        store: StateStore,
+        model: AgentProvider | None,
+        preparation: Preparation | None = None,
     ) -> None:
         self.config = config
         self.store = store
         self.model = model
-        self.features = features or Features(config, store)
+        self.preparation = preparation or Preparation(config, store)
         self.registry = ProviderRegistry()
         self.observers = Observers()
         self.draining = False
         self._runs: set[Run] = set()
         self._reports: dict[Run, RequestReport] = {}
+        self._by_thread: dict[str, list[Run]] = {}
+        """The runs that go on, without those within other runs."""
         self._started: list[AgentProvider] = []
 
     def add_provider(self, provider: AgentProvider) -> None:
@@ -78,8 +76,8 @@ class RuntimeService:
         self.registry.add(provider)
         provider.store = provider.store or self.store
 
-    async def start(self) -> None:
-        """Starts the store, then the providers, and checks that no two agents share a name."""
+    async def open(self) -> None:
+        """Start the store, then the providers, and checks that no two agents share a name."""
         self.draining = False
         await self._open_store()
         for provider in self._all_providers():
@@ -87,12 +85,12 @@ class RuntimeService:
             await provider.start()
             self._started.append(provider)
         await self.registry.agents()
-        await self.features.start()
+        await self.preparation.start()
 
-    async def stop(self) -> None:
-        """Ends the runs that still go on, then stops the providers and the store."""
+    async def close(self) -> None:
+        """End the runs that still go on, then stops the providers and the store."""
         await self.drain(0)
-        await self.features.stop()
+        await self.preparation.stop()
         for provider in reversed(self._started):
             await provider.stop()
         self._started.clear()
@@ -129,7 +127,9 @@ class RuntimeService:
             AgentNotFoundError: There is no such agent.
         """
         provider = await self.registry.owner_of(agent_name)
-        if identity is not None and await self.store.owner_of(thread_id) not in (None, identity):
+        try:
+            await self._check_owner(thread_id, identity)
+        except ThreadNotFoundError:
             return None
         return await provider.load_state(thread_id, agent_name)
 
@@ -154,52 +154,90 @@ class RuntimeService:
         known.state = state
         await provider.save_state(thread_id, agent_name, known)
 
-    async def run(self, request: RunRequest) -> Run:
-        """Starts a run.
+    async def start(self, request: RunRequest) -> RunHandle:
+        """Start a run, and follow it from its first event as the reader that paces it.
 
         Raises:
             AgentNotFoundError: There is no such agent.
-            MisuseError: No agent is named and there is no model.
+            NoModelError: No agent is named and there is no model.
             ThreadNotFoundError: The thread is somebody else's.
             ShuttingDownError: The runtime is about to end.
-            MissingPublicApiKeyError: The page uses Copilot Cloud, and did not say who it is.
             Exception: The hook before requests refuses.
         """
-        report = self.features.report(request)
+        report = self.preparation.report(request)
         try:
-            return await self._begin(request, report)
+            run = await self._begin(request, report)
         except Exception as error:
             report.failed(error)
             raise
+        return _follow(run)
 
-    async def respond(self, request: RunRequest) -> LiveResponse:
-        """Starts a run and answers with the contract's response to it, which fills itself as it is read.
+    async def attach(self, thread_id: str, *, identity: str | None = None, after: int = 0) -> RunHandle | None:
+        """Follow the run that goes on in a thread in this process: the newest, if there are several.
+
+        Args:
+            thread_id: The thread.
+            identity: Who asks; None for the application itself.
+            after: The number of the last event that the reader has.
+
+        Returns:
+            None if no run goes on there.
 
         Raises:
-            GraphQLError: The page uses Copilot Cloud without a key, which the contract tells without extensions.
-            CopilotKitError: Else as ``run``.
+            ThreadNotFoundError: The thread is somebody else's.
+            Lagged: What follows ``after`` is only kept compacted.
         """
-        try:
-            run = await self.run(request)
-        except MissingPublicApiKeyError as error:
-            raise GraphQLError(error.message) from error
-        return LiveResponse(thread_id=request.input.thread_id, run=run)
+        await self._check_owner(thread_id, identity)
+        runs = self._by_thread.get(thread_id)
+        return _follow(runs[-1], after) if runs else None
 
-    async def release(self, run: Run) -> None:
-        """Says that a run's client has gone, or has read it to its end."""
+    async def stop(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
+        """Stop the runs that go on in a thread, and wait until they have ended.
+
+        Args:
+            thread_id: The thread.
+            run_id: Only the runs of that id; None for all.
+            identity: Who asks; None for the application itself.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            ThreadNotFoundError: The thread is somebody else's.
+        """
+        await self._check_owner(thread_id, identity)
+        runs = [run for run in self._by_thread.get(thread_id, ()) if run_id in (None, run.input.run_id)]
+        for run in runs:
+            self._report_stop(run)
+        await asyncio.gather(*(run.cancel() for run in runs))
+        return bool(runs)
+
+    async def leave(self, handle: RunHandle, *, cancel: bool) -> None:
+        """Let go of a run whose client has gone, or has read it to its end.
+
+        Args:
+            handle: The client's hold on the run.
+            cancel: Whether a run that still goes on is stopped.
+        """
+        handle.close()
+        self._report_stop(handle.run)
+        if cancel:
+            await handle.run.cancel()
+
+    def _report_stop(self, run: Run) -> None:
         report = self._reports.get(run)
         if report is not None and run.status is RunStatus.RUNNING:
             report.stopped()
-        if self.config.on_disconnect == "continue":
-            run.leave()
-        else:
-            await run.cancel()
+
+    async def _check_owner(self, thread_id: str, identity: str | None) -> None:
+        if identity is not None and await self.store.owner_of(thread_id) not in (None, identity):
+            raise ThreadNotFoundError
 
     async def _provider_for(self, agent_name: str | None) -> AgentProvider:
         if agent_name is not None:
             return await self.registry.owner_of(agent_name)
         if self.model is None:
-            raise MisuseError(NO_MODEL)
+            raise NoModelError
         return self.model
 
     async def _claim(self, thread_id: str, identity: str | None) -> None:
@@ -209,8 +247,6 @@ class RuntimeService:
     async def _begin(self, request: RunRequest, report: RequestReport) -> Run:
         if self.draining:
             raise ShuttingDownError
-        if request.cloud is not None and request.cloud_key is None:
-            raise MissingPublicApiKeyError
         _drop_reserved(request)
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
@@ -219,14 +255,14 @@ class RuntimeService:
         agents = await self._agents_offered(request)
         if self.draining:
             raise ShuttingDownError
-        return self._start(provider, request, report, agents)
+        return self._start_run(provider, request, report, agents)
 
-    def _start(
+    def _start_run(
         self, provider: AgentProvider, request: RunRequest, report: RequestReport, agents: Sequence[AgentAction] | None
     ) -> Run:
-        async def prepare(run: Run) -> list[StageFactory]:
+        async def prepare(fail: Fail) -> PreparedRun:
             endpoints = self._action_endpoints()
-            return await self.features.prepare(request, report, run, endpoints=endpoints, agents=agents)
+            return await self.preparation.prepare(request, report, fail, endpoints=endpoints, agents=agents)
 
         run = Run(
             provider,
@@ -240,6 +276,8 @@ class RuntimeService:
         )
         self._runs.add(run)
         self._reports[run] = report
+        if agents is not None:
+            self._by_thread.setdefault(run.input.thread_id, []).append(run)
         run.start()
         return run
 
@@ -248,14 +286,14 @@ class RuntimeService:
         return [EndpointActions(name, endpoint) for name, endpoint in endpoints]
 
     async def _agents_offered(self, request: RunRequest) -> list[AgentAction]:
-        if not self.features.offers_agents:
+        if not self.preparation.offers_agents:
             return []
 
-        async def start(agent_name: str) -> Run:
-            return await self._delegate(request, agent_name)
+        async def start(agent_name: str) -> RunHandle:
+            return _follow(await self._delegate(request, agent_name))
 
         others = (agent for agent in await self.available_agents() if agent.name != request.agent_name)
-        return [AgentAction(agent, start) for agent in others if self.features.offers(agent.name)]
+        return [AgentAction(agent, start) for agent in others if self.preparation.offers(agent.name)]
 
     async def _delegate(self, request: RunRequest, agent_name: str) -> Run:
         """Starts an agent's run within the run of ``request``, on the same thread. It may not delegate further."""
@@ -271,10 +309,11 @@ class RuntimeService:
             request_type=asked.request_type,
         )
         inner = msgspec.structs.replace(request, agent_name=agent_name, input=given, cloud=None)
-        return self._start(provider, inner, self.features.unreported(inner), None)
+        return self._start_run(provider, inner, self.preparation.report(inner, silent=True), None)
 
     async def _ended(self, run: Run) -> None:
         self._runs.discard(run)
+        self._forget(run)
         if run.agent_name and run.provider_asked and run.owns_thread and not run.provider.keeps_state:
             try:
                 async with asyncio.timeout(SAVE_SECONDS):
@@ -284,6 +323,13 @@ class RuntimeService:
         report = self._reports.pop(run, None)
         if report is not None:
             report.ended(run)
+
+    def _forget(self, run: Run) -> None:
+        runs = self._by_thread.get(run.input.thread_id, [])
+        if run in runs:
+            runs.remove(run)
+        if not runs:
+            self._by_thread.pop(run.input.thread_id, None)
 
     async def _save(self, run: Run) -> None:
         transcript, asked = run.transcript, run.input
@@ -317,3 +363,7 @@ def _drop_reserved(request: RunRequest) -> None:
     """Takes away what the client may not say: no agent, wherever it runs, is to take it for the truth."""
     request.input.config = cleaned_config(request.input.config)
     request.context.properties = cleaned_properties(request.context.properties)
+
+
+def _follow(run: Run, after: int = 0) -> RunHandle:
+    return RunHandle(run, run.log.subscribe(after))

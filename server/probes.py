@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..runtime.observability.metrics import RuntimeMetrics
-from ..wires.graphql.errors import RequestError
 from ..wires.http.admission import Admission
+from ..wires.http.refusal import Refusal
 from .readiness import ReadinessCheck
 
 _UNCACHED = {"cache-control": "no-store"}
@@ -47,7 +47,7 @@ class MetricsPage:
         """Answers one request."""
         try:
             await self._admission.identify(request)
-        except RequestError as error:
-            return Response(status_code=error.status, headers=error.headers)
+        except Refusal as refusal:
+            return Response(status_code=refusal.status, headers=refusal.headers)
         body, content_type = self._metrics.page()
         return Response(body, 200, {**_UNCACHED, "content-type": content_type})

@@ -16,22 +16,24 @@ from ..runtime.actions.source import ActionsOf, ActionSource, ComputedActions, s
 from ..runtime.config import RuntimeConfig, served_path
 from ..runtime.entry_points import installed_providers
 from ..runtime.errors import ConfigurationError
-from ..runtime.features import Features
 from ..runtime.guardrails import Guardrail
 from ..runtime.hooks import Hooks
 from ..runtime.info import RuntimeInfo, runtime_info
 from ..runtime.observability.instrumentation import Instruments
 from ..runtime.observability.logs import log_without_values, without_secrets
 from ..runtime.observability.loop_watchdog import LoopWatchdog
+from ..runtime.preparation import Preparation
 from ..runtime.provider import AgentDescriptor, AgentProvider
 from ..runtime.service import RuntimeService
 from ..runtime.stores.interface import AgentState, StateStore
 from ..runtime.stores.settings import StoreSettings
 from ..runtime.stores.urls import open_store
-from ..wires.graphql.endpoint import GraphQLEndpoint
-from ..wires.graphql.rest_extensions import RestEndpoint, RestExtensions
+from ..wires.graphql.endpoint import GraphQLWire, version_headers
+from ..wires.graphql.rest_extensions import RestExtensions
 from ..wires.http.admission import Admission
 from ..wires.http.auth import Authenticate, Authenticator, authentication
+from ..wires.http.gateway import Gateway
+from ..wires.wire import Routed
 from . import app as http_app
 from .probes import MetricsPage, ReadyProbe
 from .readiness import ReadinessCheck
@@ -84,7 +86,7 @@ class CopilotRuntime:
         self.store_name = without_secrets(chosen) if isinstance(chosen, str) else type(chosen).__name__
         """The store for people: its URL without password, or its class."""
         opened = self._instruments.watch_store(_opened(chosen, self.config))
-        features = Features(
+        preparation = Preparation(
             self.config,
             opened,
             sources=_action_sources(actions),
@@ -93,7 +95,8 @@ class CopilotRuntime:
             hooks=hooks,
             agents_as_actions=agents_as_actions,
         )
-        self.service = RuntimeService(self.config, opened, None if model is None else model_provider(model), features)
+        answering = None if model is None else model_provider(model)
+        self.service = RuntimeService(self.config, opened, answering, preparation)
         self._instruments.watch_runs(self.service.observers)
         for provider in (*providers, *(installed_providers() if self.config.installed_providers else ())):
             self.add_provider(provider)
@@ -183,7 +186,7 @@ class CopilotRuntime:
         async with self._starting:
             if not self._running:
                 await self._admission.start()
-                await self.service.start()
+                await self.service.open()
                 if self._watchdog is not None:
                     self._watchdog.start()
                 self._running = True
@@ -195,7 +198,7 @@ class CopilotRuntime:
                 self._running = False
                 if self._watchdog is not None:
                     self._watchdog.stop()
-                await self.service.stop()
+                await self.service.close()
                 await self._admission.close()
                 await self._instruments.close()
 
@@ -210,14 +213,22 @@ class CopilotRuntime:
 
     def _endpoints(self) -> http_app.Endpoints:
         instruments, admission = self._instruments, self._admission
+        gateway = Gateway(self.config, admission, instruments, version_headers)
         schema = build_schema(extensions=self.config.extensions)
-        graphql = GraphQLEndpoint(self.service, schema, admission, instruments, self.start)
-        extensions = RestExtensions(self.service, admission, self.start)
+        graphql = GraphQLWire(self.service, schema, admission, instruments, self.start)
+        extensions = [RestExtensions(self.service, admission, self.start)] if self.config.extensions else []
+        routed: list[Routed] = [graphql, *extensions]
         return http_app.Endpoints(
-            graphql=graphql,
+            shared=gateway.shared([graphql]),
+            health=gateway.fixed(200, [("x-yoga-id", "yoga")]),
+            missing=gateway.fixed(404, []),
             ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
-            rest=RestEndpoint(graphql, extensions) if self.config.extensions else None,
+            owned=[
+                http_app.OwnedPath(path, gateway.owned(wire, handler))
+                for wire in routed
+                for path, handler in wire.routes()
+            ],
         )
 
     def _lifespan(self) -> AbstractAsyncContextManager[None]:

@@ -20,7 +20,8 @@ from ..runtime.context import RunContext, RunInput
 from ..runtime.errors import CopilotKitError, RunTimeoutError
 from ..runtime.messages import TextMessage
 from ..runtime.request import RunRequest
-from ..runtime.runs.run import Run, RunStatus
+from ..runtime.runs.handle import RunHandle
+from ..runtime.runs.run import RunStatus
 from ..server.runtime import CopilotRuntime
 from .guest import AGENT, Behaviour, Guest
 
@@ -221,14 +222,14 @@ def _input(text: str, thread_id: str = "thread-0") -> RunInput:
     return RunInput(thread_id=thread_id, run_id=f"run-{thread_id}", messages=[message])
 
 
-async def _start(runtime: CopilotRuntime, text: str, thread_id: str = "thread-0") -> Run:
+async def _start(runtime: CopilotRuntime, text: str, thread_id: str = "thread-0") -> RunHandle:
     request = RunRequest(agent_name=AGENT, input=_input(text, thread_id), context=RunContext())
-    return await runtime.service.run(request)
+    return await runtime.service.start(request)
 
 
 async def _run_to_end(
     runtime: CopilotRuntime, text: str, thread_id: str = "thread-0"
-) -> tuple[Run, list[events.Event]]:
+) -> tuple[RunHandle, list[events.Event]]:
     run = await _start(runtime, text, thread_id)
     seen: list[events.Event] = []
     while batch := await run.read():
@@ -237,7 +238,7 @@ async def _run_to_end(
     return run, seen
 
 
-async def _count_to_end(runtime: CopilotRuntime) -> tuple[Run, int]:
+async def _count_to_end(runtime: CopilotRuntime) -> tuple[RunHandle, int]:
     run = await _start(runtime, "hi")
     length = 0
     while batch := await run.read():
@@ -246,7 +247,7 @@ async def _count_to_end(runtime: CopilotRuntime) -> tuple[Run, int]:
     return run, length
 
 
-async def _read_until_said(run: Run) -> None:
+async def _read_until_said(run: RunHandle) -> None:
     while batch := await run.read():
         if any(isinstance(event, events.TextMessageContent) for event in batch):
             return

@@ -9,9 +9,9 @@ from .. import events
 from ..context import Tool
 from ..errors import CopilotKitError
 from ..provider import AgentDescriptor
-from ..runs.run import Run
+from ..runs.handle import RunHandle
 
-StartRun: TypeAlias = Callable[[str], Awaitable[Run]]
+StartRun: TypeAlias = Callable[[str], Awaitable[RunHandle]]
 
 
 class AgentAction:
@@ -38,24 +38,25 @@ class AgentAction:
         Raises:
             CopilotKitError: The agent cannot be run, or failed: before the first event, if it did nothing.
         """
-        run = await self._start(self.name)
+        handle = await self._start(self.name)
         entered = False
         try:
-            while batch := await run.read():
+            while batch := await handle.read():
                 for event in batch:
                     if isinstance(event, events.RunError):
-                        raise run.error or CopilotKitError(event.message)
+                        raise handle.error or CopilotKitError(event.message)
                     if isinstance(event, events.RunStarted):
                         continue
                     if not entered:
-                        yield events.Custom(name=events.AGENT_ENTERED, value=_speaker(run))
+                        yield events.Custom(name=events.AGENT_ENTERED, value=_speaker(handle))
                         entered = True
                     if not isinstance(event, events.RunFinished):
                         yield event
-            yield events.Custom(name=events.AGENT_LEFT, value=_speaker(run))
+            yield events.Custom(name=events.AGENT_LEFT, value=_speaker(handle))
         finally:
-            await run.cancel()
+            handle.close()
+            await handle.cancel()
 
 
-def _speaker(run: Run) -> dict[str, Any]:
-    return {"agentName": run.agent_name, "runId": run.input.run_id}
+def _speaker(handle: RunHandle) -> dict[str, Any]:
+    return {"agentName": handle.agent_name, "runId": handle.run_id}

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from ..context import RunInput
 from ..errors import GuardrailsDeniedError
 from ..messages import Message, TextMessage
 from ..request import RunRequest
@@ -68,15 +69,15 @@ class RequestReport:
             told = BeforeRequest(**self._whose(), **self._context(), input_messages=self._asked)
             await self._calls.call(self._hooks.on_before_request, told)
 
-    async def on_request(self) -> None:
-        """Tells that the provider is about to be asked."""
+    async def on_request(self, run_input: RunInput) -> None:
+        """Call the hook for requests: the provider is about to be asked with ``run_input``."""
         if self._observability.on_request is not None:
             told = ObservedRequest(
                 **self._whose(),
                 **self._observed(),
-                messages=list(self._input.messages),
-                actions=list(self._input.tools),
-                forwarded_parameters=self._input.forwarded,
+                messages=list(run_input.messages),
+                actions=list(run_input.tools),
+                forwarded_parameters=run_input.forwarded,
             )
             await self._calls.notify(self._observability.on_request, told)
 

@@ -1,84 +1,209 @@
-"""The bounded way of a run's events to their reader."""
+"""One run's events, numbered from 1, and the subscriptions that follow them."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Protocol
 
 from ..events import Event
 
+TAIL_EVENTS = 512
+"""How many of the last events are kept one by one; those before them are kept compacted."""
 
-class EventPipe:
-    """Hands a run's events to its one reader, who takes all that has come at once.
 
-    A full pipe makes those who write wait, so that a slow reader slows the provider. A pipe whose reader has left
-    takes no more events and makes nobody wait.
+class Lagged(Exception):  # noqa: N818 - a condition that readers handle, not a failure
+    """A reader has fallen behind what the log keeps one by one: it subscribes anew, to the compacted history."""
+
+
+class LogClosedError(RuntimeError):
+    """An event came after the run had ended: its provider ignored that it had been cancelled."""
+
+
+class Compactor(Protocol):
+    """Folds the events at the front of a log into few that say the same."""
+
+    def add(self, event: Event) -> None:
+        """Folds in the next event."""
+
+    def events(self) -> list[Event]:
+        """Return what was folded, as a stream of its own."""
+
+
+class RunLog:
+    """An append-only log of one run's events, with any number of readers at any offset.
+
+    Attached readers are those that somebody waits behind. The fastest of them paces the run: while it lags by
+    ``bound`` events, writers wait. The others fall behind without holding anybody up, and get ``Lagged`` once the
+    events that they have not read are no longer kept one by one. Without an attached reader, nobody waits.
 
     Args:
-        bound: How many events may wait.
+        bound: By how many events the fastest attached reader may lag.
+        compactor: Folds the events that are no longer kept one by one; None keeps all of them.
     """
 
-    def __init__(self, bound: int) -> None:
+    def __init__(self, bound: int, compactor: Compactor | None = None) -> None:
+        self.last = 0
+        """The number of the last event."""
+        self.closed = False
+        """Whether the last event has been written."""
         self._bound = bound
-        self._waiting: list[Event] = []
-        self._loop = asyncio.get_running_loop()  # asked once: each time costs a system call
-        self._reader: asyncio.Future[None] | None = None
+        self._compactor = compactor
+        self._tail: list[Event] = []
+        self._cut = 0  # the number of the last event that is compacted
+        self._readers: list[Subscription] = []
+        self._pacer: Subscription | None = None  # the one attached reader, while there is exactly one
+        self._attached = 0
+        self._loop = asyncio.get_running_loop()  # kept: looking it up costs a system call each time
         self._writable = asyncio.Event()
-        self._closed = False
-        self._abandoned = False
 
-    def offer(self, event: Event) -> bool:
-        """Adds an event if there is room for it; false if there is none."""
-        if self._abandoned:
-            return True
-        if len(self._waiting) >= self._bound:
+    def append_nowait(self, event: Event) -> bool:
+        """Append an event unless the readers lag too far behind; return whether it was appended.
+
+        Raises:
+            LogClosedError: The log has ended.
+        """
+        if self.closed:
+            raise LogClosedError
+        pacer = self._pacer
+        if pacer is not None:
+            if self.last - pacer.offset >= self._bound:
+                return False
+        elif self._attached and self._is_full():
             return False
-        self._waiting.append(event)
-        if self._reader is not None:
-            self._tell_reader()
+        self._add(event)
         return True
 
-    async def put(self, event: Event) -> None:
-        """Adds an event when there is room for it."""
-        while not self.offer(event):
+    async def append(self, event: Event) -> int:
+        """Append an event when a reader has made room for it; return its number."""
+        while not self.append_nowait(event):
             self._writable.clear()
             await self._writable.wait()
+        return self.last
 
     def force(self, event: Event) -> None:
-        """Adds an event at once, room or not: for the few that end a run."""
-        if not self._abandoned:
-            self._waiting.append(event)
-            self._tell_reader()
+        """Append an event at once, whatever readers lag: for the few that begin or end a run."""
+        self._add(event)
 
     def close(self) -> None:
-        """Says that no event will follow."""
-        self._closed = True
-        self._tell_reader()
+        """End the log: no event will follow."""
+        self.closed = True
+        for reader in self._readers:
+            reader.wake()
 
-    def abandon(self) -> None:
-        """Says that nobody reads any longer."""
-        self._abandoned = True
-        self._waiting.clear()
-        self._writable.set()
+    def subscribe(self, after: int = 0, *, attached: bool = True) -> Subscription:
+        """Follow the log from behind event ``after``: what is there already, then what comes.
 
-    def arrival(self) -> asyncio.Future[None]:
-        """Done once there is something to take, or nothing will ever come.
+        Args:
+            after: The number of the last event that the reader has; 0 for all, of which the first may come compacted.
+            attached: Whether the reader may slow the run down.
 
-        For the one reader, who asks again after each ``take``.
+        Raises:
+            Lagged: What follows ``after`` is no longer kept one by one.
         """
-        reader = self._loop.create_future()
-        if self._waiting or self._closed:
-            reader.set_result(None)
-        else:
-            self._reader = reader
+        if 0 < after < self._cut:
+            raise Lagged
+        reader = Subscription(self, min(after, self.last), attached=attached)
+        self._readers.append(reader)
+        self._count()
         return reader
 
-    def take(self) -> list[Event]:
-        """All events that wait; none once the pipe is closed and read."""
-        events, self._waiting = self._waiting, []
-        self._writable.set()
-        return events
+    def read(self, after: int) -> Sequence[Event]:
+        """Return what follows event ``after``; all of it, the first part compacted, if ``after`` is 0.
 
-    def _tell_reader(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None and not reader.done():
-            reader.set_result(None)
+        Raises:
+            Lagged: What follows is no longer kept one by one.
+        """
+        if after >= self._cut:
+            return self._tail[after - self._cut :]
+        if after or self._compactor is None:
+            raise Lagged
+        return [*self._compactor.events(), *self._tail]
+
+    def arrival_for(self, reader: Subscription) -> asyncio.Future[None]:
+        """Return a future that is done once ``reader`` has something to take, or nothing will ever come."""
+        future = self._loop.create_future()
+        if self.last > reader.offset or self.closed:
+            future.set_result(None)
+        else:
+            reader.waiting = future
+        return future
+
+    def progressed(self) -> None:
+        """Let writers look again whether there is room: a reader has taken events."""
+        self._writable.set()
+
+    def remove(self, reader: Subscription) -> None:
+        """Forget a reader."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+            self._count()
+
+    def _add(self, event: Event) -> None:
+        self._tail.append(event)
+        self.last += 1
+        for reader in self._readers:
+            if reader.waiting is not None:
+                reader.wake()
+        if self._compactor is not None and len(self._tail) >= 2 * TAIL_EVENTS:
+            self._compact(self._compactor)
+
+    def _compact(self, compactor: Compactor) -> None:
+        for event in self._tail[:TAIL_EVENTS]:
+            compactor.add(event)
+        del self._tail[:TAIL_EVENTS]
+        self._cut += TAIL_EVENTS
+
+    def _is_full(self) -> bool:
+        return min(self.last - reader.offset for reader in self._readers if reader.attached) >= self._bound
+
+    def _count(self) -> None:
+        attached = [reader for reader in self._readers if reader.attached]
+        self._attached = len(attached)
+        self._pacer = attached[0] if len(attached) == 1 else None
+        self._writable.set()
+
+
+class Subscription:
+    """One reader's place in a run's log."""
+
+    def __init__(self, log: RunLog, offset: int, *, attached: bool) -> None:
+        self.offset = offset
+        """The number of the last event taken."""
+        self.attached = attached
+        self.waiting: asyncio.Future[None] | None = None
+        self._log = log
+
+    def arrival(self) -> asyncio.Future[None]:
+        """Return a future that is done once there is something to take, or the log has ended.
+
+        For one reader, who calls it again after each ``take``.
+        """
+        return self._log.arrival_for(self)
+
+    def take(self) -> Sequence[Event]:
+        """Return the events since the last call; none, after an arrival, once the log has been read to its end.
+
+        Raises:
+            Lagged: The reader has fallen behind.
+        """
+        batch = self._log.read(self.offset)
+        self.offset = self._log.last
+        self._log.progressed()
+        return batch
+
+    async def read(self) -> Sequence[Event]:
+        """Wait for events and take them: at least one; none once the log has been read to its end."""
+        await self.arrival()
+        return self.take()
+
+    def wake(self) -> None:
+        """Let the reader look at the log."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def close(self) -> None:
+        """Stop reading, and stop slowing the run down."""
+        self._log.remove(self)
+        self.wake()

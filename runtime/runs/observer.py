@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RunObserver:
-    """Told of each run's life, once per turn of it and never per event. It must not raise."""
+    """Informed of each run's life, at its few turning points and never per event. It must not raise."""
 
     def starting(self, run: Run) -> AbstractContextManager[object]:
         """Entered around the birth of the run's task, which inherits context variables that are set here."""
@@ -22,7 +22,10 @@ class RunObserver:
         return nullcontext()
 
     def on_first_event(self, run: Run) -> None:
-        """Called when the provider's first event was read, which may be after the run's end."""
+        """Called when the provider's first event was appended to the run's log."""
+
+    def abandoned(self, run: Run) -> None:
+        """Called when the run ends without its provider, which has ignored its cancellation and may still work."""
 
     def ended(self, run: Run) -> None:
         """Called when the run's outcome is known."""
@@ -55,11 +58,16 @@ class Observers(RunObserver):
             yield
 
     def on_first_event(self, run: Run) -> None:
-        """Tells all of them."""
+        """Informs all of them."""
         for observer in self._observers:
             observer.on_first_event(run)
 
+    def abandoned(self, run: Run) -> None:
+        """Informs all of them."""
+        for observer in self._observers:
+            observer.abandoned(run)
+
     def ended(self, run: Run) -> None:
-        """Tells all of them."""
+        """Informs all of them."""
         for observer in self._observers:
             observer.ended(run)

@@ -1,10 +1,11 @@
-"""One run of an agent or model: a task of its own, with a deadline, one reader and one terminal status."""
+"""One run of an agent or model: a task of its own, with a deadline, one log and one terminal status."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
+from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
 from typing import Any, TypeAlias
@@ -17,17 +18,20 @@ from ..errors import GUARDRAILS_FAILED, CopilotKitError, GuardrailsDeniedError, 
 from ..messages import now
 from ..provider import AgentProvider
 from .foreign_events import converted
-from .log import EventPipe
+from .log import RunLog
 from .observer import RunObserver
 from .stages import Emit, Flow, StageFactory
+from .thread_lock import Fail, ThreadLock
 from .transcript import Transcript
 from .verifier import EventVerifier, ForeignEventError
 
 log = structlog.get_logger(__name__)
 
-PIPE_BOUND = 256
+LOG_BOUND = 256
+"""By how many events the fastest reader may lag before the provider waits."""
 FINISH_GRACE_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 5.0
+CANCEL_AGAIN_SECONDS = 1.0
 
 _ENDINGS = frozenset((events.RunFinished, events.RunError))
 """What the run tells itself, when its outcome is stored."""
@@ -42,14 +46,25 @@ class RunStatus(Enum):
     CANCELLED = "cancelled"
 
 
-Prepare: TypeAlias = "Callable[[Run], Awaitable[Sequence[StageFactory]]]"
+@dataclass(kw_only=True, slots=True)
+class PreparedRun:
+    """What a run needs to ask its provider: its input, the stages of its events, and its right to the thread."""
+
+    input: RunInput
+    stages: Sequence[StageFactory] = ()
+    lock: ThreadLock | None = None
+    resources: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What the run holds until its outcome is stored."""
+
+
+Prepare: TypeAlias = Callable[[Fail], Awaitable[PreparedRun]]
 
 
 class Run:
     """Executes one run of a provider and keeps the rules of its event stream.
 
-    The stream begins with RunStarted and ends with exactly one RunFinished or RunError, whatever the provider does:
-    raise, stop early, break the rules, or never end. A cancelled run has no reader any more, and no terminal event.
+    The log begins with RunStarted and ends with exactly one RunFinished or RunError, whatever the provider does:
+    raise, stop early, break the rules, or never end. A cancelled run ends with RunFinished.
 
     Args:
         provider: Who executes the run.
@@ -57,10 +72,10 @@ class Run:
         run: The run's input.
         context: The request's context.
         timeout: Seconds the run may take.
-        on_end: Awaited with the run when its outcome is known and before its reader is told; it must not raise.
-        observer: Told of the run's life.
-        prepare: Awaited before the provider is asked; it may raise, to end the run, and returns the stages that the
-            run's events have to pass.
+        on_end: Awaited with the run when its outcome is known and before its readers learn of it; it must not raise.
+        observer: Informed of the run's life.
+        prepare: Awaited before the provider is asked, with a function that ends the run with an error; it may raise,
+            to end the run.
     """
 
     def __init__(
@@ -79,62 +94,47 @@ class Run:
         self.agent_name = agent_name
         self.input = run
         self.context = context
+        self.log = RunLog(LOG_BOUND)
         self.status = RunStatus.RUNNING
         self.error: CopilotKitError | None = None
         self.cause: Exception | None = None
-        """What ``error`` stands for: what was raised."""
+        """What was raised, for which ``error`` stands."""
         self.transcript = Transcript()
         self.started_at = monotonic()
         self.first_event_at: float | None = None
-        self.resources = AsyncExitStack()
-        """What the run holds until its outcome is stored."""
         self.provider_asked = False
-        self.owns_thread = True
-        """False once another run has the right to the thread."""
         self.asked_at = now()
         self._prepare = prepare
+        self._prepared = PreparedRun(input=run)
         self._observer = observer or RunObserver()
         self._stopped_by: CopilotKitError | None = None
         self._timeout = timeout
         self._on_end = on_end
-        self._pipe = EventPipe(PIPE_BOUND)
         self._verifier = EventVerifier()
-        self._told: events.RunFinished | None = None
+        self._reported_end: events.RunFinished | None = None
         self._task: asyncio.Task[None] | None = None
+        self._overdue: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+
+    @property
+    def owns_thread(self) -> bool:
+        """Whether the run may still write to its thread: no other run has got the right to it."""
+        return self._prepared.lock is None or not self._prepared.lock.lost
 
     def start(self) -> None:
-        """Begins the run, on the running loop."""
+        """Begin the run, on the running loop."""
+        loop = asyncio.get_running_loop()
+        self._overdue = loop.call_later(self._timeout + CANCEL_GRACE_SECONDS, self._end_overdue)
         with self._observer.starting(self):
             self._task = asyncio.create_task(self._execute(), name=f"run {self.input.run_id}")
 
-    def arrival(self) -> asyncio.Future[None]:
-        """Done once ``take`` has something to give, or the run has ended."""
-        return self._pipe.arrival()
-
-    def take(self) -> list[events.Event]:
-        """The events since the last call; none, after an arrival, once the run has ended."""
-        batch = self._pipe.take()
-        if self.first_event_at is None and batch and type(batch[-1]) is not events.RunStarted:
-            self.first_event_at = monotonic()
-            self._observer.on_first_event(self)
-        return batch
-
-    async def read(self) -> list[events.Event]:
-        """Waits for events and takes them: at least one; an empty list once the run has ended."""
-        await self._pipe.arrival()
-        return self.take()
-
-    def leave(self) -> None:
-        """Says that nobody will read any further, and lets the run go on."""
-        self._pipe.abandon()
-
     async def cancel(self) -> None:
-        """Stops the run if it still goes on, and waits until it has let go of the provider."""
-        self._pipe.abandon()
+        """Stop the run if it still goes on, and wait until it has let go of the provider."""
         await self._interrupt()
 
     async def stop(self, error: CopilotKitError) -> None:
-        """Ends the run with ``error`` if it still goes on; its reader is told."""
+        """End the run with ``error`` if it still goes on."""
         self._stopped_by = error
         await self._interrupt()
 
@@ -145,41 +145,56 @@ class Run:
             self._task.cancel()
 
     async def _interrupt(self) -> None:
-        if self._task is None or self._task.done():
+        task = self._task
+        if task is None or task.done():
             return
+        deadline = monotonic() + CANCEL_GRACE_SECONDS
+        # What an agent awaits may swallow a cancellation, so that one may not be enough.
+        while self.status is RunStatus.RUNNING and monotonic() < deadline:
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
         if self.status is RunStatus.RUNNING:
-            self._task.cancel()
-        _, pending = await asyncio.wait([self._task], timeout=CANCEL_GRACE_SECONDS)
-        if pending:
-            log.error("run_ignores_cancellation", **self._log_fields())
+            await self._abandon()
+        elif not task.done():
+            await asyncio.wait([task], timeout=CANCEL_GRACE_SECONDS)
+
+    async def _abandon(self) -> None:
+        """End the run without its provider, which ignores that it has been cancelled."""
+        log.error("run_ignores_cancellation", **self._log_fields())
+        self._observer.abandoned(self)
+        await self._conclude(RunStatus.FAILED if self._stopped_by else RunStatus.CANCELLED, self._stopped_by)
+
+    def _end_overdue(self) -> None:
+        if self.status is RunStatus.RUNNING:
+            self._ending = asyncio.create_task(self.stop(RunTimeoutError(self._timeout)), name="overdue run")
 
     async def join(self) -> None:
-        """Waits until the run has ended."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        """Wait until the run has ended: its outcome is stored, and its thread is free."""
+        await self._over.wait()
 
     async def _execute(self) -> None:
         try:
-            self._pipe.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
+            self.log.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
             await self._perform()
-            await self._conclude(RunStatus.FINISHED, self._finished())
+            await self._conclude(RunStatus.FINISHED)
         except asyncio.CancelledError as error:
-            if self._stopped_by is None and self._is_told_to_end():
+            if self._stopped_by is None and self._is_cancelled():
                 await self._conclude(RunStatus.CANCELLED)
                 raise
-            await self._conclude(RunStatus.FAILED, self._failed(self._stopped_by or _gave_up(error)))
+            await self._conclude(RunStatus.FAILED, self._stopped_by or _gave_up(error))
         except Exception as error:  # noqa: BLE001 - whatever a provider raises ends its run, not the server
-            await self._conclude(RunStatus.FAILED, self._failed(error))
-        finally:
-            self._pipe.close()
+            await self._conclude(RunStatus.FAILED, error)
 
-    def _is_told_to_end(self) -> bool:
+    def _is_cancelled(self) -> bool:
         return self._task is None or self._task.cancelling() > 0
 
     async def _perform(self) -> None:
         try:
             async with asyncio.timeout(self._timeout) as limit:
-                stages = () if self._prepare is None else await self._prepare(self)
+                if self._prepare is not None:
+                    self._prepared = await self._prepare(self.fail)
+                    self.input = self._prepared.input
+                stages = self._prepared.stages
                 self.provider_asked = True
                 with self._observer.providing(self):
                     await self._consume(Flow(stages, self._deliver) if stages else None)
@@ -223,22 +238,24 @@ class Run:
                 raise
 
     async def _follow(self, items: AsyncIterator[events.Event], flow: Flow | None, grace: asyncio.Timeout) -> None:
-        check, record, offer = self._verifier.check, self.transcript.record, self._pipe.offer
+        check, record, append = self._verifier.check, self.transcript.record, self.log.append_nowait
         async for event in items:
             kind = type(event)
             if kind is events.RunStarted:
-                self._told_start(grace)
+                self._note_start(grace)
                 continue
             check(event)
             if kind in _ENDINGS:
-                self._told_end(event, grace)
+                self._note_end(event, grace)
                 continue
             if flow is not None:
                 await flow.feed(event)
                 continue
             record(event)
-            if not offer(event):
-                await self._pipe.put(event)
+            if not append(event):
+                await self.log.append(event)
+            if self.first_event_at is None:
+                self._note_first_event()
 
     async def _close_what_is_open(self, feed: Emit) -> None:
         for event in self._verifier.closing():
@@ -246,42 +263,57 @@ class Run:
 
     async def _deliver(self, event: events.Event) -> None:
         self.transcript.record(event)
-        if not self._pipe.offer(event):
-            await self._pipe.put(event)
+        if not self.log.append_nowait(event):
+            await self.log.append(event)
+        if self.first_event_at is None:
+            self._note_first_event()
 
-    def _told_start(self, grace: asyncio.Timeout) -> None:
-        """Goes on where one run follows another in the provider's stream, as AG-UI allows."""
-        if self._told is not None:
-            self._told = None
+    def _note_first_event(self) -> None:
+        self.first_event_at = monotonic()
+        self._observer.on_first_event(self)
+
+    def _note_start(self, grace: asyncio.Timeout) -> None:
+        """Go on where one run follows another in the provider's stream, as AG-UI allows."""
+        if self._reported_end is not None:
+            self._reported_end = None
             self._verifier.begin_again()
             grace.reschedule(None)
 
-    def _told_end(self, event: Any, grace: asyncio.Timeout) -> None:
+    def _note_end(self, event: Any, grace: asyncio.Timeout) -> None:
         if isinstance(event, events.RunError):
-            raise _told_error(event)
-        self._told = event
+            raise _reported_error(event)
+        self._reported_end = event
         grace.reschedule(asyncio.get_running_loop().time() + FINISH_GRACE_SECONDS)
 
-    def _finished(self) -> list[events.Event]:
-        result = self._told.result if self._told is not None else None
-        return [events.RunFinished(thread_id=self.input.thread_id, run_id=self.input.run_id, result=result)]
+    def _finished(self) -> events.RunFinished:
+        result = self._reported_end.result if self._reported_end is not None else None
+        return events.RunFinished(thread_id=self.input.thread_id, run_id=self.input.run_id, result=result)
 
-    def _failed(self, error: Exception) -> list[events.Event]:
+    def _failed(self, error: Exception) -> events.RunError:
         self.cause, self.error = error, to_public_error(error)
         if self.error is error:
             log.warning("run_failed", code=str(self.error.code), error=self.error.message, **self._log_fields())
         else:
             log.error("run_failed", exc_info=error, **self._log_fields(), **self.error.more)
         code = GUARDRAILS_FAILED if isinstance(self.error, GuardrailsDeniedError) else str(self.error.code)
-        return [events.RunError(message=self.error.message, code=code, details=self.error.details)]
+        return events.RunError(message=self.error.message, code=code, details=self.error.details)
 
-    async def _conclude(self, status: RunStatus, ending: list[events.Event] | None = None) -> None:
+    async def _conclude(self, status: RunStatus, error: Exception | None = None) -> None:
+        if self.status is not RunStatus.RUNNING:
+            return  # the run was abandoned, and what it left behind has come to its end after all
         self.status = status
-        self._observer.ended(self)
-        await self._on_end(self)
-        await self.resources.aclose()
-        for event in ending or ():
-            self._pipe.force(event)
+        ending = self._finished() if error is None else self._failed(error)
+        try:
+            self._observer.ended(self)
+            await self._on_end(self)
+            await self._prepared.resources.aclose()
+        finally:
+            # The thread is free by now: clients send the next request as soon as they see the end.
+            self.log.force(ending)
+            self.log.close()
+            self._over.set()
+            if self._overdue is not None:
+                self._overdue.cancel()
 
     def _log_fields(self) -> dict[str, Any]:
         return {"thread_id": self.input.thread_id, "run_id": self.input.run_id, "agent": self.agent_name}
@@ -298,5 +330,5 @@ def _gave_up(error: asyncio.CancelledError) -> RuntimeError:
     return failure
 
 
-def _told_error(event: events.RunError) -> CopilotKitError:
+def _reported_error(event: events.RunError) -> CopilotKitError:
     return CopilotKitError(event.message, extensions={"agentCode": event.code} if event.code else None)

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from graphql import GraphQLResolveInfo
 
-from ...runtime.request import ClientRequest
-from ...runtime.runs.run import Run
+from ...runtime.runs.handle import RunHandle
 from ...runtime.service import RuntimeService
+from ..http.client import ClientRequest
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class GraphQLContext:
 
     service: RuntimeService
     client: ClientRequest
-    runs: list[Run] = field(default_factory=list)
+    runs: list[RunHandle] = field(default_factory=list)
 
 
 Info: TypeAlias = GraphQLResolveInfo[GraphQLContext]

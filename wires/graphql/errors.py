@@ -8,12 +8,13 @@ import structlog
 from graphql import GraphQLError
 
 from ...runtime.errors import CopilotKitError, to_public_error
+from ..http.refusal import Refusal
 
 log = structlog.get_logger(__name__)
 
 
-class RequestError(Exception):
-    """A request that is refused before anything was executed.
+class RequestError(Refusal):
+    """A GraphQL request that is refused before anything was executed.
 
     Args:
         errors: The answer's ``errors``.
@@ -30,11 +31,9 @@ class RequestError(Exception):
         spec: bool = False,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(errors[0]["message"] if errors else "")
+        super().__init__(errors[0]["message"] if errors else "", status, headers=headers)
         self.errors = errors
-        self.status = status
         self.spec = spec
-        self.headers = headers or {}
 
 
 def bad_request(
@@ -45,9 +44,18 @@ def bad_request(
     spec: bool = False,
     allow: str | None = None,
 ) -> RequestError:
-    """A refusal with one error."""
+    """Return a refusal with one error."""
     errors = [{"message": message, "extensions": {"code": code}}]
     return RequestError(errors, status=status, spec=spec, headers={"Allow": allow} if allow else None)
+
+
+def refusal_errors(refusal: Refusal) -> list[dict[str, Any]]:
+    """Return the ``errors`` of an answer that refuses a request."""
+    if isinstance(refusal, RequestError):
+        return refusal.errors
+    if refusal.error is not None:
+        return [{"message": refusal.message, "extensions": {**refusal.error.extensions, "statusCode": refusal.status}}]
+    return [{"message": refusal.message, "extensions": {"code": refusal.code}}]
 
 
 def request_errors(errors: list[GraphQLError], code: str | None) -> list[dict[str, Any]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import msgspec
+
+from ..http.framing import Framing
 
 UTF8 = "charset=utf-8"
 
@@ -109,16 +109,6 @@ def _server_sent_event(payload: dict[str, Any]) -> bytes:
     return b"event: next\ndata: %b\n\n" % encode(payload)
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """How payloads are strung together: the bytes before, of each, and behind; ``ping`` may come between."""
-
-    opening: bytes
-    part: Callable[[dict[str, Any]], bytes]
-    closing: bytes
-    ping: bytes | None = None
-
-
 FRAMINGS = {
     Format.MULTIPART: Framing(b"\r\n---", _multipart_part, b"--\r\n"),
     Format.EVENT_STREAM: Framing(b":\n\n", _server_sent_event, b"event: complete\ndata:\n\n", ping=b":\n\n"),
@@ -129,8 +119,3 @@ def whole_body(format_: Format, payload: dict[str, Any]) -> bytes:
     """An answer in one piece, in any format."""
     framing = FRAMINGS.get(format_)
     return encode(payload) if framing is None else framing.opening + framing.part(payload) + framing.closing
-
-
-def header_pairs(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI wants them."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import msgspec
 import structlog
+from graphql import GraphQLError
 
 from ...runtime.context import ContextItem, ForwardedParameters, Resume, RunContext, RunInput, Tool
 from ...runtime.errors import ConfigurationError
@@ -23,7 +24,8 @@ from ...runtime.messages import (
     ToolResultMessage,
     new_id,
 )
-from ...runtime.request import ClientRequest, FrontendAction, RunRequest
+from ...runtime.request import FrontendAction, RunRequest
+from ..http.client import ClientRequest
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +36,14 @@ def run_request(
     client: ClientRequest,
     forward_headers: tuple[str, ...] = (),
 ) -> RunRequest:
-    """A whole ``GenerateCopilotResponseInput``.
+    """Convert a whole ``GenerateCopilotResponseInput``.
 
     Raises:
         ConfigurationError: An action's schema is no JSON object.
+        GraphQLError: The client uses Copilot Cloud without its key, which the contract reports without extensions.
     """
+    if data.get("cloud") is not None and client.cloud_key is None:
+        raise GraphQLError("X-CopilotCloud-Public-API-Key header is required")
     session = data.get("agent_session") or {}
     agent_name = session.get("agent_name")
     return RunRequest(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...runtime.events import EXTENSIONS, Custom, Event, RunStarted
-from ...runtime.runs.run import Run
+from ...runtime.runs.handle import RunHandle
 from .projection import ResponseProjection
 from .response import PENDING, Channel, CopilotResponse
 
@@ -18,15 +19,15 @@ class LiveResponse(CopilotResponse):
     One reader waits for ``run.arrival()`` and calls ``advance``, again and again; or all call ``complete``.
     """
 
-    run: Run
+    run: RunHandle
     changed: dict[Channel[str] | None, None] = field(init=False, default_factory=dict)
     """What the last ``advance`` changed: the texts that merely went on, and None for all else."""
     _projection: ResponseProjection = field(init=False)
     _completing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
-        self._projection = ResponseProjection(self, agent_name=self.run.agent_name, run_id=self.run.input.run_id)
-        if self.run.provider.tells_extensions:
+        self._projection = ResponseProjection(self, agent_name=self.run.agent_name, run_id=self.run.run_id)
+        if self.run.sends_extensions:
             self.extensions = PENDING
 
     def advance(self) -> bool:
@@ -46,7 +47,7 @@ class LiveResponse(CopilotResponse):
                 await self.run.arrival()
 
 
-def _begins_without_extensions(batch: list[Event]) -> bool:
+def _begins_without_extensions(batch: Sequence[Event]) -> bool:
     first = next((event for event in batch if type(event) is not RunStarted), None)
     if first is None:
         return not batch

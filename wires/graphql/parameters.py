@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 
+from ..http.body import Body, read_body
 from .errors import RequestError, bad_request
 
 _KNOWN = ("query", "variables", "operationName", "extensions")
-_JSON_TYPES = ("application/json", "application/graphql+json")
 _ALLOW = "GET, POST"
-
-BODY_SECONDS = 60.0
-"""How long a client may take to send its body."""
 
 
 class Parameters(msgspec.Struct, kw_only=True, frozen=True):
@@ -30,47 +26,27 @@ class UnsupportedMediaTypeError(Exception):
     """The body is in a format that is not read."""
 
 
-async def read_parameters(request: Request, max_body_bytes: int) -> Parameters:
-    """The parameters of a GET or POST request.
+async def read_parameters(request: Request, body: Body, max_body_bytes: int) -> Parameters:
+    """Return the parameters of a GET or POST request.
+
+    Args:
+        request: The request.
+        body: Its body, read if it is JSON.
+        max_body_bytes: The largest body.
 
     Raises:
         RequestError: There are none, or they are wrong.
+        Refusal: The body is too large, or does not come in time.
         UnsupportedMediaTypeError: The body is in a format that is not read.
     """
     if request.method == "GET":
         return _checked(_from_url(request))
-    content_type = request.headers.get("content-type", "").split(";")[0].strip()
-    if content_type in _JSON_TYPES:
-        return _checked(_from_json(await read_body(request, max_body_bytes)))
-    if content_type == "application/graphql":
-        body = await read_body(request, max_body_bytes)
-        return _checked({"query": body.decode("utf-8", "replace")})
-    raise UnsupportedMediaTypeError(content_type)
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """A request's body.
-
-    Raises:
-        RequestError: It is larger than ``limit`` bytes, or does not come in time.
-    """
-    body = bytearray()
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_large()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise _too_large()
-    except TimeoutError as error:
-        raise bad_request("The request body did not come in time.", status=408, code="REQUEST_TIMEOUT") from error
-    return bytes(body)
-
-
-def _too_large() -> RequestError:
-    return bad_request("Request body too large", status=413, code="REQUEST_ENTITY_TOO_LARGE")
+    if body.is_json:
+        return _checked(_from_json(body))
+    if body.content_type == "application/graphql":
+        raw = await read_body(request, max_body_bytes)
+        return _checked({"query": raw.decode("utf-8", "replace")})
+    raise UnsupportedMediaTypeError(body.content_type)
 
 
 def _from_url(request: Request) -> dict[str, Any]:
@@ -84,16 +60,14 @@ def _from_url(request: Request) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name in _KNOWN}
 
 
-def _from_json(body: bytes) -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(body.decode("utf-8", "replace"))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _invalid_json(str(error)) from error
-    if isinstance(decoded, list):
+def _from_json(body: Body) -> dict[str, Any]:
+    if body.fault is not None:
+        raise _invalid_json(body.fault)
+    if isinstance(body.data, list):
         raise bad_request("Batching is not supported.")
-    if not isinstance(decoded, dict):
-        raise bad_request(f"POST body is expected to be object but received {_kind(decoded)}")
-    return decoded
+    if not isinstance(body.data, dict):
+        raise bad_request(f"POST body is expected to be object but received {_kind(body.data)}")
+    return body.data
 
 
 def _invalid_json(message: str) -> RequestError:

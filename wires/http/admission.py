@@ -13,22 +13,16 @@ from starlette.requests import Request
 from ...runtime.config import RuntimeConfig
 from ...runtime.errors import AuthenticationError, CopilotKitError, to_public_error
 from ...runtime.rates import Rate
-from ...runtime.request import ClientRequest
-from ...runtime.runs.run import Run
+from ...runtime.runs.handle import RunHandle
 from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
-from ..graphql.errors import RequestError
 from .auth import Authenticate, Identity, identify
+from .client import ClientRequest
 from .rate_limits import MessageLimitError, RunSlots, TooManyRequestsError, check_messages, open_buckets
+from .refusal import Refusal, refusal
 
 log = structlog.get_logger(__name__)
 
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
-
-
-def refusal(error: CopilotKitError, status: int, headers: dict[str, str] | None = None) -> RequestError:
-    """An error of the hierarchy as the answer to a request that is not let in."""
-    told = {"message": error.message, "extensions": {**error.extensions, "statusCode": status}}
-    return RequestError([told], status=status, headers=headers)
 
 
 class Admission:
@@ -75,7 +69,7 @@ class Admission:
         """Who asks.
 
         Raises:
-            RequestError: They ask too often, or show no valid credentials.
+            Refusal: They ask too often, or show no valid credentials.
         """
         address = request.client.host if request.client else ""
         await self._take("address", address, self._config.address_rate_limit, 1)
@@ -94,7 +88,7 @@ class Admission:
         """Counts operations against the client's rate.
 
         Raises:
-            RequestError: There are too many.
+            Refusal: There are too many.
         """
         await self._take("identity", _name_of(client), self._config.rate_limit, operations)
 
@@ -102,7 +96,7 @@ class Admission:
         """Checks the messages that a request brings.
 
         Raises:
-            RequestError: They are too many or too long.
+            Refusal: They are too many or too long.
         """
         for value in (variables or {}).values():
             messages = value.get("messages") if isinstance(value, dict) else None
@@ -110,11 +104,11 @@ class Admission:
                 self._check_messages(messages)
 
     @asynccontextmanager
-    async def running(self, client: ClientRequest, count: int, runs: list[Run]) -> AsyncIterator[None]:
+    async def running(self, client: ClientRequest, count: int, runs: list[RunHandle]) -> AsyncIterator[None]:
         """Holds places for ``count`` runs until the block is left and ``runs`` have ended.
 
         Raises:
-            RequestError: There are not so many left.
+            Refusal: There are not so many left.
         """
         name = _name_of(client)
         try:
@@ -132,7 +126,7 @@ class Admission:
         """Called once, after the last request."""
         await self._buckets.close()
 
-    async def _give_back(self, name: str, count: int, runs: list[Run]) -> None:
+    async def _give_back(self, name: str, count: int, runs: list[RunHandle]) -> None:
         for run in runs:
             await run.join()
         self._slots.give_back(name, count)
@@ -171,7 +165,7 @@ def _name_of(client: ClientRequest) -> str:
     return f"id {client.identity}" if client.identity is not None else f"at {client.address}"
 
 
-def _too_many(error: TooManyRequestsError) -> RequestError:
+def _too_many(error: TooManyRequestsError) -> Refusal:
     return refusal(error, 429, {"Retry-After": str(error.retry_after)})
 
 

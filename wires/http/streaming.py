@@ -1,24 +1,38 @@
-"""Writes an answer in parts, as its parts come, and notices when its reader leaves."""
+"""Answers in parts: written as their parts come, until their reader leaves."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import Receive, Send
 
-from ..graphql.formats import Framing
-from ..graphql.incremental_result import IncrementalAnswer
+from .framing import Framing
 
 PING_SECONDS = 12.0
 
 UNBUFFERED = [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")]
 
 
+class AnswerInParts(Protocol):
+    """An answer whose parts come one after another."""
+
+    finished: bool
+    """Whether the last part has been taken."""
+    first: dict[str, Any]
+    """The first part, which is there at once."""
+
+    def arrival(self) -> asyncio.Future[None]:
+        """Return a future that is done once there is something to take."""
+
+    def take(self) -> dict[str, Any] | None:
+        """Return the next part; None if what has arrived shows nowhere."""
+
+
 async def unless_disconnected(receive: Receive, work: Awaitable[None]) -> bool:
-    """Awaits ``work``; cancels it if the client leaves first, and is false then."""
+    """Await ``work``; cancel it if the client leaves first, and return whether it was completed."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.create_task(_disconnected(receive))
     try:
@@ -42,8 +56,8 @@ async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.wait(tasks)
 
 
-async def write_parts(send: Send, framing: Framing, answer: IncrementalAnswer) -> None:
-    """Writes all parts, each as soon as it is there. The head of the answer has been sent before."""
+async def write_parts(send: Send, framing: Framing, answer: AnswerInParts) -> None:
+    """Write all parts, each as soon as it is there. The head of the answer has been sent before."""
     await _write(send, framing.opening + framing.part(answer.first))
     async with _pings(send, framing.ping):
         while not answer.finished:

@@ -32,9 +32,10 @@ async def run_to_end(provider: AGUIProvider, tools: list[Tool] | None = None) ->
     message = TextMessage(role="user", content="hi")
     asked = RunInput(thread_id="t", run_id="r", messages=[message], tools=tools or [])
     run = Run(provider, "a", asked, RunContext(), timeout=30, on_end=ended)
+    reader = run.log.subscribe()
     run.start()
     seen: list[Any] = []
-    while batch := await run.read():
+    while batch := await reader.read():
         seen += batch
     await run.join()
     return run.status, seen

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, RunContext, RunInput, RuntimeConfig, events
 from copilotkit_runtime.resolvers import build_schema
-from copilotkit_runtime.runtime.request import ClientRequest
 from copilotkit_runtime.runtime.service import RuntimeService
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.wires.graphql.context import GraphQLContext
 from copilotkit_runtime.wires.graphql.execution import Execution, GraphQLRequest
 from copilotkit_runtime.wires.graphql.incremental_result import IncrementalAnswer
+from copilotkit_runtime.wires.http.client import ClientRequest
 from tests.parity.fold import fold, shrinks, states
 from tests.support.request_bodies import generate, text_message
 

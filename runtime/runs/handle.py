@@ -1,0 +1,86 @@
+"""A reader's hold on a run: where it stands in the run's log, and what became of the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..errors import CopilotKitError
+from ..events import Event
+from .run import Run, RunStatus
+
+
+class EventSource(Protocol):
+    """One reader's place in a log: of a run in this process, or elsewhere."""
+
+    def arrival(self) -> asyncio.Future[None]:
+        """Return a future that is done once there is something to take, or the log has ended."""
+
+    def take(self) -> Sequence[Event]:
+        """Return the events since the last call."""
+
+    def close(self) -> None:
+        """Stop reading."""
+
+
+class RunHandle:
+    """What a wire holds of a run that it started or joined.
+
+    Args:
+        run: The run.
+        source: The reader's place in its log.
+    """
+
+    def __init__(self, run: Run, source: EventSource) -> None:
+        self.run = run
+        self.arrival = source.arrival
+        self.take = source.take
+        self._source = source
+
+    @property
+    def thread_id(self) -> str:
+        """The thread."""
+        return self.run.input.thread_id
+
+    @property
+    def run_id(self) -> str:
+        """The client's id of the run, which need not be unique."""
+        return self.run.input.run_id
+
+    @property
+    def agent_name(self) -> str:
+        """The agent, or "" for a model."""
+        return self.run.agent_name
+
+    @property
+    def sends_extensions(self) -> bool:
+        """Whether the run may begin with extensions of the answer."""
+        return self.run.provider.tells_extensions
+
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands."""
+        return self.run.status
+
+    @property
+    def error(self) -> CopilotKitError | None:
+        """Why the run failed."""
+        return self.run.error
+
+    async def read(self) -> Sequence[Event]:
+        """Wait for events and take them: at least one; none once the log has been read to its end."""
+        await self.arrival()
+        return self.take()
+
+    async def join(self) -> None:
+        """Wait until the run has ended."""
+        await self.run.join()
+
+    async def cancel(self) -> None:
+        """Stop the run, and wait until it has let go of its provider."""
+        await self.run.cancel()
+
+    def close(self) -> None:
+        """Stop reading; the run goes on."""
+        self._source.close()

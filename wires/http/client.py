@@ -1,0 +1,37 @@
+"""The HTTP side of a client's request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from typing import Any
+
+import msgspec
+
+NEVER_FORWARDED = frozenset({"cookie", "set-cookie", "x-api-key", "x-copilotcloud-public-api-key"})
+
+
+class ClientRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """Who asks, and with which headers (names in lower case).
+
+    ``identity`` and ``claims`` come from authentication; ``address`` is the client's.
+    """
+
+    headers: Mapping[str, str]
+    url: str | None = None
+    identity: str | None = None
+    claims: Mapping[str, Any] = {}
+    address: str | None = None
+
+    @property
+    def cloud_key(self) -> str | None:
+        """Return the client's Copilot Cloud public key."""
+        return self.headers.get("x-copilotcloud-public-api-key") or None
+
+    def forwarded(self, patterns: tuple[str, ...]) -> dict[str, str]:
+        """Return the headers that providers may see."""
+        return {
+            name: value
+            for name, value in self.headers.items()
+            if name not in NEVER_FORWARDED and any(fnmatch(name, pattern) for pattern in patterns)
+        }

@@ -1,0 +1,54 @@
+"""One request's way back: what every answer carries, whichever wire writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.types import Receive, Send
+
+from ...runtime.config import RuntimeConfig
+from .cors import HeaderPairs, cors_headers, preflight_headers
+from .framing import header_pairs
+from .request_id import HEADER, correlation_id
+from .security_headers import security_headers
+
+
+class Exchange:
+    """Writes the answer to one request, with the headers of every answer: cross-origin, security and request id.
+
+    Args:
+        request: The request.
+        send: Where the answer goes.
+        config: The origins that may read it.
+        headers: More headers of every answer.
+    """
+
+    def __init__(self, request: Request, send: Send, config: RuntimeConfig, headers: Sequence[tuple[str, str]]) -> None:
+        self.request = request
+        self.receive: Receive = request.receive
+        self.send = send
+        self.accept = request.headers.get("accept")
+        self.id = correlation_id(request.headers)
+        self._cors = (config.cors_origins, config.cors_credentials)
+        self._headers = headers
+
+    async def begin(self, status: int, headers: HeaderPairs) -> None:
+        """Send the head of the answer."""
+        common = [*self._headers, (HEADER, self.id), *security_headers(self.request)]
+        if self.request.method != "OPTIONS":
+            common += cors_headers(self.request.headers, *self._cors)
+        await self.send({"type": "http.response.start", "status": status, "headers": header_pairs([*headers, *common])})
+
+    async def respond(self, status: int, body: bytes = b"", headers: HeaderPairs | None = None) -> None:
+        """Send a whole answer."""
+        await self.begin(status, [*(headers or []), ("content-length", str(len(body)))])
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def preflight(self) -> None:
+        """Answer a preflight request."""
+        await self.respond(204, headers=preflight_headers(self.request.headers, *self._cors))
+
+    async def page(self, html: str) -> None:
+        """Send an HTML page."""
+        await self.respond(200, html.encode(), [("content-type", "text/html; charset=utf-8")])

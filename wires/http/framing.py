@@ -1,0 +1,22 @@
+"""How the parts of an answer are strung together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """The bytes before the parts, of each, and behind them; ``ping`` may come between."""
+
+    opening: bytes
+    part: Callable[[dict[str, Any]], bytes]
+    closing: bytes
+    ping: bytes | None = None
+
+
+def header_pairs(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI takes them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
