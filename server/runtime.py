@@ -28,11 +28,11 @@ from ..runtime.service import RuntimeService
 from ..runtime.stores.interface import AgentState, StateStore
 from ..runtime.stores.settings import StoreSettings
 from ..runtime.stores.urls import open_store
+from ..wires.gateway import Gateway
 from ..wires.graphql.endpoint import GraphQLWire, version_headers
 from ..wires.graphql.rest_extensions import RestExtensions
 from ..wires.http.admission import Admission
 from ..wires.http.auth import Authenticate, Authenticator, authentication
-from ..wires.http.gateway import Gateway
 from ..wires.wire import Routed
 from . import app as http_app
 from .probes import MetricsPage, ReadyProbe

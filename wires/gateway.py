@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...runtime.config import RuntimeConfig
-from ...runtime.observability.instrumentation import Instruments
-from .admission import Admission
-from .body import read_json
-from .cors import HeaderPairs
-from .exchange import Exchange
-from .refusal import Refusal
-
-if TYPE_CHECKING:
-    from ..wire import Handler, Renderer, Wire
+from ..runtime.config import RuntimeConfig
+from ..runtime.observability.instrumentation import Instruments
+from .http.admission import Admission
+from .http.body import read_json
+from .http.cors import HeaderPairs
+from .http.exchange import Exchange
+from .http.refusal import Refusal
+from .wire import Handler, Renderer, Wire
 
 Dispatch: TypeAlias = Callable[[Exchange], Awaitable[None]]
 CommonHeaders: TypeAlias = Callable[[Request], HeaderPairs]
