@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 from ..events import Event
+from .compaction import Compactor
 
 TAIL_EVENTS = 512
 """How many of the last events are kept one by one; those before them are kept compacted."""
@@ -20,16 +20,6 @@ class LogClosedError(RuntimeError):
     """An event came after the run had ended: its provider ignored that it had been cancelled."""
 
 
-class Compactor(Protocol):
-    """Folds the events at the front of a log into few that say the same."""
-
-    def add(self, event: Event) -> None:
-        """Folds in the next event."""
-
-    def events(self) -> list[Event]:
-        """Return what was folded, as a stream of its own."""
-
-
 class RunLog:
     """An append-only log of one run's events, with any number of readers at any offset.
 
@@ -39,16 +29,15 @@ class RunLog:
 
     Args:
         bound: By how many events the fastest attached reader may lag.
-        compactor: Folds the events that are no longer kept one by one; None keeps all of them.
     """
 
-    def __init__(self, bound: int, compactor: Compactor | None = None) -> None:
+    def __init__(self, bound: int) -> None:
         self.last = 0
         """The number of the last event."""
         self.closed = False
         """Whether the last event has been written."""
         self._bound = bound
-        self._compactor = compactor
+        self._compactor = Compactor()
         self._tail: list[Event] = []
         self._cut = 0  # the number of the last event that is compacted
         self._readers: list[Subscription] = []
@@ -116,9 +105,9 @@ class RunLog:
         """
         if after >= self._cut:
             return self._tail[after - self._cut :]
-        if after or self._compactor is None:
+        if after:
             raise Lagged
-        return [*self._compactor.events(), *self._tail]
+        return [*self._compactor.compacted(), *self._tail]
 
     def arrival_for(self, reader: Subscription) -> asyncio.Future[None]:
         """Return a future that is done once ``reader`` has something to take, or nothing will ever come."""
@@ -145,12 +134,12 @@ class RunLog:
         for reader in self._readers:
             if reader.waiting is not None:
                 reader.wake()
-        if self._compactor is not None and len(self._tail) >= 2 * TAIL_EVENTS:
-            self._compact(self._compactor)
+        if len(self._tail) >= 2 * TAIL_EVENTS:
+            self._compact()
 
-    def _compact(self, compactor: Compactor) -> None:
+    def _compact(self) -> None:
         for event in self._tail[:TAIL_EVENTS]:
-            compactor.add(event)
+            self._compactor.add(event)
         del self._tail[:TAIL_EVENTS]
         self._cut += TAIL_EVENTS
 
