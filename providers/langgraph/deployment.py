@@ -9,7 +9,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command, Interrupt, StateSnapshot
+from langgraph.constants import END
+from langgraph.types import Command, Interrupt, PregelTask, StateSnapshot
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
 from langgraph_sdk.schema import Checkpoint, Config, StreamMode
@@ -92,6 +93,7 @@ class RemoteThread:
     """
 
     remembers = True
+    passes_objects = False
 
     def __init__(self, client: LangGraphClient, thread_id: str, headers: Mapping[str, str]) -> None:
         self._client = client
@@ -119,6 +121,17 @@ class RemoteThread:
         """Nothing: a server does not tell its pending writes."""
         return frozenset()
 
+    async def settle(self, config: RunnableConfig, snapshot: StateSnapshot) -> bool:
+        """Have the server end the step with what its tasks wrote."""
+        if not any(task.result is not None for task in snapshot.tasks):
+            return False
+        await self._client.threads.update_state(self._thread_id, None, as_node=END, headers=self._headers)
+        return True
+
+    async def inputs(self, snapshot: StateSnapshot) -> tuple[Any, Any]:
+        """Return nothing: a server does not show the channels of the functional API."""
+        return None, None
+
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
         """A thread that is interrupted, with no interrupt to answer, stands at a breakpoint."""
         del node_name, snapshot
@@ -135,9 +148,13 @@ def _snapshot(told: Any) -> StateSnapshot:
         metadata=told.get("metadata"),
         created_at=told.get("created_at"),
         parent_config=_configuration(told.get("parent_checkpoint")),
-        tasks=(),
+        tasks=tuple(_task(each) for each in told["tasks"]),
         interrupts=tuple(Interrupt(value=each.get("value"), id=str(each.get("id"))) for each in interrupts),
     )
+
+
+def _task(told: Mapping[str, Any]) -> PregelTask:
+    return PregelTask(id=str(told.get("id")), name=str(told.get("name")), path=(), result=told.get("result"))
 
 
 def _configuration(checkpoint: Any) -> RunnableConfig | None:

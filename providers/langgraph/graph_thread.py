@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.constants import END, START
 from langgraph.types import StateSnapshot
 
 from .schema import Graph
 
 _NO_TASK = "00000000-0000-0000-0000-000000000000"
+PREVIOUS: Final = "__previous__"
 
 
 class GraphThread(Protocol):
-    """What planning a run needs to know of the graph's memory."""
+    """The graph's memory, as far as planning a run needs it."""
+
+    @property
+    def passes_objects(self) -> bool:
+        """Whether what a run is given reaches the graph as objects, and not as their JSON."""
 
     @property
     def remembers(self) -> bool:
@@ -30,6 +36,12 @@ class GraphThread(Protocol):
     async def written(self, snapshot: StateSnapshot) -> frozenset[str]:
         """The keys that came with an earlier answer on this checkpoint; each takes one value until the next one."""
 
+    async def settle(self, config: RunnableConfig, snapshot: StateSnapshot) -> bool:
+        """Commit what the finished tasks of a step wrote whose other tasks did not end; true if there was any."""
+
+    async def inputs(self, snapshot: StateSnapshot) -> tuple[Any, Any]:
+        """Return what a functional workflow saved, and the input on which it still works; None if there is none."""
+
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
         """Whether the graph stopped at a static breakpoint, to go on behind ``node_name``."""
 
@@ -40,6 +52,8 @@ class LocalThread:
     Args:
         graph: The graph.
     """
+
+    passes_objects = True
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -58,11 +72,29 @@ class LocalThread:
         await self._graph.aupdate_state(config, dict(values), as_node=node_name)
 
     async def written(self, snapshot: StateSnapshot) -> frozenset[str]:
-        """Looks at the checkpoint's pending writes that belong to no task."""
-        saver = self._graph.checkpointer
-        kept = await saver.aget_tuple(snapshot.config) if isinstance(saver, BaseCheckpointSaver) else None
+        """Look at the checkpoint's pending writes that belong to no task."""
+        kept = await self._kept(snapshot)
         writes = (kept.pending_writes or ()) if kept is not None else ()
         return frozenset(channel for task_id, channel, _ in writes if task_id == _NO_TASK)
+
+    async def settle(self, config: RunnableConfig, snapshot: StateSnapshot) -> bool:
+        """Have the graph end the step with what its tasks wrote: a new input would drop it."""
+        if not any(task.result is not None for task in snapshot.tasks):
+            return False
+        await self._graph.aupdate_state(config, None, as_node=END)
+        return True
+
+    async def inputs(self, snapshot: StateSnapshot) -> tuple[Any, Any]:
+        """Look at the channels of the functional API, which no state shows."""
+        kept = await self._kept(snapshot)
+        values = kept.checkpoint["channel_values"] if kept is not None else {}
+        return values.get(PREVIOUS), values.get(START)
+
+    async def _kept(self, snapshot: StateSnapshot) -> CheckpointTuple | None:
+        saver = self._graph.checkpointer
+        if not isinstance(saver, BaseCheckpointSaver) or snapshot.created_at is None:
+            return None
+        return await saver.aget_tuple(snapshot.config)
 
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
         """Looks at the breakpoints that the graph was compiled with."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pydantic_core
+from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 from langgraph.types import Interrupt
 
 from ...runtime.context import Resume
@@ -14,6 +15,7 @@ from ...runtime.events import COPILOTKIT_INTERRUPT, INTERRUPT, Custom, Event
 from ...runtime.messages import TextMessage, ToolCallMessage, new_id
 from .encoding import Encoder, Json
 from .messages import as_langchain, from_langchain
+from .reviews import decisions, review_answer
 
 _SDK_VALUE = "__copilotkit_interrupt_value__"
 _SDK_MESSAGES = "__copilotkit_messages__"
@@ -85,18 +87,56 @@ def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[
     One answer may also be an object of answers by interrupt id.
     """
     ids = {interrupt.id for interrupt in pending}
+    asked = {interrupt.id: interrupt.value for interrupt in pending}
     by_id: dict[str, Json] = {}
     waiting = list(pending)
     for answer in answers:
         value = answer_of(answer)
         if isinstance(value, dict) and value and value.keys() <= ids:
-            by_id.update(value)
+            by_id.update({id_: review_answer(asked[id_], each) for id_, each in value.items()})
             waiting = [interrupt for interrupt in waiting if interrupt.id not in value]
         elif waiting:
             interrupt = next((each for each in waiting if _same(_asked(each), answer.value)), waiting[0])
             waiting.remove(interrupt)
-            by_id[interrupt.id] = value
+            by_id[interrupt.id] = review_answer(interrupt.value, value)
     return by_id
+
+
+def typed_answers(pending: Sequence[Interrupt], new: Sequence[BaseMessage]) -> dict[str, Any]:
+    """Return the answers, by interrupt id, that a person gave by a message; none if the messages answer nothing.
+
+    A client shows the question of ``copilotkit_interrupt`` as a message, and its action as an action: what comes
+    back is the next message, or the action's result. A review is answered by a word of decision. No message answers
+    any other interrupt.
+
+    Args:
+        pending: The interrupts that wait.
+        new: The messages that the thread does not have yet.
+    """
+    heard = [message for message in new if isinstance(message, (HumanMessage, ToolMessage))]
+    if not heard:
+        return {}
+    asking = [interrupt for interrupt in pending if asks_by_message(interrupt)]
+    if asking:
+        return {_addressed(asking, heard[-1]).id: list(new[: list(new).index(heard[-1]) + 1])}
+    decided = {each.id: decisions(each.value, heard[-1].content) for each in pending if len(heard) == 1}
+    return {} if None in decided.values() else decided
+
+
+def asks_by_message(interrupt: Interrupt) -> bool:
+    """Return whether the client shows the interrupt's question as messages of the chat."""
+    return isinstance(interrupt.value, Mapping) and _SDK_VALUE in interrupt.value
+
+
+def _addressed(asking: Sequence[Interrupt], answer: BaseMessage) -> Interrupt:
+    """The interrupt whose action has the result ``answer``, else the first one."""
+    called = getattr(answer, "tool_call_id", None)
+    return next((each for each in asking if called is not None and called in _call_ids(each)), asking[0])
+
+
+def _call_ids(interrupt: Interrupt) -> set[str]:
+    parts = from_langchain(as_langchain(interrupt.value.get(_SDK_MESSAGES)))
+    return {part.id for part in parts if isinstance(part, ToolCallMessage)}
 
 
 def _same(asked: str, told: str) -> bool:

@@ -13,6 +13,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 from msgspec import Struct
 
 from ...runtime.context import RunInput
+from .content import text_of
 from .decoding import is_echo
 from .graph_thread import GraphThread
 from .history import (
@@ -25,8 +26,8 @@ from .history import (
     messages_update,
     unknown,
 )
-from .interrupts import resume_map
-from .messages import as_langchain
+from .interrupts import asks_by_message, resume_map, typed_answers
+from .messages import as_langchain, to_langchain
 from .schema import OWN_KEYS, GraphSchema
 
 log = structlog.get_logger(__name__)
@@ -65,38 +66,78 @@ class RunPlanner:
         self._said = conversation(run.messages)
 
     async def plan(self) -> RunPlan:
-        """The run's beginning, after a look at the thread's checkpoint."""
+        """Return the run's beginning, after a look at the thread's checkpoint."""
         if not self._thread.remembers:
             return self._from_scratch()
         snapshot = await self._thread.state(self._config)
-        known = CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
+        if self._schema.takes_list:
+            return await self._listed(snapshot)
+        known = _known(snapshot)
         if self._run.resume and snapshot.interrupts:
-            return await self._resumed(snapshot, known)
+            return await self._resumed(snapshot, known, resume_map(snapshot.interrupts, self._run.resume))
         edited = edited_message(known, self._said)
         if (snapshot.interrupts or self._run.resume) and not (edited or has_news(known, self._said)):
             return self._idle(snapshot, known)
-        point = edited or cut_message(known, self._said)
-        if point is not None:
-            return await self._forked(snapshot, known, point)
+        if snapshot.interrupts and not edited and (plan := await self._answered(snapshot, known)):
+            return plan
+        return await self._begun(snapshot, known, edited or cut_message(known, self._said))
+
+    async def _begun(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage | None) -> RunPlan:
+        if point is not None and (fork := await self._forked(snapshot, known, point)):
+            return fork
         node_name = self._run.node_name
-        if node_name and await self._at_breakpoint(node_name, snapshot):
+        if point is None and node_name and await self._at_breakpoint(node_name, snapshot):
             return await self._continued(snapshot, known, node_name)
-        return self._appended(snapshot, known)
+        if await self._thread.settle(self._config, snapshot):
+            snapshot = await self._thread.state(self._config)
+            known = _known(snapshot)
+        return self._rewound(snapshot, known, point) if point else self._appended(snapshot, known)
 
     def _from_scratch(self) -> RunPlan:
         known = CheckpointMessages(())
-        return RunPlan(self._input({}, known, unknown(known, self._said)), self._config)
+        new = unknown(known, self._said)
+        return RunPlan(new if self._schema.takes_list else self._input({}, known, new), self._config)
+
+    async def _listed(self, snapshot: StateSnapshot) -> RunPlan:
+        """A workflow of the functional API that takes messages gets those that it did not save."""
+        saved, working = await self._thread.inputs(snapshot)
+        known = CheckpointMessages(as_langchain(saved))
+        if self._run.resume and snapshot.interrupts:
+            answers = resume_map(snapshot.interrupts, self._run.resume)
+            return self._plan(snapshot, known, Command(resume=answers))
+        heard = CheckpointMessages([*known.messages, *as_langchain(working)])
+        if (snapshot.interrupts or self._run.resume) and not has_news(heard, self._said):
+            return self._idle(snapshot, known)
+        return self._plan(snapshot, known, unknown(known, self._said) or to_langchain(self._said[-1:]))
 
     def _appended(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan:
         update = self._input(_values(snapshot), known, unknown(known, self._said))
         return self._plan(snapshot, known, update)
 
-    async def _resumed(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan:
+    async def _answered(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan | None:
+        new = unknown(known, self._said)
+        answers = typed_answers(snapshot.interrupts, new)
+        if not answers:
+            return None
+        if any(asks_by_message(each) and each.id in answers for each in snapshot.interrupts):
+            if not self._thread.passes_objects:
+                answers = {id_: text_of(messages[-1].content) for id_, messages in answers.items()}
+            return await self._resumed(snapshot, known, answers, new)
+        return await self._resumed(snapshot, known, answers)
+
+    async def _resumed(
+        self,
+        snapshot: StateSnapshot,
+        known: CheckpointMessages,
+        answers: dict[str, Any],
+        new: Sequence[BaseMessage] = (),
+    ) -> RunPlan:
         values, written = _values(snapshot), await self._thread.written(snapshot)
         told = {**self._state(values), **self._page(values.get("copilotkit"))}
         news = {key: told[key] for key in told if key not in written and not _holds(values, key, told[key])}
-        answer = resume_map(snapshot.interrupts, self._run.resume)
-        return self._plan(snapshot, known, Command(resume=answer, update=self._writable(news) or None))
+        if new and self._schema.merges_messages:
+            news |= self._messages(known, list(new))
+        return self._plan(snapshot, known, Command(resume=answers, update=self._writable(news) or None))
 
     async def _continued(self, snapshot: StateSnapshot, known: CheckpointMessages, node_name: str) -> RunPlan:
         update = self._input(_values(snapshot), known, unknown(known, self._said))
@@ -106,25 +147,28 @@ class RunPlanner:
     def _writable(self, update: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in update.items() if self._schema.writes(key)}
 
-    async def _forked(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan:
-        at = next(i for i, message in enumerate(self._said) if known.owner(message) is point)
+    async def _forked(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan | None:
+        """The run from the checkpoint before ``point``, or None if there is no such checkpoint."""
         start = await self._before(snapshot, point.id)
         if start is None:
-            return self._rewound(snapshot, known, point, at)
-        before = CheckpointMessages(as_langchain(_values(start).get("messages")))
-        update = self._messages(before, self._said_again(before, known, at)) | self._page(None)
+            return None
+        before = _known(start)
+        update = self._messages(before, self._said_again(before, known, point)) | self._page(None)
         config = merge_configs(self._config, start.config)
         return RunPlan(update, config, before.messages, _values(start))
 
-    def _rewound(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage, at: int) -> RunPlan:
-        before = CheckpointMessages(list(known.messages)[: list(known.messages).index(point)])
-        kept = merged(before.messages, self._said_again(before, known, at))
+    def _rewound(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan:
+        place = next(i for i, message in enumerate(known.messages) if message.id == point.id)
+        before = CheckpointMessages(list(known.messages)[:place])
+        kept = merged(before.messages, self._said_again(before, known, known.messages[place]))
         update = messages_update(self._schema, known.messages, kept)
         return self._plan(snapshot, known, {"messages": update, **self._page(None)})
 
-    def _said_again(self, before: CheckpointMessages, known: CheckpointMessages, at: int) -> list[BaseMessage]:
-        first = known.owner(self._said[at])
-        again = [m for m in self._said[at:] if known.owner(m) is first or m not in known]
+    def _said_again(
+        self, before: CheckpointMessages, known: CheckpointMessages, point: BaseMessage
+    ) -> list[BaseMessage]:
+        at = next(i for i, message in enumerate(self._said) if known.owner(message) is point)
+        again = [m for m in self._said[at:] if known.owner(m) is point or m not in known]
         return unknown(before, again)
 
     async def _before(self, snapshot: StateSnapshot, message_id: str | None) -> StateSnapshot | None:
@@ -187,6 +231,10 @@ def page_properties(run: RunInput) -> dict[str, Any]:
 def _action(name: str, description: str, parameters: dict[str, Any]) -> dict[str, Any]:
     function = {"name": name, "description": description, "parameters": parameters}
     return {"type": "function", "name": name, "function": function}
+
+
+def _known(snapshot: StateSnapshot) -> CheckpointMessages:
+    return CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
 
 
 def _values(snapshot: StateSnapshot) -> Mapping[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NotRequired, Required, get_args, get_origin
 
 from langgraph.channels import BinaryOperatorAggregate, DeltaChannel
+from langgraph.constants import START
 from langgraph.pregel import Pregel
 from langgraph.types import Overwrite
 from msgspec import Struct
@@ -26,7 +28,7 @@ class GraphSchema(Struct, frozen=True):
 
     ``inputs``, ``outputs`` and ``channels`` are the keys of the input, the output and the whole state, or None
     where it has no keys or they are not known. ``reduced`` are those with a reducer, ``sets`` those that hold a set,
-    with its type.
+    with its type. ``takes_list`` is true for a functional workflow whose input is a list of messages.
     """
 
     inputs: frozenset[str] | None
@@ -36,6 +38,7 @@ class GraphSchema(Struct, frozen=True):
     channels: frozenset[str] | None = None
     validates: bool = False
     sets: Mapping[str, Callable[[Any], Any]] = {}
+    takes_list: bool = False
 
     @property
     def has_messages(self) -> bool:
@@ -78,8 +81,24 @@ def schema_of(graph: Graph) -> GraphSchema:
         merges_messages=_merges_messages(reduced.get("messages")),
         channels=frozenset(graph.channels),
         validates=_validates(graph),
+        takes_list=_takes_list(graph),
         sets={key: kind for key, kind in _kinds(graph).items() if kind in (set, frozenset)},
     )
+
+
+def _takes_list(graph: Graph) -> bool:
+    """Whether a functional workflow declares a list as its input, or calls it ``messages`` and declares nothing."""
+    if getattr(graph, "builder", None) is not None or graph.input_channels != START:
+        return False
+    declared = getattr(graph.channels.get(START), "typ", Any)
+    if declared is not Any:
+        return _kind(declared) in (list, Sequence) or str(declared).lower().startswith(("list", "sequence"))
+    return any(_first_parameter(node.bound) == "messages" for node in graph.nodes.values())
+
+
+def _first_parameter(bound: Any) -> str | None:
+    function = getattr(bound, "func", None) or getattr(bound, "afunc", None)
+    return next(iter(inspect.signature(function).parameters), None) if callable(function) else None
 
 
 def _kinds(graph: Graph) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import httpx
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphInterrupt
-from langgraph.types import Command, StateSnapshot
+from langgraph.types import Command, PregelTask, StateSnapshot
 from langgraph_sdk.client import LangGraphClient
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -123,6 +123,11 @@ def _config(thread_id: str, checkpoint: dict[str, Any] | None) -> RunnableConfig
     return {"configurable": {**(checkpoint or {}), "thread_id": thread_id}}
 
 
+def _task(task: PregelTask) -> Any:
+    interrupts = [{"id": each.id, "value": each.value} for each in task.interrupts]
+    return {"id": task.id, "name": task.name, "result": task.result, "interrupts": interrupts}
+
+
 def _state(snapshot: StateSnapshot) -> Any:
     state = {
         "values": snapshot.values,
@@ -131,7 +136,7 @@ def _state(snapshot: StateSnapshot) -> Any:
         "metadata": snapshot.metadata,
         "checkpoint": snapshot.config["configurable"] if snapshot.created_at else None,
         "parent_checkpoint": snapshot.parent_config and snapshot.parent_config["configurable"],
-        "tasks": [{"interrupts": [{"id": i.id, "value": i.value} for i in t.interrupts]} for t in snapshot.tasks],
+        "tasks": [_task(task) for task in snapshot.tasks],
     }
     return Encoder().encode(state)
 

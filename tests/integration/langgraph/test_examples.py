@@ -24,8 +24,8 @@ from langgraph.types import Command
 
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from copilotkit_runtime.runtime import events as ev
-from copilotkit_runtime.runtime.context import Resume, Tool
-from copilotkit_runtime.runtime.messages import Message
+from copilotkit_runtime.runtime.context import Tool
+from copilotkit_runtime.runtime.messages import Message, ToolCallMessage
 from tests.integration.langgraph.openai_server import OpenAIServer, call, openai_server, say
 from tests.integration.langgraph.scripted_model import Page, of, result, states, text, thread, user
 
@@ -217,10 +217,14 @@ async def test_the_email_agent_with_an_interrupt(vendor: Any) -> None:
     events = await page.run("write to Ada")
     assert text(events) == ""
     (asked,) = of(ev.Custom, events)
-    assert json.loads(asked.value["value"]) == {"action": "EmailTool", "args": {"the_email": "Dear Ada"}}
+    args = {"the_email": "Dear Ada"}
+    assert json.loads(asked.value["value"]) == {"action": "EmailTool", "args": args}
 
-    answer = Resume(name=ev.COPILOTKIT_INTERRUPT, value=asked.value["value"], response="SEND")
-    events = await page.run("write to Ada", resume=[answer])
+    (shown,) = asked.value["messages"]
+    call = ToolCallMessage(id=shown["id"], name="EmailTool", arguments=args, parent_message_id=shown["parentMessageId"])
+    loaded = await page.state()
+    assert loaded is not None
+    events = await page.run(*loaded.messages, call, result(call.id, "EmailTool", "SEND"), node_name="ask")
     assert states(events)[-1] == {"sent": "SEND"}
     assert text(events) == "SEND"
 

@@ -6,6 +6,7 @@ import pytest
 from copilotkit import CopilotKitState
 from copilotkit.langgraph import copilotkit_interrupt
 from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -15,12 +16,13 @@ from langgraph.types import interrupt
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from copilotkit_runtime.runtime import events as ev
 from copilotkit_runtime.runtime.context import ContextItem, Resume
-from copilotkit_runtime.runtime.messages import TextMessage
+from copilotkit_runtime.runtime.messages import TextMessage, ToolCallMessage
 from tests.integration.langgraph.scripted_model import (
     Page,
     ScriptedModel,
     call_parts,
     of,
+    result,
     states,
     text,
     thread,
@@ -212,27 +214,126 @@ def sdk_asking(**question: Any) -> Any:
     return StateGraph(AskState).add_node("ask", ask).add_edge(START, "ask").compile()
 
 
-async def test_the_sdk_s_interrupt_with_a_message() -> None:
+def shown_question(event: ev.Custom) -> list[Any]:
+    """The question as the page keeps it: among the thread's messages (react-core 1.10.6)."""
+    return [
+        TextMessage(id=each["id"], role="assistant", content=each["content"])
+        if each["type"] == "TextMessage"
+        else ToolCallMessage(
+            id=each["id"],
+            name=each["name"],
+            arguments=each["arguments"],
+            parent_message_id=each["parentMessageId"],
+        )
+        for each in event.value["messages"]
+    ]
+
+
+async def test_the_sdk_s_question_is_answered_by_the_next_message() -> None:
     page = Page(sdk_asking(message="Sure?"))
     (event,) = of(ev.Custom, await page.run("go"))
 
     assert event.name == ev.COPILOTKIT_INTERRUPT
     assert event.value["value"] == "Sure?"
-    (shown,) = event.value["messages"]
-    assert (shown["type"], shown["role"], shown["content"]) == ("TextMessage", "assistant", "Sure?")
-    events = await page.run("go", resume=answer("yes", "Sure?", ev.COPILOTKIT_INTERRUPT))
-    assert states(events)[-1] == {"answers": ["yes", "yes"]}
+    (question,) = shown_question(event)
+    assert (question.role, question.content) == ("assistant", "Sure?")
+    events = await page.run("go", question, "yes")
+    assert states(events)[-1]["answers"][0] == "yes"
+    assert thread(events) == [("user", "go"), ("assistant", "Sure?"), ("user", "yes")]
+    assert not asked(events)
 
 
-async def test_the_sdk_s_interrupt_with_an_action() -> None:
+async def test_the_sdk_s_action_is_answered_by_its_result() -> None:
     page = Page(sdk_asking(action="confirm", args={"what": "all"}))
     (event,) = of(ev.Custom, await page.run("go"))
 
     assert event.value["value"] == '{"action":"confirm","args":{"what":"all"}}'
-    (shown,) = event.value["messages"]
-    assert (shown["name"], shown["arguments"]) == ("confirm", {"what": "all"})
+    (call,) = shown_question(event)
+    assert (call.name, call.arguments) == ("confirm", {"what": "all"})
+    events = await page.run("go", call, result(call.id, "confirm", '{"ok": true}'), node_name="ask")
+    assert states(events)[-1]["answers"][0] == '{"ok": true}'
+    assert [role for role, _ in thread(events)] == ["user", "assistant", "tool"]
+    assert not asked(events)
+
+
+async def test_the_node_gets_the_messages_that_answered_it() -> None:
+    def ask(_: AskState) -> dict[str, Any]:
+        answer, messages = copilotkit_interrupt(message="Which city?")
+        return {"note": f"{answer}, {[type(message).__name__ for message in messages]}", "messages": messages}
+
+    page = Page(StateGraph(AskState).add_node("ask", ask).add_edge(START, "ask").compile())
+    (question,) = shown_question(of(ev.Custom, await page.run("go"))[0])
+    events = await page.run("go", question, "Ulm")
+    assert states(events)[-1] == {"note": "Ulm, ['AIMessage', 'HumanMessage']"}
+    assert thread(events) == [("user", "go"), ("assistant", "Which city?"), ("user", "Ulm")]
+
+
+async def test_the_sdk_s_questions_one_after_the_other() -> None:
+    def ask(_: AskState) -> dict[str, Any]:
+        return {"answers": [copilotkit_interrupt(message=each)[0] for each in ("Where?", "When?")]}
+
+    page = Page(StateGraph(AskState).add_node("ask", ask).add_edge(START, "ask").compile())
+    (where,) = shown_question(of(ev.Custom, await page.run("go"))[0])
+    (when,) = shown_question(of(ev.Custom, await page.run("go", where, "Ulm"))[0])
+    assert when.content == "When?"
+    events = await page.run("go", where, "Ulm", when, "now")
+    assert states(events)[-1] == {"answers": ["Ulm", "now"]}
+
+
+async def test_the_sdk_s_question_is_asked_again_until_it_is_answered() -> None:
+    page = Page(sdk_asking(message="Sure?"))
+    (question,) = shown_question(of(ev.Custom, await page.run("go"))[0])
+    again = await page.run("go", question)
+    assert [shown.content for shown in shown_question(of(ev.Custom, again)[0])] == ["Sure?"]
+    assert not of(ev.StepStarted, again)
+
+
+async def test_a_client_may_answer_the_sdk_s_question_by_a_meta_event_too() -> None:
+    page = Page(sdk_asking(action="confirm"))
+    await page.run("go")
     events = await page.run("go", resume=answer('{"ok": true}', "", ev.COPILOTKIT_INTERRUPT))
     assert states(events)[-1] == {"answers": ['{"ok": true}', {"ok": True}]}
+
+
+def reviewed(*allowed: Any) -> tuple[Any, list[str]]:
+    booked: list[str] = []
+
+    @tool
+    def book(city: str) -> str:
+        """Books a trip."""
+        booked.append(city)
+        return f"booked {city}"
+
+    script = [call_parts("book", "b1", '{"city": "Ulm"}'), ["Fine."]]
+    review = HumanInTheLoopMiddleware({"book": {"allowed_decisions": list(allowed)}})
+    return create_agent(ScriptedModel(script=script), [book], middleware=[review]), booked
+
+
+@pytest.mark.parametrize("word", ["approve", " Approve ", "yes", "true", '{"type": "approve"}'])
+async def test_a_review_is_answered_by_a_word(word: str) -> None:
+    graph, booked = reviewed("approve", "edit", "reject")
+    page = Page(graph)
+    assert asked(await page.run("go"))[0]["action_requests"]
+    assert text(await page.run("go", resume=answer(word))) == "Fine."
+    assert booked == ["Ulm"]
+
+
+async def test_a_review_is_answered_by_a_typed_message_too() -> None:
+    graph, booked = reviewed("approve", "reject")
+    page = Page(graph)
+    await page.run("go")
+    events = await page.run("go", "reject: too far")
+    assert text(events) == "Fine."
+    assert booked == []
+    assert "too far" in of(ev.ToolCallResult, events)[0].content
+
+
+async def test_a_message_that_is_no_decision_starts_the_graph_again() -> None:
+    graph, booked = reviewed("approve", "reject")
+    page = Page(graph)
+    await page.run("go")
+    assert text(await page.run("go", "to Graz, please")) == "Fine."
+    assert booked == []
 
 
 def booking() -> tuple[Any, ScriptedModel]:
