@@ -81,6 +81,16 @@ class RunHandle:
         """Stop the run, and wait until it has let go of its provider."""
         await self.run.cancel()
 
+    def take_history(self) -> Sequence[Event]:
+        """Return all events of the run, the first ones compacted, after ``take`` has raised ``Lagged``.
+
+        What comes next is taken as before.
+        """
+        self._source.close()
+        self._source = source = self.run.log.subscribe()
+        self.arrival, self.take = source.arrival, source.take
+        return self.take()
+
     def close(self) -> None:
         """Stop reading; the run goes on."""
         self._source.close()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from ...runtime.events import EXTENSIONS, Custom, Event, RunStarted
 from ...runtime.runs.handle import RunHandle
+from ...runtime.runs.log import Lagged
+from .catch_up import missing_events
 from .projection import ResponseProjection
 from .response import PENDING, Channel, CopilotResponse
 
@@ -32,12 +34,18 @@ class LiveResponse(CopilotResponse):
 
     def advance(self) -> bool:
         """Shows what the run has told since the last call; false once the answer is complete."""
-        batch = self.run.take()
+        batch = self._take()
         if self.extensions is PENDING and _begins_without_extensions(batch):
             self.extensions = None
         apply = self._projection.apply
         self.changed = dict.fromkeys(map(apply, batch))
         return bool(batch)
+
+    def _take(self) -> Sequence[Event]:
+        try:
+            return self.run.take()
+        except Lagged:
+            return list(missing_events(self, self.run.take_history()))
 
     async def complete(self) -> None:
         """Waits until the answer is complete."""
