@@ -8,7 +8,10 @@ import msgspec
 
 from ..runtime.context import RunContext, Tool
 from ..runtime.errors import ConfigurationError, ProtocolError
-from .transport import Transport, TransportSettings, checked_url
+from ..runtime.optional import optional
+
+with optional("LangServe", "remote"):
+    from .transport import Transport, TransportSettings, checked_url
 
 __all__ = ["LangServeChain"]
 

@@ -7,24 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeAlias, TypedDict, Unpack
 
+import httpx
 import msgspec
 
 from ..runtime.context import RunContext
 from ..runtime.errors import (
     AuthenticationError,
     CopilotKitError,
-    MissingExtraError,
     MisuseError,
     NetworkError,
     ProtocolError,
     RemoteEndpointNotFoundError,
     to_public_error,
 )
-
-try:
-    import httpx
-except ImportError as error:
-    raise MissingExtraError("An agent behind a URL", "agui") from error
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0

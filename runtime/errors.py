@@ -160,15 +160,21 @@ class ConfigurationError(CopilotKitError):
 
 
 class MissingExtraError(MisuseError):
-    """An optional dependency is not installed.
+    """An optional dependency is not installed, or not in a version that works.
 
     Args:
         feature: What needs it.
         extra: The extra of the distribution that brings it.
+        broken: The module that is there but cannot be imported; None if there is no such module.
     """
 
-    def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs an extra. Install it with: pip install 'copilotkit-runtime-py[{extra}]'")
+    def __init__(self, feature: str, extra: str, *, broken: str | None = None) -> None:
+        problem = "needs an extra" if broken is None else f"cannot be used: the installed {broken} does not fit"
+        install = "pip install" if broken is None else "pip install --upgrade"
+        super().__init__(
+            f"{feature} {problem}. Install it with: {install} 'copilotkit-runtime-py[{extra}]'"
+            f" (in a checkout of the repository: {install} '.[{extra}]')."
+        )
 
 
 class NetworkError(CopilotKitError):

@@ -3,19 +3,22 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .authoring import (
-    PredictStateConfig,
-    StateItem,
-    copilotkit_emit_message,
-    copilotkit_emit_state,
-    copilotkit_emit_tool_call,
-    copilotkit_emit_tool_result,
-    copilotkit_exit,
-    copilotkit_predict_state,
-)
-from .completion import copilotkit_stream
-from .framework import disable_telemetry
-from .provider import CrewAIProvider
+from ...runtime.optional import optional
+
+with optional("The CrewAI provider", "crewai", package="crewai"):
+    from .authoring import (
+        PredictStateConfig,
+        StateItem,
+        copilotkit_emit_message,
+        copilotkit_emit_state,
+        copilotkit_emit_tool_call,
+        copilotkit_emit_tool_result,
+        copilotkit_exit,
+        copilotkit_predict_state,
+    )
+    from .completion import copilotkit_stream
+    from .framework import disable_telemetry
+    from .provider import CrewAIProvider
 
 if TYPE_CHECKING:
     from .copilotkit_state import CopilotKitProperties, CopilotKitState

@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.errors import MissingExtraError
+from ...runtime.optional import optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +44,8 @@ def load() -> Any:
     """
     disable_telemetry()
     with _loading, _own_signal_handlers():
-        try:
+        with optional("The CrewAI provider", "crewai"):
             crewai = importlib.import_module("crewai")
-        except ImportError as error:
-            raise MissingExtraError("The CrewAI provider", "crewai") from error
         listener = importlib.import_module("crewai.events.event_listener").event_listener
         listener.formatter.console.quiet = True
     return crewai

@@ -1,13 +1,9 @@
 """LangGraph agents: graphs that run in this process, and graphs on LangGraph servers."""
 
-from ...runtime.errors import MissingExtraError
+from ...runtime.optional import optional
 
-try:
-    import langgraph.pregel as _installed  # noqa: F401
-except ImportError as error:
-    raise MissingExtraError("The LangGraph provider", "langgraph") from error
-
-from .platform import Deployment, LangGraphPlatformProvider
-from .provider import LangGraphProvider
+with optional("The LangGraph provider", "langgraph"):
+    from .platform import Deployment, LangGraphPlatformProvider
+    from .provider import LangGraphProvider
 
 __all__ = ["Deployment", "LangGraphPlatformProvider", "LangGraphProvider"]

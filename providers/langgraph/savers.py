@@ -10,10 +10,11 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from ...runtime.errors import ConfigurationError
+from ...runtime.optional import optional
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 from ...runtime.stores.sqlite import translated
-from ...runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, extra, scheme_of, sqlite_path
+from ...runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, scheme_of, sqlite_path
 from .recent_saver import RecentMemorySaver
 
 
@@ -48,7 +49,7 @@ async def open_saver(url: str, settings: StoreSettings | None = None) -> AsyncIt
 
 @asynccontextmanager
 async def _open_sqlite(url: str, settings: StoreSettings) -> AsyncIterator[BaseCheckpointSaver[Any]]:
-    with extra("LangGraph's checkpoints in SQLite", "sqlite"):
+    with optional("LangGraph's checkpoints in SQLite", "sqlite"):
         import aiosqlite
         from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
     path = sqlite_path(url)
@@ -67,7 +68,7 @@ async def _open_sqlite(url: str, settings: StoreSettings) -> AsyncIterator[BaseC
 
 @asynccontextmanager
 async def _open_redis(url: str, settings: StoreSettings) -> AsyncIterator[BaseCheckpointSaver[Any]]:
-    with extra("LangGraph's checkpoints in Redis", "redis"):
+    with optional("LangGraph's checkpoints in Redis", "redis"):
         from ...runtime.stores.redis import connect
         from .redis_saver import RedisSaver
     async with connect(url, settings) as client:
@@ -76,7 +77,7 @@ async def _open_redis(url: str, settings: StoreSettings) -> AsyncIterator[BaseCh
 
 @asynccontextmanager
 async def _open_postgres(url: str, settings: StoreSettings) -> AsyncIterator[BaseCheckpointSaver[Any]]:
-    with extra("LangGraph's checkpoints in PostgreSQL", "postgres"):
+    with optional("LangGraph's checkpoints in PostgreSQL", "postgres"):
         from .postgres_saver import open_postgres_saver
     async with open_postgres_saver(url, settings) as saver:
         yield saver

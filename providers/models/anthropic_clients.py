@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...runtime.errors import ConfigurationError, MissingExtraError
+from ...runtime.errors import ConfigurationError
+from ...runtime.optional import optional
 from .anthropic_chat import AnthropicChat
 from .chat import ChatModel
 from .options import ModelOptions
@@ -22,10 +23,8 @@ def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
         MissingExtraError: The SDK is not installed.
         ConfigurationError: The key is missing.
     """
-    try:
+    with optional(f"The model '{vendor}:{name}'", "anthropic"):
         import anthropic
-    except ImportError as error:
-        raise MissingExtraError(f"The model '{vendor}:{name}'", "anthropic") from error
     timeout = anthropic.Timeout(options.idle_seconds, connect=options.connect_seconds)
     client = anthropic.AsyncAnthropic(timeout=timeout, http_client=unlimited(anthropic))
     if not any(getattr(client, name, None) for name in ("api_key", "auth_token", "credentials")):

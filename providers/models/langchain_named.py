@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from ...runtime.errors import ConfigurationError, CopilotKitError, MissingExtraError, MisuseError
+from ...runtime.optional import optional
 from .chat import ChatModel
 from .failures import redacted
 from .options import ModelOptions
@@ -27,12 +28,10 @@ def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
         MisuseError: LangChain does not know the vendor either.
     """
     spec = f"{vendor}:{name}" if vendor else name
-    try:
+    with optional(f"The model {spec!r}", "models"):
         from langchain.chat_models import init_chat_model
 
         from .langchain_chat import LangChainChat
-    except ImportError as error:
-        raise MissingExtraError(f"The model {spec!r}", "models") from error
     try:
         return LangChainChat(init_chat_model(name, model_provider=vendor or None), options)
     except Exception as error:

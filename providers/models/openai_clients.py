@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.errors import ConfigurationError, MissingExtraError
+from ...runtime.errors import ConfigurationError
+from ...runtime.optional import optional
 from .chat import ChatModel
 from .openai_chat import OpenAIChat
 from .openai_dialects import AZURE, COMPATIBLE, OPENAI, Dialect
@@ -24,10 +25,8 @@ def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
         MissingExtraError: The SDK is not installed.
         ConfigurationError: The vendor's key or address is missing.
     """
-    try:
+    with optional(f"The model '{vendor}:{name}'", "openai"):
         import openai
-    except ImportError as error:
-        raise MissingExtraError(f"The model '{vendor}:{name}'", "openai") from error
     timeout = openai.Timeout(options.idle_seconds, connect=options.connect_seconds)
     try:
         client = _client(vendor, timeout=timeout, http_client=unlimited(openai))

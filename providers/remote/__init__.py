@@ -1,12 +1,9 @@
 """CopilotKit remote endpoints, as the ``copilotkit`` Python SDK serves them."""
 
-from ...runtime.errors import MissingExtraError
+from ...runtime.optional import optional
 
-try:
+with optional("The provider of remote endpoints", "remote"):
+    from .endpoint import RemoteAction
     from .provider import RemoteEndpointProvider
-except ImportError as error:
-    raise MissingExtraError("A CopilotKit remote endpoint", "remote") from error
-
-from .endpoint import RemoteAction
 
 __all__ = ["RemoteAction", "RemoteEndpointProvider"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from ..errors import CopilotKitError, MissingExtraError, NetworkError, ProtocolError
+from ..errors import CopilotKitError, NetworkError, ProtocolError
+from ..optional import optional
 from .interface import ALLOWED, Guardrail, InputCheck, Verdict, denied
 
 if TYPE_CHECKING:
@@ -76,10 +77,8 @@ class CloudGuardrail(Guardrail):
 
 
 def _new_client() -> httpx.AsyncClient:
-    try:
+    with optional("Copilot Cloud's guardrails", "cloud"):
         import httpx
-    except ImportError as error:
-        raise MissingExtraError("Copilot Cloud's guardrails", "cloud") from error
     return httpx.AsyncClient()
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from ..optional import optional
 from ..runs.observer import RunObserver
-from ..stores.urls import extra
 
 if TYPE_CHECKING:
     from ..runs.run import Run
@@ -32,7 +32,7 @@ class RuntimeMetrics(RunObserver):
     """
 
     def __init__(self) -> None:
-        with extra("Prometheus metrics", "metrics"):
+        with optional("Prometheus metrics", "metrics"):
             import prometheus_client
         self._client = prometheus_client
         self._registry = registry = prometheus_client.CollectorRegistry()

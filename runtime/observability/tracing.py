@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 from typing_extensions import override
 
 from ..config import EMULATED_VERSION
+from ..optional import optional
 from ..runs.observer import RunObserver
-from ..stores.urls import extra
 
 if TYPE_CHECKING:
     from ..runs.run import Run
@@ -29,7 +29,7 @@ class RunTracer(RunObserver):
     """
 
     def __init__(self) -> None:
-        with extra("OpenTelemetry traces", "otel"):
+        with optional("OpenTelemetry traces", "otel"):
             from opentelemetry import context, propagate, trace
         self._trace = trace
         self._context = context
@@ -97,7 +97,7 @@ class RunTracer(RunObserver):
 
 
 def _exporting_provider() -> Any:
-    with extra("OpenTelemetry traces", "otel"):
+    with optional("OpenTelemetry traces", "otel"):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import SERVICE_NAME, Resource
         from opentelemetry.sdk.trace import TracerProvider

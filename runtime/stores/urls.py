@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..errors import ConfigurationError, MissingExtraError
+from ..errors import ConfigurationError
+from ..optional import optional
 from .interface import StateStore
 from .memory import MemoryStore
 from .settings import StoreSettings
@@ -37,19 +36,6 @@ def sqlite_path(url: str) -> Path:
     return Path(path)
 
 
-@contextmanager
-def extra(feature: str, name: str) -> Iterator[None]:
-    """Turns a failed import into the error that tells which extra to install.
-
-    Raises:
-        MissingExtraError: An import in the context failed.
-    """
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtraError(feature, name) from error
-
-
 def open_store(url: str, settings: StoreSettings | None = None) -> StateStore:
     """The store that a URL stands for, not yet started.
 
@@ -73,11 +59,11 @@ def _store(url: str, settings: StoreSettings | None) -> StateStore:
     if scheme == "sqlite":
         return SqliteStore(sqlite_path(url), settings)
     if scheme in REDIS_SCHEMES:
-        with extra("A Redis store", "redis"):
+        with optional("A Redis store", "redis"):
             from .redis import RedisStore
         return RedisStore(url, settings)
     if scheme in POSTGRES_SCHEMES:
-        with extra("A PostgreSQL store", "postgres"):
+        with optional("A PostgreSQL store", "postgres"):
             from .postgres import PostgresStore
         return PostgresStore(url, settings)
     raise ConfigurationError(

@@ -14,7 +14,7 @@ from types import ModuleType, TracebackType
 from pydantic import ValidationError
 
 from ...runtime.errors import ConfigurationError, CopilotKitError
-from ...runtime.stores.urls import extra
+from ...runtime.optional import optional
 from ..runtime import CopilotRuntime
 from .options import is_of_settings
 
@@ -66,7 +66,7 @@ def _of_graphs(path: Path) -> CopilotRuntime:
     file = path / GRAPH_FILE if path.is_dir() else path
     if not file.is_file():
         raise ConfigurationError(f"There is no file {file}.")
-    with extra("LangGraph", "langgraph"):
+    with optional("LangGraph", "langgraph"):
         from ...providers.langgraph import LangGraphProvider
     with _own_stack(str(file)):
         return CopilotRuntime(providers=[LangGraphProvider.from_file(file)])

@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 from typing_extensions import override
 
 from ...runtime.errors import ConfigurationError, NetworkError
-from ...runtime.stores.urls import extra
+from ...runtime.optional import optional
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -123,7 +123,7 @@ class JwtAuth(Authenticator):
         issuer: str | None = None,
         leeway: float = 30.0,
     ) -> None:
-        with extra("JWT authentication", "auth"):
+        with optional("JWT authentication", "auth"):
             import jwt
         if sum(source is not None for source in (secret, public_key, jwks_url)) != 1:
             raise ConfigurationError("JWT authentication needs one of a secret, a public key and a JWKS URL.")

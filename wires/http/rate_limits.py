@@ -13,8 +13,9 @@ from typing import Any
 from typing_extensions import override
 
 from ...runtime.errors import CopilotKitError, StoreError
+from ...runtime.optional import optional
 from ...runtime.rates import Rate
-from ...runtime.stores.urls import REDIS_SCHEMES, extra, scheme_of
+from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
 
 _MAX_BUCKETS = 100_000
 
@@ -104,7 +105,7 @@ class RedisBuckets(TokenBuckets):
     """
 
     def __init__(self, url: str, prefix: str = "copilotkit") -> None:
-        with extra("Rates that several processes share", "redis"):
+        with optional("Rates that several processes share", "redis"):
             from redis import asyncio as redis
             from redis.exceptions import RedisError
         self._errors: type[Exception] = RedisError

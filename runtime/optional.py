@@ -1,0 +1,31 @@
+"""Optional dependencies: a failed import becomes the error that names the extra to install."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from .errors import MissingExtraError
+
+
+@contextmanager
+def optional(feature: str, extra: str, *, package: str | None = None) -> Iterator[None]:
+    """Report a failed import in the block as an extra that is missing, or that does not fit.
+
+    Args:
+        feature: What needs the imports, as a sentence begins with it.
+        extra: The extra of this distribution that brings them.
+        package: A package that must be there although the block does not import it yet.
+
+    Raises:
+        MissingExtraError: An import failed, or ``package`` is not installed.
+    """
+    if package is not None and find_spec(package) is None:
+        raise MissingExtraError(feature, extra)
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(feature, extra) from error
+    except ImportError as error:
+        raise MissingExtraError(feature, extra, broken=error.name or str(error)) from error
