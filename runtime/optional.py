@@ -21,11 +21,14 @@ def optional(feature: str, extra: str, *, package: str | None = None) -> Iterato
     Raises:
         MissingExtraError: An import failed, or ``package`` is not installed.
     """
-    if package is not None and find_spec(package) is None:
+    if package is not None and not _is_installed(package):
         raise MissingExtraError(feature, extra)
     try:
         yield
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(feature, extra) from error
     except ImportError as error:
-        raise MissingExtraError(feature, extra, broken=error.name or str(error)) from error
+        broken = error.name if error.name and _is_installed(error.name) else None
+        raise MissingExtraError(feature, extra, broken=broken) from error
+
+
+def _is_installed(module: str) -> bool:
+    return find_spec(module.partition(".")[0]) is not None

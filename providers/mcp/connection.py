@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
 
-from ...runtime.errors import MissingExtraError, NetworkError
+from ...runtime.errors import NetworkError
+from .library import ClientSession, call_tool, list_tools, streams
 from .server import MCPServer
-
-try:
-    import httpx
-    from mcp import ClientSession, StdioServerParameters
-    from mcp.client.sse import sse_client
-    from mcp.client.stdio import stdio_client
-    from mcp.client.streamable_http import streamable_http_client
-    from mcp.types import CallToolResult, PaginatedRequestParams, Tool
-except ImportError as error:
-    raise MissingExtraError("MCP", "mcp") from error
 
 log = structlog.get_logger(__name__)
 
@@ -66,25 +55,23 @@ class MCPConnection:
             await self.close()
             raise
 
-    async def tools(self) -> list[Tool]:
-        """All tools of the server, page by page. Raises as ``open``, or what the library raises."""
+    async def tools(self) -> list[dict[str, Any]]:
+        """All tools of the server in MCP's JSON, page by page. Raises as ``open``, or what the library raises."""
         session = await self._session()
-        found: list[Tool] = []
+        found: list[dict[str, Any]] = []
         cursor: str | None = None
         async with asyncio.timeout(self._server.connect_timeout):
             for _ in range(PAGES_BOUND):
-                page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor))
-                found += page.tools
-                cursor = page.nextCursor
+                page = await list_tools(session, cursor)
+                found += page["tools"]
+                cursor = page.get("nextCursor")
                 if not cursor:
                     break
         return found
 
-    async def call(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
-        """Calls a tool, once. Raises what the library raises."""
-        session = await self._session()
-        limit = timedelta(seconds=self._server.call_timeout)
-        return await session.call_tool(tool, arguments, read_timeout_seconds=limit)
+    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Calls a tool, once; returns its result in MCP's JSON. Raises what the library raises."""
+        return await call_tool(await self._session(), tool, arguments, self._server.call_timeout)
 
     async def close(self) -> None:
         """Ends the session, and the server if it is a command."""
@@ -104,7 +91,7 @@ class MCPConnection:
     async def _keep(self, opened: asyncio.Future[ClientSession]) -> None:
         try:
             async with AsyncExitStack() as stack:
-                read, write = await stack.enter_async_context(_streams(self._server))
+                read, write = await stack.enter_async_context(streams(self._server))
                 session = await stack.enter_async_context(ClientSession(read, write))
                 await session.initialize()
                 opened.set_result(session)
@@ -122,23 +109,3 @@ class MCPConnection:
         failure = NetworkError(f"The MCP server {self._server.name} could not be reached.")
         failure.__cause__ = error
         opened.set_exception(failure)
-
-
-@asynccontextmanager
-async def _streams(server: MCPServer) -> AsyncIterator[tuple[Any, Any]]:
-    if server.url is None:
-        parameters = StdioServerParameters(
-            command=str(server.command), args=list(server.args), env=server.env, cwd=server.cwd
-        )
-        async with stdio_client(parameters) as (read, write):
-            yield read, write
-    elif server.kind == "sse":
-        async with sse_client(server.url, headers=server.all_headers) as (read, write):
-            yield read, write
-    else:
-        timeout = httpx.Timeout(server.connect_timeout, read=server.call_timeout)
-        async with (
-            httpx.AsyncClient(headers=server.all_headers, timeout=timeout) as client,
-            streamable_http_client(server.url, http_client=client) as (read, write, _),
-        ):
-            yield read, write

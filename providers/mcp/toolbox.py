@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
@@ -13,9 +13,6 @@ from ...runtime.context import RunContext
 from ...runtime.errors import ActionError, CopilotKitError
 from .connection import MCPConnection
 from .server import MCPServer
-
-if TYPE_CHECKING:
-    from mcp.types import CallToolResult, Tool
 
 log = structlog.get_logger(__name__)
 
@@ -87,13 +84,15 @@ class MCPToolbox:
         if connection is not None:
             await connection.close()
 
-    def _action(self, tool: Tool) -> Action:
-        async def call(_context: RunContext, /, **arguments: Any) -> Any:
-            return await self._call(tool.name, arguments)
+    def _action(self, tool: dict[str, Any]) -> Action:
+        name: str = tool["name"]
 
-        description = tool.description or f"MCP tool: {tool.name} (from {self.server.name})"
+        async def call(_context: RunContext, /, **arguments: Any) -> Any:
+            return await self._call(name, arguments)
+
+        description = tool.get("description") or f"MCP tool: {name} (from {self.server.name})"
         # The library's own limit comes first, and is told as the tool's failure.
-        return Action(tool.name, description, call, tool.inputSchema, timeout=self.server.call_timeout + 1)
+        return Action(name, description, call, tool["inputSchema"], timeout=self.server.call_timeout + 1)
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> Any:
         try:
@@ -103,18 +102,18 @@ class MCPToolbox:
             self._fresh_until = 0.0
             text = error.message if isinstance(error, CopilotKitError) else type(error).__name__
             raise ActionError(f"Execution failed for MCP tool '{tool}': {text}") from error
-        if result.isError:
+        if result.get("isError"):
             raise ActionError(f"Execution failed for MCP tool '{tool}': {_text_of(result)}")
         return _value_of(result)
 
 
-def _text_of(result: CallToolResult) -> str:
-    return "\n".join(part.text for part in result.content if part.type == "text")
+def _text_of(result: dict[str, Any]) -> str:
+    return "\n".join(part["text"] for part in result["content"] if part["type"] == "text")
 
 
-def _value_of(result: CallToolResult) -> Any:
-    if not result.content:
-        return result.structuredContent
-    if all(part.type == "text" for part in result.content):
+def _value_of(result: dict[str, Any]) -> Any:
+    if not result["content"]:
+        return result.get("structuredContent")
+    if all(part["type"] == "text" for part in result["content"]):
         return _text_of(result)
-    return [part.model_dump(mode="json", exclude_none=True) for part in result.content]
+    return result["content"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonpatch
 import pydantic_core
 
 from .. import events
 from ..errors import ProtocolError
+from .json_patch import JsonPatchError, apply_patch
 
 
 class StateTracker:
@@ -36,9 +36,10 @@ class StateTracker:
             ProtocolError: The patch does not fit the state.
         """
         try:
-            self.state = jsonpatch.apply_patch(self.state, event.delta)
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
+            patched = apply_patch(self.state, event.delta)
+        except JsonPatchError as error:
             raise ProtocolError("The agent sent a state delta that does not fit its state.") from error
+        self.state = patched if isinstance(patched, dict) else {}
 
     def predict(self, event: events.Custom) -> None:
         """Arms the prediction: ``value`` lists ``{state_key, tool, tool_argument?}``."""

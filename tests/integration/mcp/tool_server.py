@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from typing import Any
 
-from mcp.server.fastmcp import FastMCP
 from mcp.types import ImageContent
 from pydantic import BaseModel
 
-server = FastMCP("tools", port=int(sys.argv[2]) if len(sys.argv) > 2 else 0, log_level="ERROR")
+TRANSPORT, PORT = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
+
+# The server's side has other names in each generation of the package too.
+if version("mcp").startswith("1."):
+    from mcp.server.fastmcp import FastMCP
+    from mcp.server.fastmcp.exceptions import ToolError
+
+    server: Any = FastMCP("tools", port=PORT, log_level="ERROR")
+    options: dict[str, Any] = {}
+else:
+    from mcp.server.mcpserver import MCPServer  # type: ignore[import-not-found]
+    from mcp.server.mcpserver.exceptions import ToolError  # type: ignore[import-not-found, no-redef]
+
+    server = MCPServer("tools", log_level="ERROR")
+    options = {} if TRANSPORT == "stdio" else {"port": PORT}
 
 
 class Place(BaseModel):
@@ -32,12 +46,12 @@ def find(places: list[Place], tags: list[str], kind: str = "any") -> dict[str, A
 
 @server.tool(description="Fails")
 def fail() -> str:
-    raise ValueError("no luck")
+    raise ToolError("no luck")
 
 
 @server.tool(description="Draws")
 def draw() -> ImageContent:
-    return ImageContent(type="image", data="AAAA", mimeType="image/png")
+    return ImageContent.model_validate({"type": "image", "data": "AAAA", "mimeType": "image/png"})
 
 
 @server.tool(description="Ends the server")
@@ -46,4 +60,4 @@ def die() -> str:
 
 
 if __name__ == "__main__":
-    server.run(sys.argv[1])  # type: ignore[arg-type]
+    server.run(TRANSPORT, **options)

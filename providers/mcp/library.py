@@ -1,0 +1,65 @@
+"""The ``mcp`` package in both of its generations: 2.x gave new names to what 1.x calls as MCP's JSON does.
+
+Both read and write the same JSON, so objects of the package are taken as that JSON; the few calls that differ are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from ...runtime.optional import optional
+from .server import MCPServer
+
+with optional("MCP", "mcp"):
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.sse import sse_client
+    from mcp.client.stdio import stdio_client
+    from mcp.client.streamable_http import streamable_http_client
+    from mcp.types import PaginatedRequestParams
+    from pydantic import BaseModel
+
+GENERATION = int(version("mcp").partition(".")[0])
+
+
+def as_json(message: BaseModel) -> dict[str, Any]:
+    """An object of the package as MCP's JSON has it."""
+    return message.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+async def list_tools(session: ClientSession, cursor: str | None) -> dict[str, Any]:
+    """One page of a server's tools. Raises what the package raises."""
+    return as_json(await session.list_tools(params=PaginatedRequestParams(cursor=cursor)))
+
+
+async def call_tool(session: ClientSession, tool: str, arguments: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """The result of a call that may take ``seconds``. Raises what the package raises."""
+    limit: Any = timedelta(seconds=seconds) if GENERATION < 2 else seconds
+    return as_json(await session.call_tool(tool, arguments, read_timeout_seconds=limit))
+
+
+@asynccontextmanager
+async def streams(server: MCPServer) -> AsyncIterator[tuple[Any, Any]]:
+    """The streams of a connection: what is read from the server, and what is written to it."""
+    if server.url is None:
+        parameters = StdioServerParameters(
+            command=str(server.command), args=list(server.args), env=server.env, cwd=server.cwd
+        )
+        async with stdio_client(parameters) as (read, write):
+            yield read, write
+    elif server.kind == "sse":
+        async with sse_client(server.url, headers=server.all_headers) as (read, write):
+            yield read, write
+    else:
+        async with _http_client(server) as client, streamable_http_client(server.url, http_client=client) as opened:
+            yield opened[0], opened[1]
+
+
+def _http_client(server: MCPServer) -> Any:
+    httpx = import_module("httpx" if GENERATION < 2 else "httpx2")
+    timeout = httpx.Timeout(server.connect_timeout, read=server.call_timeout)
+    return httpx.AsyncClient(headers=server.all_headers, timeout=timeout)
