@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from ...runtime.errors import NetworkError
-from .library import ClientSession, call_tool, list_tools, streams
+from .library import Session, call_tool, list_tools, session_on, streams
 from .server import MCPServer
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ class MCPConnection:
     def __init__(self, server: MCPServer) -> None:
         self._server = server
         self._closing = asyncio.Event()
-        self._opened: asyncio.Future[ClientSession] | None = None
+        self._opened: asyncio.Future[Session] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -83,16 +83,16 @@ class MCPConnection:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def _session(self) -> ClientSession:
+    async def _session(self) -> Session:
         if self._opened is None or not self.alive:
             raise NetworkError(f"There is no connection to the MCP server {self._server.name}.")
         return await asyncio.shield(self._opened)
 
-    async def _keep(self, opened: asyncio.Future[ClientSession]) -> None:
+    async def _keep(self, opened: asyncio.Future[Session]) -> None:
         try:
             async with AsyncExitStack() as stack:
                 read, write = await stack.enter_async_context(streams(self._server))
-                session = await stack.enter_async_context(ClientSession(read, write))
+                session = await stack.enter_async_context(session_on(read, write))
                 await session.initialize()
                 opened.set_result(session)
                 await self._closing.wait()
@@ -102,7 +102,7 @@ class MCPConnection:
             if not opened.done():
                 opened.cancel()
 
-    def _tell(self, opened: asyncio.Future[ClientSession], error: Exception) -> None:
+    def _tell(self, opened: asyncio.Future[Session], error: Exception) -> None:
         if opened.done():
             log.warning("mcp_session_broke", server=self._server.name, exc_info=error)
             return

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...runtime.optional import optional
 from .server import MCPServer
@@ -23,6 +23,7 @@ with optional("MCP", "mcp"):
     from mcp.types import PaginatedRequestParams
     from pydantic import BaseModel
 
+Session: TypeAlias = ClientSession
 GENERATION = int(version("mcp").partition(".")[0])
 
 
@@ -31,12 +32,17 @@ def as_json(message: BaseModel) -> dict[str, Any]:
     return message.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-async def list_tools(session: ClientSession, cursor: str | None) -> dict[str, Any]:
+def session_on(read: Any, write: Any) -> Session:
+    """A session over the streams of a connection; to be entered and initialized."""
+    return ClientSession(read, write)
+
+
+async def list_tools(session: Session, cursor: str | None) -> dict[str, Any]:
     """One page of a server's tools. Raises what the package raises."""
     return as_json(await session.list_tools(params=PaginatedRequestParams(cursor=cursor)))
 
 
-async def call_tool(session: ClientSession, tool: str, arguments: dict[str, Any], seconds: float) -> dict[str, Any]:
+async def call_tool(session: Session, tool: str, arguments: dict[str, Any], seconds: float) -> dict[str, Any]:
     """The result of a call that may take ``seconds``. Raises what the package raises."""
     limit: Any = timedelta(seconds=seconds) if GENERATION < 2 else seconds
     return as_json(await session.call_tool(tool, arguments, read_timeout_seconds=limit))

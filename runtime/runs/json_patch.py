@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
+_END = "-"
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 
 COPIED_VALUES_BOUND = 100_000
@@ -167,7 +168,7 @@ def _key(container: Any, token: str, *, insert: bool = False) -> Any:
     if not isinstance(container, list):
         raise JsonPatchError("A path leads through a value that has no members.")
     length = len(container)
-    if insert and token == "-":
+    if insert and token == _END:
         return length
     # A longer number than any length has is not converted: that takes time.
     if not _INDEX.fullmatch(token) or len(token) > len(str(length)) or int(token) >= length + insert:

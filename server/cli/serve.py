@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,26 +18,24 @@ import structlog
 import typer
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from typing_extensions import override
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import ChangeReload, Multiprocess
+from uvicorn.supervisors import ChangeReload
 
 from ...runtime.config import RuntimeConfig, SettingLayers, setting_layers
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.observability.logs import configure_logging
-from ...runtime.observability.metrics import MULTIPROCESS_VARIABLE, forget_process
+from ...runtime.observability.metrics import MULTIPROCESS_VARIABLE
 from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
 from .errors import exit_with_message
 from .garbage_collection import collected
 from .summary import summary
 from .target import load_runtime
+from .workers import STARTUP_FAILURE, Workers, check_version
 
 log = structlog.get_logger(__name__)
 
 _CONNECTIONS_GRACE_SECONDS = 10
 _WAITING_CONNECTIONS = 2048
-_START_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -159,6 +156,8 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
         runtime = load_runtime(target)
     config = runtime.config
     workers = 1 if reload else config.workers
+    if workers > 1:
+        check_version()
     if config.ssl_certfile is not None and config.ssl_keyfile is not None:
         check_tls(config.ssl_certfile, config.ssl_keyfile)
     listener = bind(config.host, config.port)
@@ -206,46 +205,6 @@ def _run_here(options: uvicorn.Config, app: ASGIApp, listener: socket.socket) ->
     server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(STARTUP_FAILURE)
-
-
-class Workers(Multiprocess):
-    """Worker processes; a second signal ends those that still run.
-
-    Args:
-        options: What they serve, and how.
-        listener: Where they listen.
-        when_ready: Called when all of them serve.
-    """
-
-    def __init__(self, options: uvicorn.Config, listener: socket.socket, when_ready: Callable[[], None]) -> None:
-        super().__init__(options, sockets=[listener])
-        self._when_ready = when_ready
-
-    @property
-    def failed(self) -> bool:
-        """Whether they ended because one of them could not start."""
-        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
-
-    @override
-    def init_processes(self) -> None:
-        super().init_processes()
-        if all(process.wait_until_ready(_START_SECONDS, self.should_exit) for process in self.processes):
-            self._when_ready()
-
-    @override
-    def keep_subprocess_alive(self) -> None:
-        before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
-        for pid in before - {process.pid for process in self.processes}:
-            forget_process(pid)
-
-    @override
-    def join_all(self) -> None:
-        for process in self.processes:
-            while process.process.is_alive():
-                process.process.join(0.1)
-                if any(number in (signal.SIGINT, signal.SIGTERM) for number in self.signal_queue):
-                    process.process.kill()
 
 
 @contextmanager
