@@ -139,7 +139,7 @@ def test_graphql_cores_executor_has_the_private_parts_that_runs_are_delivered_th
     from graphql.execution import Executor
 
     schema: GraphQLSchema = build_schema("type Query { a: Int }")
-    executor = Executor.build(schema, parse("{ a }"))
+    executor: Any = Executor.build(schema, parse("{ a }"))
     assert isinstance(executor, Executor)
     assert "async_helpers" in vars(executor)
     assert parameters(executor.complete_object_value) == [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp.types import ImageContent
 from pydantic import BaseModel
@@ -27,6 +28,15 @@ else:
     options = {} if TRANSPORT == "stdio" else {"port": PORT}
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def tool(description: str) -> Callable[[F], F]:
+    """The server's decorator of tools."""
+    decorate: Callable[[F], F] = server.tool(description=description)
+    return decorate
+
+
 class Place(BaseModel):
     """Where."""
 
@@ -34,27 +44,27 @@ class Place(BaseModel):
     zip: int | None = None
 
 
-@server.tool(description="Adds numbers")
+@tool("Adds numbers")
 def add(left: int, right: int) -> int:
     return left + right
 
 
-@server.tool(description="Finds places")
+@tool("Finds places")
 def find(places: list[Place], tags: list[str], kind: str = "any") -> dict[str, Any]:
     return {"found": [place.city for place in places], "tags": tags, "kind": kind}
 
 
-@server.tool(description="Fails")
+@tool("Fails")
 def fail() -> str:
     raise ToolError("no luck")
 
 
-@server.tool(description="Draws")
+@tool("Draws")
 def draw() -> ImageContent:
     return ImageContent.model_validate({"type": "image", "data": "AAAA", "mimeType": "image/png"})
 
 
-@server.tool(description="Ends the server")
+@tool("Ends the server")
 def die() -> str:
     os._exit(1)
 
