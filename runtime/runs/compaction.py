@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from copy import deepcopy
 from io import StringIO
 from typing import Any, ClassVar, TypeAlias
 
-import jsonpatch
 import msgspec
 
 from .. import events
 from ..errors import ProtocolError
+from .json_patch import JsonPatchError, apply_patch
 
 _Start: TypeAlias = events.TextMessageStart | events.ToolCallStart | events.ReasoningMessageStart
 _Content: TypeAlias = events.TextMessageContent | events.ToolCallArgs | events.ReasoningMessageContent
@@ -230,26 +229,11 @@ class _Streamed:
             yield self.end
 
 
-class _Document:
-    """A JSON document that patches change. It is copied before the first change of one that an event holds too."""
-
-    __slots__ = ("_shared", "value")
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-        self._shared = True
-
-    def share(self) -> Any:
-        self._shared = True
-        return self.value
-
-    def patch(self, delta: list[dict[str, Any]]) -> None:
-        if self._shared:
-            self.value, self._shared = deepcopy(self.value), False
-        try:
-            self.value = jsonpatch.apply_patch(self.value, deepcopy(delta), in_place=True)
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
-            raise ProtocolError("The agent sent a delta that does not fit its state.") from error
+def _patched(document: Any, delta: list[dict[str, Any]]) -> Any:
+    try:
+        return apply_patch(document, delta)
+    except JsonPatchError as error:
+        raise ProtocolError("The agent sent a delta that does not fit its state.") from error
 
 
 class _State:
@@ -258,22 +242,22 @@ class _State:
     __slots__ = ("_changes", "_document")
 
     def __init__(self, *, known: bool) -> None:
-        self._document = _Document({})
+        self._document: Any = {}
         self._changes: list[dict[str, Any]] | None = None if known else []
 
     def change(self, event: events.StateSnapshot | events.StateDelta) -> None:
         if isinstance(event, events.StateSnapshot):
             value = event.snapshot if isinstance(event.snapshot, dict) else {}
-            self._document = _Document({k: v for k, v in value.items() if k != "messages"})
+            self._document = {k: v for k, v in value.items() if k != "messages"}
             self._changes = None
         elif self._changes is not None:
             self._changes += event.delta
         else:
-            self._document.patch(event.delta)
+            self._document = _patched(self._document, event.delta)
 
     def parts(self) -> Iterator[events.Event]:
         if self._changes is None:
-            yield events.StateSnapshot(snapshot=self._document.share())
+            yield events.StateSnapshot(snapshot=self._document)
         else:
             yield events.StateDelta(delta=list(self._changes))
 
@@ -285,16 +269,16 @@ class _Activity:
 
     def __init__(self, snapshot: events.ActivitySnapshot) -> None:
         self._snapshot = snapshot
-        self._document = _Document(snapshot.content)
+        self._document: Any = snapshot.content
 
     def change(self, event: events.ActivitySnapshot | events.ActivityDelta) -> None:
         if isinstance(event, events.ActivityDelta):
-            self._document.patch(event.patch)
+            self._document = _patched(self._document, event.patch)
         elif event.replace:
-            self._snapshot, self._document = event, _Document(event.content)
+            self._snapshot, self._document = event, event.content
 
     def parts(self) -> Iterator[events.Event]:
-        yield msgspec.structs.replace(self._snapshot, content=self._document.share())
+        yield msgspec.structs.replace(self._snapshot, content=self._document)
 
 
 _CONTENT_OF: dict[type[events.Event], type[events.Event]] = {

@@ -167,7 +167,7 @@ def test_uvicorns_supervisor_has_the_private_parts_that_workers_are_made_of() ->
     assert {"processes", "should_exit", "signal_queue"} <= vars(supervisor).keys()
     for overridden in ("init_processes", "keep_subprocess_alive", "join_all"):
         assert parameters(getattr(Multiprocess, overridden)) == ["self"]
-    assert isinstance(Process.exitcode, property)
+    assert isinstance(vars(Process)["exitcode"], property)
     assert "process" in vars(Process(uvicorn.Config("no:app"), []))
 
 
