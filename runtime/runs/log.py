@@ -43,8 +43,11 @@ class RunLog:
         self._readers: list[Subscription] = []
         self._pacer: Subscription | None = None  # the one attached reader, while there is exactly one
         self._attached = 0
+        self._alone = False  # whether there is exactly one reader
+        self._full_at = 2 * TAIL_EVENTS
         self._loop = asyncio.get_running_loop()  # kept: looking it up costs a system call each time
         self._writable = asyncio.Event()
+        self._writers = 0  # how many wait for room
 
     def append_nowait(self, event: Event) -> bool:
         """Append an event unless the readers lag too far behind; return whether it was appended.
@@ -52,33 +55,56 @@ class RunLog:
         Raises:
             LogClosedError: The log has ended.
         """
-        if self.closed:
-            raise LogClosedError
         pacer = self._pacer
         if pacer is not None:
             if self.last - pacer.offset >= self._bound:
                 return False
         elif self._attached and self._is_full():
             return False
-        self._add(event)
+        if self.closed:
+            raise LogClosedError
+        # Written out, and not a call of force(): each token passes here.
+        self._tail.append(event)
+        self.last += 1
+        if pacer is not None and self._alone:
+            waiting = pacer.waiting
+            if waiting is not None:
+                pacer.waiting = None
+                if not waiting.done():
+                    waiting.set_result(None)
+        else:
+            self._wake_readers()
+        if self.last >= self._full_at:
+            self._compact()
         return True
 
     async def append(self, event: Event) -> int:
-        """Append an event when a reader has made room for it; return its number."""
+        """Append an event when a reader has made room for it; return its number.
+
+        Raises:
+            LogClosedError: The log has ended.
+        """
         while not self.append_nowait(event):
             self._writable.clear()
-            await self._writable.wait()
+            self._writers += 1
+            try:
+                await self._writable.wait()
+            finally:
+                self._writers -= 1
         return self.last
 
     def force(self, event: Event) -> None:
         """Append an event at once, whatever readers lag: for the few that begin or end a run."""
-        self._add(event)
+        self._tail.append(event)
+        self.last += 1
+        self._wake_readers()
+        if self.last >= self._full_at:
+            self._compact()
 
     def close(self) -> None:
         """End the log: no event will follow."""
         self.closed = True
-        for reader in self._readers:
-            reader.wake()
+        self._wake_readers()
 
     def subscribe(self, after: int = 0, *, attached: bool = True) -> Subscription:
         """Follow the log from behind event ``after``: what is there already, then what comes.
@@ -97,19 +123,25 @@ class RunLog:
         self._count()
         return reader
 
-    def read(self, after: int) -> Sequence[Event]:
-        """Return what follows event ``after``; all of it, the first part compacted, if ``after`` is 0.
+    def take(self, reader: Subscription) -> Sequence[Event]:
+        """Return what ``reader`` has not read; all of it, the first part compacted, if that is everything.
 
         Raises:
             Lagged: What follows is no longer kept one by one.
         """
-        if after >= self._cut:
-            return self._tail[after - self._cut :]
-        if after:
+        offset, cut = reader.offset, self._cut
+        if offset >= cut:
+            batch = self._tail[offset - cut :]
+        elif offset:
             raise Lagged
-        return [*self._compactor.compacted(), *self._tail]
+        else:
+            batch = [*self._compactor.compacted(), *self._tail]
+        reader.offset = self.last
+        if self._writers:
+            self._writable.set()
+        return batch
 
-    def arrival_for(self, reader: Subscription) -> asyncio.Future[None]:
+    def arrival(self, reader: Subscription) -> asyncio.Future[None]:
         """Return a future that is done once ``reader`` has something to take, or nothing will ever come."""
         future = self._loop.create_future()
         if self.last > reader.offset or self.closed:
@@ -118,30 +150,22 @@ class RunLog:
             reader.waiting = future
         return future
 
-    def progressed(self) -> None:
-        """Let writers look again whether there is room: a reader has taken events."""
-        self._writable.set()
-
     def remove(self, reader: Subscription) -> None:
         """Forget a reader."""
         if reader in self._readers:
             self._readers.remove(reader)
             self._count()
 
-    def _add(self, event: Event) -> None:
-        self._tail.append(event)
-        self.last += 1
+    def _wake_readers(self) -> None:
         for reader in self._readers:
-            if reader.waiting is not None:
-                reader.wake()
-        if len(self._tail) >= 2 * TAIL_EVENTS:
-            self._compact()
+            reader.wake()
 
     def _compact(self) -> None:
         for event in self._tail[:TAIL_EVENTS]:
             self._compactor.add(event)
         del self._tail[:TAIL_EVENTS]
         self._cut += TAIL_EVENTS
+        self._full_at = self._cut + 2 * TAIL_EVENTS
 
     def _is_full(self) -> bool:
         return min(self.last - reader.offset for reader in self._readers if reader.attached) >= self._bound
@@ -150,6 +174,7 @@ class RunLog:
         attached = [reader for reader in self._readers if reader.attached]
         self._attached = len(attached)
         self._pacer = attached[0] if len(attached) == 1 else None
+        self._alone = len(self._readers) == 1
         self._writable.set()
 
 
@@ -168,7 +193,7 @@ class Subscription:
 
         For one reader, who calls it again after each ``take``.
         """
-        return self._log.arrival_for(self)
+        return self._log.arrival(self)
 
     def take(self) -> Sequence[Event]:
         """Return the events since the last call; none, after an arrival, once the log has been read to its end.
@@ -176,10 +201,7 @@ class Subscription:
         Raises:
             Lagged: The reader has fallen behind.
         """
-        batch = self._log.read(self.offset)
-        self.offset = self._log.last
-        self._log.progressed()
-        return batch
+        return self._log.take(self)
 
     async def read(self) -> Sequence[Event]:
         """Wait for events and take them: at least one; none once the log has been read to its end."""

@@ -34,18 +34,15 @@ class LiveResponse(CopilotResponse):
 
     def advance(self) -> bool:
         """Shows what the run has told since the last call; false once the answer is complete."""
-        batch = self._take()
+        try:
+            batch = self.run.take()
+        except Lagged:
+            batch = list(missing_events(self, self.run.take_history()))
         if self.extensions is PENDING and _begins_without_extensions(batch):
             self.extensions = None
         apply = self._projection.apply
         self.changed = dict.fromkeys(map(apply, batch))
         return bool(batch)
-
-    def _take(self) -> Sequence[Event]:
-        try:
-            return self.run.take()
-        except Lagged:
-            return list(missing_events(self, self.run.take_history()))
 
     async def complete(self) -> None:
         """Waits until the answer is complete."""
