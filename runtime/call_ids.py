@@ -12,8 +12,12 @@ from collections.abc import Iterable
 from hashlib import sha256
 from uuid import uuid4
 
+import msgspec
+
+from .events import Event, ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart
 from .messages import Message, ToolResultMessage
 
+_CALL_EVENTS = (ToolCallStart, ToolCallArgs, ToolCallEnd, ToolCallResult)
 _OWN = re.compile(r"(.+)\.ck[0-9a-f]{8}", re.DOTALL)
 
 
@@ -64,6 +68,27 @@ class CallIds:
             scope += "+"
             own = _derived(vendor_id, scope)
         return own
+
+
+class CallRenamer:
+    """Puts the ids of ``CallIds`` in place of a vendor's, in the events of one run.
+
+    Args:
+        ids: Gives calls their ids.
+    """
+
+    def __init__(self, ids: CallIds) -> None:
+        self._ids = ids
+        self._own: dict[str, str] = {}
+
+    def rename(self, event: Event) -> Event:
+        """Return ``event`` under the call's id towards clients. A call that this run did not start keeps its id."""
+        if not isinstance(event, _CALL_EVENTS):
+            return event
+        if type(event) is ToolCallStart:
+            self._own[event.tool_call_id] = self._ids.assign(event.tool_call_id)
+        own = self._own.get(event.tool_call_id, event.tool_call_id)
+        return event if own == event.tool_call_id else msgspec.structs.replace(event, tool_call_id=own)
 
 
 def vendor_id(call_id: str) -> str:

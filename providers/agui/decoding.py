@@ -9,7 +9,7 @@ from ...runtime import events
 from ...runtime.agui_events import parse_event, parse_json
 from ...runtime.agui_expansion import EventExpander
 from ...runtime.errors import CopilotKitError, ErrorCode
-from .sse import SSEReader
+from ..event_stream import EventStreamReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,7 +25,7 @@ class EventDecoder:
     """
 
     def __init__(self) -> None:
-        self._reader = SSEReader()
+        self._reader = EventStreamReader()
         self._expander = EventExpander()
 
     def decode(self, item: Any) -> list[Event]:
@@ -40,14 +40,14 @@ class EventDecoder:
 
     def close(self) -> list[Event]:
         """Returns the events that the end of the stream completes."""
-        last = [event for data in self._reader.close() for event in self._decode_json(data)]
+        last = [event for data in self._reader.close() for event in self._decode_json(data.decode("utf-8", "replace"))]
         return [*last, *self._expander.close()]
 
     def _decode_encoded(self, item: str | bytes) -> list[Event]:
         if self._reader.between_events and item[:1] in ("{", b"{"):
             return self._decode_json(item)
         complete = self._reader.feed_text(item) if isinstance(item, str) else self._reader.feed(item)
-        return [event for data in complete for event in self._decode_json(data)]
+        return [event for data in complete for event in self._decode_json(data.decode("utf-8", "replace"))]
 
     def _decode_json(self, data: str | bytes) -> list[Event]:
         return self._expander.expand(parse_json(data))

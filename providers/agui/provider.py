@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from ...runtime.errors import MisuseError
 from ...runtime.events import MessagesSnapshot
 from ...runtime.provider import AgentDescriptor, AgentProvider
+from ..threaded_iterator import in_thread
 from .decoding import decode_stream
 from .http import AGUIHttpAgent
 from .input import run_agent_input
@@ -147,11 +147,6 @@ async def _items(produced: Any) -> AsyncGenerator[Any]:
         return
     if not hasattr(produced, "__iter__"):
         raise MisuseError(f"An AG-UI agent's run() must yield events, not return {type(produced).__name__}.")
-    async for item in _in_thread(iter(produced)):
-        yield item
-
-
-async def _in_thread(iterator: Iterator[Any]) -> AsyncGenerator[Any]:
-    end = object()
-    while (item := await asyncio.to_thread(next, iterator, end)) is not end:
-        yield item
+    async with aclosing(in_thread(iter(produced))) as items:
+        async for item in items:
+            yield item

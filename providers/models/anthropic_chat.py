@@ -11,9 +11,11 @@ from .anthropic_request import request_body
 from .anthropic_stream import StreamReader
 from .chat import ChatModel
 from .conversation import Exchange
+from .failures import Vendor
 from .options import ModelOptions
 from .prompt import Prompt
 from .server_sent import answered
+from .transport import host_of
 from .window import context_of
 
 if TYPE_CHECKING:
@@ -48,12 +50,15 @@ class AnthropicChat(ChatModel):
         return AnthropicChat(self._client, name, self._options)
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
-        """Streams the model's answer."""
+        """Stream the model's answer."""
         fitting = prompt.within(self._options.context_tokens or context_of(self._model))
-        body = request_body(self._model, fitting, self._options)
+        address = host_of(self._client)
+        origin = f"anthropic {address}"
+        body = request_body(self._model, fitting, self._options, origin)
         create = self._client.messages.with_streaming_response.create
-        reader = StreamReader(_fallback(fitting))
-        return answered(partial(create, **body), reader, "Anthropic", _secrets(self._client))
+        reader = StreamReader(prompt.assembler(), _fallback(fitting))
+        vendor = Vendor("Anthropic", address, _secrets(self._client))
+        return answered(partial(create, **body), reader, vendor, partial(prompt.details.keep, origin))
 
     async def close(self) -> None:
         """Closes the client if it was made for this model."""

@@ -1,15 +1,17 @@
-"""What a prompt is in Anthropic's Messages API."""
+"""Prompts in Anthropic's Messages API."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from ...runtime.context import Tool
 from ...runtime.errors import ConfigurationError
+from .call_details import CallDetails
 from .conversation import Exchange, Picture, Said, Turn
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
@@ -30,19 +32,26 @@ _MODES = {"auto": "auto", "none": "none", "required": "any"}
 _CACHED = {"cache_control": {"type": "ephemeral"}}
 
 Block = dict[str, Any]
+Exchanged: TypeAlias = Callable[[Exchange], Iterable[tuple[str, Block]]]
 
 
-def request_body(model: str, prompt: Prompt, options: ModelOptions) -> dict[str, Any]:
-    """The arguments of ``messages.create`` (docs/contract.md, section 5.3).
+def request_body(model: str, prompt: Prompt, options: ModelOptions, origin: str = "") -> dict[str, Any]:
+    """Return the arguments of ``messages.create`` (docs/contract.md, section 5.3).
 
     Whatever may be left out goes through ``extra_body``: generations of the SDK differ in what they name.
+
+    Args:
+        model: The model's name.
+        prompt: What to send.
+        options: How the model is used.
+        origin: The vendor, as ``CallDetails`` knows it.
 
     Raises:
         ConfigurationError: A picture is of a format that Anthropic does not read.
     """
     settings = prompt.settings
     system, rest = parted(prompt.turns)
-    messages = _messages(rest)
+    messages = _messages(rest, partial(_exchange, details=prompt.details, origin=origin, ids=_tool_ids(rest)))
     if options.prompt_caching:
         messages[-1]["content"][-1].update(_CACHED)
     more = {
@@ -67,15 +76,15 @@ def _system(text: str, options: ModelOptions) -> str | list[Block] | None:
 
 
 # The API wants the two sides to take turns, the person first.
-def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    spoken = [(role, block) for turn in turns for role, block in _blocks(turn)]
+def _messages(turns: Sequence[Turn], exchange: Exchanged) -> list[dict[str, Any]]:
+    spoken = [(role, block) for turn in turns for role, block in _blocks(turn, exchange)]
     if not spoken or spoken[0][0] == "assistant":
         spoken.insert(0, ("user", _text(OPENING)))
     sides = groupby(spoken, key=itemgetter(0))
     return [{"role": role, "content": [block for _, block in blocks]} for role, blocks in sides]
 
 
-def _blocks(turn: Turn) -> Iterable[tuple[str, Block]]:
+def _blocks(turn: Turn, exchange: Exchanged) -> Iterable[tuple[str, Block]]:
     match turn:
         case Said(role="assistant", text=text):
             return [("assistant", _text(text.rstrip()))]
@@ -84,7 +93,7 @@ def _blocks(turn: Turn) -> Iterable[tuple[str, Block]]:
         case Picture():
             return [("user", _picture(turn))]
         case Exchange():
-            return _exchange(turn)
+            return exchange(turn)
         case _:
             assert_never(turn)
 
@@ -100,20 +109,31 @@ def _picture(turn: Picture) -> Block:
     return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": turn.data}}
 
 
-def _exchange(turn: Exchange) -> Iterable[tuple[str, Block]]:
+def _exchange(turn: Exchange, details: CallDetails, origin: str, ids: Mapping[str, str]) -> Iterable[tuple[str, Block]]:
+    thinking = [details.of_call(call.id, origin).get("thinking") or [] for call in turn.calls]
+    # An answer that begins with thinking has to begin with it again.
+    yield from (("assistant", block) for block in thinking[0])
     if turn.text:
         yield "assistant", _text(turn.text.rstrip())
-    for call in turn.calls:
-        block = {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": call.arguments}
+    for position, call in enumerate(turn.calls):
+        yield from (("assistant", block) for block in (thinking[position] if position else ()))
+        block = {"type": "tool_use", "id": ids[call.id], "name": call.name, "input": call.arguments}
         yield "assistant", block
     for call, result in zip(turn.calls, turn.results, strict=True):
         content = result if result.strip() else EMPTY_RESULT
-        yield "user", {"type": "tool_result", "tool_use_id": _id(call.id), "content": content}
+        yield "user", {"type": "tool_result", "tool_use_id": ids[call.id], "content": content}
 
 
-# Ids may come from another vendor, which allows more characters.
-def _id(call_id: str) -> str:
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", call_id)
+# Ids may come from another vendor, which allows more characters. Two must not become the same.
+def _tool_ids(turns: Sequence[Turn]) -> dict[str, str]:
+    ids: dict[str, str] = {}
+    taken: set[str] = set()
+    for turn in (turn for turn in turns if isinstance(turn, Exchange)):
+        for call in turn.calls:
+            plain = re.sub(r"[^a-zA-Z0-9_-]", "_", turn.id_of(call))
+            ids[call.id] = f"{plain}_{len(taken)}" if plain in taken else plain
+            taken.add(ids[call.id])
+    return ids
 
 
 def _tools(prompt: Prompt, options: ModelOptions) -> dict[str, Any]:

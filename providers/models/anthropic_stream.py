@@ -1,103 +1,75 @@
-"""What Anthropic's Messages API streams, as events."""
+"""Streams of Anthropic's Messages API, as events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
+from ...runtime.call_ids import CallIds
 from ...runtime.events import Event
 from ...runtime.messages import new_id
-from .failures import BrokenStreamError, VendorError
-from .message_assembler import MessageAssembler
+from ..message_assembler import MessageAssembler
+from ..text_pieces import whole
+from .answer_end import check_end
+from .anthropic_parts import Block, Delta, Part, read_parts
+from .lenient_json import object_or_empty, text
 from .thinking import ThinkingFilter
-
-_STATUSES = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-
-
-class _Message(msgspec.Struct, gc=False):
-    id: str = ""
-
-
-class _Block(msgspec.Struct, gc=False):
-    type: str
-    id: str = ""
-    name: str = ""
-    text: str = ""
-
-
-class _Delta(msgspec.Struct, gc=False):
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    partial_json: str = ""
-
-
-class _Error(msgspec.Struct, gc=False):
-    type: str = ""
-    message: str = ""
-
-
-class _Part(msgspec.Struct, gc=False):
-    type: str
-    index: int = 0
-    message: _Message | None = None
-    content_block: _Block | None = None
-    delta: _Delta | None = None
-    error: _Error | None = None
-
-
-_decode = msgspec.json.Decoder(_Part).decode
+from .vendor_errors import BrokenStreamError
 
 
 class StreamReader:
-    """Reads the data of one server-sent answer; ``done`` tells that there is no more.
+    """Reads the data of one server-sent answer; ``done`` is true once there is no more.
 
     Args:
+        answer: What is being written.
         fallback: What to say when the model answers nothing at all.
     """
 
-    def __init__(self, fallback: str | None = None) -> None:
+    def __init__(self, answer: MessageAssembler, fallback: str | None = None) -> None:
         self.done = False
-        self._answer = MessageAssembler()
+        self._answer = answer
         self._fallback = fallback
         self._filter = ThinkingFilter()
+        self._reason: str | None = None
+        self._explanation: str | None = None
+        self._inputs: dict[int, str] = {}
+        self._thoughts: list[_Thought] = []
 
     def read(self, data: bytes) -> Iterable[Event]:
-        """What ``data`` adds to the answer.
+        """Return what ``data`` adds to the answer.
 
         Raises:
             VendorError: The vendor reports a failure in the stream.
             BrokenStreamError: It is not of the protocol.
         """
-        try:
-            part = _decode(data)
-        except msgspec.DecodeError as error:
-            raise BrokenStreamError(f"A part of the stream is malformed: {error}") from error
-        return self._part(part)
+        if data == b"[DONE]":
+            self.done = True
+            return ()
+        return [event for part in read_parts(data) for event in self._part(part)]
 
     def end(self) -> Iterable[Event]:
-        """Completes the answer.
+        """Complete the answer.
 
         Raises:
             BrokenStreamError: The stream broke off.
+            NoAnswerError: There is no answer.
         """
-        if not self.done:
+        if not self.done and self._reason is None:
             raise BrokenStreamError("The stream ended before the answer was complete.")
-        return self._answer.end()
+        yield from self._close_blocks()
+        yield from self._answer.end()
+        if self._answer.empty and self._fallback is not None and self._reason in (None, "end_turn"):
+            yield from self._fall_back(self._fallback)
+            return
+        check_end(self._reason, empty=self._answer.empty, explanation=self._explanation)
 
-    def _part(self, part: _Part) -> Iterable[Event]:
+    def details(self) -> dict[str, dict[str, Any]]:
+        """Return what has to come back with the calls, by their ids: the signed thinking in front of each."""
+        return {id_: {"call": details} for id_, details in self._answer.call_details().items() if details}
+
+    def _part(self, part: Part) -> Iterable[Event]:
         match part.type:
             case "content_block_delta" if part.delta is not None:
                 return self._delta(part.index, part.delta)
@@ -107,38 +79,81 @@ class StreamReader:
                 return self._stop(part.index)
             case "message_start" if part.message is not None:
                 self._answer.name(part.message.id)
+            case "message_delta" if part.delta is not None:
+                self._finish(part.delta)
             case "message_stop":
                 self.done = True
-                return self._close()
-            case "error":
-                error = part.error or _Error()
-                message = error.message or error.type or "The vendor reported an error."
-                raise VendorError(message, _STATUSES.get(error.type))
         return ()
 
-    def _start(self, index: int, block: _Block) -> Iterable[Event]:
-        if block.type == "tool_use":
-            return self._answer.call(index, block.name, block.id)
-        if block.type == "text":
-            self._filter = ThinkingFilter()
-            return self._answer.text(self._filter.feed(block.text))
+    def _finish(self, delta: Delta) -> None:
+        self._reason = delta.stop_reason or self._reason
+        self._explanation = text(object_or_empty(delta.stop_details).get("explanation")) or self._explanation
+
+    def _start(self, index: int, block: Block) -> Iterable[Event]:
+        match block.type:
+            case "tool_use":
+                self._inputs[index] = msgspec.json.encode(block.input).decode() if block.input else ""
+                thoughts, self._thoughts = self._thoughts, []
+                details = {"thinking": [thought.block() for thought in thoughts]} if thoughts else None
+                return self._answer.call(index, block.name, block.id, details)
+            case "text":
+                self._filter = ThinkingFilter()
+                return self._answer.text(self._filter.feed(block.text))
+            case "thinking" | "redacted_thinking":
+                self._thoughts.append(_Thought(block))
+                return self._answer.reasoning(block.thinking)
         return ()
 
-    def _delta(self, index: int, delta: _Delta) -> Iterable[Event]:
+    def _delta(self, index: int, delta: Delta) -> Iterable[Event]:
         match delta.type:
             case "text_delta":
                 return self._answer.text(self._filter.feed(delta.text))
             case "input_json_delta":
+                if delta.partial_json.strip():
+                    self._inputs.pop(index, None)
                 return self._answer.arguments(index, delta.partial_json)
             case "thinking_delta":
+                self._think(delta)
                 return self._answer.reasoning(delta.thinking)
+            case "signature_delta":
+                self._think(delta)
         return ()
 
-    def _stop(self, index: int) -> Iterable[Event]:
-        return [*self._answer.text(self._filter.end()), *self._answer.end_call(index)]
+    def _think(self, delta: Delta) -> None:
+        if self._thoughts:
+            self._thoughts[-1].add(delta)
 
-    def _close(self) -> Iterable[Event]:
-        if not self._answer.empty or self._fallback is None:
-            return self._answer.end()
-        answer = MessageAssembler(new_id())
-        return [*answer.text(self._fallback), *answer.end()]
+    # The whole input in the block's start counts where no deltas followed.
+    def _stop(self, index: int) -> Iterable[Event]:
+        whole = self._inputs.pop(index, "")
+        return [
+            *self._answer.text(self._filter.end()),
+            *self._answer.arguments(index, whole),
+            *self._answer.end_call(index),
+        ]
+
+    def _close_blocks(self) -> Iterable[Event]:
+        return [event for index in list(self._inputs) for event in self._stop(index)]
+
+    def _fall_back(self, fallback: str) -> Iterable[Event]:
+        answer = MessageAssembler(new_id(), ids=CallIds())
+        return [*answer.text(fallback), *answer.end()]
+
+
+class _Thought:
+    """A block of thinking, which Anthropic signs and wants back unchanged with the call that follows."""
+
+    def __init__(self, block: Block) -> None:
+        self._type = block.type
+        self._texts = [block.thinking]
+        self._signature = block.signature
+        self._data = block.data
+
+    def add(self, delta: Delta) -> None:
+        self._texts.append(delta.thinking)
+        self._signature += delta.signature
+
+    def block(self) -> dict[str, str]:
+        if self._type == "redacted_thinking":
+            return {"type": self._type, "data": self._data}
+        return {"type": self._type, "thinking": whole("".join(self._texts)), "signature": self._signature}

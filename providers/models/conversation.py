@@ -1,4 +1,4 @@
-"""A thread's messages as turns of a conversation, the form from which each vendor's request is made."""
+"""The turns of a conversation, from which each vendor's request is made."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from ...runtime.messages import ImageMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
+from ...runtime.call_ids import prompt_ids
+from ...runtime.messages import ImageMessage, Message, TextMessage, ToolCallMessage
+from .call_uses import CallUses
 
 UNANSWERED = "The call was interrupted before it had a result."
 
 
 class Said(msgspec.Struct, kw_only=True, frozen=True):
-    """Something that ``role`` said."""
+    """A text by ``role``."""
 
     role: Literal["assistant", "developer", "system", "user"]
     text: str
@@ -34,53 +36,66 @@ class Exchange(msgspec.Struct, kw_only=True):
     results: list[str]
     text: str = ""
     parent: str | None = None
+    ids: dict[str, str] = {}
+    """The ids to show the vendor, by those of the calls, where they differ (``call_ids.prompt_ids``)."""
+
+    def id_of(self, call: ToolCallMessage) -> str:
+        """Return the id under which to show the vendor ``call``."""
+        return self.ids.get(call.id, call.id)
 
 
 Turn: TypeAlias = Said | Picture | Exchange
 
 
 def turns(messages: Sequence[Message]) -> list[Turn]:
-    """The conversation that ``messages`` tell, such that every vendor accepts it.
+    """Return the conversation that ``messages`` hold, such that every vendor accepts it.
 
     Vendors refuse a result without its call, a call without a result, and results away from their calls, all of
-    which a page can send. Here each call is followed by exactly one result: the first one given for its id, or
+    which a client can send. Here each call is followed by exactly one result: the first one given for it, or
     ``UNANSWERED``. Results of no call, agent states, and blank answers are left out. Calls of one answer, which
     share a parent id or stand side by side without one, become one exchange.
 
     Args:
         messages: A thread, oldest first.
     """
-    return _Conversation(messages).turns
+    conversation = _Conversation(messages)
+    ids = prompt_ids(call.id for call in conversation.calls)
+    for turn in conversation.turns:
+        if isinstance(turn, Exchange):
+            turn.ids = ids
+    return conversation.turns
 
 
 class _Conversation:
     def __init__(self, messages: Sequence[Message]) -> None:
         self.turns: list[Turn] = []
-        self._results = _first_results(messages)
-        self._seen: set[str] = set()
+        self.calls: list[ToolCallMessage] = []
+        self._uses = CallUses(messages)
         self._by_parent: dict[str, Exchange] = {}
-        for message in messages:
-            self._add(message)
+        for index, message in enumerate(messages):
+            self._add(index, message)
 
-    def _add(self, message: Message) -> None:
+    def _add(self, index: int, message: Message) -> None:
         match message:
             case TextMessage():
                 self._say(message)
             case ImageMessage():
                 self.turns.append(Picture(format=message.format, data=message.bytes))
-            case ToolCallMessage() if message.id not in self._seen:
-                self._seen.add(message.id)
-                self._call(message)
+            case ToolCallMessage() if (use := self._uses.at(index)) is not None:
+                self._call(*use)
 
     def _say(self, message: TextMessage) -> None:
+        if message.role == "user":
+            self._by_parent.clear()
         if message.role == "tool" or (message.role == "assistant" and not message.content.strip()):
             return
         self.turns.append(Said(role=message.role, text=message.content, id=message.id))
 
-    def _call(self, call: ToolCallMessage) -> None:
+    def _call(self, call: ToolCallMessage, result: str | None) -> None:
         exchange = self._exchange_of(call.parent_message_id)
         exchange.calls.append(call)
-        exchange.results.append(self._results.get(call.id, UNANSWERED))
+        exchange.results.append(UNANSWERED if result is None else result)
+        self.calls.append(call)
 
     def _exchange_of(self, parent: str | None) -> Exchange:
         last = self.turns[-1] if self.turns else None
@@ -102,11 +117,3 @@ class _Conversation:
             self.turns.pop()
             return last.text
         return ""
-
-
-def _first_results(messages: Sequence[Message]) -> dict[str, str]:
-    results: dict[str, str] = {}
-    for message in messages:
-        if isinstance(message, ToolResultMessage):
-            results.setdefault(message.tool_call_id, message.result)
-    return results

@@ -1,61 +1,49 @@
-"""Errors of model vendors, as the page may see them."""
+"""Errors of model vendors, as the client may see them and as the log has them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+import structlog
+
 from ...runtime.errors import AuthenticationError, ConfigurationError, CopilotKitError, NetworkError
+from .connection_failures import causes, connection_failure
+from .redaction import redacted
+from .reported_errors import error_in
+from .vendor_errors import BrokenStreamError, NoAnswerError, VendorError
 
-_TEXT_LIMIT = 1_000
-_CHAIN_LIMIT = 8
-_REDACTED = "[redacted]"
-_SECRETS = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|hf|sess|ak|pplx|nvapi|key)[-_][\w*.\-]{8,}"
-    r"|\bAIza[\w\-]{20,}"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,}"
-    r"|\bbedrock-api-key-[\w+/=\-]+|\bABSK[\w+/=]{20,}"
-    r"|\bBearer\s+[^\s'\",}]+"
-    r"|[^\s'\"]*\*{3,}[^\s'\",}]*",
-    re.IGNORECASE,
-)
-_NAMED_SECRETS = re.compile(
-    r"((?:api[-_ ]?key|authorization|access[-_ ]?token)(?: provided)?['\"]?\s*[:=]\s*['\"]?)[^\s'\",}]+",
-    re.IGNORECASE,
-)
+log = structlog.get_logger(__name__)
 
 
-class VendorError(Exception):
-    """A vendor reported a failure inside a stream that had begun well.
+class Vendor(msgspec.Struct, frozen=True):
+    """Who answers.
 
-    Args:
-        message: What the vendor said.
-        status_code: The HTTP status it would have been, if the vendor told.
+    Attributes:
+        title: The vendor, as errors call it.
+        address: Its host, for the log.
+        secrets: Texts, such as the key in use, that must not appear in an error.
     """
 
-    def __init__(self, message: str, status_code: int | None = None) -> None:
-        super().__init__(message)
-        self.status_code = status_code
-
-
-class BrokenStreamError(Exception):
-    """A vendor's stream stopped before the answer was complete."""
+    title: str
+    address: str = ""
+    secrets: list[str] = []
 
 
 @contextmanager
-def vendor_failures(vendor: str, secrets: Sequence[str] = ()) -> Iterator[None]:
-    """Raises what goes wrong inside as the runtime's errors.
+def vendor_failures(vendor: Vendor) -> Iterator[None]:
+    """Raise what goes wrong inside as the runtime's errors, and log its causes.
 
     Args:
-        vendor: Who answers, as a person would call it.
-        secrets: Texts, such as the key in use, that must not appear in an error.
+        vendor: Who answers.
 
     Raises:
-        AuthenticationError: The vendor answered 401, or there are no credentials to ask it with.
-        ConfigurationError: It answered with another 4xx.
+        AuthenticationError: The vendor answered 401, or there are no credentials to send.
+        ConfigurationError: It answered with another 4xx, or the request could not be sent as it is configured.
         NetworkError: It answered with 5xx, could not be reached, or broke off.
+        CopilotKitError: It gave no answer.
     """
     try:
         yield
@@ -65,49 +53,44 @@ def vendor_failures(vendor: str, secrets: Sequence[str] = ()) -> Iterator[None]:
         status = _status_of(error)
         if status is None and not _is_transport(error):
             raise
-        raise vendor_error(error, vendor, status, secrets) from None
+        failure = vendor_error(error, vendor, status)
+        _log_causes(error, vendor, status)
+        raise failure from None
 
 
-def vendor_error(error: Exception, vendor: str, status: int | None, secrets: Sequence[str] = ()) -> CopilotKitError:
-    """Convert a vendor's error to the contract's (docs/contract.md, section 5), without secrets."""
-    text = redacted(_text_of(error), secrets)
+def vendor_error(error: Exception, vendor: Vendor, status: int | None) -> CopilotKitError:
+    """Return ``error`` in the contract's words (docs/contract.md, section 5), without secrets."""
+    text = redacted(_text_of(error, status), vendor.secrets)
     said = f"{status} {text}" if status is not None and not text.startswith(str(status)) else text
-    kind = AuthenticationError if status is None and _is_called(error, _NO_CREDENTIALS) else _class_for(status)
-    return kind(
-        f"{vendor} API error: {said}",
+    return _class_for(error, status)(
+        f"{vendor.title} API error: {said}",
         status_code=status,
         original_type=type(error).__name__,
         extensions={"severity": "critical"},
     )
 
 
-def redacted(text: str, secrets: Sequence[str] = ()) -> str:
-    """``text`` without anything that looks like a key, and without ``secrets``."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, _REDACTED)
-    text = _SECRETS.sub(_REDACTED, text)
-    return _NAMED_SECRETS.sub(rf"\1{_REDACTED}", text)[:_TEXT_LIMIT]
-
-
-def _class_for(status: int | None) -> type[CopilotKitError]:
+def _class_for(error: Exception, status: int | None) -> type[CopilotKitError]:
+    if status is None:
+        if isinstance(error, NoAnswerError):
+            return CopilotKitError
+        if _is_called(error, _NO_CREDENTIALS):
+            return AuthenticationError
+        known = connection_failure(error)
+        return ConfigurationError if known is not None and known.misconfigured else NetworkError
     if status == 401:
         return AuthenticationError
-    return NetworkError if status is None or status >= 500 else ConfigurationError
+    return NetworkError if status >= 500 else ConfigurationError
 
 
-# LangChain's packages wrap their SDK's errors in ones of their own that have no status.
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    current: BaseException | None = error
-    for _ in range(_CHAIN_LIMIT):
-        if current is None:
-            return
-        yield current
-        current = current.__cause__
+# The client is not shown addresses, nor the insides of a library; whoever runs the server needs both.
+def _log_causes(error: Exception, vendor: Vendor, status: int | None) -> None:
+    chain = [redacted(f"{type(cause).__name__}: {cause}", vendor.secrets) for cause in causes(error)]
+    log.warning("vendor_failed", vendor=vendor.title, address=vendor.address, status=status, causes=chain)
 
 
 def _status_of(error: BaseException) -> int | None:
-    candidates = (value for link in _chain(error) for value in _statuses(link))
+    candidates = (value for link in causes(error) for value in _statuses(link))
     return next((value for value in candidates if _is_status(value)), None)
 
 
@@ -141,9 +124,10 @@ def _is_status(value: object) -> bool:
 
 
 # SDKs bring their own httpx, of one generation or the next, so transport errors are known by name.
-# Those whose texts are addresses and the insides of a library are not told.
+# Those whose texts are addresses and the insides of a library are not shown.
 _UNTOLD = frozenset(
     {
+        "APIConnectionError",
         "ChecksumMismatch",
         "ConnectTimeoutError",
         "EndpointConnectionError",
@@ -152,9 +136,10 @@ _UNTOLD = frozenset(
         "InvalidHeadersLength",
         "InvalidPayloadLength",
         "ProxyConnectionError",
+        "TransportError",
     }
 )
-_TRANSPORT_NAMES = _UNTOLD | {"TransportError", "APIConnectionError", "APIError", "ClientError", "BotoCoreError"}
+_TRANSPORT_NAMES = _UNTOLD | {"APIError", "ClientError", "BotoCoreError"}
 _NO_CREDENTIALS = frozenset(
     {
         "CredentialRetrievalError",
@@ -168,25 +153,31 @@ _NO_CREDENTIALS = frozenset(
 
 
 def _is_transport(error: BaseException) -> bool:
-    return any(isinstance(link, OSError | BrokenStreamError | VendorError) for link in _chain(error)) or _is_called(
-        error, _TRANSPORT_NAMES
-    )
+    kinds = OSError | BrokenStreamError | NoAnswerError | VendorError
+    if any(isinstance(link, kinds) for link in causes(error)) or _is_called(error, _TRANSPORT_NAMES):
+        return True
+    return connection_failure(error) is not None
 
 
 def _is_called(error: BaseException, names: frozenset[str]) -> bool:
-    return any(not names.isdisjoint(kind.__name__ for kind in type(link).__mro__) for link in _chain(error))
+    return any(not names.isdisjoint(kind.__name__ for kind in type(link).__mro__) for link in causes(error))
 
 
-def _text_of(error: Exception) -> str:
-    if _is_called(error, _UNTOLD) and _status_of(error) is None:
-        return _silent_text(error)
-    told = _told(getattr(error, "body", None)) or _part(getattr(error, "response", None), "Error").get("Message")
-    return told or str(error) or _silent_text(error)
+def _text_of(error: Exception, status: int | None) -> str:
+    if status is None:
+        known = connection_failure(error)
+        if known is not None:
+            return known.text
+        if _is_called(error, _UNTOLD):
+            return _silent_text(error)
+    return _told(error) or str(error) or _silent_text(error)
 
 
-def _told(body: object) -> str | None:
-    inner = body.get("error", body) if isinstance(body, Mapping) else None
-    message = inner.get("message") if isinstance(inner, Mapping) else inner
+def _told(error: Exception) -> str | None:
+    reported = error_in(getattr(error, "body", None))
+    if reported is not None:
+        return str(reported)
+    message = _part(getattr(error, "response", None), "Error").get("Message")
     return message if isinstance(message, str) else None
 
 

@@ -13,11 +13,10 @@ from langchain_core.runnables import Runnable
 from ...runtime.context import ForwardedParameters
 from ...runtime.events import Event
 from .chat import ChatModel
-from .failures import vendor_failures
+from .failures import Vendor, vendor_failures
 from .idle_timeout import unless_silent
 from .langchain_chunks import ChunkReader
 from .langchain_messages import langchain_messages, langchain_tools
-from .message_assembler import MessageAssembler
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
 from .streams import closing
@@ -56,10 +55,10 @@ class LangChainChat(ChatModel):
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
         """Streams the model's answer."""
-        answer = MessageAssembler()
+        answer = prompt.assembler()
         reader = ChunkReader(answer)
         fitting = prompt.within(self._context())
-        with vendor_failures(self._vendor()):
+        with vendor_failures(Vendor(self._vendor())):
             async with closing(unless_silent(self._stream(fitting), self._options.idle_seconds)) as chunks:
                 async for chunk in chunks:
                     for event in reader.read(chunk):

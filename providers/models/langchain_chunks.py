@@ -9,7 +9,7 @@ import msgspec
 from langchain_core.messages import BaseMessage
 
 from ...runtime.events import Event
-from .message_assembler import MessageAssembler
+from ..message_assembler import MessageAssembler
 
 
 class ChunkReader:

@@ -44,9 +44,9 @@ def _messages_of(turn: Turn) -> Iterable[BaseMessage]:
 
 
 def _exchange(turn: Exchange) -> list[BaseMessage]:
-    calls: list[Any] = [{"name": call.name, "args": call.arguments, "id": call.id} for call in turn.calls]
+    calls: list[Any] = [{"name": call.name, "args": call.arguments, "id": turn.id_of(call)} for call in turn.calls]
     results = [
-        ToolMessage(result, tool_call_id=call.id, name=call.name)
+        ToolMessage(result, tool_call_id=turn.id_of(call), name=call.name)
         for call, result in zip(turn.calls, turn.results, strict=True)
     ]
     return [AIMessage(turn.text, tool_calls=calls), *results]

@@ -7,8 +7,8 @@ import structlog
 from ...runtime.errors import ConfigurationError, CopilotKitError, MissingExtraError, MisuseError
 from ...runtime.optional import optional
 from .chat import ChatModel
-from .failures import redacted
 from .options import ModelOptions
+from .redaction import redacted
 
 _log = structlog.get_logger(__name__)
 _EXTRAS = {"google_genai": "google", "bedrock": "bedrock", "bedrock_converse": "bedrock"}

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from ...runtime.events import Event
 from .chat import ChatModel
+from .failures import Vendor
 from .openai_dialects import Dialect
 from .openai_request import request_body
 from .openai_stream import StreamReader
 from .options import ModelOptions
 from .prompt import Prompt
 from .server_sent import answered
+from .transport import host_of
 from .window import context_of
 
 if TYPE_CHECKING:
@@ -50,11 +52,16 @@ class OpenAIChat(ChatModel):
         return OpenAIChat(self._client, name, self._dialect, self._options)
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
-        """Streams the model's answer."""
+        """Stream the model's answer."""
         fitting = prompt.within(self._options.context_tokens or context_of(self._model))
-        body = request_body(self._model, fitting, self._dialect, self._options)
+        address = host_of(self._client)
+        origin = f"openai {address}"
+        body = request_body(self._model, fitting, self._dialect, self._options, origin)
         create = self._client.chat.completions.with_streaming_response.create
-        return answered(partial(create, **body), StreamReader(), self._dialect.title, [str(self._client.api_key)])
+        vendor = Vendor(self._dialect.title, address, [str(self._client.api_key)])
+        return answered(
+            partial(create, **body), StreamReader(prompt.assembler()), vendor, partial(prompt.details.keep, origin)
+        )
 
     async def close(self) -> None:
         """Closes the client if it was made for this model."""

@@ -9,7 +9,7 @@ from ...runtime.errors import ConfigurationError
 from ...runtime.optional import optional
 from .chat import ChatModel
 from .openai_chat import OpenAIChat
-from .openai_dialects import AZURE, COMPATIBLE, OPENAI, Dialect
+from .openai_dialects import AZURE, COMPATIBLE, Dialect, dialect_at
 from .options import ModelOptions
 from .transport import unlimited
 from .vendors import VENDORS
@@ -32,7 +32,7 @@ def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
         client = _client(vendor, timeout=timeout, http_client=unlimited(openai))
     except openai.OpenAIError as error:
         raise ConfigurationError(f"The model '{vendor}:{name}' could not be set up: {error}") from error
-    return OpenAIChat(client, name, _dialect(vendor, options), options, owned=True)
+    return OpenAIChat(client, name, _dialect(vendor, client, options), options, owned=True)
 
 
 def adopt(client: openai.AsyncOpenAI, name: str | None, options: ModelOptions) -> ChatModel:
@@ -46,11 +46,11 @@ def adopt(client: openai.AsyncOpenAI, name: str | None, options: ModelOptions) -
     import openai
 
     vendor = "azure" if isinstance(client, openai.AsyncAzureOpenAI) else "openai"
-    return OpenAIChat(client, name or VENDORS[vendor].default_model, _dialect(vendor, options), options)
+    return OpenAIChat(client, name or VENDORS[vendor].default_model, _dialect(vendor, client, options), options)
 
 
-def _dialect(vendor: str, options: ModelOptions) -> Dialect:
-    dialect = AZURE if vendor == "azure" else COMPATIBLE.get(vendor, OPENAI)
+def _dialect(vendor: str, client: openai.AsyncOpenAI, options: ModelOptions) -> Dialect:
+    dialect = AZURE if vendor == "azure" else COMPATIBLE.get(vendor) or dialect_at(client.base_url.host)
     return dialect.keeping_system_role() if options.keep_system_role else dialect
 
 

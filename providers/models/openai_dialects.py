@@ -1,10 +1,12 @@
-"""How the vendors that speak OpenAI's protocol differ."""
+"""The differences between vendors that speak OpenAI's protocol."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import msgspec
+
+_REASONING = ("gpt-5", "o1", "o3", "o4")
 
 
 class Dialect(msgspec.Struct, kw_only=True, frozen=True):
@@ -15,6 +17,7 @@ class Dialect(msgspec.Struct, kw_only=True, frozen=True):
         instructions: The role of system texts.
         developer: The role of developer texts.
         token_limit: The name of the limit on an answer's length.
+        needs_user: Whether a conversation of instructions alone is refused.
         base_url: Where it answers, if not where the SDK asks by itself.
         key_variable: The environment variable with its key.
         url_variable: The environment variable with another base URL.
@@ -24,13 +27,19 @@ class Dialect(msgspec.Struct, kw_only=True, frozen=True):
     instructions: Literal["developer", "system"] = "system"
     developer: Literal["developer", "system"] = "system"
     token_limit: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"  # noqa: S105
+    needs_user: bool = True
     base_url: str | None = None
     key_variable: str = ""
     url_variable: str = ""
 
     def keeping_system_role(self) -> Dialect:
-        """The same, with system texts sent as such."""
+        """Return the same, with system texts sent as such."""
         return msgspec.structs.replace(self, instructions="system")
+
+    def token_limit_of(self, model: str) -> str:
+        """Return the name of the limit for ``model``: OpenAI's reasoning models refuse the older one anywhere."""
+        reasons = model.rpartition("/")[2].startswith(_REASONING)
+        return "max_completion_tokens" if reasons else self.token_limit
 
 
 OPENAI = Dialect(
@@ -38,8 +47,14 @@ OPENAI = Dialect(
     instructions="developer",
     developer="developer",
     token_limit="max_completion_tokens",  # noqa: S106
+    needs_user=False,
 )
 AZURE = msgspec.structs.replace(OPENAI, title="Azure OpenAI")
+OTHER = Dialect(title="OpenAI")
+"""A server that speaks OpenAI's protocol and is not known: roles and settings that all of them take."""
+
+_OPENAI_HOSTS = ("api.openai.com",)
+_AZURE_HOSTS = ("openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com")
 COMPATIBLE = {
     "groq": Dialect(
         title="Groq",
@@ -59,3 +74,14 @@ COMPATIBLE = {
         url_variable="OLLAMA_HOST",
     ),
 }
+
+
+def dialect_at(host: str) -> Dialect:
+    """Return the dialect that the server at ``host`` speaks."""
+    if _is_within(host, _OPENAI_HOSTS):
+        return OPENAI
+    return AZURE if _is_within(host, _AZURE_HOSTS) else OTHER
+
+
+def _is_within(host: str, domains: tuple[str, ...]) -> bool:
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)

@@ -1,39 +1,64 @@
-"""What a prompt is in OpenAI's protocol."""
+"""Prompts in OpenAI's protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, assert_never
 
 import msgspec
 
+from .call_details import CallDetails
 from .conversation import Exchange, Picture, Said, Turn
 from .openai_dialects import Dialect
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
 
 
-def request_body(model: str, prompt: Prompt, dialect: Dialect, options: ModelOptions) -> dict[str, Any]:
-    """The arguments of ``chat.completions.create`` (docs/contract.md, section 5.1).
+def request_body(
+    model: str, prompt: Prompt, dialect: Dialect, options: ModelOptions, origin: str = ""
+) -> dict[str, Any]:
+    """Return the arguments of ``chat.completions.create`` (docs/contract.md, section 5.1).
 
     Whatever may be left out goes through ``extra_body``: generations of the SDK differ in what they name.
+
+    Args:
+        model: The model's name.
+        prompt: What to send.
+        dialect: The vendor's ways.
+        options: How the model is used.
+        origin: The vendor, as ``CallDetails`` knows it.
     """
+    exchange = partial(_exchange, details=prompt.details, origin=origin)
     settings = prompt.settings
     more = {
         "temperature": settings.temperature,
-        dialect.token_limit: settings.max_tokens,
+        dialect.token_limit_of(model): settings.max_tokens,
         "stop": settings.stop or None,
         **_tools(prompt, options),
     }
     return {
         "model": model,
         "stream": True,
-        "messages": [message for turn in prompt.turns for message in _messages(turn, dialect)],
+        "messages": [message for turn in _turns(prompt, dialect) for message in _messages(turn, dialect, exchange)],
         "extra_body": {name: value for name, value in more.items() if value is not None},
     }
 
 
-def _messages(turn: Turn, dialect: Dialect) -> Iterable[dict[str, Any]]:
+# Servers of open models have templates that want at least one message by the user, and Gemini does.
+def _turns(prompt: Prompt, dialect: Dialect) -> list[Turn]:
+    if dialect.needs_user and not any(_by_others(turn) for turn in prompt.turns):
+        return [Said(role="user", text="\n\n".join(turn.text for turn in prompt.turns if isinstance(turn, Said)))]
+    return prompt.turns
+
+
+def _by_others(turn: Turn) -> bool:
+    return not (isinstance(turn, Said) and turn.role in ("system", "developer"))
+
+
+def _messages(
+    turn: Turn, dialect: Dialect, exchange: Callable[[Exchange], list[dict[str, Any]]]
+) -> Iterable[dict[str, Any]]:
     match turn:
         case Said(role="system", text=text):
             return [{"role": dialect.instructions, "content": text}]
@@ -45,25 +70,27 @@ def _messages(turn: Turn, dialect: Dialect) -> Iterable[dict[str, Any]]:
             url = {"url": f"data:image/{format_};base64,{data}"}
             return [{"role": "user", "content": [{"type": "image_url", "image_url": url}]}]
         case Exchange():
-            return _exchange(turn)
+            return exchange(turn)
         case _:
             assert_never(turn)
 
 
-def _exchange(turn: Exchange) -> list[dict[str, Any]]:
+def _exchange(turn: Exchange, details: CallDetails, origin: str) -> list[dict[str, Any]]:
     calls = [
         {
-            "id": call.id,
+            "id": turn.id_of(call),
             "type": "function",
             "function": {"name": call.name, "arguments": msgspec.json.encode(call.arguments).decode()},
+            **details.of_call(call.id, origin),
         }
         for call in turn.calls
     ]
     results = [
-        {"role": "tool", "content": result, "tool_call_id": call.id}
+        {"role": "tool", "content": result, "tool_call_id": turn.id_of(call)}
         for call, result in zip(turn.calls, turn.results, strict=True)
     ]
-    return [{"role": "assistant", "content": turn.text or None, "tool_calls": calls}, *results]
+    said = {"role": "assistant", "content": turn.text or None, "tool_calls": calls}
+    return [{**said, **details.of_message(turn.calls, origin)}, *results]
 
 
 def _tools(prompt: Prompt, options: ModelOptions) -> dict[str, Any]:

@@ -1,61 +1,39 @@
-"""What OpenAI's protocol streams, as events."""
+"""Streams of OpenAI's protocol, as events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from ...runtime.events import Event
-from .failures import BrokenStreamError, VendorError
-from .message_assembler import MessageAssembler
+from ..message_assembler import MessageAssembler
+from ..text_pieces import whole
+from .answer_end import check_end
+from .openai_chunks import Call, Choice, Chunk, Delta, Function, read_chunk
+from .vendor_errors import BrokenStreamError
 
-
-class _Function(msgspec.Struct, gc=False):
-    name: str | None = None
-    arguments: Any = None
-
-
-class _Call(msgspec.Struct, gc=False):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct, gc=False):
-    content: str | list[Any] | None = None
-    refusal: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-    index: int = 0
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    id: str | None = None
-    choices: list[_Choice] | None = None
-    error: Any = None
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
+_UNSAID = ("", "null", "none")
 
 
 class StreamReader:
-    """Reads the data of one server-sent answer; ``done`` tells that there is no more."""
+    """Reads the data of one server-sent answer.
 
-    def __init__(self) -> None:
+    A message ends with the stream, or where a call begins: vendors put reasons to finish on chunks that are not the
+    last, and nothing but the end of the stream says that no more of a text or of a call's arguments will come.
+
+    Args:
+        answer: What is being written.
+    """
+
+    def __init__(self, answer: MessageAssembler) -> None:
         self.done = False
-        self._answer = MessageAssembler()
-        self._finished = False
+        self._answer = answer
+        self._thoughts: list[str] | None = None
+        self._details: dict[str, Any] = {}
+        self._reason: str | None = None
 
     def read(self, data: bytes) -> Iterable[Event]:
-        """What ``data`` adds to the answer.
+        """Return what ``data`` adds to the answer.
 
         Raises:
             VendorError: The vendor reports a failure in the stream.
@@ -63,63 +41,65 @@ class StreamReader:
         """
         if data == b"[DONE]":
             self.done = True
-            return self.end()
-        try:
-            chunk = _decode(data)
-        except msgspec.DecodeError as error:
-            raise BrokenStreamError(f"A chunk of the stream is malformed: {error}") from error
-        return self._chunk(chunk)
+            return ()
+        return self._chunk(read_chunk(data))
 
     def end(self) -> Iterable[Event]:
-        """Completes the answer.
+        """Complete the answer.
 
         Raises:
             BrokenStreamError: The stream broke off.
+            NoAnswerError: There is no answer.
         """
-        if not self.done and not self._finished:
+        if not self.done and self._reason is None:
             raise BrokenStreamError("The stream ended before the answer was complete.")
-        return self._answer.end()
+        yield from self._answer.end()
+        check_end(self._reason, empty=self._answer.empty)
 
-    def _chunk(self, chunk: _Chunk) -> Iterable[Event]:
-        if chunk.error:
-            raise _failure(chunk.error)
+    def details(self) -> dict[str, dict[str, Any]]:
+        """Return what has to come back with the calls, by their ids: the message's part is with the first one."""
+        by_call = self._answer.call_details()
+        message = dict(self._details)
+        if self._thoughts is not None:
+            message["reasoning_content"] = whole("".join(self._thoughts))
+        found: dict[str, dict[str, Any]] = {id_: {"call": details} for id_, details in by_call.items() if details}
+        if message and by_call:
+            found.setdefault(next(iter(by_call)), {})["message"] = message
+        return found
+
+    def _chunk(self, chunk: Chunk) -> Iterable[Event]:
         self._answer.name(chunk.id)
         if not chunk.choices or chunk.choices[0].index:
             return ()
         choice = chunk.choices[0]
-        events = () if choice.delta is None else self._delta(choice.delta)
-        if choice.finish_reason is None:
-            return events
-        self._finished = True
-        return [*events, *self._answer.end()]
+        self._finish(choice)
+        return () if choice.delta is None else self._delta(choice.delta)
 
-    def _delta(self, delta: _Delta) -> Iterable[Event]:
+    def _finish(self, choice: Choice) -> None:
+        if choice.finish_reason is not None and choice.finish_reason.lower() not in _UNSAID:
+            self._reason = choice.finish_reason
+
+    def _delta(self, delta: Delta) -> Iterable[Event]:
         thought = delta.reasoning_content or delta.reasoning or ""
-        if type(delta.content) is str and not (delta.tool_calls or thought or delta.refusal):
+        if delta.content and not (delta.tool_calls or thought or delta.refusal):
             return self._answer.text(delta.content)
-        events = [*self._answer.reasoning(thought), *self._answer.text(_text(delta))]
+        self._keep(delta)
+        events = [*self._answer.reasoning(thought), *self._answer.text(delta.content or delta.refusal or "")]
         for call in delta.tool_calls or ():
             events += self._call(call)
         return events
 
-    def _call(self, call: _Call) -> Iterable[Event]:
-        function = call.function or _Function()
-        arguments = function.arguments
-        if arguments is not None and not isinstance(arguments, str):
-            arguments = msgspec.json.encode(arguments).decode()
-        return self._answer.call_piece(call.index, call.id, function.name, arguments)
+    # What DeepSeek, OpenRouter and Google want back with the calls of an answer.
+    def _keep(self, delta: Delta) -> None:
+        if delta.reasoning_content is not None:
+            self._thoughts = self._thoughts or []
+            self._thoughts.append(delta.reasoning_content)
+        if delta.reasoning_details:
+            self._details.setdefault("reasoning_details", []).extend(delta.reasoning_details)
+        if delta.extra_content:
+            self._details["extra_content"] = delta.extra_content
 
-
-def _text(delta: _Delta) -> str:
-    if isinstance(delta.content, list):
-        return "".join(str(part.get("text", "")) for part in delta.content if isinstance(part, dict))
-    return delta.content or delta.refusal or ""
-
-
-def _failure(error: Any) -> VendorError:
-    if not isinstance(error, dict):
-        return VendorError(str(error))
-    message = error.get("message") or error.get("type") or "The vendor reported an error."
-    codes = (error.get("code"), error.get("status"), error.get("status_code"))
-    status = next((code for code in codes if isinstance(code, int) and 400 <= code <= 599), None)
-    return VendorError(str(message), status)
+    def _call(self, call: Call) -> Iterable[Event]:
+        function = call.function or Function()
+        details = {"extra_content": call.extra_content} if call.extra_content else None
+        return self._answer.call_piece(call.index, call.id, function.name, function.arguments, details)

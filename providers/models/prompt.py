@@ -1,4 +1,4 @@
-"""What a model is asked: a run's input, read once, in no vendor's form."""
+"""Prompts: a run's input, read once, in no vendor's form."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from ...runtime.call_ids import CallIds
 from ...runtime.context import ForwardedParameters, RunInput, Tool
 from ...runtime.errors import ConfigurationError
+from ..message_assembler import MessageAssembler
+from .call_details import CallDetails
 from .conversation import Turn, turns
 from .window import fit
 
@@ -30,29 +33,47 @@ class ToolChoice(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Prompt(msgspec.Struct, kw_only=True, frozen=True):
-    """A conversation to go on with, the tools at hand, and the settings the page chose.
+    """A conversation to go on with, the tools at hand, and the settings that the client chose.
 
-    ``choice`` is None when the page said nothing, or when there are no tools to choose from.
+    ``choice`` is None when the client did not choose, or when there are no tools to choose from. ``ids`` are those in
+    use on the thread, ``details`` what vendors want back with calls.
     """
 
     turns: list[Turn]
     tools: list[Tool] = []
     settings: ForwardedParameters = ForwardedParameters()
     choice: ToolChoice | None = None
+    ids: CallIds = msgspec.field(default_factory=CallIds)
+    details: CallDetails = msgspec.field(default_factory=CallDetails)
+
+    def assembler(self) -> MessageAssembler:
+        """Return what the answer is to be written with."""
+        return MessageAssembler(ids=self.ids, tools=[tool.name for tool in self.tools])
 
     def within(self, limit: int) -> Prompt:
         """The same, with as much history as fits into ``limit`` tokens (``window.fit``)."""
         return msgspec.structs.replace(self, turns=fit(self.turns, self.tools, limit))
 
 
-def prompt_of(run: RunInput) -> Prompt:
-    """What ``run`` asks of a model.
+def prompt_of(run: RunInput, details: CallDetails | None = None) -> Prompt:
+    """Return what ``run`` asks of a model.
+
+    Args:
+        run: The run.
+        details: What vendors want back with the calls of the thread.
 
     Raises:
         ConfigurationError: The forwarded tool choice is none of the contract's.
     """
     choice = _choice_of(run.forwarded) if run.tools else None
-    return Prompt(turns=turns(run.messages), tools=run.tools, settings=run.forwarded, choice=choice)
+    return Prompt(
+        turns=turns(run.messages),
+        tools=run.tools,
+        settings=run.forwarded,
+        choice=choice,
+        ids=CallIds.of(run.messages),
+        details=details or CallDetails(),
+    )
 
 
 def _choice_of(forwarded: ForwardedParameters) -> ToolChoice | None:

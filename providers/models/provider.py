@@ -1,4 +1,4 @@
-"""What answers requests that name no agent."""
+"""The provider that answers requests which name no agent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import CopilotKitError, MisuseError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
-from .callable_stream import spoken
+from .call_details import CallDetails, DetailsStore
+from .callable_stream import answer_events
 from .chat import ChatModel
 from .model_resolver import Choice, ModelResolver, ModelSource
 from .options import ModelOptions
@@ -22,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 def model_provider(model: ModelSource, options: ModelOptions | None = None) -> AgentProvider:
-    """The provider for what ``CopilotRuntime(model=...)`` was given.
+    """Return the provider for what ``CopilotRuntime(model=...)`` was given.
 
     Args:
         model: ``vendor:model``; an ``AsyncOpenAI`` or ``AsyncAnthropic`` client, or a pair of one and a model's
@@ -37,7 +38,7 @@ def model_provider(model: ModelSource, options: ModelOptions | None = None) -> A
 
 
 class ModelProvider(AgentProvider):
-    """Models without an agent. It lists no agents: the runtime asks it when a request names none.
+    """Models without an agent. It lists no agents: the runtime calls it when a request names none.
 
     Args:
         model: What answers: see ``model_provider``.
@@ -54,49 +55,55 @@ class ModelProvider(AgentProvider):
         self._chooser = ModelResolver(model, self.options)
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """None."""
+        """Return none."""
         return []
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        """Answers ``run``.
+        """Answer ``run``.
 
         Raises:
-            CopilotKitError: The vendor failed, or cannot be asked.
+            CopilotKitError: The vendor failed, or cannot be reached.
         """
         if "openaiAssistantAPI" in run.extensions:
             raise MisuseError(NO_ASSISTANTS)
         choice = await self._chooser.choose(run, context)
+        kept = DetailsStore(self.store)
+        details = CallDetails()
         if isinstance(choice, ChatModel):
             choice = await self._asked_for(choice, run.forwarded.model)
-        async with closing(_events(choice, agent_name, run, context)) as events:
+            details = await kept.load(run)
+        async with closing(_events(choice, agent_name, run, context, details)) as events:
             async for event in events:
                 yield event
+        await kept.save(run, details)
 
     async def start(self) -> None:
-        """Imports the vendor's package, so that the first run need not. What is missing is logged, for runs to tell."""
+        """Import the vendor's package, so that the first run need not. What is missing is logged; runs report it."""
         try:
             await self._chooser.warm()
         except CopilotKitError as error:
-            _log.warning("model not ready", reason=error.message)
+            _log.warning("model_not_ready", reason=error.message)
 
     async def stop(self) -> None:
-        """Closes the connections that were opened here. A client that was given stays open."""
+        """Close the connections that were opened here. A client that was given stays open."""
         await self._chooser.vendors.close()
 
     async def _asked_for(self, chat: ChatModel, name: str | None) -> ChatModel:
         if name is None or name == chat.name:
             return chat
         if name not in self.options.allowed_models:
-            _log.info("forwarded model not allowed", asked=name, used=chat.name)
+            _log.info("forwarded_model_not_allowed", forwarded=name, used=chat.name)
             return chat
         return await self._chooser.vendors.chat(name) if ":" in name else chat.named(name)
 
 
-def _events(choice: Choice, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+def _events(
+    choice: Choice, agent_name: str, run: RunInput, context: RunContext, details: CallDetails
+) -> AsyncIterator[Event]:
     match choice:
         case ChatModel():
-            return choice.answer(prompt_of(run))
+            return choice.answer(prompt_of(run, details))
         case AgentProvider():
             return choice.execute_run(agent_name, run, context)
         case _:
-            return spoken(choice)
+            return answer_events(choice, run)

@@ -2,74 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from ...runtime.events import Event
-from .failures import vendor_failures
+from ..event_stream import EventStreamReader
+from .failures import Vendor, vendor_failures
 from .streams import closing, drained
+from .vendor_errors import BrokenStreamError
 
-_DATA = b"data:"
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+_KEEP_ALIVES = frozenset({b"", b"ping", b"keepalive", b"keep-alive", b"heartbeat", b"null"})
+_is_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Response(Protocol):
     """A response that is still being received, as the SDKs have it."""
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
-        """Its body, as it comes."""
+        """Return its body, as it comes."""
 
 
 class Reader(Protocol):
-    """What a vendor's protocol makes of the data. ``done`` tells that nothing more is to be said."""
+    """Reads a vendor's protocol. ``done`` is true once the vendor has declared its answer complete."""
 
     done: bool
 
     def read(self, data: bytes) -> Iterable[Event]:
-        """What one server-sent event adds to the answer."""
+        """Return what one server-sent event adds to the answer."""
 
     def end(self) -> Iterable[Event]:
-        """Completes the answer, or raises because it is not complete."""
+        """Complete the answer, or raise because it is not complete."""
+
+    def details(self) -> dict[str, dict[str, Any]]:
+        """Return what has to come back with the answer's calls, by their ids (``CallDetails.keep``)."""
 
 
 async def answered(
-    request: Callable[[], AbstractAsyncContextManager[Response]], reader: Reader, vendor: str, secrets: Sequence[str]
+    request: Callable[[], AbstractAsyncContextManager[Response]],
+    reader: Reader,
+    vendor: Vendor,
+    keep: Callable[[Mapping[str, Mapping[str, Any]]], None],
 ) -> AsyncGenerator[Event]:
-    """Sends ``request``, and yields the answer as it comes. Closing the generator closes the response.
+    """Send ``request``, and yield the answer as it comes. Closing the generator closes the response.
 
-    The bytes are read beneath the SDK's own parser, which would cost several times the CPU (reference,
-    frameworks 4.1); authentication, retries before the first byte, and connections stay the SDK's.
+    The bytes are read beneath the SDK's own parser, which would cost several times the CPU; authentication, retries
+    before the first byte, and connections stay the SDK's.
 
     Args:
         request: Sends the request.
-        reader: What understands the vendor's protocol.
-        vendor: Who answers, as errors call it.
-        secrets: Texts that must not appear in an error.
+        reader: Reads the vendor's protocol.
+        vendor: Who answers.
+        keep: Takes what has to come back with the answer's calls, once the answer is complete.
 
     Raises:
         CopilotKitError: The vendor failed (``failures.vendor_failures``).
     """
-    lines = _Lines()
-    with vendor_failures(vendor, secrets):
+    body = _Body()
+    with vendor_failures(vendor):
         async with request() as response, closing(response.iter_bytes()) as chunks:
             async for chunk in chunks:
-                for data in lines.split(chunk):
+                for data in body.feed(chunk):
                     for event in reader.read(data):
                         yield event
                 if reader.done:
-                    await drained(chunks)
-        for data in lines.split(b"\n"):
-            for event in reader.read(data):
+                    break
+            for data in () if reader.done else body.close():
+                for event in reader.read(data):
+                    yield event
+            for event in reader.end():
                 yield event
-        for event in reader.end():
-            yield event
+            keep(reader.details())
+            await drained(chunks)
 
 
-# The SDKs' own lines end at every separator that Unicode knows, and so in the middle of some texts.
-class _Lines:
+class _Body:
+    """Splits a body into the data of its events. A body that is JSON, as gateways send instead, is one event."""
+
     def __init__(self) -> None:
-        self._rest = b""
+        self._stream = EventStreamReader(MAX_BODY_BYTES, whole=_is_whole)
+        self._json: list[bytes] = []
+        self._size = 0
+        self._begun = False
 
-    def split(self, chunk: bytes) -> list[bytes]:
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        return [data for line in lines if line.startswith(_DATA) and (data := line[len(_DATA) :].strip())]
+    def feed(self, chunk: bytes) -> Iterable[bytes]:
+        start = b"" if self._begun else chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
+        self._begun = self._begun or bool(start)
+        if self._json or start.startswith((b"{", b"[")):
+            self._keep(chunk)
+            return ()
+        return _spoken(self._stream.feed(chunk))
+
+    def close(self) -> Iterable[bytes]:
+        return [b"".join(self._json).strip()] if self._json else _spoken(self._stream.close())
+
+    def _keep(self, chunk: bytes) -> None:
+        self._json.append(chunk)
+        self._size += len(chunk)
+        if self._size > MAX_BODY_BYTES:
+            raise BrokenStreamError(f"The answer is longer than {MAX_BODY_BYTES} bytes.")
+
+
+def _spoken(events: list[bytes]) -> list[bytes]:
+    return [data for event in events if (data := event.strip()).lower() not in _KEEP_ALIVES]
+
+
+def _is_whole(data: bytes) -> bool:
+    data = data.strip()
+    if not (data.startswith(b"{") and data.endswith(b"}")):
+        return data == b"[DONE]"
+    try:
+        _is_json(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

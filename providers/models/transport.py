@@ -9,6 +9,12 @@ from typing import Any
 KEPT_ALIVE = 100
 
 
+def host_of(client: Any) -> str:
+    """Return the host, with its port, that an SDK's client sends its requests to."""
+    url = client.base_url
+    return f"{url.host}:{url.port}" if url.port else str(url.host)
+
+
 def unlimited(sdk: ModuleType) -> Any:
     """The SDK's own HTTP client, without its limit of 1,000 connections: each open answer holds one.
 

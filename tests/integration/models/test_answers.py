@@ -221,7 +221,7 @@ async def test_an_unreachable_vendor_is_a_network_error(wire: Wire) -> None:
         port = taken.getsockname()[1]
     error = await failure(wire.model(f"http://127.0.0.1:{port}"))
     assert isinstance(error, NetworkError)
-    assert error.message.endswith("API error: Connection error.")
+    assert error.message.endswith("API error: Connection error. The connection was refused.")
 
 
 async def test_a_connection_lost_in_the_middle_is_a_network_error(vendor: FakeVendor, wire: Wire) -> None:

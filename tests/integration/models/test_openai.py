@@ -38,7 +38,7 @@ async def test_the_request_is_the_contracts(vendor: FakeVendor, wire: OpenAIWire
     forwarded = ForwardedParameters(
         max_tokens=50, stop=["X"], tool_choice="function", tool_choice_function_name="weather"
     )
-    await ask(wire.model(vendor.url), run_of(THREAD, tools=[WEATHER], forwarded=forwarded))
+    await ask(wire.model_at("api.openai.com", vendor.url), run_of(THREAD, tools=[WEATHER], forwarded=forwarded))
     function = {"name": "weather", "arguments": '{"place":"Zürich"}'}
     assert vendor.body == {
         "model": "gpt-4o",
@@ -97,7 +97,8 @@ async def test_parallel_calls_can_be_switched_off(vendor: FakeVendor, wire: Open
 
 async def test_the_system_role_can_be_kept(vendor: FakeVendor, wire: OpenAIWire) -> None:
     vendor.streams(*wire.text("ok"))
-    await ask(wire.model(vendor.url), options=ModelOptions(keep_system_role=True))
+    model = wire.model_at("eu.api.openai.com", vendor.url)
+    await ask(model, options=ModelOptions(keep_system_role=True))
     assert vendor.body["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
@@ -214,8 +215,8 @@ VARIABLES = {
     },
 }
 EXPECTED = {
-    "openai:gpt-4o": ("/v1/chat/completions", "gpt-4o", "developer", "max_completion_tokens"),
-    "gpt-4o": ("/v1/chat/completions", "gpt-4o", "developer", "max_completion_tokens"),
+    "openai:gpt-4o": ("/v1/chat/completions", "gpt-4o", "system", "max_tokens"),
+    "gpt-4o": ("/v1/chat/completions", "gpt-4o", "system", "max_tokens"),
     "groq:llama-3": ("/v1/chat/completions", "llama-3", "system", "max_tokens"),
     "unify": ("/v0/chat/completions", "gpt-4o@openai", "system", "max_tokens"),
     "ollama:llama3:latest": ("/v1/chat/completions", "llama3:latest", "system", "max_tokens"),
@@ -260,3 +261,47 @@ async def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch, spec: str
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigurationError, match=variable):
         await ask(spec)
+
+
+@pytest.mark.parametrize(
+    ("host", "role", "limit"),
+    [
+        ("api.openai.com", "developer", "max_completion_tokens"),
+        ("us.api.openai.com", "developer", "max_completion_tokens"),
+        ("mine.openai.azure.com", "developer", "max_completion_tokens"),
+        ("api.deepseek.com", "system", "max_tokens"),
+        ("api.mistral.ai", "system", "max_tokens"),
+        ("api.openai.com.example.org", "system", "max_tokens"),
+        ("notapi.openai.com", "system", "max_tokens"),
+        ("127.0.0.1:8000", "system", "max_tokens"),
+    ],
+)
+async def test_the_host_decides_how_instructions_are_sent(
+    vendor: FakeVendor, wire: OpenAIWire, host: str, role: str, limit: str
+) -> None:
+    vendor.streams(*wire.text("ok"))
+    run = run_of(THREAD[:3], forwarded=ForwardedParameters(max_tokens=3))
+    assert said(await ask(wire.model_at(host, vendor.url), run)) == "ok"
+    assert [message["role"] for message in vendor.body["messages"]] == [role, role, "user"]
+    assert vendor.body[limit] == 3
+
+
+@pytest.mark.parametrize("name", ["gpt-5-mini", "openai/o3", "o4-mini"])
+async def test_reasoning_models_get_their_limit_under_its_name_anywhere(
+    vendor: FakeVendor, wire: OpenAIWire, name: str
+) -> None:
+    vendor.streams(*wire.text("ok"))
+    client, _ = wire.model(vendor.url)
+    await ask((client, name), run_of(forwarded=ForwardedParameters(max_tokens=3)))
+    assert vendor.body["max_completion_tokens"] == 3
+    assert "max_tokens" not in vendor.body
+
+
+async def test_a_task_of_instructions_alone_is_the_users_for_other_vendors(
+    vendor: FakeVendor, wire: OpenAIWire
+) -> None:
+    vendor.streams(*wire.text("ok"))
+    await ask(wire.model(vendor.url), run_of(THREAD[:2], request_type="Task"))
+    assert vendor.body["messages"] == [{"role": "user", "content": "SYS\n\nDEV"}]
+    await ask(wire.model_at("api.openai.com", vendor.url), run_of(THREAD[:2], request_type="Task"))
+    assert [message["role"] for message in vendor.body["messages"]] == ["developer", "developer"]

@@ -92,6 +92,12 @@ class OpenAIWire(Wire):
         openai = pytest.importorskip("openai")
         return (openai.AsyncOpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0), "gpt-4o")
 
+    def model_at(self, host: str, url: str) -> Any:
+        """A model whose requests to ``host`` reach the server at ``url``, as through a proxy."""
+        openai = pytest.importorskip("openai")
+        http = openai.DefaultAsyncHttpxClient(proxy=url, trust_env=False)
+        return (openai.AsyncOpenAI(api_key=KEY, base_url=f"http://{host}/v1", max_retries=0, http_client=http), "gpt-4o")
+
     def head(self, *deltas: str) -> list[str]:
         opening = self.chunk({"role": "assistant", "content": ""})
         return [opening, *(self.chunk({"content": delta}) for delta in deltas)]

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilotkit_runtime.providers.models.conversation import UNANSWERED, Exchange, Picture, Said, turns
+from copilotkit_runtime.runtime.call_ids import vendor_id
 from copilotkit_runtime.runtime.messages import (
     AgentStateMessage,
     ImageMessage,
@@ -102,5 +103,9 @@ messages = st.lists(
 def test_every_call_is_told_once_with_one_result(thread: list[Message]) -> None:
     exchanges = [turn for turn in turns(thread) if isinstance(turn, Exchange)]
     told = [call.id for exchange in exchanges for call in exchange.calls]
-    assert sorted(told) == sorted({message.id for message in thread if isinstance(message, ToolCallMessage)})
+    called = {message.id for message in thread if isinstance(message, ToolCallMessage)}
+    assert len(told) == len(set(told))
+    assert {vendor_id(call_id) for call_id in told} == called
+    shown = [exchange.id_of(call) for exchange in exchanges for call in exchange.calls]
+    assert len(shown) == len(set(shown))
     assert all(len(exchange.calls) == len(exchange.results) > 0 for exchange in exchanges)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from copilotkit_runtime.providers.models.failures import BrokenStreamError, VendorError, redacted, vendor_failures
+from copilotkit_runtime.providers.models.failures import Vendor, vendor_failures
+from copilotkit_runtime.providers.models.redaction import redacted
+from copilotkit_runtime.providers.models.vendor_errors import BrokenStreamError, VendorError
 from copilotkit_runtime.runtime.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -13,7 +15,7 @@ from copilotkit_runtime.runtime.errors import (
 
 
 def raised(error: Exception, *secrets: str) -> CopilotKitError:
-    with pytest.raises(CopilotKitError) as caught, vendor_failures("Vendor", secrets):
+    with pytest.raises(CopilotKitError) as caught, vendor_failures(Vendor("Vendor", secrets=list(secrets))):
         raise error
     return caught.value
 
@@ -66,7 +68,7 @@ def test_our_own_errors_pass_unchanged() -> None:
 
 
 def test_what_is_no_vendors_failure_passes_unchanged() -> None:
-    with pytest.raises(ValueError, match="bug"), vendor_failures("Vendor"):
+    with pytest.raises(ValueError, match="bug"), vendor_failures(Vendor("Vendor")):
         raise ValueError("bug")
 
 

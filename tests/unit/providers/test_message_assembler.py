@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilotkit_runtime.providers.models.message_assembler import MessageAssembler
+from copilotkit_runtime.providers.message_assembler import MessageAssembler
 from copilotkit_runtime.runtime.events import (
     Event,
     ReasoningEnd,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilotkit_runtime.providers.agui.sse import SSEReader
+from copilotkit_runtime.providers.event_stream import EventStreamReader
 from copilotkit_runtime.runtime.errors import ProtocolError
 
 STREAM = ': hello\r\ndata: {"a":\r\ndata:  1}\r\nid: 7\r\n\r\nevent: x\ndata:zwei ü 🎈\n\n:ping\rdata: drei\r\rdata\n\n'
@@ -14,8 +14,9 @@ EVENTS = ['{"a":\n 1}', "zwei ü 🎈", "drei", ""]
 
 
 def read(pieces: list[bytes]) -> list[str]:
-    reader = SSEReader()
-    return [event for piece in pieces for event in reader.feed(piece)] + reader.close()
+    reader = EventStreamReader()
+    events = [event for piece in pieces for event in reader.feed(piece)] + reader.close()
+    return [event.decode() for event in events]
 
 
 @given(st.lists(st.integers(0, len(STREAM.encode())), max_size=12))
@@ -30,9 +31,9 @@ def test_the_stream_may_be_read_byte_by_byte() -> None:
 
 
 def test_an_event_is_given_out_as_soon_as_its_blank_line_is_there() -> None:
-    reader = SSEReader()
-    assert reader.feed(b"data: 1\r\r") == ["1"]
-    assert reader.feed(b"\ndata: 2\r\n\r\n") == ["2"]
+    reader = EventStreamReader()
+    assert reader.feed(b"data: 1\r\r") == [b"1"]
+    assert reader.feed(b"\ndata: 2\r\n\r\n") == [b"2"]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_stream() -> None:
@@ -48,18 +49,18 @@ def test_fields_that_are_not_data_give_no_event() -> None:
 
 
 def test_an_endless_event_is_given_up() -> None:
-    reader = SSEReader(max_event_characters=100)
+    reader = EventStreamReader(max_event_bytes=100)
     with pytest.raises(ProtocolError):
         [reader.feed(b"data: 0123456789") for _ in range(20)]
 
 
 def test_many_short_events_are_no_endless_event() -> None:
-    reader = SSEReader(max_event_characters=100)
+    reader = EventStreamReader(max_event_bytes=100)
     for _ in range(50):
-        assert reader.feed(b"data: 0123456789\n\n") == ["0123456789"]
+        assert reader.feed(b"data: 0123456789\n\n") == [b"0123456789"]
 
 
 def test_an_endless_event_of_many_lines_is_given_up() -> None:
-    reader = SSEReader(max_event_characters=100)
+    reader = EventStreamReader(max_event_bytes=100)
     with pytest.raises(ProtocolError):
         [reader.feed(b"data: 0123456789\n") for _ in range(20)]
