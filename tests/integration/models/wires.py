@@ -96,7 +96,8 @@ class OpenAIWire(Wire):
         """A model whose requests to ``host`` reach the server at ``url``, as through a proxy."""
         openai = pytest.importorskip("openai")
         http = openai.DefaultAsyncHttpxClient(proxy=url, trust_env=False)
-        return (openai.AsyncOpenAI(api_key=KEY, base_url=f"http://{host}/v1", max_retries=0, http_client=http), "gpt-4o")
+        client = openai.AsyncOpenAI(api_key=KEY, base_url=f"http://{host}/v1", max_retries=0, http_client=http)
+        return (client, "gpt-4o")
 
     def head(self, *deltas: str) -> list[str]:
         opening = self.chunk({"role": "assistant", "content": ""})
