@@ -73,14 +73,16 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 class RunLock:
     """The right to run an agent on a thread, from entering to leaving the context.
 
-    ``lost`` is set when the right went to somebody else, because the store was out of reach for
-    longer than the lease. ``stop_requested`` is set when somebody asked this run to stop.
+    ``queued`` is set when the lock has its place in the queue. ``lost`` is set when the right passed to another run,
+    because the store was unreachable for longer than the lease. ``stop_requested`` is set when somebody asked this run
+    to stop.
     """
 
     def __init__(self, locks: RunLocks, ticket: Ticket, wait: float | None, interrupt: bool) -> None:
         self.ticket = ticket
         self.wait = wait
         self.interrupt = interrupt
+        self.queued = asyncio.Event()
         self.lost = asyncio.Event()
         self.stop_requested = asyncio.Event()
         self.expires = 0.0
@@ -153,6 +155,7 @@ class RunLocks:
         poll = _FIRST_POLL
         deadline = None if lock.wait is None else monotonic() + lock.wait
         standing = await self._enter(lock)
+        lock.queued.set()
         if not standing.first and lock.interrupt:
             await self._request_stop(*lock.ticket)
         while not standing.first:

@@ -22,7 +22,7 @@ from copilotkit_runtime.runtime.stores.interface import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from tests.integration.stores.conftest import KINDS, SHARED
 from tests.integration.stores.servers import Server
-from tests.integration.stores.waiting import until
+from tests.support.polling import until
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "thread"}}
 

@@ -29,7 +29,7 @@ from copilotkit_runtime.runtime.stores.interface import (
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import KINDS
-from tests.integration.stores.waiting import until
+from tests.support.polling import until
 
 pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
 

@@ -9,6 +9,7 @@ import pytest
 
 from copilotkit_runtime.runtime.errors import ThreadBusyError
 from copilotkit_runtime.runtime.stores.interface import StateStore
+from copilotkit_runtime.runtime.stores.locks import RunLock
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import KINDS
@@ -64,9 +65,9 @@ async def test_runs_that_queue_are_served_one_at_a_time_in_the_order_they_came(s
     order: list[int] = []
     holding = 0
 
-    async def run(number: int) -> None:
+    async def run(number: int, lock: RunLock) -> None:
         nonlocal holding
-        async with store.lock("thread", "agent"):
+        async with lock:
             holding += 1
             assert holding == 1
             order.append(number)
@@ -77,9 +78,9 @@ async def test_runs_that_queue_are_served_one_at_a_time_in_the_order_they_came(s
     await _soon(first.holds)
     waiting = []
     for number in range(8):
-        lock = asyncio.create_task(run(number))
-        waiting.append(lock)
-        await asyncio.sleep(0.05)
+        lock = store.lock("thread", "agent")
+        waiting.append(asyncio.create_task(run(number, lock)))
+        await _soon(lock.queued)
     await first.end()
     await asyncio.wait_for(asyncio.gather(*waiting), 20)
 
@@ -99,7 +100,7 @@ async def test_a_run_that_is_cancelled_while_it_queues_is_not_waited_for(store: 
     first = Run(store)
     await _soon(first.holds)
     second = Run(store)
-    await asyncio.sleep(0.1)
+    await _soon(second.lock.queued)
     third = Run(store)
     second.task.cancel()
     await asyncio.wait([second.task])
@@ -127,7 +128,7 @@ async def test_a_run_that_interrupts_takes_the_place_of_those_that_queue(store: 
     first = Run(store)
     await _soon(first.holds)
     second = Run(store)
-    await asyncio.sleep(0.1)
+    await _soon(second.lock.queued)
     third = Run(store, interrupt=True)
 
     with pytest.raises(ThreadBusyError, match="newer run"):

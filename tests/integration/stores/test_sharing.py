@@ -15,7 +15,7 @@ from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import SHARED
 from tests.integration.stores.processes import contender, said
-from tests.integration.stores.waiting import until
+from tests.support.polling import until
 
 pytestmark = pytest.mark.parametrize("url", SHARED, indirect=True)
 

@@ -16,7 +16,7 @@ from copilotkit_runtime.runtime.stores.interface import AgentState, StoreUnavail
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.sqlite import SqliteStore
 from copilotkit_runtime.runtime.stores.urls import open_store, sqlite_path
-from tests.integration.stores.waiting import until
+from tests.support.polling import until
 
 _NEWER = "UPDATE copilotkit_schema SET version = version + 1"
 

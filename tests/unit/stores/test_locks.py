@@ -23,6 +23,7 @@ class Desk(MemoryTickets):
         super().__init__()
         self.away: StoreError | None = None
         self.renewed = asyncio.Event()
+        self.refused = asyncio.Event()
 
     async def enter(self, ticket: Ticket, lease: float) -> Standing:
         self._answer()
@@ -42,6 +43,7 @@ class Desk(MemoryTickets):
 
     def _answer(self) -> None:
         if self.away is not None:
+            self.refused.set()
             raise self.away
 
 
@@ -53,6 +55,12 @@ def desk() -> Desk:
 @pytest.fixture
 def locks(desk: Desk) -> RunLocks:
     return RunLocks(desk, SETTINGS)
+
+
+def _keeper() -> asyncio.Task[None]:
+    """The one task that renews the locks."""
+    [keeper] = [task for task in asyncio.all_tasks() if task.get_name() == "run-locks"]
+    return keeper
 
 
 async def _next_beat(desk: Desk) -> None:
@@ -73,7 +81,7 @@ async def test_a_lock_survives_an_outage_shorter_than_its_lease(locks: RunLocks,
     async with locks.lock("thread", "agent", wait=None, interrupt=False) as lock:
         await _next_beat(desk)
         desk.away = StoreUnavailableError()
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(desk.refused.wait(), 5)
         desk.away = None
         await _next_beat(desk)
         assert not lock.lost.is_set()
@@ -117,18 +125,16 @@ async def test_a_lock_whose_release_fails_does_not_hide_what_the_run_raised(lock
 
 async def test_a_heartbeat_that_breaks_tells_all_holders(locks: RunLocks, desk: Desk) -> None:
     async with locks.lock("thread", "agent", wait=None, interrupt=False) as lock:
+        keeper = _keeper()
         desk.renew = None  # type: ignore[method-assign, assignment]
         await asyncio.wait_for(lock.lost.wait(), 5)
-        keeper = locks._keeper
-        assert keeper is not None
         with pytest.raises(TypeError):
             await keeper
 
 
 async def test_no_task_is_left_when_no_lock_is_held(locks: RunLocks) -> None:
     async with locks.lock("thread", "agent", wait=None, interrupt=False):
-        keeper = locks._keeper
-    assert keeper is not None
+        keeper = _keeper()
 
     await asyncio.wait_for(keeper, 5)
     await locks.stop()

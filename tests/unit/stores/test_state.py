@@ -86,9 +86,18 @@ async def test_a_merge_gives_up_when_others_are_always_faster(monkeypatch: pytes
 
 
 async def test_a_merge_does_not_wait_for_others_of_its_process_for_longer_than_the_limit() -> None:
-    store = MemoryStore(StoreSettings(retry_for=0.05))
-    store._merging["thread", "agent"] = turn = asyncio.Lock()
+    class Stuck(MemoryStore):
+        reading = asyncio.Event()
 
-    async with turn:
-        with pytest.raises(StoreUnavailableError):
-            await store.merge("thread", "agent", {})
+        async def load(self, thread_id: str, agent_name: str) -> AgentState | None:
+            self.reading.set()
+            await asyncio.Event().wait()
+            return None
+
+    store = Stuck(StoreSettings(retry_for=0.05))
+    first = asyncio.create_task(store.merge("thread", "agent", {}))
+    await store.reading.wait()
+    with pytest.raises(StoreUnavailableError):
+        await store.merge("thread", "agent", {})
+    first.cancel()
+    await asyncio.wait([first])

@@ -15,6 +15,7 @@ from copilotkit_runtime import (
     CopilotRuntime,
     Guardrail,
     Hooks,
+    RunContext,
     RuntimeConfig,
     TopicGuardrail,
     TopicJudge,
@@ -86,10 +87,13 @@ async def test_topics_are_allowed_or_denied_before_anybody_is_asked(
 
 
 async def test_what_is_denied_is_not_kept() -> None:
-    runtime = CopilotRuntime([Answering()], guardrails=TopicGuardrail(deny=["war"]))
+    runtime = CopilotRuntime([ScriptedProvider()], guardrails=TopicGuardrail(deny=["war"], reason="No."))
     async with client_of(runtime) as client:
-        await ask(client, PATH, generate(text_message("war"), agent="scripted"))
-        assert await runtime.load_agent_state(thread_id="t-1", agent_name="scripted") is None
+        peace = await play_on(client, *text("a", "peace"), agent="scripted", threadId="t-1")
+        war = await play_on(client, *text("b", "war"), agent="scripted", threadId="t-2")
+        kept = [await runtime.load_agent_state(thread_id=name, agent_name="scripted") for name in ("t-1", "t-2")]
+    assert (peace["status"]["code"], war["status"]) == ("Success", denial("No."))
+    assert [state is not None for state in kept] == [True, False]
 
 
 async def test_a_denied_request_is_told_to_the_hook_after_requests_with_its_reason() -> None:
@@ -216,7 +220,8 @@ async def test_a_long_answer_that_is_judged_still_streams() -> None:
     ):
         async for chunk in response.aiter_text():
             if "word" in chunk:
-                break
+                return
+    raise AssertionError("the answer ended before its text came")
 
 
 async def cloud(status: int, body: Any, content: str = "hello", *more: Guardrail, **config: Any) -> Any:
@@ -336,10 +341,16 @@ async def test_the_key_reaches_neither_providers_nor_actions() -> None:
             seen.append(context)
             return super().execute_run(agent_name, run, context)
 
-    seen: list[Any] = []
-    async with client_of(CopilotRuntime(model=Nosy())) as client:
-        client.headers.update(KEY)
-        await ask(client, PATH, scripted(agent=None, cloud={}))
+    async def look(context: RunContext) -> str:
+        seen.append(context)
+        return "looked"
+
+    seen: list[RunContext] = []
+    async with client_of(CopilotRuntime(model=Nosy(), actions=[look])) as client:
+        client.headers.update({**KEY, "x-other": "visible"})
+        response = await play_on(client, *call("c", "look"), cloud={})
+    assert results(response) == {"c": "looked"}
+    assert [context.headers["x-other"] for context in seen] == ["visible"] * 2
     assert "ck_pub_1" not in str(seen)
 
 

@@ -95,6 +95,7 @@ async def first_parts(client: httpx.AsyncClient, body: dict[str, object], until:
             seen += json.dumps(reader.feed(chunk))
             if until in seen:
                 return
+    raise AssertionError(f"the answer ended without {until!r}: {seen}")
 
 
 async def test_a_word_arrives_while_the_agent_is_still_silent_about_the_next() -> None:

@@ -18,6 +18,7 @@ from copilotkit_runtime import (
     RuntimeConfig,
     events,
 )
+from copilotkit_runtime.runtime.stores.locks import RunLock
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from tests.parity.fold import fold
@@ -120,15 +121,26 @@ async def test_a_second_run_takes_the_place_of_the_first() -> None:
     assert gated.most == 1
 
 
+class LockedStore(MemoryStore):
+    """Keeps the locks that it gave out."""
+
+    def __init__(self) -> None:
+        super().__init__(StoreSettings(heartbeat=0.05))
+        self.locks: list[RunLock] = []
+
+    def lock(self, thread_id: str, agent_name: str, *, wait: float | None = None, interrupt: bool = False) -> RunLock:
+        self.locks.append(super().lock(thread_id, agent_name, wait=wait, interrupt=interrupt))
+        return self.locks[-1]
+
+
 async def test_a_run_that_lost_its_place_ends_with_an_error_and_writes_nothing() -> None:
-    gated = Gated()
-    store = MemoryStore(StoreSettings(heartbeat=0.05))
+    gated, store = Gated(), LockedStore()
     runtime = CopilotRuntime(providers=[gated], store=store)
     async with client_of(runtime) as client, asyncio.timeout(10):
         first = asking(client, "u-1")
         await gated.begun.get()
-        for lock in list(store._locks._held.values()):
-            lock.lost.set()
+        [lock] = store.locks
+        lock.lost.set()
         assert "state store did not answer" in status(await first)["details"]["description"]
         assert await runtime.load_agent_state(thread_id="t-1", agent_name="gated") is None
 

