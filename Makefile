@@ -12,7 +12,7 @@ SOURCES := __init__.py schema resolvers runtime wires server providers testing t
 # The machine's own certificates count, as they do for pip: behind some proxies no others will do.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: install serve test e2e clients audit parity schema-diff lint format typecheck bench check lock clean
+.PHONY: install serve test e2e clients audit parity schema-diff lint format drawing typecheck bench check lock clean
 
 install: $(LINKED)
 
@@ -61,6 +61,7 @@ lint: install
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python -m scripts.imports --check
 
 format: install
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
@@ -74,6 +75,10 @@ bench: install
 	scripts/bench
 
 check: lint typecheck test schema-diff clients audit e2e
+
+# Draws the packages' imports in docs/architecture.md anew.
+drawing: install
+	$(BIN)/python -m scripts.imports --write
 
 lock:
 	scripts/lock

@@ -1,0 +1,61 @@
+"""Runs the tests of runs against a runtime that is broken on purpose: ``scripts/mutate [MUTATION...]``.
+
+A test that passes although every run is refused, every stream is empty or every state is empty does not check what a
+run does. Some tests rightly pass: they are about something that a run does not do. They are listed, by mutation, in
+``survivors.txt``; a survivor that is not listed there fails the check, and so does a listed one that fails.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
+
+HERE = Path(__file__).parent
+SURVIVORS = HERE / "survivors.txt"
+TESTS = [f"tests/integration/runtime/{room}" for room in ("runs", "actions", "guardrails", "hooks")]
+MUTATIONS = ("refused", "silent", "forgetful")
+SECONDS_PER_TEST = 8
+
+
+def survivors_of(mutation: str) -> set[str]:
+    """Return the tests that pass under a mutation, without their parameters; a hanging test counts as failed."""
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "not e2e", "-p", "no:cacheprovider"]
+        command += ["-W", "ignore::pytest.PytestAssertRewriteWarning", "--timeout", str(SECONDS_PER_TEST)]
+        environment = {**os.environ, "COPILOTKIT_TEST_MUTATION": mutation, "PYTHONPATH": str(HERE)}
+        subprocess.run(
+            [*command, "--junitxml", str(report), *TESTS], env=environment, stdout=subprocess.DEVNULL, check=False
+        )
+        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it
+    if not any(len(case) for case in cases):
+        raise RuntimeError(f"no test failed under the mutation {mutation}: it was not applied")
+    return {f"{case.get('classname')}::{str(case.get('name')).split('[')[0]}" for case in cases if not len(case)}
+
+
+def listed(mutation: str) -> set[str]:
+    """Return the tests that may pass under a mutation."""
+    lines = [line.split() for line in SURVIVORS.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return {words[0] for words in lines if words and mutation in words[1:]}
+
+
+def main(mutations: list[str]) -> int:
+    """Check the mutations; return the exit status."""
+    wrong = 0
+    for mutation in mutations or MUTATIONS:
+        found, allowed = survivors_of(mutation), listed(mutation)
+        print(f"{mutation}: {len(found)} tests pass, {len(found - allowed)} that should not")
+        for name in sorted(found - allowed):
+            print(f"  passes: {name}")
+        for name in sorted(allowed - found):
+            print(f"  listed, but fails: {name}")
+        wrong += len(found ^ allowed)
+    return min(wrong, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
