@@ -61,7 +61,6 @@ lint: install
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/python -m scripts.imports --check
 
 format: install
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
