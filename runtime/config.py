@@ -221,6 +221,21 @@ class RuntimeConfig(BaseSettings):
 
     auth: Annotated[Literal["none"] | None, Filled] = None
     """``none``: everybody may call, which ``production`` without any authentication needs to be said."""
+    deny_headers: Names = ()
+    """Patterns of request headers that agents never see over AG-UI, whatever ``forward_headers`` lets through."""
+    reasoning: Literal["on", "thinking", "off"] = "on"
+    """How AG-UI clients get reasoning: as it is, under the name of older clients, or not at all."""
+    interrupt_outcome: bool = False
+    """Whether the end of a run over AG-UI names its open questions in the standard form too."""
+    raw_events: bool = False
+    """Whether AG-UI clients get frameworks' own events. They may hold secrets."""
+    keep_alive_seconds: Annotated[float, Field(ge=0)] = 15.0
+    """After how long without a byte an AG-UI stream carries a comment; 0 for never."""
+    debug_events: bool = False
+    """Whether ``/cpk-debug-events`` answers. It carries everybody's messages."""
+    list_threads: bool | None = None
+    """Whether clients may list threads. Unset: those that authenticate, and all in development."""
+
     api_keys: Annotated[Secrets, AfterValidator(_filled), AfterValidator(_with_identity), Filled, _AS_IS] = ()
     """Keys that clients may show, each ``identity:key``. With any of them, every request needs one."""
     jwt_secret: Annotated[SecretStr | None, Filled] = None

@@ -39,12 +39,19 @@ class ForwardedParameters(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Resume(msgspec.Struct, kw_only=True, frozen=True):
-    """A person's answer to an interrupt: ``value`` is what was asked, ``response`` the answer as sent."""
+    """A person's answer to an interrupt: ``value`` is what was asked, ``response`` the answer as text.
+
+    Clients that answer in JSON have the answer itself in ``answer``, so that ``true`` and ``"true"`` differ, and may
+    name the interrupt by ``interrupt_id``. A ``cancelled`` interrupt has no answer.
+    """
 
     name: str
     value: str
     response: str | None = None
     messages: list[Message] = []
+    answer: Any = msgspec.UNSET
+    interrupt_id: str | None = None
+    cancelled: bool = False
 
 
 class RunInput(msgspec.Struct, kw_only=True):

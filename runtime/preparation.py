@@ -144,7 +144,7 @@ class Preparation:
             return PreparedRun(input=run_input, stages=stages, lock=lock, resources=resources.pop_all())
 
     def _lock(self, request: RunRequest, fail: Fail, *, nested: bool) -> ThreadLock | None:
-        if request.agent_name is None:
+        if request.agent_name is None or request.ephemeral:
             return None
         policy = "reject" if nested else self._config.busy_policy
         return ThreadLock(self._store, request.input.thread_id, request.agent_name, policy, fail)

@@ -25,3 +25,5 @@ class RunRequest(msgspec.Struct, kw_only=True):
     frontend_actions: list[FrontendAction] = []
     cloud: dict[str, Any] | None = None
     cloud_key: str | None = None
+    ephemeral: bool = False
+    """Whether nothing of the run is kept, nobody waits for its thread, and no hook is called."""

@@ -164,7 +164,7 @@ class RuntimeService:
             ShuttingDownError: The runtime is about to end.
             Exception: The hook before requests refuses.
         """
-        report = self.preparation.report(request)
+        report = self.preparation.report(request, silent=request.ephemeral)
         try:
             run = await self._begin(request, report)
         except Exception as error:
@@ -172,13 +172,16 @@ class RuntimeService:
             raise
         return _follow(run)
 
-    async def attach(self, thread_id: str, *, identity: str | None = None, after: int = 0) -> RunHandle | None:
+    async def attach(
+        self, thread_id: str, *, identity: str | None = None, after: int = 0, paces: bool = True
+    ) -> RunHandle | None:
         """Follow the run that goes on in a thread in this process: the newest, if there are several.
 
         Args:
             thread_id: The thread.
             identity: Who asks; None for the application itself.
             after: The number of the last event that the reader has.
+            paces: Whether the reader may slow the run down.
 
         Returns:
             None if no run goes on there.
@@ -189,7 +192,7 @@ class RuntimeService:
         """
         await self._check_owner(thread_id, identity)
         runs = self._by_thread.get(thread_id)
-        return _follow(runs[-1], after) if runs else None
+        return _follow(runs[-1], after, paces=paces) if runs else None
 
     async def stop(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
         """Stop the runs that go on in a thread, and wait until they have ended.
@@ -250,9 +253,10 @@ class RuntimeService:
         _drop_reserved(request)
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
-        await self._claim(request.input.thread_id, request.context.identity)
+        if not request.ephemeral:
+            await self._claim(request.input.thread_id, request.context.identity)
         await report.before_request()
-        agents = await self._agents_offered(request)
+        agents = [] if request.ephemeral else await self._agents_offered(request)
         if self.draining:
             raise ShuttingDownError
         return self._start_run(provider, request, report, agents)
@@ -273,10 +277,11 @@ class RuntimeService:
             on_end=self._ended,
             observer=self.observers,
             prepare=prepare,
+            ephemeral=request.ephemeral,
         )
         self._runs.add(run)
         self._reports[run] = report
-        if agents is not None:
+        if agents is not None and not request.ephemeral:
             self._by_thread.setdefault(run.input.thread_id, []).append(run)
         run.start()
         return run
@@ -314,7 +319,13 @@ class RuntimeService:
     async def _ended(self, run: Run) -> None:
         self._runs.discard(run)
         self._forget(run)
-        if run.agent_name and run.provider_asked and run.owns_thread and not run.provider.keeps_state:
+        if (
+            run.agent_name
+            and not run.ephemeral
+            and run.provider_asked
+            and run.owns_thread
+            and not run.provider.keeps_state
+        ):
             try:
                 async with asyncio.timeout(SAVE_SECONDS):
                     await self._save(run)
@@ -365,5 +376,5 @@ def _drop_reserved(request: RunRequest) -> None:
     request.context.properties = cleaned_properties(request.context.properties)
 
 
-def _follow(run: Run, after: int = 0) -> RunHandle:
-    return RunHandle(run, run.log.subscribe(after))
+def _follow(run: Run, after: int = 0, *, paces: bool = True) -> RunHandle:
+    return RunHandle(run, run.log.subscribe(after, attached=paces))

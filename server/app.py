@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from ..wires.wire import EVERY_PATH
 from .probes import MetricsPage, ReadyProbe
 
 Lifespan: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
@@ -45,8 +46,13 @@ def routes(endpoints: Endpoints, path: str) -> list[BaseRoute]:
     base = path.rstrip("/")
     below = [Route(f"{base}/", endpoints.shared)] if base else []
     own = [Route(f"{base}/health", endpoints.health), Route(base or "/", endpoints.shared), *below]
-    owned = [Route(f"{base}{path}", application) for path, application in endpoints.owned]
-    return [*own, *endpoints.probes(base), *owned]
+    return [*own, *endpoints.probes(base), *_owned(endpoints, base, base)]
+
+
+def _owned(endpoints: Endpoints, base: str, prefix: str) -> list[BaseRoute]:
+    """Return the routes that wires own. At the root, none of them takes every path: others may be served there too."""
+    paths = (owned for owned in endpoints.owned if base or owned.path != EVERY_PATH)
+    return [Route(f"{prefix}{path}", application) for path, application in paths]
 
 
 def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette:
@@ -58,10 +64,13 @@ def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette
             yield
 
     anywhere = [Route("/{prefix:path}/health", endpoints.health), Route("/health", endpoints.health)]
-    behind_prefix = Route(f"/{{prefix:path}}{path.rstrip('/')}", endpoints.shared)
+    base = path.rstrip("/")
+    behind_prefix: list[BaseRoute] = [Route(f"/{{prefix:path}}{base}", endpoints.shared)]
+    if base:
+        behind_prefix += _owned(endpoints, base, f"/{{prefix:path}}{base}")
     elsewhere = Route("/{path:path}", endpoints.missing)
     own = [*routes(endpoints, path), *endpoints.probes("")]
-    return Starlette(routes=[*own, *anywhere, behind_prefix, elsewhere], lifespan=around)
+    return Starlette(routes=[*own, *anywhere, *behind_prefix, elsewhere], lifespan=around)
 
 
 def mount(app: Starlette, endpoints: Endpoints, path: str, lifespan: Lifespan) -> None:

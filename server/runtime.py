@@ -28,6 +28,7 @@ from ..runtime.service import RuntimeService
 from ..runtime.stores.interface import AgentState, StateStore
 from ..runtime.stores.settings import StoreSettings
 from ..runtime.stores.urls import open_store
+from ..wires.agui.endpoint import AGUIWire
 from ..wires.gateway import Gateway
 from ..wires.graphql.endpoint import GraphQLWire, version_headers
 from ..wires.graphql.rest_extensions import RestExtensions
@@ -216,18 +217,17 @@ class CopilotRuntime:
         gateway = Gateway(self.config, admission, instruments, version_headers)
         schema = build_schema(extensions=self.config.extensions)
         graphql = GraphQLWire(self.service, schema, admission, instruments, self.start)
+        agui = AGUIWire(self.service, admission, self.start)
         extensions = [RestExtensions(self.service, admission, self.start)] if self.config.extensions else []
-        routed: list[Routed] = [graphql, *extensions]
+        routed: list[Routed] = [graphql, *extensions, agui]
         return http_app.Endpoints(
-            shared=gateway.shared([graphql]),
+            shared=gateway.shared([graphql, agui]),
             health=gateway.fixed(200, [("x-yoga-id", "yoga")]),
             missing=gateway.fixed(404, []),
             ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
             owned=[
-                http_app.OwnedPath(path, gateway.owned(wire, handler))
-                for wire in routed
-                for path, handler in wire.routes()
+                http_app.OwnedPath(route.path, gateway.owned(wire, route)) for wire in routed for route in wire.routes()
             ],
         )
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..runtime.config import RuntimeConfig
 from ..runtime.observability.instrumentation import Instruments
 from .http.admission import Admission
-from .http.body import read_json
+from .http.body import Body, read_json
+from .http.client import ClientRequest
 from .http.cors import HeaderPairs
 from .http.exchange import Exchange
 from .http.refusal import Refusal
-from .wire import Handler, Renderer, Wire
+from .wire import Renderer, Wire, WireRoute
 
 Dispatch: TypeAlias = Callable[[Exchange], Awaitable[None]]
 CommonHeaders: TypeAlias = Callable[[Request], HeaderPairs]
+
+_PEEK_BYTES = 4096
+_PEEK_SECONDS = 1.0
 
 
 class Gateway:
@@ -50,18 +55,18 @@ class Gateway:
             else:
                 await self._answer_shared(exchange, wires)
 
-        return self._application(dispatch)
+        return _Application(self, dispatch)
 
-    def owned(self, renderer: Renderer, handler: Handler) -> ASGIApp:
+    def owned(self, renderer: Renderer, route: WireRoute) -> ASGIApp:
         """Return the application of a path that one wire owns."""
 
         async def dispatch(exchange: Exchange) -> None:
             try:
-                await handler(exchange, await self._admission.identify(exchange.request))
+                await route.handler(exchange, await self._admission.identify(exchange.request))
             except Refusal as refusal:
                 await self._refuse(exchange, renderer, refusal)
 
-        return self._application(dispatch)
+        return _Application(self, dispatch, wildcard=route.wildcard)
 
     def fixed(self, status: int, headers: HeaderPairs) -> ASGIApp:
         """Return an application that answers every request alike."""
@@ -69,15 +74,11 @@ class Gateway:
         async def dispatch(exchange: Exchange) -> None:
             await exchange.respond(status, headers=headers)
 
-        return self._application(dispatch)
-
-    def _application(self, dispatch: Dispatch) -> ASGIApp:
         return _Application(self, dispatch)
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send, dispatch: Dispatch) -> None:
+    async def serve(self, exchange: Exchange, dispatch: Dispatch) -> None:
         """Serve one request: what every request has, then ``dispatch``."""
-        request = Request(scope, receive)
-        exchange = Exchange(request, send, self._config, self._common_headers(request))
+        request = exchange.request
         with (
             structlog.contextvars.bound_contextvars(correlation_id=exchange.id),
             self._instruments.request(request.headers),
@@ -87,17 +88,32 @@ class Gateway:
             else:
                 await dispatch(exchange)
 
+    def exchange(self, request: Request, send: Send) -> Exchange:
+        """Return a request's way back."""
+        return Exchange(request, send, self._config, self._common_headers(request))
+
     async def _answer_shared(self, exchange: Exchange, wires: Sequence[Wire]) -> None:
         wire, request = wires[0], exchange.request
         try:
             _check_method(request)
-            client = await self._admission.identify(request)
-            body = await read_json(request, self._config.max_body_bytes)
+            client, body = await self._admit(request)
             if isinstance(body.data, dict):
                 wire = next((one for one in wires if one.accepts(body.data)), wire)
             await wire.answer(exchange, client, body)
+        except _NotAdmitted as outside:
+            wire = _wire_of(await _first_bytes(request), wires)
+            await self._refuse(exchange, wire, outside.refusal)
         except Refusal as refusal:
             await self._refuse(exchange, wire, refusal)
+
+    async def _admit(self, request: Request) -> tuple[ClientRequest, Body]:
+        try:
+            return (
+                await self._admission.identify(request),
+                await read_json(request, self._config.max_body_bytes),
+            )
+        except Refusal as refusal:
+            raise _NotAdmitted(refusal) from refusal
 
     async def _refuse(self, exchange: Exchange, renderer: Renderer, refusal: Refusal) -> None:
         self._instruments.refused(refusal.status)
@@ -108,12 +124,42 @@ class Gateway:
 class _Application:
     # A class, because Starlette takes functions for handlers of requests and not for ASGI applications.
 
-    def __init__(self, gateway: Gateway, dispatch: Dispatch) -> None:
+    def __init__(self, gateway: Gateway, dispatch: Dispatch, *, wildcard: bool = False) -> None:
         self._gateway = gateway
         self._dispatch = dispatch
+        self._wildcard = wildcard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._gateway.serve(scope, receive, send, self._dispatch)
+        exchange = self._gateway.exchange(Request(scope, receive), send)
+        # A preflight on the shared URL may be for any wire, and all of them may be read by all origins alike.
+        exchange.wildcard = self._wildcard or exchange.request.method == "OPTIONS"
+        await self._gateway.serve(exchange, self._dispatch)
+
+
+class _NotAdmitted(Exception):  # noqa: N818 - carries a refusal to where it is rendered
+    """A request was refused before it was known which wire it is for."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+async def _first_bytes(request: Request) -> bytes:
+    """Return the beginning of a body that nobody has read: enough to see which wire it is for."""
+    try:
+        async with asyncio.timeout(_PEEK_SECONDS):
+            async for chunk in request.stream():
+                return chunk[:_PEEK_BYTES]
+    except (TimeoutError, RuntimeError, ClientDisconnect):
+        return b""  # it was read, or never comes: the first wire answers
+    return b""
+
+
+def _wire_of(beginning: bytes, wires: Sequence[Wire]) -> Wire:
+    found = {key: beginning.find(b'"%b"' % key.encode()) for key in ("query", "method")}
+    keys = sorted((at, key) for key, at in found.items() if at >= 0)
+    first = {keys[0][1]: ""} if keys else {}
+    return next((wire for wire in wires if wire.accepts(first)), wires[0])
 
 
 def _check_method(request: Request) -> None:

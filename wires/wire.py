@@ -22,12 +22,17 @@ class Rendered(NamedTuple):
 
 Handler: TypeAlias = Callable[[Exchange, ClientRequest], Awaitable[None]]
 
+EVERY_PATH = "/{suffix:path}"
+"""The route of everything below the shared URL that has no other."""
+
 
 class WireRoute(NamedTuple):
     """A path below the shared URL, as Starlette writes it, and what answers there."""
 
     path: str
     handler: Handler
+    wildcard: bool = False
+    """Whether answers admit all origins by ``*``, where the settings admit all."""
 
 
 class Renderer(Protocol):

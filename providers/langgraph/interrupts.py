@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pydantic_core
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 from langgraph.types import Interrupt
@@ -69,6 +70,8 @@ def answer_of(resume: Resume) -> Json:
     The page sends what it was given as text, and everything else as JSON text. So objects, lists, true, false
     and null are read as JSON; text stays text, numbers included, because a person may have typed them.
     """
+    if resume.answer is not msgspec.UNSET:
+        return resume.answer
     text = resume.response
     if text is None:
         return ""
@@ -92,7 +95,10 @@ def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[
     waiting = list(pending)
     for answer in answers:
         value = answer_of(answer)
-        if isinstance(value, dict) and value and value.keys() <= ids:
+        if answer.interrupt_id in ids:
+            by_id[answer.interrupt_id] = review_answer(asked[answer.interrupt_id], value)
+            waiting = [interrupt for interrupt in waiting if interrupt.id != answer.interrupt_id]
+        elif isinstance(value, dict) and value and value.keys() <= ids:
             by_id.update({id_: review_answer(asked[id_], each) for id_, each in value.items()})
             waiting = [interrupt for interrupt in waiting if interrupt.id not in value]
         elif waiting:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..errors import CopilotKitError
 from ..events import Event
+from ..messages import Message
 from .run import Run, RunStatus
 
 
@@ -52,6 +53,11 @@ class RunHandle:
     def agent_name(self) -> str:
         """The agent, or "" for a model."""
         return self.run.agent_name
+
+    @property
+    def messages(self) -> list[Message]:
+        """The thread's messages when the run began, with those that came with it."""
+        return self.run.input.messages
 
     @property
     def sends_extensions(self) -> bool:

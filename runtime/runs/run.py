@@ -10,11 +10,13 @@ from enum import Enum
 from time import monotonic
 from typing import Any, TypeAlias
 
+import msgspec
 import structlog
 
 from .. import events
 from ..context import RunContext, RunInput
 from ..errors import GUARDRAILS_FAILED, CopilotKitError, GuardrailsDeniedError, RunTimeoutError, to_public_error
+from ..media import messages_for
 from ..messages import now
 from ..provider import AgentProvider
 from .foreign_events import converted
@@ -76,6 +78,7 @@ class Run:
         observer: Informed of the run's life.
         prepare: Awaited before the provider is asked, with a function that ends the run with an error; it may raise,
             to end the run.
+        ephemeral: Whether nothing of the run is kept.
     """
 
     def __init__(
@@ -89,11 +92,13 @@ class Run:
         on_end: Callable[[Run], Awaitable[None]],
         observer: RunObserver | None = None,
         prepare: Prepare | None = None,
+        ephemeral: bool = False,
     ) -> None:
         self.provider = provider
         self.agent_name = agent_name
         self.input = run
         self.context = context
+        self.ephemeral = ephemeral
         self.log = RunLog(LOG_BOUND)
         self.status = RunStatus.RUNNING
         self.error: CopilotKitError | None = None
@@ -224,7 +229,7 @@ class Run:
             raise
 
     async def _read_provider(self, flow: Flow | None) -> None:
-        stream = self.provider.execute_run(self.agent_name, self.input, self.context)
+        stream = self.provider.execute_run(self.agent_name, self._provider_input(), self.context)
         try:
             async with asyncio.timeout(None) as grace, _closing(stream):
                 items = aiter(stream)
@@ -256,6 +261,17 @@ class Run:
                 await self.log.append(event)
             if self.first_event_at is None:
                 self._note_first_event()
+
+    def _provider_input(self) -> RunInput:
+        """Return the input without what the provider cannot take.
+
+        Raises:
+            UnsupportedMediaError: The client has just attached something that the provider cannot take.
+        """
+        messages = messages_for(self.input.messages, self.provider.takes)
+        if len(messages) == len(self.input.messages):
+            return self.input
+        return msgspec.structs.replace(self.input, messages=messages)
 
     async def _close_what_is_open(self, feed: Emit) -> None:
         for event in self._verifier.closing():

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...runtime.errors import AgentNotFoundError, CopilotKitError, ThreadNotFoundError, to_public_error
-from ...runtime.info import runtime_info
 from ...runtime.stores.interface import AgentState
 from ..http.admission import Admission
 from ..http.body import content_type_of, read_body
@@ -49,12 +48,7 @@ class RestExtensions:
 
     def routes(self) -> Sequence[WireRoute]:
         """Return the paths of the extensions, below the shared URL."""
-        return (WireRoute("/info", self.info), WireRoute("/agents/{agent:path}/state", self.state))
-
-    async def info(self, exchange: Exchange, client: ClientRequest) -> None:
-        """Answer with the runtime's version and agents."""
-        _check_method(exchange, "GET")
-        await self._respond(exchange, client, self._info)
+        return (WireRoute("/agents/{agent:path}/state", self.state),)
 
     async def state(self, exchange: Exchange, client: ClientRequest) -> None:
         """Answer with an agent's state on a thread, or save it."""
@@ -83,9 +77,6 @@ class RestExtensions:
         except Exception as error:
             raise refusal(to_public_error(error), 500) from error
         await exchange.respond(200, msgspec.json.encode(answer), _JSON)
-
-    async def _info(self) -> Any:
-        return runtime_info(await self._service.available_agents())
 
     async def _state(self, agent: str, thread_id: str, client: ClientRequest) -> dict[str, Any]:
         if not thread_id:

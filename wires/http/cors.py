@@ -7,13 +7,21 @@ from starlette.datastructures import Headers
 HeaderPairs = list[tuple[str, str]]
 
 
-def cors_headers(headers: Headers, origins: tuple[str, ...], credentials: bool | None = None) -> HeaderPairs:
-    """The headers that let the request's origin read the answer.
+EVERY_METHOD = "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS"
 
-    A named origin may send credentials unless ``credentials`` is False; one that only ``*`` admits may not.
+
+def cors_headers(
+    headers: Headers, origins: tuple[str, ...], credentials: bool | None = None, *, wildcard: bool = False
+) -> HeaderPairs:
+    """Return the headers that let the request's origin read the answer.
+
+    A named origin may send credentials unless ``credentials`` is False; one that only ``*`` admits may not, and gets
+    ``*`` itself as the answer if ``wildcard``, whether or not it is named in the request.
     """
     origin = headers.get("origin")
     named = origin in origins
+    if wildcard and "*" in origins and not named:
+        return [("access-control-allow-origin", "*")]
     if origin is None or not (named or "*" in origins):
         return []
     admitted = [("access-control-allow-origin", origin), ("vary", "Origin")]
@@ -21,13 +29,16 @@ def cors_headers(headers: Headers, origins: tuple[str, ...], credentials: bool |
     return [*admitted, ("access-control-allow-credentials", "true")] if trusted else admitted
 
 
-def preflight_headers(headers: Headers, origins: tuple[str, ...], credentials: bool | None = None) -> HeaderPairs:
-    """The answer to a preflight request: what was asked for is allowed."""
-    admitted = cors_headers(headers, origins, credentials)
+def preflight_headers(
+    headers: Headers, origins: tuple[str, ...], credentials: bool | None = None, *, wildcard: bool = False
+) -> HeaderPairs:
+    """Return the answer to a preflight request: what was asked for is allowed."""
+    admitted = cors_headers(headers, origins, credentials, wildcard=wildcard)
     if not admitted:
         return []
+    method = headers.get("access-control-request-method")
     asked = {
-        "access-control-allow-methods": headers.get("access-control-request-method"),
+        "access-control-allow-methods": EVERY_METHOD if wildcard else method,
         "access-control-allow-headers": headers.get("access-control-request-headers"),
     }
     allowed = [(name, value) for name, value in asked.items() if value]

@@ -30,6 +30,8 @@ class Exchange:
         self.send = send
         self.accept = request.headers.get("accept")
         self.id = correlation_id(request.headers)
+        self.wildcard = False
+        """Whether ``*`` is written where all origins are admitted, instead of the request's own origin."""
         self._cors = (config.cors_origins, config.cors_credentials)
         self._headers = headers
 
@@ -37,7 +39,7 @@ class Exchange:
         """Send the head of the answer."""
         common = [*self._headers, (HEADER, self.id), *security_headers(self.request)]
         if self.request.method != "OPTIONS":
-            common += cors_headers(self.request.headers, *self._cors)
+            common += cors_headers(self.request.headers, *self._cors, wildcard=self.wildcard)
         await self.send({"type": "http.response.start", "status": status, "headers": header_pairs([*headers, *common])})
 
     async def respond(self, status: int, body: bytes = b"", headers: HeaderPairs | None = None) -> None:
@@ -47,7 +49,8 @@ class Exchange:
 
     async def preflight(self) -> None:
         """Answer a preflight request."""
-        await self.respond(204, headers=preflight_headers(self.request.headers, *self._cors))
+        headers = preflight_headers(self.request.headers, *self._cors, wildcard=self.wildcard)
+        await self.respond(204, headers=headers)
 
     async def page(self, html: str) -> None:
         """Send an HTML page."""

@@ -117,7 +117,7 @@ async def extended() -> AsyncIterator[httpx.AsyncClient]:
 async def test_the_runtime_says_what_it_is(extended: httpx.AsyncClient) -> None:
     info = (await extended.get(f"{PATH}/info", headers={"origin": "http://page.test"})).json()
     assert info["contractVersion"] == "1.10.6"
-    assert info["agents"] == [{"name": "scripted", "description": "Plays scripts"}]
+    assert info["agents"]["scripted"]["description"] == "Plays scripts"
     assert (await extended.get(f"{PATH}/info", headers={"x-api-key": "no"})).status_code == 401
     assert (await extended.post(f"{PATH}/info")).status_code == 405
 
@@ -166,7 +166,7 @@ async def test_the_schema_has_the_extensions_only_where_they_are_asked_for(exten
     assert loaded.json()["state"] == {"n": 2}
     async with client_of(CopilotRuntime()) as plain:
         assert "Cannot query field" in (await plain.post(PATH, json=info)).text
-        assert (await plain.get(f"{PATH}/info")).status_code == 404
+        assert "contractVersion" not in (await plain.get(f"{PATH}/info")).json()
 
 
 async def test_the_runtimes_methods_say_the_same() -> None:

@@ -128,7 +128,7 @@ async def test_the_endpoint_answers_where_the_original_does(client: httpx.AsyncC
 
 
 async def test_another_path_is_not_found(client: httpx.AsyncClient) -> None:
-    response = await client.post(f"{PATH}/info", json=HELLO)
+    response = await client.post(f"{PATH}s/info", json=HELLO)
     assert (response.status_code, response.content) == (404, b"")
 
 
@@ -175,7 +175,7 @@ async def test_a_preflight_allows_what_it_asks_for(client: httpx.AsyncClient) ->
     }
     response = await client.options(PATH, headers=headers)
     assert (response.status_code, response.content) == (204, b"")
-    assert response.headers["access-control-allow-methods"] == "POST"
+    assert "POST" in response.headers["access-control-allow-methods"].split(", ")
     assert response.headers["access-control-allow-headers"] == headers["access-control-request-headers"]
 
 

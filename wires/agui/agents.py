@@ -1,0 +1,77 @@
+"""The agents that clients of this wire see, and which one an id means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ...runtime.provider import AgentDescriptor, AgentProvider
+from ...runtime.service import RuntimeService
+from .refusals import agent_not_found
+
+DEFAULT = "default"
+_MODEL = AgentDescriptor(name=DEFAULT)
+
+
+class Agent(NamedTuple):
+    """What an id of an agent means: a name of the runtime's, None for the model, and who runs it."""
+
+    name: str | None
+    provider: AgentProvider
+
+    @property
+    def key(self) -> str:
+        """The name under which threads keep the agent's part."""
+        return self.name or ""
+
+
+async def find_agent(service: RuntimeService, agent_id: str) -> Agent:
+    """Find the agent that an id means.
+
+    Raises:
+        JsonRefusal: There is none.
+    """
+    agents = await service.registry.agents()
+    name = _aliased(service, agents) if agent_id == DEFAULT else agent_id
+    if name is None and service.model is not None:
+        return Agent(None, service.model)
+    if name is None:
+        raise agent_not_found(agent_id)
+    if name in agents:
+        return Agent(name, agents[name][1])
+    if agent_id == name and await _appeared(service, name):
+        return Agent(name, await service.registry.owner_of(name))
+    raise agent_not_found(agent_id)
+
+
+async def _appeared(service: RuntimeService, name: str) -> bool:
+    """Whether an agent is there that was not when the providers were last asked."""
+    return name in (await service.registry.discover()).agents
+
+
+def _aliased(service: RuntimeService, agents: Mapping[str, Any]) -> str | None:
+    """Return what ``default`` means: an agent of that name, the only agent, or else the model."""
+    if DEFAULT in agents:
+        return DEFAULT
+    return next(iter(agents)) if len(agents) == 1 else None
+
+
+async def shown_agents(service: RuntimeService) -> dict[str, dict[str, Any]]:
+    """Describe the agents to clients, by their ids."""
+    agents = await service.registry.agents()
+    shown = {name: _shown(descriptor, provider) for name, (descriptor, provider) in agents.items()}
+    alias = _aliased(service, agents)
+    if alias is not None:
+        shown.setdefault(DEFAULT, {**shown[alias], "name": DEFAULT})
+    elif service.model is not None:
+        shown.setdefault(DEFAULT, _shown(_MODEL, service.model))
+    return shown
+
+
+def _shown(descriptor: AgentDescriptor, provider: AgentProvider) -> dict[str, Any]:
+    return {
+        "name": descriptor.name,
+        "description": descriptor.description,
+        "className": type(provider).__name__,
+        "capabilities": descriptor.capabilities,
+    }

@@ -1,0 +1,56 @@
+"""One call of an operation, whether by path or by envelope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .refusals import invalid_body
+from .routing import Target
+
+
+class GivenBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a call: a JSON value, or why there is none."""
+
+    data: Any = None
+    text: str = ""
+    fault: str | None = None
+
+
+def given_body(value: Any) -> GivenBody:
+    """Read the body of a call: bytes or text are the text of a JSON value, all else is one."""
+    if not isinstance(value, bytes | str):
+        return GivenBody(data=value)
+    if not value.strip():
+        return GivenBody(fault="The body is empty.")
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    try:
+        return GivenBody(data=msgspec.json.decode(text))
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        return GivenBody(text=text, fault=str(error))
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call: the operation, what its path names, its body and its query."""
+
+    target: Target
+    body: GivenBody
+    query: str = ""
+    single_route: bool = False
+
+    @property
+    def json(self) -> Any:
+        """Return the body.
+
+        Raises:
+            JsonRefusal: There is none, or it is not JSON.
+        """
+        if self.body.fault is not None:
+            raise invalid_body(self.body.fault)
+        return self.body.data
+
+    @property
+    def optional_json(self) -> Any:
+        """Return the body, or None if it is empty. What is not JSON is returned as it came, a text."""
+        return self.body.data if self.body.fault is None else self.body.text or None

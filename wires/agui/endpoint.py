@@ -1,0 +1,169 @@
+"""The AG-UI wire: REST below the shared URL, and envelopes on it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from ...runtime.service import RuntimeService
+from ..http.admission import Admission
+from ..http.body import Body, read_body
+from ..http.client import ClientRequest
+from ..http.exchange import Exchange
+from ..http.refusal import Refusal
+from ..wire import EVERY_PATH, Rendered, WireRoute
+from .call import Call, given_body
+from .envelope import read_envelope
+from .info import Abilities, runtime_info
+from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, not_found, respond_json
+from .routing import find_target
+from .runs import Runs
+
+log = structlog.get_logger(__name__)
+
+Operation = Callable[[Exchange, ClientRequest, Call], Awaitable[None]]
+
+_INFO_FAILED = "Failed to retrieve runtime information"
+_MISSING_INTELLIGENCE = "Missing CopilotKitIntelligence configuration. {} to be provided in CopilotRuntime options."
+_PRIVATE = [("cache-control", "no-store, private")]
+
+
+class AGUIWire:
+    """Speaks to CopilotKit clients from 1.50 on, and to bare AG-UI clients.
+
+    Args:
+        service: Runs agents.
+        admission: Counts operations and runs.
+        ready: Awaited before the first operation of a request, so that a runtime mounted on an application without
+            lifespan starts too.
+    """
+
+    def __init__(self, service: RuntimeService, admission: Admission, ready: Callable[[], Awaitable[None]]) -> None:
+        self._service = service
+        self._config = service.config
+        self._admission = admission
+        self._ready = ready
+        self._runs = Runs(service, admission)
+        self._operations: Mapping[str, Operation] = {
+            "info": self._info,
+            "run": self._run,
+            "connect": self._connect,
+            "stop": self._stop,
+            "suggest": self._suggest,
+            "subscribe": self._no_intelligence,
+            "clear": self._not_found,
+            "annotate": self._no_annotations,
+            "inspector_metadata": self._inspector_metadata,
+            "inspector_learning": self._inspector_learning,
+        }
+
+    def routes(self) -> Sequence[WireRoute]:
+        """Return the routes of the wire's own words, and of everything else: paths are matched as they were sent."""
+        words = WireRoute("/{suffix:agui}", self._answer_path, wildcard=True)
+        return (words, WireRoute(EVERY_PATH, self._answer_path, wildcard=True))
+
+    def accepts(self, body: Mapping[str, Any]) -> bool:
+        """Whether a JSON object is an envelope."""
+        return isinstance(body.get("method"), str) and "query" not in body
+
+    def page(self, exchange: Exchange) -> str | None:
+        """Return None: the wire has no page."""
+        return None
+
+    async def answer(self, exchange: Exchange, client: ClientRequest, body: Body) -> None:
+        """Answer an envelope.
+
+        Raises:
+            Refusal: It cannot be answered.
+        """
+        exchange.wildcard = True
+        envelope = read_envelope(body.data)
+        call = Call(target=envelope.target, body=given_body(envelope.body), query=envelope.query, single_route=True)
+        await self._perform(exchange, client, call)
+
+    def render(self, refusal: Refusal, exchange: Exchange) -> Rendered:
+        """Return a refusal as JSON."""
+        exchange.wildcard = True
+        return Rendered(refusal.status, [*JSON_HEADERS, *refusal.headers.items()], encode_refusal(refusal))
+
+    async def _answer_path(self, exchange: Exchange, client: ClientRequest) -> None:
+        request = exchange.request
+        target = find_target(request.method, _sent_suffix(exchange, request.path_params["suffix"]))
+        raw = b"" if request.method == "GET" else await read_body(request, self._config.max_body_bytes)
+        call = Call(target=target, body=given_body(raw), query=request.url.query, single_route=False)
+        await self._perform(exchange, client, call)
+
+    async def _perform(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        operation = self._operations.get(call.target.operation)
+        if operation is None:
+            raise not_found()
+        await self._admission.charge(client, 1)
+        await self._ready()
+        try:
+            await operation(exchange, client, call)
+        except Refusal:
+            raise
+        except Exception as error:
+            log.exception("request_failed", operation=call.target.operation)
+            raise JsonRefusal(500, {"error": "internal_error"}) from error
+
+    async def _info(self, exchange: Exchange, _client: ClientRequest, call: Call) -> None:
+        try:
+            info = await runtime_info(self._service, self._abilities(), single_route=call.single_route)
+        except Exception as error:
+            log.exception("info_failed")
+            raise JsonRefusal(500, {"error": _INFO_FAILED, "message": "The agents cannot be listed."}) from error
+        await respond_json(exchange, info)
+
+    def _abilities(self) -> Abilities:
+        return Abilities()
+
+    async def _run(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        await self._runs.run(exchange, client, call.target.names["agent"], call.json)
+
+    async def _connect(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        await self._runs.connect(exchange, client, call.target.names["agent"], call.json)
+
+    async def _suggest(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        await self._runs.suggest(exchange, client, call.target.names["agent"], call.json)
+
+    async def _stop(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        await self._runs.stop(exchange, client, call.target.names, call.optional_json)
+
+    async def _no_intelligence(self, exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
+        what = "Thread operations require a CopilotKitIntelligence instance"
+        await respond_json(exchange, {"error": _MISSING_INTELLIGENCE.format(what)}, 422)
+
+    async def _no_annotations(self, exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
+        what = "annotate requires a CopilotKitIntelligence instance"
+        await respond_json(exchange, {"error": _MISSING_INTELLIGENCE.format(what)}, 422)
+
+    async def _not_found(self, _exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
+        raise not_found()
+
+    async def _inspector_metadata(self, exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
+        await exchange.respond(204, headers=list(_PRIVATE))
+
+    async def _inspector_learning(self, exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
+        headers = [("content-type", "application/json"), *_PRIVATE]
+        await exchange.respond(404, b'{"error":"Not found"}', headers)
+
+
+def _sent_suffix(exchange: Exchange, decoded: str) -> str:
+    """Return the path below the shared URL as it was sent: escaped slashes in ids are not slashes."""
+    raw = exchange.request.scope.get("raw_path")
+    if raw is None or b"%" not in raw:
+        return f"/{decoded}"
+    sent: str = raw.split(b"?", 1)[0].decode("latin-1")
+    return sent[len(sent) - _escaped_length(sent, decoded) - 1 :]
+
+
+def _escaped_length(sent: str, decoded: str) -> int:
+    """Return how many characters at the end of ``sent`` stand for ``decoded``."""
+    at, left = len(sent), len(decoded.encode("utf-8", "replace"))
+    while left > 0 and at > 0:
+        at -= 3 if at >= 3 and sent[at - 3] == "%" else 1
+        left -= 1
+    return len(sent) - at

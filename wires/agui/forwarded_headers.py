@@ -1,0 +1,58 @@
+"""Which of a request's headers agents see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatch
+
+from ..http.client import NEVER_FORWARDED
+
+_HOPS = frozenset(
+    {
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-server",
+        "x-real-ip",
+        "x-amzn-trace-id",
+        "x-amz-cf-id",
+        "x-cloud-trace-context",
+        "x-cache",
+        "x-served-by",
+        "x-request-id",
+    }
+)
+_PLATFORMS = ("x-amz-", "x-azure-", "x-fastly-", "x-vercel-", "x-middleware-", "x-copilotcloud-")
+
+
+def forwarded_headers(headers: Mapping[str, str], patterns: tuple[str, ...], denied: tuple[str, ...]) -> dict[str, str]:
+    """Return the headers that agents see: ``authorization`` and those that match the settings.
+
+    Cookies, keys of this server, and what proxies and platforms add are never among them, unless a pattern names
+    such a platform's header itself.
+
+    Args:
+        headers: The request's headers, names in lower case.
+        patterns: The setting ``forward_headers``. As long as it lets all of ``x-*`` through, the tokens of
+            ``authorization`` pass too; a narrower list is taken as it is.
+        denied: The setting ``deny_headers``: patterns of names that are taken off.
+    """
+    wide = "x-*" in patterns
+    allowed = (*patterns, "authorization") if wide else patterns
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in NEVER_FORWARDED
+        and _matches(name, allowed)
+        and not (wide and _is_infrastructure(name) and name not in patterns)
+        and not _matches(name, denied)
+    }
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name, pattern.lower()) for pattern in patterns)
+
+
+def _is_infrastructure(name: str) -> bool:
+    return name in _HOPS or name.startswith(_PLATFORMS)

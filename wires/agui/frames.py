@@ -1,0 +1,32 @@
+"""Server-sent events as clients of this wire split them: ``data:``, one space, JSON, two line feeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+STREAM_HEADERS = [
+    ("content-type", "text/event-stream"),
+    ("cache-control", "no-cache, no-transform"),
+    ("x-accel-buffering", "no"),
+]
+KEEP_ALIVE = b": keep-alive\n\n"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def frame(event: Any) -> bytes:
+    """Encode one event. Halves of surrogate pairs, which have no UTF-8, become U+FFFD."""
+    try:
+        return b"data: %b\n\n" % _encode(event)
+    except UnicodeEncodeError:
+        return b"data: %b\n\n" % _encode(_scrubbed(msgspec.to_builtins(event)))
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_scrubbed(key): _scrubbed(item) for key, item in value.items()}
+    return [_scrubbed(item) for item in value] if isinstance(value, list) else value

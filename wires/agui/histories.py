@@ -1,0 +1,54 @@
+"""How what a client sends of a thread and what the server keeps of it go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...runtime.messages import ImageMessage, MediaMessage, Message, TextMessage
+
+
+def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
+    """Return a thread's messages at the start of a run.
+
+    Messages meet by id. A client may send the whole thread or only a part of it: what it leaves out is still there.
+    A list that ends with a user's message that is followed by others in the kept thread takes those back, so that the
+    agent answers it anew; a known id with another content is an edit.
+
+    Args:
+        kept: The messages that the server keeps, oldest first.
+        sent: Those that the client sent, oldest first.
+    """
+    known = {message.id for message in kept}
+    if sent and sent[-1].id in known and _is_users(sent[-1]):
+        cut = next(index for index, message in enumerate(kept) if message.id == sent[-1].id)
+        kept = kept[: cut + 1]
+        known = {message.id for message in kept}
+    edits = {message.id: message for message in sent}
+    after: dict[str | None, list[Message]] = {}
+    anchor: str | None = kept[-1].id if kept and sent and not any(message.id in known for message in sent) else None
+    for message in sent:
+        if message.id in known:
+            anchor = message.id
+        else:
+            after.setdefault(anchor, []).append(message)
+    joined = list(after.get(None, ()))
+    for message in kept:
+        joined.append(_edited(message, edits.get(message.id)))
+        joined += after.get(message.id, ())
+    return joined
+
+
+def new_messages(kept: Sequence[Message], joined: Sequence[Message]) -> list[Message]:
+    """Return the messages that a run brought to its thread: those that are new there, or edited."""
+    before = {message.id: message for message in kept}
+    return [message for message in joined if before.get(message.id) is not message]
+
+
+def _edited(kept: Message, sent: Message | None) -> Message:
+    if isinstance(kept, TextMessage) and isinstance(sent, TextMessage) and kept.content != sent.content:
+        return sent
+    return kept
+
+
+def _is_users(message: Message) -> bool:
+    return isinstance(message, TextMessage | ImageMessage | MediaMessage) and message.role == "user"

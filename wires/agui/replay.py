@@ -1,0 +1,47 @@
+"""A thread's past as the events that bring it back to a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...runtime.agui_messages import messages_to_agui
+from ...runtime.messages import ImageMessage, MediaMessage, Message, ReasoningMessage, TextMessage, ToolResultMessage
+from ...runtime.stores.interface import AgentState
+from .state_view import StateView
+
+Json = dict[str, Any]
+
+_BROUGHT_BY_CLIENTS = (TextMessage, ImageMessage, MediaMessage, ToolResultMessage)
+
+
+def started_input(thread_id: str, run_id: str, messages: Sequence[Message]) -> Json:
+    """Return what RUN_STARTED has besides the ids: the input, the only place from which users' messages come back.
+
+    Without ``tools`` and ``context`` no client reads it; properties and state may hold secrets, and are left out.
+
+    Args:
+        thread_id: The thread.
+        run_id: The client's id of the run.
+        messages: Those that were new to the thread with the run.
+    """
+    brought = messages_to_agui(message for message in messages if _is_from_client(message))
+    return {"input": {"threadId": thread_id, "runId": run_id, "messages": brought, "tools": [], "context": []}}
+
+
+def _is_from_client(message: Message) -> bool:
+    return isinstance(message, _BROUGHT_BY_CLIENTS) and getattr(message, "role", "user") in ("user", "tool")
+
+
+def synthesised_run(thread_id: str, run_id: str, kept: AgentState) -> Iterator[Json]:
+    """Write what an agent remembers of a thread as one run; nothing if it remembers nothing."""
+    state = StateView().snapshot(kept.state) if kept.state else []
+    messages = messages_to_agui(message for message in kept.messages if not isinstance(message, ReasoningMessage))
+    if not messages and not state:
+        return
+    ids = {"threadId": thread_id, "runId": run_id}
+    yield {"type": "RUN_STARTED", **ids, **started_input(thread_id, run_id, kept.messages)}
+    if messages:
+        yield {"type": "MESSAGES_SNAPSHOT", "messages": messages}
+    yield from state
+    yield {"type": "RUN_FINISHED", **ids}

@@ -1,0 +1,228 @@
+"""Runs on this wire: start, stop, suggest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from ...runtime.context import RunContext
+from ...runtime.errors import ThreadNotFoundError
+from ...runtime.messages import ToolCallMessage
+from ...runtime.provider import AgentProvider
+from ...runtime.request import RunRequest
+from ...runtime.runs.handle import RunHandle
+from ...runtime.runs.run import RunStatus
+from ...runtime.service import RuntimeService
+from ...runtime.stores.interface import AgentState
+from ..http.admission import Admission
+from ..http.client import ClientRequest
+from ..http.exchange import Exchange
+from ..http.refusal import Refusal
+from ..http.streaming import unless_disconnected
+from .agents import Agent, find_agent
+from .event_stream import open_stream
+from .forwarded_headers import forwarded_headers
+from .frames import STREAM_HEADERS
+from .gate import Gate, GateOptions
+from .histories import join_history, new_messages
+from .refusals import respond_json, run_refusal, stop_refusal
+from .replay import started_input, synthesised_run
+from .requests import InputLimits, RunAgentInput, input_messages, read_run_input, run_request
+
+_NO_MCP = "This runtime does not pass requests on to MCP servers."
+_STOPPED = {"type": "RUN_ERROR", "message": "Run stopped by user", "code": "STOPPED"}
+
+
+class Runs:
+    """Starts runs for clients and writes what happens.
+
+    Args:
+        service: Runs agents.
+        admission: Counts operations and runs.
+    """
+
+    def __init__(self, service: RuntimeService, admission: Admission) -> None:
+        self._service = service
+        self._admission = admission
+        self._config = service.config
+        self._limits = InputLimits(messages=self._config.max_messages, message_bytes=self._config.max_message_bytes)
+
+    def read_input(self, data: Any) -> RunAgentInput:
+        """Read the body of a run.
+
+        Raises:
+            Refusal: It cannot be read, or there is too much of it.
+        """
+        return read_run_input(data, self._limits)
+
+    async def run(self, exchange: Exchange, client: ClientRequest, agent_id: str, data: Any) -> None:
+        """Run an agent and write what it does until it ends. A client that goes does not stop the run."""
+        agent = await find_agent(self._service, agent_id)
+        given = self.read_input(data)
+        if given.is_proxied_mcp_request:
+            await self._refuse_mcp(exchange, given)
+        elif given.is_suggestion:
+            await self.suggest(exchange, client, agent_id, data)
+        else:
+            await self._run(exchange, client, agent, given)
+
+    async def _run(self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput) -> None:
+        request = await self._request(client, agent, given)
+        started: list[RunHandle] = []
+        async with self._admission.running(client, 1, started):
+            handle = await self._start(request)
+            started.append(handle)
+            gate = self._gate(agent, given)
+            try:
+                await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate))
+            finally:
+                handle.close()
+
+    async def _stream(self, exchange: Exchange, handle: RunHandle, gate: Gate) -> None:
+        async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
+            await stream.follow(handle, gate)
+
+    async def suggest(self, exchange: Exchange, client: ClientRequest, agent_id: str, data: Any) -> None:
+        """Let an agent or model make suggestions: nothing is kept, and the client's leaving ends it."""
+        agent = await find_agent(self._service, agent_id)
+        given = self.read_input(data)
+        request = run_request(given, agent.name, self.context_of(client))
+        request.input.thread_id = f"suggestions-{uuid4()}"
+        request.ephemeral = True
+        started: list[RunHandle] = []
+        async with self._admission.running(client, 1, started):
+            handle = await self._start(request)
+            started.append(handle)
+            gate = Gate(
+                given.thread_id, given.run_id, msgspec.structs.replace(self.options(agent.provider), quiet=True)
+            )
+            try:
+                await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate))
+            finally:
+                handle.close()
+                await handle.cancel()
+
+    async def connect(self, exchange: Exchange, client: ClientRequest, agent_id: str, data: Any) -> None:
+        """Write a thread's history, then the run that goes on in it until it ends.
+
+        A thread that is not there, or not for who asks, has an empty history: every new page asks for one.
+        """
+        agent = await find_agent(self._service, agent_id)
+        given = self.read_input(data)
+        try:
+            running = await self._service.attach(given.thread_id, identity=client.identity, paces=False)
+        except ThreadNotFoundError:
+            await exchange.respond(200, headers=list(STREAM_HEADERS))
+            return
+        try:
+            await unless_disconnected(exchange.receive, self._replay(exchange, client, agent, given, running))
+        finally:
+            if running is not None:
+                running.close()
+
+    async def _replay(
+        self,
+        exchange: Exchange,
+        client: ClientRequest,
+        agent: Agent,
+        given: RunAgentInput,
+        running: RunHandle | None,
+    ) -> None:
+        async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
+            kept = await self._kept(agent, given.thread_id, client)
+            for event in synthesised_run(given.thread_id, given.run_id, kept):
+                await stream.write_events([event])
+            # What ended meanwhile is in the history.
+            if running is not None and running.status is RunStatus.RUNNING:
+                started = started_input(
+                    running.thread_id, running.run_id, new_messages(kept.messages, running.messages)
+                )
+                gate = Gate(running.thread_id, running.run_id, self.options(agent.provider), started=started)
+                await stream.follow(running, gate)
+
+    async def stop(self, exchange: Exchange, client: ClientRequest, names: Mapping[str, str], data: Any) -> None:
+        """Stop what runs in a thread, wherever it runs."""
+        run_id = _stopped_run(data)
+        await find_agent(self._service, names["agent"])
+        thread_id = names["thread"]
+        try:
+            stopped = await self._service.stop(thread_id, run_id=run_id, identity=client.identity)
+        except ThreadNotFoundError:
+            stopped, run_id = False, None
+        if stopped:
+            await respond_json(exchange, {"stopped": True, "interrupt": _STOPPED})
+        elif run_id is None or await self._service.attach(thread_id, identity=client.identity) is None:
+            await respond_json(exchange, {"stopped": False, "message": f"No active run for thread '{thread_id}'."})
+        else:
+            text = f"Run '{run_id}' is not the active run for thread '{thread_id}'."
+            await respond_json(exchange, {"stopped": False, "message": text})
+
+    def context_of(self, client: ClientRequest) -> RunContext:
+        """Return who asks, and the headers that agents see."""
+        config = self._config
+        return RunContext(
+            headers=forwarded_headers(client.headers, config.forward_headers, config.deny_headers),
+            url=client.headers.get("referer"),
+            identity=client.identity,
+            claims=client.claims,
+        )
+
+    def options(self, provider: AgentProvider, *, history: bool = False) -> GateOptions:
+        """Return what clients of this server get of a provider's events."""
+        return GateOptions(
+            reasoning=self._config.reasoning,
+            interrupt_outcome=self._config.interrupt_outcome,
+            raw=self._config.raw_events,
+            encrypted_reasoning="reasoning" in provider.takes,
+            history=history,
+        )
+
+    def _gate(self, agent: Agent, given: RunAgentInput) -> Gate:
+        known = (message["id"] for message in given.messages if isinstance(message.get("id"), str))
+        started = {"parentRunId": given.parent_run_id} if given.parent_run_id is not None else {}
+        return Gate(given.thread_id, given.run_id, self.options(agent.provider), known=known, started=started)
+
+    async def _request(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> RunRequest:
+        request = run_request(given, agent.name, self.context_of(client))
+        request.cloud_key = client.cloud_key
+        if agent.name is not None and not agent.provider.keeps_state:
+            kept = await self._kept(agent, given.thread_id, client)
+            names = {call.id: call.name for call in kept.messages if isinstance(call, ToolCallMessage)}
+            request.input.messages = join_history(kept.messages, input_messages(given, names))
+        return request
+
+    async def _kept(self, agent: Agent, thread_id: str, client: ClientRequest) -> AgentState:
+        kept = await self._service.load_agent_state(thread_id=thread_id, agent_name=agent.key, identity=client.identity)
+        return kept or AgentState()
+
+    async def _start(self, request: RunRequest) -> RunHandle:
+        try:
+            return await self._service.start(request)
+        except Refusal:
+            raise
+        except Exception as error:
+            raise run_refusal(error) from error
+
+    async def _refuse_mcp(self, exchange: Exchange, given: RunAgentInput) -> None:
+        async with open_stream(exchange, 0) as stream:
+            await stream.write_events(
+                [
+                    {"type": "RUN_STARTED", "threadId": given.thread_id, "runId": given.run_id},
+                    {"type": "RUN_ERROR", "message": _NO_MCP, "code": "NOT_SUPPORTED"},
+                ]
+            )
+
+
+def _stopped_run(data: Any) -> str | None:
+    """Return the run that a stop names; clients before 1.73.1 send no body."""
+    if data is None:
+        return None
+    if not isinstance(data, dict) or data.keys() - {"runId"}:
+        raise stop_refusal("Invalid stop request")
+    run_id = data.get("runId")
+    if "runId" in data and (not isinstance(run_id, str) or not run_id.strip()):
+        raise stop_refusal("Invalid runId")
+    return run_id

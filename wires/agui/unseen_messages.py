@@ -1,0 +1,113 @@
+"""Messages that an agent reports whole and that were never streamed, as events that every client reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from ...runtime.agui_messages import messages_from_agui, messages_to_agui
+
+Json: TypeAlias = dict[str, Any]
+FreshId: TypeAlias = Callable[[str], str]
+
+
+class UnseenMessages:
+    """Finds in an agent's snapshots of its thread what the client cannot know.
+
+    A snapshot itself would take from the client what it does not contain, and put everything in its own order; so
+    the messages of this run that were not streamed are written as if they had been.
+
+    Args:
+        known: The ids of the messages that the client has.
+    """
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._client = set(known)
+        self._streamed: set[str] = set()
+        self._answered: set[str] = set()
+        self._unplaced: Sequence[Any] | None = None
+
+    def streamed(self, id_: str) -> None:
+        """Take note of a message, a call or a result that the client has got."""
+        self._streamed.add(id_)
+
+    def answered(self, call_id: str) -> None:
+        """Take note of a call's result."""
+        self._answered.add(call_id)
+
+    def snapshot(self, thread: Sequence[Any], fresh_id: FreshId) -> list[Json]:
+        """Return the events for what a snapshot has behind the messages that the client has.
+
+        One that has none of them is kept for the end: it may be of before the run.
+        """
+        behind = self._behind_known(thread)
+        if behind is None:
+            self._unplaced = thread
+            return []
+        self._unplaced = None
+        return self._write(behind, fresh_id)
+
+    def at_end(self, fresh_id: FreshId) -> list[Json]:
+        """Return the events for the last snapshot that could not be placed, if nothing was streamed at all."""
+        thread, self._unplaced = self._unplaced, None
+        return [] if thread is None or self._streamed else self._write(_last_turn(thread), fresh_id)
+
+    def _behind_known(self, thread: Sequence[Any]) -> Sequence[Any] | None:
+        for index in range(len(thread) - 1, -1, -1):
+            item = thread[index]
+            if isinstance(item, dict) and item.get("id") in self._client:
+                return thread[index + 1 :]
+        return None
+
+    def _write(self, thread: Sequence[Any], fresh_id: FreshId) -> list[Json]:
+        written: list[Json] = []
+        for item in messages_to_agui(messages_from_agui(thread)):
+            match item["role"]:
+                case "assistant":
+                    written += self._assistant(item, fresh_id)
+                case "tool" if item["toolCallId"] not in self._answered and item["id"] not in self._streamed:
+                    written.append(self._result(item))
+        return written
+
+    def _assistant(self, item: Json, fresh_id: FreshId) -> list[Json]:
+        written: list[Json] = []
+        if item.get("content") and item["id"] not in self._streamed:
+            id_ = fresh_id(item["id"])
+            written += [
+                {"type": "TEXT_MESSAGE_START", "messageId": id_, "role": "assistant"},
+                {"type": "TEXT_MESSAGE_CONTENT", "messageId": id_, "delta": item["content"]},
+                {"type": "TEXT_MESSAGE_END", "messageId": id_},
+            ]
+        self._streamed.add(item["id"])
+        for call in item.get("toolCalls", ()):
+            if call["id"] not in self._streamed:
+                written += _call(call, item["id"])
+                self._streamed.add(call["id"])
+        return written
+
+    def _result(self, item: Json) -> Json:
+        self._streamed.add(item["id"])
+        self._answered.add(item["toolCallId"])
+        return {
+            "type": "TOOL_CALL_RESULT",
+            "messageId": item["id"],
+            "toolCallId": item["toolCallId"],
+            "content": item["content"],
+            "role": "tool",
+        }
+
+
+def _call(call: Json, parent: str) -> list[Json]:
+    id_, function = call["id"], call["function"]
+    return [
+        {"type": "TOOL_CALL_START", "toolCallId": id_, "toolCallName": function["name"], "parentMessageId": parent},
+        {"type": "TOOL_CALL_ARGS", "toolCallId": id_, "delta": function["arguments"]},
+        {"type": "TOOL_CALL_END", "toolCallId": id_},
+    ]
+
+
+def _last_turn(thread: Sequence[Any]) -> Sequence[Any]:
+    for index in range(len(thread) - 1, -1, -1):
+        if isinstance(thread[index], dict) and thread[index].get("role") == "user":
+            return thread[index + 1 :]
+    return thread
