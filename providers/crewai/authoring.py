@@ -1,4 +1,4 @@
-"""What the author of a flow calls to reach the page while the flow runs.
+"""Functions with which a flow's author reaches the client while the flow runs.
 
 The names, and what they mean, are those of the ``copilotkit`` SDK and of ``ag_ui_crewai``. Outside of a run
 they do nothing, so that a flow runs as a plain script too.
@@ -49,20 +49,20 @@ def emit(*to_emit: Event) -> None:
 
 
 async def copilotkit_emit_state(state: Any) -> Literal[True]:
-    """Shows ``state`` (a mapping or a pydantic model) on the page, as it is now."""
+    """Shows ``state`` (a mapping or a pydantic model) to the client, as it is now."""
     await _emit(events.StateSnapshot(snapshot=public_state(state)))
     return True
 
 
 async def copilotkit_emit_message(message: str) -> str:
-    """Says ``message``; returns its id."""
+    """Sends ``message`` as the assistant's; returns its id."""
     said = whole_message(message)
     await _emit(*said)
     return message_id(said)
 
 
 async def copilotkit_emit_tool_call(*, name: str, args: dict[str, Any], tool_call_id: str | None = None) -> str:
-    """Calls a tool of the page; returns the call's id.
+    """Calls a tool of the client; returns the call's id.
 
     Raises:
         MisuseError: If ``name`` is empty, or ``args`` is not JSON.
@@ -91,7 +91,7 @@ async def copilotkit_emit_tool_result(
 
 
 async def copilotkit_exit() -> Literal[True]:
-    """Gives the conversation back to the page once the run is over. It does not stop the flow."""
+    """Gives the conversation back to the client once the run is over. It does not stop the flow."""
     await _emit(events.Custom(name=events.EXIT, value=True))
     return True
 

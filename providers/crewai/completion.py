@@ -1,4 +1,4 @@
-"""A model's streamed answer, shown on the page while it is read, and returned whole."""
+"""A model's streamed answer, shown while it is read, and returned whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Record(dict[str, Any]):
+class AttributeDict(dict[str, Any]):
     """A JSON object whose members can be read as attributes too, as those of the SDKs' own models can."""
 
     def __getattr__(self, name: str) -> Any:
@@ -60,7 +60,7 @@ class _Reader:
     def __init__(self) -> None:
         self._message_id = ""
         self._text: list[str] = []
-        self._calls: dict[Any, Record] = {}
+        self._calls: dict[Any, AttributeDict] = {}
         self._reasoning: str | None = None
         self._finish: str | None = None
         self._head: dict[str, Any] = {}
@@ -79,11 +79,11 @@ class _Reader:
         for call in self._calls.values():
             emit(events.ToolCallEnd(tool_call_id=call["id"]))
 
-    def completion(self) -> Record:
-        message = Record(id=self._message_id, role="assistant", content="".join(self._text))
+    def completion(self) -> AttributeDict:
+        message = AttributeDict(id=self._message_id, role="assistant", content="".join(self._text))
         message["tool_calls"] = list(self._calls.values()) or None
-        choice = Record(index=0, finish_reason=self._finish, message=message)
-        return Record(id=self._message_id, object="chat.completion", choices=[choice], **self._head)
+        choice = AttributeDict(index=0, finish_reason=self._finish, message=message)
+        return AttributeDict(id=self._message_id, object="chat.completion", choices=[choice], **self._head)
 
     def _read_delta(self, delta: Any) -> None:
         self._read_reasoning(getattr(delta, "reasoning_content", None))
@@ -115,10 +115,10 @@ class _Reader:
             return index
         return part.id or next(reversed(self._calls), None)
 
-    def _open_call(self, part: Any, index: Any) -> Record:
+    def _open_call(self, part: Any, index: Any) -> AttributeDict:
         call_id = part.id or str(uuid4())
-        function = Record(name=part.function.name or "", arguments="")
-        call = Record(id=call_id, type="function", function=function)
+        function = AttributeDict(name=part.function.name or "", arguments="")
+        call = AttributeDict(id=call_id, type="function", function=function)
         self._calls[call_id if index is None else index] = call
         parent = self._message_id
         emit(events.ToolCallStart(tool_call_id=call_id, tool_call_name=function["name"], parent_message_id=parent))

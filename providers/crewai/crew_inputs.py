@@ -1,4 +1,4 @@
-"""What a crew is started with, and lent for one run: the page's tools, a memory of the thread's own."""
+"""Inputs of a crew, and what it is lent for one run: the client's tools, a memory of the thread's own."""
 
 from __future__ import annotations
 
@@ -7,33 +7,51 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.errors import MisuseError
 from ...runtime.messages import TextMessage
 from .session import Question, Session
+from .templates import CHAT_MESSAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from ...runtime.context import RunInput, Tool
     from .translation import Translator
 
 
-def crew_inputs(run: RunInput, placeholders: Collection[str]) -> dict[str, Any]:
-    """The values for the placeholders in a crew's texts.
+def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values for the placeholders in a crew's texts.
 
-    The page's state comes first; ``{message}`` is what the person said last, ``{conversation}`` the whole talk.
-    A placeholder that nothing fills, as ``{topic}`` in most examples, gets what the person said last.
+    Those that the crew's author gave come first, then the client's state; ``{message}`` is what the person said last,
+    ``{conversation}`` the whole talk. One placeholder that nothing fills, as ``{topic}`` in most examples, gets what
+    the person said last.
+
+    Args:
+        run: The run.
+        placeholders: The names of the placeholders.
+        given: Values that the author of the crew gave.
+
+    Raises:
+        MisuseError: Nothing fills several of the placeholders, and one message cannot be meant for all of them.
     """
     said = [message for message in run.messages if isinstance(message, TextMessage) and message.role != "system"]
     last = next((message.content for message in reversed(said) if message.role == "user"), "")
     conversation = "\n".join(f"{message.role}: {message.content}" for message in said)
-    known = {"message": last, "conversation": conversation, **run.state}
-    return {**dict.fromkeys(placeholders, last), **known}
+    state = {key: value for key, value in run.state.items() if key != CHAT_MESSAGES}
+    known = {"message": last, "conversation": conversation, **state, **given}
+    missing = sorted(name for name in placeholders if name not in known)
+    if len(missing) > 1:
+        raise MisuseError(
+            f"Nothing fills these placeholders of the crew: {', '.join(missing)}. Fill them from the client's state, or"
+            " with CrewAIProvider(inputs=...); one of them may be left for what the person says."
+        )
+    return {**known, **dict.fromkeys(missing, last)}
 
 
 @contextmanager
 def lent(crew: Any, run: RunInput, session: Session, translator: Translator, *, stream: bool) -> Iterator[None]:
-    """Fits ``crew`` out for one run, and takes everything back afterwards."""
-    tools = [page_tool(tool, session, translator) for tool in run.tools]
+    """Equips ``crew`` for one run, and takes everything back afterwards."""
+    tools = [client_tool(tool, session, translator) for tool in run.tools]
     path = thread_scope(run.thread_id)
     with ExitStack() as back:
         _set(back, crew, "stream", value=False)
@@ -47,31 +65,31 @@ def lent(crew: Any, run: RunInput, session: Session, translator: Translator, *, 
         yield
 
 
-def page_tool(tool: Tool, session: Session, translator: Translator) -> Any:
-    """A tool of CrewAI's that the page runs: the call is streamed to it, its result comes with a later run."""
+def client_tool(tool: Tool, session: Session, translator: Translator) -> Any:
+    """Returns a tool of CrewAI's that the client runs: it is streamed the call, and a later run brings the result."""
     base_tool = import_module("crewai.tools").BaseTool
     schema = import_module("crewai.utilities.pydantic_schema_utils").create_model_from_schema(
         {"title": f"{tool.name}Arguments", "type": "object", "properties": {}, **tool.parameters}
     )
 
-    class PageTool(base_tool):  # type: ignore[misc, valid-type]
-        """Waits for the page."""
+    class ClientTool(base_tool):  # type: ignore[misc, valid-type]
+        """Waits for the client."""
 
         def _run(self, **arguments: Any) -> str:
             call_id = translator.running_call(tool.name, arguments) or translator.running_name(tool.name)
             return session.ask(Question(id=call_id))
 
-    return PageTool(name=tool.name, description=tool.description, args_schema=schema)
+    return ClientTool(name=tool.name, description=tool.description, args_schema=schema)
 
 
-def page_names(tools: Iterable[Tool]) -> dict[str, str]:
-    """What the page calls its tools, by what CrewAI tells its models: ``changeColour`` is ``change_colour`` there."""
+def client_tool_names(tools: Iterable[Tool]) -> dict[str, str]:
+    """Returns the client's names of its tools by CrewAI's: ``changeColour`` is ``change_colour`` there."""
     sanitize = import_module("crewai.utilities.string_utils").sanitize_tool_name
     return {sanitize(tool.name): tool.name for tool in tools}
 
 
 def thread_scope(thread_id: str) -> str:
-    """The path that a thread's memories are kept under. A digest, because CrewAI's own names are lossy."""
+    """Returns the path of a thread's memories. It is a digest, because CrewAI's own names are lossy."""
     return f"/thread/{hashlib.sha256(thread_id.encode()).hexdigest()[:32]}"
 
 

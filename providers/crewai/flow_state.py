@@ -1,4 +1,4 @@
-"""A flow's state: what goes in with a run, and what of it the page may see."""
+"""A flow's state: what goes in with a run, and what clients may see of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OURS = frozenset({"id", "messages", "copilotkit", "tools"})
 
 
 def flow_inputs(run: RunInput, state: Any) -> dict[str, Any]:
-    """What to start a flow with, as far as the state's own type has a place for it.
+    """Returns what to start a flow with, as far as the state's own type has a field for it.
 
     ``id`` is the thread's, so that ``@persist`` keeps a flow's memory by thread.
     """
@@ -34,7 +34,7 @@ def flow_inputs(run: RunInput, state: Any) -> dict[str, Any]:
 
 
 def openai_messages(run: RunInput) -> list[dict[str, Any]]:
-    """The thread's messages in the form of OpenAI's chat completions, without the page's system prompt."""
+    """Returns the thread's messages as OpenAI's chat completions have them, without the client's instructions."""
     messages = messages_to_agui(run.messages)
     if messages and messages[0]["role"] == "system":
         messages = messages[1:]
@@ -42,14 +42,28 @@ def openai_messages(run: RunInput) -> list[dict[str, Any]]:
 
 
 def public_state(state: Any) -> dict[str, Any]:
-    """A copy of a flow's state as JSON, without what the runtime itself put in."""
+    """Returns a copy of a flow's state as JSON, without what the runtime itself put in."""
     plain = state.model_dump(mode="json") if hasattr(state, "model_dump") else _plain(state)
     hidden = _OURS | {"context"} if "copilotkit" in plain else _OURS
     return {key: value for key, value in plain.items() if key not in hidden}
 
 
+def result_text(result: Any) -> str:
+    """Returns the text of a flow's result: of a crew's or an agent's output, or data as JSON; "" if there is none."""
+    if isinstance(result, str):
+        return result if result.strip() else ""
+    if isinstance(raw := getattr(result, "raw", None), str):
+        return raw
+    if isinstance(result, bool | None) or not result:
+        return ""
+    if isinstance(result, dict | list | tuple | int | float) or hasattr(result, "model_dump"):
+        plain = result.model_dump(mode="json") if hasattr(result, "model_dump") else _plain(result)
+        return msgspec.json.encode(plain).decode()
+    return ""
+
+
 def state_messages(state: Any) -> list[dict[str, Any]]:
-    """The messages that a flow keeps in its state, as AG-UI has them; those without an id are left out."""
+    """Returns the messages that a flow keeps in its state, as AG-UI has them."""
     messages = state.get("messages") if isinstance(state, dict) else getattr(state, "messages", None)
     plain = _plain(messages) if isinstance(messages, list) else []
     return [_to_agui(message) for message in plain if isinstance(message, dict) and message.get("role")]

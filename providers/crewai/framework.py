@@ -1,4 +1,4 @@
-"""CrewAI itself: imported late, and only after it was told to be quiet (docs/contract.md, section 3.5)."""
+"""Import of CrewAI: late, and with telemetry and prompts switched off (docs/contract.md, section 3.5)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def disable_telemetry() -> None:
 
 
 def load() -> Any:
-    """The ``crewai`` package. The first call takes seconds: from an event loop, call ``load_async``.
+    """Imports ``crewai``. The first call takes seconds: from an event loop, call ``load_async``.
 
     Raises:
         MissingExtraError: If CrewAI is not installed.
@@ -52,7 +52,7 @@ def load() -> Any:
 
 
 async def load_async() -> Any:
-    """As ``load``, without blocking the event loop."""
+    """Imports ``crewai`` without blocking the event loop."""
     return await asyncio.to_thread(load)
 
 

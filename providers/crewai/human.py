@@ -1,4 +1,4 @@
-"""Human input: CrewAI asks on the console, here the run is interrupted and a later run brings the answer."""
+"""Human input: instead of CrewAI's console, the run is interrupted, and a later run brings the answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from .translation import json_text
 if TYPE_CHECKING:
     from contextvars import Token
 
+    from ...runtime.context import RunInput
+
 
 def interrupt(question_id: str, kind: str, message: str, **more: Any) -> Question:
-    """A question that is put to the person as an interrupt of the run."""
+    """Returns a question that is put to the person as an interrupt of the run."""
     value = {"id": question_id, "kind": kind, "message": message, **more}
     return Question(id=question_id, ask=events.Custom(name=events.INTERRUPT, value=value))
 
@@ -50,7 +52,7 @@ class FlowQuestions:
 
 
 def feedback_details(context: Any) -> dict[str, Any]:
-    """What a person needs to see, to judge a method's output."""
+    """Returns what a person needs to see to judge a method's output."""
     return {
         "method": context.method_name,
         "output": json_text(context.method_output),
@@ -59,7 +61,7 @@ def feedback_details(context: Any) -> dict[str, Any]:
 
 
 def pending_interrupt(context: Any) -> events.Custom:
-    """The event for a flow that waits for feedback in a store of its own."""
+    """Returns the event for a flow that waits for feedback in a store."""
     value = {
         "id": context.flow_id,
         "kind": "feedback",
@@ -67,6 +69,26 @@ def pending_interrupt(context: Any) -> events.Custom:
         **feedback_details(context),
     }
     return events.Custom(name=events.INTERRUPT, value=value)
+
+
+def waiting_flow(flow: Any, run: RunInput) -> Any:
+    """Returns the flow of this kind that waits for feedback on the run's thread, restored from its store, or None.
+
+    A flow without a store of its own waits in CrewAI's default one, which all flows of the machine share.
+    """
+    store = _default_store() if flow.persistence is None else flow.persistence
+    found = store.load_pending_feedback(run.thread_id)
+    kind = type(flow)
+    if found is None or found[1].flow_class != f"{kind.__module__}.{kind.__name__}":
+        return None
+    return kind.from_pending(run.thread_id, store)
+
+
+def _default_store() -> Any:
+    try:
+        return import_module("crewai.flow.persistence.factory").default_flow_persistence()
+    except ImportError:  # CrewAI before 1.15 has this one default
+        return import_module("crewai.flow.persistence").SQLiteFlowPersistence()
 
 
 def install_for_flows() -> None:

@@ -1,4 +1,4 @@
-"""What a paused run has begun and not ended: the runtime ends it with the run, so the next run begins it anew."""
+"""Open events of a paused run: the runtime closes them with the run, so the next run opens them again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OpenEvents:
         self._begun: dict[tuple[str, str], Event] = {}
 
     def watch(self, event: Event) -> None:
-        """Takes note of ``event``."""
+        """Records ``event``."""
         match event:
             case events.StepStarted():
                 self._begun["step", event.step_name] = event
@@ -37,5 +37,5 @@ class OpenEvents:
                 self._begun.pop(("call", event.tool_call_id), None)
 
     def again(self) -> list[Event]:
-        """The beginnings of what is not ended, in their order."""
+        """Returns the starts of what has not ended, in their order."""
         return list(self._begun.values())

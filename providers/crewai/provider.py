@@ -1,4 +1,4 @@
-"""CrewAI behind the provider interface."""
+"""The provider of CrewAI's crews and flows."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...runtime import events
-from ...runtime.errors import AgentNotFoundError, MisuseError
+from ...runtime.agui_messages import messages_to_agui
+from ...runtime.errors import MisuseError
 from ...runtime.messages import ToolResultMessage
 from ...runtime.provider import AgentDescriptor, AgentProvider
-from .crew_inputs import crew_inputs, lent, page_names
-from .flow_state import flow_inputs, state_messages
+from ...runtime.runs.transcript import Transcript
+from .crew_inputs import client_tool_names, crew_inputs, lent
+from .flow_state import flow_inputs, result_text, state_messages
 from .framework import load_async
-from .human import install_for_flows, install_for_tasks, pending_interrupt
+from .human import install_for_flows, install_for_tasks, pending_interrupt, waiting_flow
 from .session import Session
 from .suspended_runs import Key, SuspendedRuns
+from .templates import install_safe_templates, placeholders
 from .text_log import TextLog, message, message_id
 from .translation import Translator
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
     from ...runtime.context import Resume, RunContext, RunInput
     from ...runtime.events import Event
+
+Inputs: TypeAlias = "Mapping[str, Any] | Callable[[RunInput], Mapping[str, Any]]"
+"""Values for a crew's placeholders, or a function of the run that returns them."""
 
 AgentSource: TypeAlias = Any
 """A ``Crew`` or ``Flow``, a class decorated with ``@CrewBase``, or a function that makes one."""
@@ -43,7 +49,8 @@ class CrewAIProvider(AgentProvider):
     Args:
         agents: By name: a ``Crew`` or ``Flow``, or a class or function that makes one for each run.
         name: The provider's name.
-        descriptions: By agent name: what the page is told about it.
+        descriptions: By agent name: what the client is shown about it.
+        inputs: By agent name: values for a crew's placeholders, which win over the client's state.
         stream: Whether to switch on streaming in the models of a crew's agents.
         max_runs: How many runs may work at a time; more wait. Threads that compute share one interpreter lock, so that
             many of them slow the event loop down.
@@ -58,6 +65,7 @@ class CrewAIProvider(AgentProvider):
         *,
         name: str = "crewai",
         descriptions: Mapping[str, str] | None = None,
+        inputs: Mapping[str, Inputs] | None = None,
         stream: bool = True,
         max_runs: int = 64,
         max_waiting: int = 256,
@@ -66,6 +74,9 @@ class CrewAIProvider(AgentProvider):
     ) -> None:
         self.name = name
         self._agents = {agent_name: _Maker(agent_name, source) for agent_name, source in agents.items()}
+        self._inputs = dict(inputs or {})
+        if unknown := sorted(set(self._inputs) - set(self._agents)):
+            raise MisuseError(f"inputs names agents that are not there: {', '.join(unknown)}.")
         self._descriptions = dict(descriptions or {})
         self._stream = stream
         self._slots = asyncio.Semaphore(max_runs)
@@ -74,7 +85,7 @@ class CrewAIProvider(AgentProvider):
         self._ready = False
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The agents by their names."""
+        """Lists the agents."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
 
     async def start(self) -> None:
@@ -82,6 +93,7 @@ class CrewAIProvider(AgentProvider):
         if not self._ready:
             await load_async()
             install_for_flows()
+            install_safe_templates()
             self._ready = True
 
     async def stop(self) -> None:
@@ -92,15 +104,11 @@ class CrewAIProvider(AgentProvider):
         """Runs a crew or flow, or goes on with one that waits for what ``run`` brings.
 
         Raises:
-            AgentNotFoundError: If there is none of that name.
             Exception: What the crew or flow raised.
         """
-        maker = self._agents.get(agent_name)
-        if maker is None:
-            raise AgentNotFoundError(agent_name, list(self._agents))
         await self.start()
         async with self._slots:
-            session = self._waiting(agent_name, run) or self._begin(maker, run)
+            session = self._waiting(agent_name, run) or self._begin(agent_name, run)
             with self._parked_or_over((run.thread_id, agent_name), session):
                 async with aclosing(session.events()) as stream:
                     async for event in stream:
@@ -116,8 +124,8 @@ class CrewAIProvider(AgentProvider):
         if session.pending:
             self._suspended.put(key, session)
 
-    def _begin(self, maker: _Maker, run: RunInput) -> Session:
-        job = _Job(maker, run, stream=self._stream)
+    def _begin(self, agent_name: str, run: RunInput) -> Session:
+        job = _Job(self._agents[agent_name], run, self._inputs.get(agent_name, {}), stream=self._stream)
         session = Session(job.work, watch=job.watch, queue_size=self._queue_size)
         session.start()
         return session
@@ -169,11 +177,11 @@ class _Maker:
             yield _unwrapped(self._source() if self._is_factory else self._source)
 
     def placeholders(self, crew: Any) -> frozenset[str]:
-        """The crew's placeholders; a used crew has lost them."""
+        """Returns the crew's placeholders; a used crew has lost them."""
         if self._is_factory:
-            return frozenset(crew.fetch_inputs())
+            return placeholders(crew)
         if self._placeholders is None:
-            self._placeholders = frozenset(crew.fetch_inputs())
+            self._placeholders = placeholders(crew)
         return self._placeholders
 
 
@@ -187,18 +195,21 @@ def _unwrapped(made: Any) -> Any:
 
 
 class _Job:
-    """The work of one run."""
+    """The work of one run, done in the session's thread."""
 
-    def __init__(self, maker: _Maker, run: RunInput, *, stream: bool) -> None:
+    def __init__(self, maker: _Maker, run: RunInput, inputs: Inputs, *, stream: bool) -> None:
         self._maker = maker
         self._run = run
+        self._inputs = inputs
         self._stream = stream
         self._spoken = TextLog()
-        self._translator = Translator(page_names(run.tools))
+        self._transcript = Transcript()
+        self._translator = Translator(client_tool_names(run.tools))
 
     def watch(self, event: Event) -> None:
-        """Takes note of what is handed on."""
+        """Records an event that is handed on."""
         self._spoken.watch(event)
+        self._transcript.record(event)
         self._translator.watch(event)
 
     def work(self, session: Session) -> None:
@@ -215,29 +226,25 @@ class _Job:
 
     def _run_crew(self, crew: Any, session: Session) -> None:
         install_for_tasks(session)
-        inputs = crew_inputs(self._run, self._maker.placeholders(crew))
+        given = self._inputs(self._run) if callable(self._inputs) else self._inputs
+        inputs = crew_inputs(self._run, self._maker.placeholders(crew), given)
         with lent(crew, self._run, session, self._translator, stream=self._stream):
             output = crew.kickoff(inputs=inputs)
         answer = str(output.raw or "")
         if answer.strip() and not self._spoken.ends_with(answer):
             session.emit(lambda: message(answer))
 
-    def _run_flow(self, flow: Any, session: Session) -> None:
+    def _run_flow(self, made: Any, session: Session) -> None:
+        waiting = waiting_flow(made, self._run) if self._run.resume else None
+        flow = made if waiting is None else waiting
         flow.stream = False
+        self._translator.root = flow
         _tell_bridge(flow)
-        result = session.run_async(lambda: self._kick_off(flow))
+        if waiting is None:
+            result = session.run_async(lambda: flow.kickoff_async(inputs=flow_inputs(self._run, flow.state)))
+        else:
+            result = session.run_async(lambda: flow.resume_async(self._run.resume[0].response or ""))
         session.emit(lambda: self._outcome(flow, result))
-
-    async def _kick_off(self, flow: Any) -> Any:
-        waiting = self._flow_that_waits(flow) if self._run.resume else None
-        if waiting is not None:
-            return await waiting.resume_async(self._run.resume[0].response or "")
-        return await flow.kickoff_async(inputs=flow_inputs(self._run, flow.state))
-
-    def _flow_that_waits(self, flow: Any) -> Any:
-        if flow.persistence is None or flow.persistence.load_pending_feedback(self._run.thread_id) is None:
-            return None
-        return type(flow).from_pending(self._run.thread_id, flow.persistence)
 
     def _outcome(self, flow: Any, result: Any) -> list[Event]:
         out = self._translator.state(flow.state)
@@ -245,16 +252,30 @@ class _Job:
         if pending is not None and hasattr(pending, "flow_id"):
             return [*out, pending_interrupt(pending)]
         thread = [self._with_id(entry) for entry in state_messages(flow.state)]
-        if self._is_news(result, thread):
-            said = message(result)
+        if thread:
+            thread += self._unsaid_in(thread)
+        answer = "" if result is flow.state else result_text(result)
+        if answer and not self._spoken.anything and not (thread and thread[-1]["role"] != "user"):
+            said = message(answer)
             out += said
-            thread += [{"id": message_id(said), "role": "assistant", "content": result}] if thread else []
+            thread += [{"id": message_id(said), "role": "assistant", "content": answer}] if thread else []
         return [*out, events.MessagesSnapshot(messages=thread)] if thread else out
 
-    def _is_news(self, result: Any, thread: list[dict[str, Any]]) -> bool:
-        """Whether a flow's result is an answer that nothing else in the run has given."""
-        answered = bool(thread) and thread[-1]["role"] != "user"
-        return isinstance(result, str) and bool(result.strip()) and not self._spoken.anything and not answered
+    def _unsaid_in(self, thread: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Returns what the run showed and the flow did not keep: a thread without it would take it off the screen."""
+        known = {sent.id for sent in self._run.messages}
+        ids = {entry["id"] for entry in thread}
+        texts = [entry.get("content") for entry in thread if entry["id"] not in known]
+        calls = {call.get("id") for entry in thread for call in entry.get("toolCalls") or ()}
+        results = {entry.get("toolCallId") for entry in thread}
+        return [
+            entry
+            for entry in messages_to_agui(self._transcript.messages())
+            if entry["id"] not in ids
+            and not (entry.get("content") and entry["content"] in texts)
+            and not any(call["id"] in calls for call in entry.get("toolCalls") or ())
+            and not ("toolCallId" in entry and entry["toolCallId"] in results)
+        ]
 
     def _with_id(self, entry: dict[str, Any]) -> dict[str, Any]:
         return entry if entry.get("id") else {**entry, "id": self._spoken.id_of(entry.get("content"))}

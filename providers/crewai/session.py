@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import msgspec
 
-from .channel import Channel, RunCancelled
 from .open_events import OpenEvents
+from .thread_queue import RunCancelled, ThreadQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -29,7 +29,7 @@ Work: TypeAlias = Callable[["Session"], None]
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the work waits for, before it can go on.
 
-    ``ask`` is the event that puts it to the person; without one the page knows already, as with a tool call
+    ``ask`` is the event that puts it to the person; without one the client has it already, as with a tool call
     that it was streamed. ``id`` is then the tool call's.
     """
 
@@ -38,7 +38,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_question_id() -> str:
-    """An id for a question to a person."""
+    """Returns an id for a question to a person."""
     return str(uuid4())
 
 
@@ -61,7 +61,7 @@ class Session:
     def __init__(self, work: Work, *, watch: Callable[[Event], None], queue_size: int = 1024) -> None:
         self._work = work
         self._watch = watch
-        self._channel: Channel[_Item] = Channel(asyncio.get_running_loop(), queue_size)
+        self._queue: ThreadQueue[_Item] = ThreadQueue(asyncio.get_running_loop(), queue_size)
         self._answers: dict[str, str] = {}
         self._answered = threading.Condition()
         self._emitting = threading.Lock()
@@ -76,7 +76,7 @@ class Session:
         threading.Thread(target=context.run, args=(self._main,), name="crewai-run", daemon=True).start()
 
     async def events(self) -> AsyncGenerator[Event]:
-        """What happens, until the work ends or pauses: then ``pending`` says what it waits for.
+        """Yields what happens, until the work ends or pauses: ``pending`` then holds what it waits for.
 
         After a pause, what had begun before it begins once more.
 
@@ -86,7 +86,7 @@ class Session:
         for event in self._unfinished.again():
             yield event
         while True:
-            item = await self._channel.get()
+            item = await self._queue.get()
             if isinstance(item, _End):
                 if item.error is not None:
                     raise item.error
@@ -108,7 +108,7 @@ class Session:
 
     def cancel(self) -> None:
         """Called on the loop: stops the work at its next event, await or question, and does not wait for that."""
-        self._channel.cancel()
+        self._queue.cancel()
         with self._answered:
             self._answered.notify_all()
         if self._inner is not None:
@@ -119,7 +119,7 @@ class Session:
     @property
     def cancelled(self) -> bool:
         """Whether the run is over, though the work may not be."""
-        return self._channel.cancelled
+        return self._queue.cancelled
 
     def emit(self, translate: Callable[[], list[Event]]) -> None:
         """Called in a thread: hands on the events that ``translate`` returns; one at a time for all threads.
@@ -136,7 +136,7 @@ class Session:
                 raise RunCancelled
             for event in translate():
                 self._watch(event)
-                self._channel.put(event)
+                self._queue.put(event)
 
     def ask(self, question: Question) -> str:
         """Called in a thread: pauses the run and waits for the answer.
@@ -145,7 +145,7 @@ class Session:
             RunCancelled: If the run is given up meanwhile.
         """
         if question.id not in self._answers:
-            self._channel.put(question)
+            self._queue.put(question)
         with self._answered:
             self._answered.wait_for(lambda: self.cancelled or question.id in self._answers)
             if self.cancelled:
@@ -188,4 +188,4 @@ class Session:
             # CrewAI leaves the model's stream to the garbage collector: until then the vendor writes, and is paid.
             gc.collect()
         with suppress(RunCancelled):
-            self._channel.put(end)
+            self._queue.put(end)

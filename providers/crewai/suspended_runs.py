@@ -15,25 +15,25 @@ class SuspendedRuns:
     """Keeps waiting sessions by thread and agent, for a limited time and up to a limited number.
 
     Args:
-        places: How many may wait; one more drives out the one that waited longest.
+        size: How many may wait; one more drives out the one that waited longest.
         timeout: Seconds after which a waiting session is given up.
     """
 
-    def __init__(self, places: int, timeout: float) -> None:
-        self._places = places
+    def __init__(self, size: int, timeout: float) -> None:
+        self._size = size
         self._timeout = timeout
         self._waiting: dict[Key, tuple[Session, asyncio.TimerHandle]] = {}
 
     def put(self, key: Key, session: Session) -> None:
         """Keeps ``session`` until it is taken or its time is over."""
         self.drop(key)
-        while len(self._waiting) >= self._places:
+        while len(self._waiting) >= self._size:
             self.drop(next(iter(self._waiting)))
         timer = asyncio.get_running_loop().call_later(self._timeout, self.drop, key)
         self._waiting[key] = (session, timer)
 
     def take(self, key: Key) -> Session | None:
-        """The session that waits under ``key``, which waits here no longer."""
+        """Removes and returns the session that waits under ``key``."""
         session, timer = self._waiting.pop(key, (None, None))
         if timer is not None:
             timer.cancel()

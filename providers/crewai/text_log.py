@@ -1,4 +1,4 @@
-"""What was said in a run: so that an answer is not given twice, and a message keeps the id it was streamed with."""
+"""Texts of a run: an answer is not sent twice, and a message keeps the id that it was streamed with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TextLog:
-    """Listens to a run's events."""
+    """Records the text messages of one run."""
 
     def __init__(self) -> None:
         self._open: dict[str, list[str]] = {}
@@ -20,7 +20,7 @@ class TextLog:
         self._last = ""
 
     def watch(self, event: Event) -> None:
-        """Takes note of ``event``."""
+        """Records ``event``."""
         match event:
             case events.TextMessageContent():
                 self._open.setdefault(event.message_id, []).append(event.delta)
@@ -30,7 +30,7 @@ class TextLog:
 
     @property
     def anything(self) -> bool:
-        """Whether any text was said."""
+        """Whether the run sent any text."""
         return bool(self._ids or self._open)
 
     def ends_with(self, text: str) -> bool:
@@ -38,13 +38,13 @@ class TextLog:
         return self._last.strip().endswith(text.strip())
 
     def id_of(self, text: object) -> str:
-        """The id that ``text`` was said under, or a fresh one."""
+        """Returns the id that ``text`` was sent under, or a fresh one."""
         known = self._ids.get(text) if isinstance(text, str) else None
         return known or str(uuid4())
 
 
 def message(text: str) -> list[Event]:
-    """The events of a whole message."""
+    """Returns the events of a whole message."""
     id_ = str(uuid4())
     return [
         events.TextMessageStart(message_id=id_),
@@ -54,5 +54,5 @@ def message(text: str) -> list[Event]:
 
 
 def message_id(said: list[Event]) -> str:
-    """The id of what ``message`` made."""
+    """Returns the id of what ``message`` made."""
     return next(event.message_id for event in said if isinstance(event, events.TextMessageStart))

@@ -15,11 +15,13 @@ from ..agui.decoding import EventDecoder
 from .flow_state import public_state
 
 
-class _Call(msgspec.Struct):
+class _StreamedCall(msgspec.Struct):
     id: str
     name: str
     opened: bool = False
 
+
+_NAME_CHARACTERS = 80
 
 _Handler: TypeAlias = Callable[[Any, Any], list[Event]]
 
@@ -28,20 +30,21 @@ class Translator:
     """Translates the events of one run. Not thread-safe: ``Session.emit`` lets in one thread at a time.
 
     Args:
-        page_tools: The names of the tools that the page runs, and whose results it therefore knows, by what
+        client_tools: The names of the tools that the client runs, and whose results it therefore knows, by what
             CrewAI calls them.
     """
 
-    def __init__(self, page_tools: Mapping[str, str] | None = None) -> None:
+    def __init__(self, client_tools: Mapping[str, str] | None = None) -> None:
         self.root: Any = None
         """The crew or flow that runs; what others inside it do is told apart by this."""
-        self._page_names = dict(page_tools or {})
+        self._client_names = dict(client_tools or {})
         self._guest = EventDecoder()
         self._steps: Counter[str] = Counter()
+        self._nameless: dict[Any, int] = {}
         self._text: dict[str, str] = {}
         self._reasoning: dict[str, str] = {}
-        self._calls: dict[tuple[str, int], _Call] = {}
-        self._awaiting: deque[_Call] = deque()
+        self._calls: dict[tuple[str, int], _StreamedCall] = {}
+        self._awaiting: deque[_StreamedCall] = deque()
         self._running: list[tuple[str, Any, str]] = []
         self._used_ids: set[str] = set()
         self._snapshot: Any = None
@@ -70,10 +73,10 @@ class Translator:
         }
 
     def translate(self, source: Any, event: Any) -> list[Event]:
-        """The runtime's events for one of CrewAI's, or of a bridge's that speaks AG-UI over its bus."""
+        """Returns the runtime's events for one of CrewAI's, or of a bridge's that speaks AG-UI over its bus."""
         name = getattr(event.type, "value", event.type)
         if name.isupper():
-            return self._guest.decode(event)
+            return [_shown(bridged) for bridged in self._guest.decode(event)]
         handler = self._handlers.get(name)
         return [] if handler is None else [*self._guest.close(), *handler(source, event)]
 
@@ -86,7 +89,7 @@ class Translator:
             self._snapshot = None
 
     def state(self, state: Any) -> list[Event]:
-        """A snapshot of a flow's state, unless the last one said the same."""
+        """Returns a snapshot of a flow's state, unless the last one was the same."""
         snapshot = public_state(state)
         if snapshot == self._snapshot:
             return []
@@ -94,11 +97,11 @@ class Translator:
         return [events.StateSnapshot(snapshot=snapshot)]
 
     def running_call(self, tool_name: str, arguments: Any) -> str | None:
-        """The id of a tool call that was begun with these arguments and has not ended."""
+        """Returns the id of a tool call that was begun with these arguments and has not ended."""
         return next((id_ for name, args, id_ in self._running if (name, args) == (tool_name, arguments)), None)
 
     def running_name(self, tool_name: str) -> str:
-        """The id of the tool's call that was begun last, or a fresh one."""
+        """Returns the id of the tool's call that was begun last, or a fresh one."""
         return next((id_ for name, _, id_ in reversed(self._running) if name == tool_name), str(uuid4()))
 
     def _enter(self, name: str) -> list[Event]:
@@ -133,7 +136,7 @@ class Translator:
         part, key = event.tool_call, (event.call_id, event.tool_call.index)
         call = self._calls.get(key)
         if call is None:
-            call = self._calls[key] = _Call(id=part.id or str(uuid4()), name=self._name(part.function.name))
+            call = self._calls[key] = _StreamedCall(id=part.id or str(uuid4()), name=self._name(part.function.name))
         out: list[Event] = []
         if not call.opened and (call.name or part.function.name):
             call.name = call.name or self._name(part.function.name)
@@ -144,7 +147,7 @@ class Translator:
             out.append(events.ToolCallArgs(tool_call_id=call.id, delta=event.chunk))
         return out
 
-    def _start_of(self, call: _Call, parent: str | None) -> Event:
+    def _start_of(self, call: _StreamedCall, parent: str | None) -> Event:
         return events.ToolCallStart(tool_call_id=call.id, tool_call_name=call.name, parent_message_id=parent)
 
     def _thought(self, _source: Any, event: Any) -> list[Event]:
@@ -185,7 +188,7 @@ class Translator:
             self._awaiting.remove(streamed)
             self._running.append((name, event.tool_args, streamed.id))
             return []
-        call = _Call(id=str(uuid4()), name=name)
+        call = _StreamedCall(id=str(uuid4()), name=name)
         self._running.append((name, event.tool_args, call.id))
         return [
             self._start_of(call, None),
@@ -205,18 +208,26 @@ class Translator:
         if call_id is None:
             return []
         self._running = [entry for entry in self._running if entry[2] != call_id]
-        if name in self._page_names.values():
+        if name in self._client_names.values():
             return []
         return [events.ToolCallResult(tool_call_id=call_id, content=content, tool_call_name=name)]
 
     def _name(self, name: str | None) -> str:
-        return self._page_names.get(name or "", name or "")
+        return self._client_names.get(name or "", name or "")
 
     def _task_started(self, source: Any, _event: Any) -> list[Event]:
-        return self._enter(task_name(source))
+        return self._enter(self._task_name(source))
 
     def _task_ended(self, source: Any, _event: Any) -> list[Event]:
-        return self._leave(task_name(source))
+        return self._leave(self._task_name(source))
+
+    def _task_name(self, task: Any) -> str:
+        """Returns a task's name, or its number in the run: its description is a prompt, and not for clients."""
+        name = getattr(task, "name", None)
+        if name:
+            return str(name).strip()[:_NAME_CHARACTERS]
+        number = self._nameless.setdefault(task.id, len(self._nameless) + 1)
+        return f"task {number}"
 
     def _agent_started(self, _source: Any, event: Any) -> list[Event]:
         return self._enter(event.agent.role.strip())
@@ -241,14 +252,15 @@ class Translator:
         return [*state, *self._leave(event.method_name)]
 
 
-def task_name(task: Any) -> str:
-    """What a task is called as a step: its name, or the beginning of its description."""
-    name = getattr(task, "name", None) or getattr(task, "description", None) or "task"
-    return str(name).strip()[:80]
+def _shown(event: Event) -> Event:
+    """Returns a bridge's event without what the runtime itself put into the flow's state."""
+    if isinstance(event, events.StateSnapshot) and isinstance(event.snapshot, dict):
+        return events.StateSnapshot(snapshot=public_state(event.snapshot))
+    return event
 
 
 def json_text(value: Any) -> str:
-    """A tool's arguments or output as text: strings as they are, the rest as JSON where it can be."""
+    """Returns a tool's arguments or output as text: strings as they are, the rest as JSON where it can be."""
     if isinstance(value, str):
         return value
     return msgspec.json.encode(value, enc_hook=_plain).decode()

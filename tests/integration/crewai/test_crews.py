@@ -14,7 +14,7 @@ import pytest
 from copilotkit_runtime.providers.crewai import CrewAIProvider
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import RunContext
-from copilotkit_runtime.runtime.errors import AgentNotFoundError, MisuseError
+from copilotkit_runtime.runtime.errors import MisuseError
 
 from .guests import PAINT, asking, collect, crew_of, of_kind, resuming, said, with_result
 from .openai_service import OpenAIService, Reply, says
@@ -231,11 +231,6 @@ async def test_what_is_no_crew_is_a_misuse() -> None:
         await collect(CrewAIProvider({"a": lambda: 5}), asking())
 
 
-async def test_an_unknown_agent_is_a_typed_error() -> None:
-    with pytest.raises(AgentNotFoundError):
-        await collect(CrewAIProvider({}), asking())
-
-
 async def test_a_crew_of_a_decorated_class_is_found() -> None:
     async with OpenAIService(lambda _: says("ok")) as model:
         make = crew_of(model.base_url)
@@ -276,3 +271,17 @@ async def test_importing_crewai_leaves_the_process_as_it_was() -> None:
     await CrewAIProvider({}).start()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert os.environ["CREWAI_DISABLE_TELEMETRY"] == "true"
+
+
+async def test_a_task_without_a_name_does_not_show_its_prompt() -> None:
+    def two() -> Any:
+        from crewai import Task
+
+        crew = crew_of(model.base_url, name=None, description="Secret prompt about {topic}")()
+        crew.tasks.append(Task(description="More secrets", expected_output="A text", agent=crew.agents[0]))
+        return crew
+
+    async with OpenAIService(lambda _: says("ok")) as model:
+        seen = await collect(CrewAIProvider({"a": two}), asking())
+    steps = [event.step_name for event in of_kind(seen, events.StepStarted)]
+    assert steps == ["task 1", "Writer", "task 2", "Writer"]

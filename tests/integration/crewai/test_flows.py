@@ -4,13 +4,15 @@ import asyncio
 import threading
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from ag_ui.core import EventType, StateSnapshotEvent, TextMessageChunkEvent, ToolCallChunkEvent
+from crewai import CrewOutput, TaskOutput
 from crewai.events import crewai_event_bus
 from crewai.events.base_events import BaseEvent
-from crewai.flow import Flow, human_feedback, listen, persist, start
+from crewai.flow import Flow, HumanFeedbackResult, human_feedback, listen, persist, start
+from crewai.flow.async_feedback.types import HumanFeedbackPending
 from crewai.flow.persistence import SQLiteFlowPersistence
 from pydantic import BaseModel
 
@@ -315,6 +317,157 @@ async def test_feedback_for_a_flow_with_a_store_may_reach_another_process(tmp_pa
     (asked,) = of_kind(await collect(first, asking()), events.Custom)
     assert (asked.name, asked.value["id"]) == (events.INTERRUPT, "t")
     assert said(await collect(other, resuming("fine"))) == ["feedback: fine"]
+
+
+class Later:
+    """A provider that pauses the flow, as CrewAI documents it."""
+
+    def request_feedback(self, context: Any, flow: Any) -> str:
+        raise HumanFeedbackPending(context=context)
+
+
+class Booking(Flow[CopilotKitState]):
+    ran: ClassVar[list[str]] = []
+
+    @start()
+    @human_feedback(message="Which time?", llm=None, provider=Later())
+    def propose(self) -> str:
+        self.ran.append("propose")
+        return "two slots"
+
+    @listen(propose)
+    @human_feedback(message="Sure?", llm=None, provider=Later())
+    def check(self, result: HumanFeedbackResult) -> str:
+        self.ran.append(f"check {result.feedback}")
+        return "checked"
+
+    @listen(check)
+    def confirm(self, result: HumanFeedbackResult) -> str:
+        self.ran.append(f"confirm {result.feedback}")
+        return "booked"
+
+
+class Other(Flow[CopilotKitState]):
+    @start()
+    @human_feedback(message="Which tea?", llm=None, provider=Later())
+    def propose(self) -> str:
+        return "two teas"
+
+    @listen(propose)
+    def end(self, result: HumanFeedbackResult) -> str:
+        return f"tea {result.feedback}"
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of the test's own for CrewAI's default store."""
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path))
+    Booking.ran.clear()
+
+
+@pytest.mark.usefixtures("storage")
+async def test_a_flow_that_a_provider_of_its_own_pauses_goes_on_with_each_answer() -> None:
+    (asked,) = of_kind(await collect(CrewAIProvider({"a": Booking}), asking()), events.Custom)
+    assert asked.value["message"] == "Which time?"
+    second = await collect(CrewAIProvider({"a": Booking}), resuming("Monday"))
+    assert of_kind(second, events.Custom)[0].value["message"] == "Sure?"
+    third = await collect(CrewAIProvider({"a": Booking}), resuming("yes"))
+    assert Booking.ran == ["propose", "check Monday", "confirm yes"]
+    assert said(third) == ["booked"]
+    assert of_kind(third, events.StepStarted)[-1].step_name == "confirm"
+
+
+@pytest.mark.usefixtures("storage")
+async def test_flows_that_wait_on_one_thread_are_not_mistaken_for_each_other() -> None:
+    await collect(CrewAIProvider({"a": Other}), asking())
+    (asked,) = of_kind(await collect(CrewAIProvider({"a": Booking}), resuming("Monday")), events.Custom)
+    assert asked.value["message"] == "Which time?"
+    assert Booking.ran == ["propose"]
+
+
+class Note(BaseModel):
+    title: str
+    lines: list[int]
+
+
+RESULTS = [
+    (Note(title="tea", lines=[1]), '{"title":"tea","lines":[1]}'),
+    ({"title": "tea", "note": Note(title="x", lines=[])}, '{"title":"tea","note":{"title":"x","lines":[]}}'),
+    (["green", "black"], '["green","black"]'),
+    (CrewOutput(raw="a crew's words", tasks_output=[]), "a crew's words"),
+    (TaskOutput(description="d", raw="a task's words", agent="a"), "a task's words"),
+    (42, "42"),
+    ("plain", "plain"),
+]
+
+
+@pytest.mark.parametrize(("result", "text"), RESULTS, ids=lambda value: type(value).__name__)
+async def test_a_flows_result_is_shown(result: Any, text: str) -> None:
+    class Returning(Flow[Counting]):
+        @start()
+        def only(self) -> Any:
+            return result
+
+    assert said(await run_flow(Returning)) == [text]
+
+
+@pytest.mark.parametrize("result", [None, True, {}, [], "", "  ", object()], ids=lambda value: type(value).__name__)
+async def test_a_result_that_says_nothing_is_not_shown(result: Any) -> None:
+    class Returning(Flow[Counting]):
+        @start()
+        def only(self) -> Any:
+            return result
+
+    assert said(await run_flow(Returning)) == []
+
+
+async def test_a_flow_that_returns_its_state_does_not_say_it() -> None:
+    class Returning(Flow[Counting]):
+        @start()
+        def only(self) -> Any:
+            return self.state
+
+    assert said(await run_flow(Returning)) == []
+
+
+async def test_the_output_of_a_crew_in_a_flow_is_shown_once() -> None:
+    class Outer(Flow[Counting]):
+        @start()
+        async def work(self) -> Any:
+            return await crew_of(model.base_url)().kickoff_async(inputs={"topic": "tea"})
+
+    async with OpenAIService(lambda _: says("tea is a drink")) as model:
+        assert said(await run_flow(Outer)) == ["tea is a drink"]
+
+
+async def test_a_bridges_state_is_shown_without_what_the_runtime_put_in() -> None:
+    class State(BaseEvent, StateSnapshotEvent):  # type: ignore[misc]
+        pass
+
+    class Bridged(Flow[CopilotKitState]):
+        @start()
+        def only(self) -> None:
+            snapshot = {**self.state.model_dump(), "id": "x", "tools": [1], "context": [2], "mine": 3}
+            crewai_event_bus.emit(self, State(type=EventType.STATE_SNAPSHOT, snapshot=snapshot))
+
+    snapshots = [event.snapshot for event in of_kind(await run_flow(Bridged), events.StateSnapshot)]
+    assert {"mine": 3} in snapshots
+    assert not any({"id", "messages", "copilotkit", "tools", "context"} & set(snapshot) for snapshot in snapshots)
+
+
+async def test_what_a_flow_sends_without_keeping_it_stays_in_the_thread() -> None:
+    class Forgetful(Flow[CopilotKitState]):
+        @start()
+        async def only(self) -> None:
+            await copilotkit_emit_message("by hand")
+            await copilotkit_emit_tool_call(name="paint", args={"color": "red"}, tool_call_id="c")
+
+    seen = await run_flow(Forgetful, asking("hi", tools=[PAINT]))
+    thread = of_kind(seen, events.MessagesSnapshot)[-1].messages
+    (start_of_text,) = of_kind(seen, events.TextMessageStart)
+    assert [message["role"] for message in thread] == ["user", "assistant", "assistant"]
+    assert (thread[1]["id"], thread[1]["content"]) == (start_of_text.message_id, "by hand")
+    assert [call["id"] for call in thread[2]["toolCalls"]] == ["c"]
 
 
 async def test_a_persisted_flow_remembers_by_thread(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ async def own() -> AsyncIterator[AgentProvider]:
     yield OwnAgent()
 
 
-SOURCES = [langgraph, deployed, agui, agui_over_http, remote, own]
+SOURCES = [langgraph, deployed, agui, agui_over_http, remote, crewai, own]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)

@@ -15,7 +15,7 @@ class Waiting:
 
 
 def suspended_runs(**options: Any) -> SuspendedRuns:
-    return SuspendedRuns(**{"places": 2, "timeout": 60.0, **options})
+    return SuspendedRuns(**{"size": 2, "timeout": 60.0, **options})
 
 
 async def test_a_waiting_session_is_taken_once() -> None:

@@ -17,7 +17,7 @@ class RunCancelled(BaseException):
     """
 
 
-class Channel(Generic[T]):
+class ThreadQueue(Generic[T]):
     """Carries items from any thread to one event loop, in order.
 
     Args:
