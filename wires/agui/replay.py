@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 from ...runtime.agui_messages import messages_to_agui
@@ -40,7 +41,9 @@ def synthesised_run(thread_id: str, run_id: str, kept: AgentState) -> Iterator[J
     if not messages and not state:
         return
     ids = {"threadId": thread_id, "runId": run_id}
-    yield {"type": "RUN_STARTED", **ids, **started_input(thread_id, run_id, kept.messages)}
+    # Only what came before the first answer: newer clients keep the order in which messages reach them.
+    opening = list(takewhile(_is_from_client, kept.messages))
+    yield {"type": "RUN_STARTED", **ids, **started_input(thread_id, run_id, opening)}
     if messages:
         yield {"type": "MESSAGES_SNAPSHOT", "messages": messages}
     yield from state
