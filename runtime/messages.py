@@ -13,6 +13,8 @@ from uuid import uuid4
 
 import msgspec
 
+from .json_text import decode_json
+
 Role: TypeAlias = Literal["assistant", "developer", "system", "tool", "user"]
 MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 
@@ -123,7 +125,7 @@ Message: TypeAlias = (
 def parse_arguments(text: str | None) -> dict[str, Any]:
     """A tool call's arguments from their JSON text; none if it is not that of an object."""
     try:
-        arguments = msgspec.json.decode(text or "{}")
+        arguments = decode_json(text or "{}")
     except msgspec.DecodeError:
         return {}
     return arguments if isinstance(arguments, dict) else {}

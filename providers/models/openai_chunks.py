@@ -29,7 +29,7 @@ class Call(msgspec.Struct, gc=False):
 
 
 class Delta(msgspec.Struct, gc=False):
-    """What a chunk adds to the answer."""
+    """What a chunk adds to the answer. ``function_call`` is a call's form of the time when there was but one."""
 
     content: str | None = None
     refusal: str | None = None
@@ -38,6 +38,7 @@ class Delta(msgspec.Struct, gc=False):
     reasoning_details: list[Any] | None = None
     extra_content: Any = None
     tool_calls: list[Call] | None = None
+    function_call: Function | None = None
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -106,10 +107,8 @@ def _delta(delta: Mapping[str, Any]) -> Delta:
         reasoning_content=_text_of(delta, "reasoning_content"),
         reasoning_details=details if isinstance(details, list) else None,
         extra_content=delta.get("extra_content"),
-        tool_calls=[
-            *map(_call, objects(delta.get("tool_calls"))),
-            *map(_sole_call, objects(delta.get("function_call"))),
-        ],
+        tool_calls=[_call(call) for call in objects(delta.get("tool_calls"))],
+        function_call=next(map(_function, objects(delta.get("function_call"))), None),
     )
 
 
@@ -124,11 +123,6 @@ def _call(call: Mapping[str, Any]) -> Call:
         function=_function(object_or_empty(call.get("function"))),
         extra_content=call.get("extra_content"),
     )
-
-
-# The form that calls had before there could be several.
-def _sole_call(function: Mapping[str, Any]) -> Call:
-    return Call(index=0, function=_function(function))
 
 
 def _function(function: Mapping[str, Any]) -> Function:

@@ -81,12 +81,14 @@ class StreamReader:
 
     def _delta(self, delta: Delta) -> Iterable[Event]:
         thought = delta.reasoning_content or delta.reasoning or ""
-        if delta.content and not (delta.tool_calls or thought or delta.refusal):
+        if delta.content and not (delta.tool_calls or thought or delta.refusal or delta.function_call):
             return self._answer.text(delta.content)
         self._keep(delta)
         events = [*self._answer.reasoning(thought), *self._answer.text(delta.content or delta.refusal or "")]
         for call in delta.tool_calls or ():
             events += self._call(call)
+        if delta.function_call is not None:
+            events += self._call(Call(index=0, function=delta.function_call))
         return events
 
     # What DeepSeek, OpenRouter and Google want back with the calls of an answer.

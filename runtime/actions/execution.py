@@ -10,6 +10,7 @@ import structlog
 
 from ..context import RunContext
 from ..errors import ActionError, CopilotKitError, InvalidArgumentsError
+from ..json_text import decode_json
 from ..thread_pool import Workers
 from .action import Action
 from .results import encode_result, error_result
@@ -96,7 +97,7 @@ class ActionRunner:
 
 def _parsed(arguments: str) -> dict[str, Any]:
     try:
-        given = msgspec.json.decode(arguments or "{}")
+        given = decode_json(arguments or "{}")
     except msgspec.DecodeError as error:
         raise InvalidArgumentsError(UNPARSABLE) from error
     if not isinstance(given, dict):

@@ -15,6 +15,7 @@ from graphql import GraphQLError
 
 from ...runtime.context import ContextItem, ForwardedParameters, Resume, RunContext, RunInput, Tool
 from ...runtime.errors import ConfigurationError
+from ...runtime.json_text import decode_json
 from ...runtime.messages import (
     AgentStateMessage,
     ImageMessage,
@@ -100,7 +101,7 @@ def _agent_state(states: Iterable[dict[str, Any]], agent_name: str | None) -> tu
 
 def _object(text: str, what: str) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(text)
+        value = decode_json(text)
     except msgspec.DecodeError:
         log.warning("agent_input_unreadable", what=what)
         return {}
@@ -131,7 +132,7 @@ def _frontend_actions(actions: Iterable[dict[str, Any]]) -> list[FrontendAction]
 
 def _tool(action: dict[str, Any]) -> Tool:
     try:
-        parameters = msgspec.json.decode(action["json_schema"] or "{}")
+        parameters = decode_json(action["json_schema"] or "{}")
     except msgspec.DecodeError:
         parameters = None
     if not isinstance(parameters, dict):
@@ -197,7 +198,7 @@ def _agent_state_message(common: dict[str, Any], body: dict[str, Any]) -> Messag
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    value = msgspec.json.decode(text)
+    value = decode_json(text)
     if not isinstance(value, dict):
         raise TypeError("not an object")
     return value

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from ...runtime.json_text import decode_json
 from ..http.body import Body, read_body
 from .errors import RequestError, bad_request
 
@@ -54,7 +55,7 @@ def _from_url(request: Request) -> dict[str, Any]:
     for name in ("variables", "extensions"):
         if parameters.get(name):
             try:
-                parameters[name] = msgspec.json.decode(parameters[name])
+                parameters[name] = decode_json(parameters[name])
             except msgspec.DecodeError as error:
                 raise bad_request(f'The "{name}" param is not valid JSON.') from error
     return {name: value for name, value in parameters.items() if name in _KNOWN}

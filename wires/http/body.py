@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from ...runtime.json_text import decode_json
 from .refusal import Refusal
 
 BODY_SECONDS = 60.0
@@ -49,7 +50,7 @@ async def read_json(request: Request, limit: int) -> Body:
         return body
     raw = await read_body(request, limit)
     try:
-        return msgspec.structs.replace(body, raw=raw, data=msgspec.json.decode(raw.decode("utf-8", "replace")))
+        return msgspec.structs.replace(body, raw=raw, data=decode_json(raw))
     except (msgspec.DecodeError, RecursionError) as error:
         return msgspec.structs.replace(body, raw=raw, fault=str(error))
 

@@ -65,6 +65,10 @@ class FakeVendor:
         """The next answer is an error."""
         self._replies.append(Reply([json.dumps(body)], status, "application/json", headers))
 
+    def replies(self, reply: Reply) -> None:
+        """The next answer is ``reply``, byte by byte."""
+        self._replies[:] = [reply]
+
     @property
     def body(self) -> dict[str, Any]:
         """The body of the last request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -173,3 +174,29 @@ async def test_an_agent_that_never_ends_is_ended(client: httpx.AsyncClient) -> N
 async def test_an_agent_that_stops_in_mid_message_has_it_closed(client: httpx.AsyncClient) -> None:
     told, messages = await status(client, scripted(*text("a", "done")[:-1]))
     assert told["code"] == messages[0]["status"]["code"] == "Success"
+
+
+@pytest.mark.parametrize("place", ["content", "context", "properties", "state", "arguments", "result", "schema"])
+async def test_half_a_character_is_taken_anywhere(client: httpx.AsyncClient, place: str) -> None:
+    def cut(where: str) -> str:
+        return "cut \ud83c" if where == place else "whole"
+
+    moment = "2026-11-20T00:00:00.000Z"
+    call = {"name": "act", "arguments": json.dumps({"a": cut("arguments")})}
+    answered = {"actionExecutionId": "c", "actionName": "act", "result": cut("result")}
+    body = scripted(*text("t", "yes"))
+    data = body["variables"]["data"]
+    data["messages"][:0] = [
+        text_message(cut("content"), id_="earlier"),
+        {"id": "c", "createdAt": moment, "actionExecutionMessage": call},
+        {"id": "r", "createdAt": moment, "resultMessage": answered},
+    ]
+    data["context"] = [{"description": "d", "value": cut("context")}]
+    data["agentStates"] = [{"agentName": "scripted", "state": json.dumps({"a": cut("state")})}]
+    schema = {"type": "object", "description": cut("schema")}
+    data["frontend"]["actions"] = [{"name": "f", "description": "d", "jsonSchema": json.dumps(schema)}]
+    body["variables"]["properties"] = {"p": cut("properties")}
+    response = await client.post(PATH, content=json.dumps(body), headers={"content-type": "application/json"})
+    assert response.status_code == 200
+    assert '"yes"' in response.text
+    assert '"errors"' not in response.text
