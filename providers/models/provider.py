@@ -14,6 +14,7 @@ from .call_details import CallDetails, DetailsStore
 from .callable_stream import answer_events
 from .chat import ChatModel
 from .model_resolver import Choice, ModelResolver, ModelSource
+from .offered_tools import OfferedTools
 from .options import ModelOptions
 from .prompt import prompt_of
 from .streams import closing
@@ -102,7 +103,8 @@ def _events(
 ) -> AsyncIterator[Event]:
     match choice:
         case ChatModel():
-            return choice.answer(prompt_of(run, details))
+            offered = OfferedTools(run)
+            return offered.events(choice.answer(prompt_of(offered.run(), details)))
         case AgentProvider():
             return choice.execute_run(agent_name, run, context)
         case _:
