@@ -74,9 +74,10 @@ class TextMessageContent(BaseEvent, tag="TEXT_MESSAGE_CONTENT"):
 
 
 class TextMessageEnd(BaseEvent, tag="TEXT_MESSAGE_END"):
-    """A text message was closed."""
+    """A text message was closed. ``broken`` if what wrote it failed in the middle, though the run goes on."""
 
     message_id: str
+    broken: bool = False
 
 
 class ToolCallStart(BaseEvent, tag="TOOL_CALL_START"):
@@ -95,9 +96,10 @@ class ToolCallArgs(BaseEvent, tag="TOOL_CALL_ARGS"):
 
 
 class ToolCallEnd(BaseEvent, tag="TOOL_CALL_END"):
-    """A tool call's arguments are complete."""
+    """A tool call's arguments are complete, or will never be: then it is ``broken``, and nobody executes it."""
 
     tool_call_id: str
+    broken: bool = False
 
 
 class ToolCallResult(BaseEvent, tag="TOOL_CALL_RESULT"):

@@ -1,13 +1,12 @@
-"""Model calls and tool results, as they stream, told as the runtime's events."""
+"""Model calls and tool results as the runtime's events, while they stream."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pydantic_core
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
-from msgspec import Struct, field
 
 from ...runtime.events import (
     Event,
@@ -26,157 +25,169 @@ from ...runtime.events import (
 )
 from ...runtime.messages import new_id
 from .content import reasoning_of, text_of, text_of_result
+from .model_call import ModelCall, StreamedCall
 from .policy import EmitPolicy, Prediction, policy_of
 from .shown_state import ShownState
+from .thread_calls import ThreadCalls
 
 # A predicted value is shown again when its text grew by this share: what is sent stays linear in the text.
 _GROWTH = 128
 
 
-class _Call(Struct):
-    id: str | None = None
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
-    length: int = 0
-    shown_at: int = 0
-    started: bool = False
-    hidden: bool = False
-    predictions: tuple[Prediction, ...] = ()
-
-
-class _Message(Struct):
-    id: str
-    policy: EmitPolicy
-    text: bool = False
-    reasoning: bool = False
-    calls: list[_Call] = field(default_factory=list)
-    call_at: dict[Any, _Call] = field(default_factory=dict)
-
-
 class ChatStream:
-    """Translates one run's ``messages`` stream.
+    """Translates what models and tools say in one run.
 
     Args:
         state: Where predicted state goes.
-        call_names: The names of the thread's earlier tool calls, by id.
+        calls: The thread's calls so far.
+        seen: The thread's messages so far.
     """
 
-    def __init__(self, state: ShownState, call_names: Mapping[str, str]) -> None:
+    def __init__(self, state: ShownState, calls: ThreadCalls, seen: Iterable[BaseMessage] = ()) -> None:
         self._state = state
-        self._call_names = dict(call_names)
-        self._open: dict[str, _Message] = {}
-        self._current: _Message | None = None
-        self._metadata: Any = None
-        self._policy = policy_of({})
+        self._thread_calls = calls
+        self._seen: set[str] = set()
+        self._open: dict[int, ModelCall] = {}
+        self._current: ModelCall | None = None
+        self._run_calls: set[str] = set()
         self._hidden_calls: set[str] = set()
-        self._said: set[str] = set()
+        self._texts: set[str] = set()
+        self.skip(seen)
 
     def translate(self, message: BaseMessage, metadata: Mapping[str, Any]) -> list[Event]:
-        """The events of one part of the stream."""
-        if metadata is not self._metadata:
-            self._metadata = metadata
-            self._policy = policy_of(metadata)
-        if isinstance(message, AIMessageChunk):
-            return self._chunk(message)
-        if isinstance(message, AIMessage):
-            return self._whole(message)
-        if isinstance(message, ToolMessage):
-            return self._result(message)
-        return []
+        """Return the events of one part of LangGraph's ``messages`` stream.
+
+        Only model calls are read from it: it holds what nodes return under keys of any name, too.
+        """
+        current = self._current
+        if current is not None and current.metadata is metadata:
+            return self._chunk(current, message)
+        if not isinstance(message, AIMessage) or not _of_a_model(metadata):
+            return []
+        current = self._open.get(id(metadata)) or ModelCall(metadata, policy_of(metadata))
+        if not isinstance(message, AIMessageChunk):
+            return self._whole(message, current.policy) if self._is_new(message) else []
+        self._current = self._open[id(metadata)] = current
+        return self._chunk(current, message)
+
+    def returned(self, messages: Iterable[BaseMessage], *, private: bool = False) -> list[Event]:
+        """Return the events of messages that a node put into the graph's state.
+
+        A copy of what streamed, or was hidden, does not show.
+
+        Args:
+            messages: The messages; those that were here before are left out.
+            private: Whether they are not the chat's: then only results of calls that showed are shown.
+        """
+        events: list[Event] = []
+        for message in messages:
+            if isinstance(message, ToolMessage) and (not private or self._is_known(message)) and self._is_new(message):
+                events.extend(self._result(message))
+            elif isinstance(message, AIMessage) and not private and self._is_new(message):
+                events.extend(self._copy_or_new(message))
+        return events
+
+    def skip(self, messages: Iterable[BaseMessage]) -> None:
+        """Note messages that are not to be shown when they come again."""
+        self._seen.update(message.id for message in messages if message.id)
 
     def say(self, message_id: str, text: str) -> list[Event]:
-        """A message that the agent emitted by hand."""
-        self._said.add(text)
+        """Return the events of a message that the agent emitted by hand."""
+        self._texts.add(text.strip())
         return _text_message(message_id, text)
 
     def call(self, call_id: str, name: str, arguments: str) -> list[Event]:
-        """A tool call that the agent emitted by hand."""
-        self._call_names[call_id] = name
+        """Return the events of a tool call that the agent emitted by hand."""
+        client_id = self._thread_calls.add(call_id, name, call_id)
+        self._run_calls.add(client_id)
         return [
-            ToolCallStart(tool_call_id=call_id, tool_call_name=name, parent_message_id=call_id),
-            ToolCallArgs(tool_call_id=call_id, delta=arguments),
-            ToolCallEnd(tool_call_id=call_id),
+            ToolCallStart(tool_call_id=client_id, tool_call_name=name, parent_message_id=client_id),
+            ToolCallArgs(tool_call_id=client_id, delta=arguments),
+            ToolCallEnd(tool_call_id=client_id),
         ]
 
-    def close(self) -> list[Event]:
-        """Closes what is still open."""
-        return [event for message in list(self._open.values()) for event in self._end(message)]
+    def broken(self, metadata: Mapping[str, Any]) -> list[Event]:
+        """Return the events with which a model call ends that failed in the middle."""
+        call = self._open.get(id(metadata))
+        return [] if call is None else self._end(call, broken=True)
 
-    def _chunk(self, chunk: AIMessageChunk) -> list[Event]:
-        message = self._current
-        if message is None or message.id != chunk.id:
-            message = self._current = self._message(chunk.id or new_id())
+    def close(self) -> list[Event]:
+        """Close what is still open."""
+        return [event for call in list(self._open.values()) for event in self._end(call)]
+
+    def _is_new(self, message: BaseMessage) -> bool:
+        known = message.id in self._seen
+        if message.id:
+            self._seen.add(message.id)
+        return not known
+
+    def _is_known(self, result: ToolMessage) -> bool:
+        waiting = self._thread_calls.waiting(result.tool_call_id)
+        return waiting is not None and waiting in self._run_calls
+
+    def _chunk(self, call: ModelCall, chunk: BaseMessage) -> list[Event]:
+        if not isinstance(chunk, AIMessageChunk):
+            return []
+        if chunk.id and chunk.id is not call.id:
+            self._seen.add(chunk.id)
+            call.identify(chunk.id)
         events: list[Event] = []
-        content = chunk.content
-        if content or chunk.additional_kwargs:
-            self._content(message, chunk, events)
-        if chunk.tool_call_chunks:
-            for part in chunk.tool_call_chunks:
-                self._call_part(message, part, events)
+        if chunk.content or chunk.additional_kwargs:
+            self._content(call, chunk, events)
+        for part in chunk.tool_call_chunks:
+            self._call_part(call, part, events)
         if chunk.chunk_position == "last":
-            events.extend(self._end(message))
+            events.extend(self._end(call))
         return events
 
-    def _message(self, id_: str) -> _Message:
-        return self._open.setdefault(id_, _Message(id_, self._policy))
-
-    def _content(self, message: _Message, chunk: AIMessageChunk, events: list[Event]) -> None:
-        if not message.policy.messages:
-            return
-        content = chunk.content
+    def _content(self, call: ModelCall, chunk: AIMessageChunk, events: list[Event]) -> None:
+        content: Any = chunk.content
         if content.__class__ is not str or chunk.additional_kwargs:
-            self._reason(message, reasoning_of(chunk), events)
+            if call.policy.messages:
+                _reason(call, reasoning_of(chunk), events)
             content = text_of(content)
-        if content:
-            self._write(message, content, events)
-
-    def _write(self, message: _Message, text: Any, events: list[Event]) -> None:
-        if not message.text:
-            message.text = True
-            events.extend(_end_reasoning(message))
-            events.append(TextMessageStart(message_id=message.id))
-        events.append(TextMessageContent(message_id=message.id, delta=text))
-
-    def _reason(self, message: _Message, text: str, events: list[Event]) -> None:
-        if not text:
+        if not content:
             return
-        id_ = _reasoning_id(message)
-        if not message.reasoning:
-            message.reasoning = True
-            events.append(ReasoningStart(message_id=id_))
-            events.append(ReasoningMessageStart(message_id=id_))
-        events.append(ReasoningMessageContent(message_id=id_, delta=text))
+        call.texts.append(content)
+        if call.policy.messages:
+            _write(call, content, events)
 
-    def _call_part(self, message: _Message, part: Mapping[str, Any], events: list[Event]) -> None:
-        call = _call_of(message, part)
-        if not call.started and part.get("name"):
+    def _call_part(self, message: ModelCall, part: Mapping[str, Any], events: list[Event]) -> None:
+        call = message.call_of(part)
+        if call.client_id is None and part.get("name"):
             self._start_call(message, call, part, events)
         delta = part.get("args")
         if not delta:
             return
         call.arguments.append(delta)
         call.length += len(delta)
-        if call.started and not call.hidden:
-            events.append(ToolCallArgs(tool_call_id=call.id or "", delta=delta))
+        if call.client_id is not None and not call.hidden:
+            events.append(ToolCallArgs(tool_call_id=call.client_id, delta=delta))
         if call.predictions and call.length - call.shown_at > call.shown_at // _GROWTH:
             events.extend(self._predict(call))
 
-    def _start_call(self, message: _Message, call: _Call, part: Mapping[str, Any], events: list[Event]) -> None:
-        call.started = True
+    def _start_call(self, message: ModelCall, call: StreamedCall, part: Mapping[str, Any], events: list[Event]) -> None:
         call.name = part["name"]
-        call.id = call.id or part.get("id") or new_id()
         call.hidden = not message.policy.shows_tool(call.name)
         call.predictions = message.policy.predicted_by(call.name)
-        self._call_names[call.id] = call.name
+        call.client_id = self._begin_call(call.id, call.name, _begin(message), message.place_of(call), call.hidden)
         if call.hidden:
-            self._hidden_calls.add(call.id)
             return
         events.extend(_end_reasoning(message))
-        events.append(ToolCallStart(tool_call_id=call.id, tool_call_name=call.name, parent_message_id=message.id))
+        events.append(
+            ToolCallStart(tool_call_id=call.client_id, tool_call_name=call.name, parent_message_id=message.id)
+        )
         if call.arguments:
-            events.append(ToolCallArgs(tool_call_id=call.id, delta="".join(call.arguments)))
+            events.append(ToolCallArgs(tool_call_id=call.client_id, delta="".join(call.arguments)))
 
-    def _predict(self, call: _Call) -> list[Event]:
+    def _begin_call(self, vendor_id: str | None, name: str, message_id: str, place: int, hidden: bool) -> str:
+        client_id = self._thread_calls.add(vendor_id, name, message_id, place)
+        self._run_calls.add(client_id)
+        if hidden:
+            self._hidden_calls.add(client_id)
+        return client_id
+
+    def _predict(self, call: StreamedCall) -> list[Event]:
         call.shown_at = call.length
         call.arguments = ["".join(call.arguments)]
         try:
@@ -196,51 +207,62 @@ class ChatStream:
                 shown.extend(self._state.predicted(prediction.state_key, arguments[prediction.argument]))
         return shown
 
-    def _end(self, message: _Message) -> list[Event]:
-        self._open.pop(message.id, None)
-        if self._current is message:
+    def _end(self, call: ModelCall, *, broken: bool = False) -> list[Event]:
+        self._open.pop(id(call.metadata), None)
+        if self._current is call:
             self._current = None
-        events = _end_reasoning(message)
-        if message.text:
-            events.append(TextMessageEnd(message_id=message.id))
-        for call in message.calls:
-            events.extend(self._end_call(call))
+        if call.texts and not broken:
+            self._texts.add("".join(call.texts).strip())
+        events = _end_reasoning(call)
+        if call.shows_text:
+            events.append(TextMessageEnd(message_id=call.id, broken=broken))
+        for each in call.calls:
+            events.extend(self._end_call(each, broken=broken))
         return events
 
-    def _end_call(self, call: _Call) -> list[Event]:
+    def _end_call(self, call: StreamedCall, *, broken: bool) -> list[Event]:
         events = self._predict(call) if call.predictions and call.shown_at < call.length else []
-        if call.started and not call.hidden:
-            events.append(ToolCallEnd(tool_call_id=call.id or ""))
+        if call.client_id is not None and not call.hidden:
+            events.append(ToolCallEnd(tool_call_id=call.client_id, broken=broken))
         return events
 
-    def _whole(self, message: AIMessage) -> list[Event]:
+    def _copy_or_new(self, message: AIMessage) -> list[Event]:
+        copied = {call["id"] for call in message.tool_calls if self._streamed(call["id"])}
+        calls = [call for call in message.tool_calls if call["id"] not in copied]
+        return self._whole(message, EmitPolicy(), calls)
+
+    def _streamed(self, vendor_id: str | None) -> bool:
+        return vendor_id is not None and self._thread_calls.waiting(vendor_id) in self._run_calls
+
+    def _whole(self, message: AIMessage, policy: EmitPolicy, calls: Sequence[Any] | None = None) -> list[Event]:
         events: list[Event] = []
-        text = text_of(message.content)
-        if text and self._policy.messages and text not in self._said:
-            events.extend(_text_message(message.id or new_id(), text))
-        for call in message.tool_calls:
-            events.extend(self._whole_call(message, call))
+        id_, text = message.id or new_id(), text_of(message.content)
+        if text and policy.messages and text.strip() not in self._texts:
+            events.extend(_text_message(id_, text))
+        if text:
+            self._texts.add(text.strip())
+        for call in message.tool_calls if calls is None else calls:
+            events.extend(self._whole_call(id_, message, call, policy))
         return events
 
-    def _whole_call(self, message: AIMessage, call: Mapping[str, Any]) -> list[Event]:
-        id_ = call.get("id") or new_id()
-        if id_ in self._call_names:
-            return []
+    def _whole_call(self, message_id: str, message: AIMessage, call: Any, policy: EmitPolicy) -> list[Event]:
         name, arguments = call["name"], call["args"]
-        self._call_names[id_] = name
-        predicted = self._show(self._policy.predicted_by(name), arguments)
-        if not self._policy.shows_tool(name):
-            self._hidden_calls.add(id_)
+        predicted = self._show(policy.predicted_by(name), arguments)
+        ids = [each["id"] for each in message.tool_calls]
+        place = ids[: message.tool_calls.index(call)].count(call["id"])
+        hidden = not policy.shows_tool(name)
+        client_id = self._begin_call(call["id"], name, message_id, place, hidden)
+        if hidden:
             return predicted
         return [
-            ToolCallStart(tool_call_id=id_, tool_call_name=name, parent_message_id=message.id),
-            ToolCallArgs(tool_call_id=id_, delta=pydantic_core.to_json(arguments).decode()),
+            ToolCallStart(tool_call_id=client_id, tool_call_name=name, parent_message_id=message_id),
+            ToolCallArgs(tool_call_id=client_id, delta=pydantic_core.to_json(arguments).decode()),
             *predicted,
-            ToolCallEnd(tool_call_id=id_),
+            ToolCallEnd(tool_call_id=client_id),
         ]
 
     def _result(self, message: ToolMessage) -> list[Event]:
-        call_id = message.tool_call_id
+        call_id = self._thread_calls.answer(message.tool_call_id)
         if call_id in self._hidden_calls:
             return []
         return [
@@ -248,24 +270,48 @@ class ChatStream:
                 tool_call_id=call_id,
                 content=text_of_result(message),
                 message_id=message.id,
-                tool_call_name=self._call_names.get(call_id) or message.name,
+                tool_call_name=self._thread_calls.names.get(call_id) or message.name,
             )
         ]
 
 
-def _call_of(message: _Message, part: Mapping[str, Any]) -> _Call:
-    """The call that a part belongs to: by its index, else by its id; with neither, the last one."""
-    id_, index = part.get("id"), part.get("index")
-    key = id_ if index is None else index
-    call = message.call_at.get(key)
-    if call is None and key is None and message.calls:
-        call = message.calls[-1]
-    if call is None or (id_ and call.id and call.id != id_):
-        call = _Call(id=id_)
-        message.calls.append(call)
-        message.call_at[key] = call
-    call.id = call.id or id_
-    return call
+def _of_a_model(metadata: Mapping[str, Any]) -> bool:
+    """Whether the metadata is a model call's, and not that of a node that returned a message."""
+    return any(key in metadata for key in ("ls_model_type", "ls_provider", "ls_model_name"))
+
+
+def _begin(call: ModelCall) -> str:
+    """From here on the call's message has the id that it has now."""
+    call.begun = True
+    call.id = call.id or new_id()
+    return call.id
+
+
+def _write(call: ModelCall, text: str, events: list[Event]) -> None:
+    if not call.shows_text:
+        call.shows_text = True
+        events.extend(_end_reasoning(call))
+        events.append(TextMessageStart(message_id=_begin(call)))
+    events.append(TextMessageContent(message_id=call.id, delta=text))
+
+
+def _reason(call: ModelCall, text: str, events: list[Event]) -> None:
+    if not text:
+        return
+    if not call.shows_reasoning:
+        call.shows_reasoning = True
+        id_ = f"{_begin(call)}-reasoning"
+        events.append(ReasoningStart(message_id=id_))
+        events.append(ReasoningMessageStart(message_id=id_))
+    events.append(ReasoningMessageContent(message_id=f"{call.id}-reasoning", delta=text))
+
+
+def _end_reasoning(call: ModelCall) -> list[Event]:
+    if not call.shows_reasoning:
+        return []
+    call.shows_reasoning = False
+    id_ = f"{call.id}-reasoning"
+    return [ReasoningMessageEnd(message_id=id_), ReasoningEnd(message_id=id_)]
 
 
 def _text_message(id_: str, text: str) -> list[Event]:
@@ -274,15 +320,3 @@ def _text_message(id_: str, text: str) -> list[Event]:
         TextMessageContent(message_id=id_, delta=text),
         TextMessageEnd(message_id=id_),
     ]
-
-
-def _reasoning_id(message: _Message) -> str:
-    return f"{message.id}-reasoning"
-
-
-def _end_reasoning(message: _Message) -> list[Event]:
-    if not message.reasoning:
-        return []
-    message.reasoning = False
-    id_ = _reasoning_id(message)
-    return [ReasoningMessageEnd(message_id=id_), ReasoningEnd(message_id=id_)]

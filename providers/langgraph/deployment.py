@@ -20,6 +20,7 @@ from msgspec import Struct
 from ...runtime.errors import ConfigurationError
 from .custom_events import DispatchedEvent, root_task_id
 from .encoding import Encoder
+from .history import RUN_ID_PREFIX
 from .messages import message_of
 from .run_plan import RunPlan
 from .running import StreamPart
@@ -192,9 +193,10 @@ async def remote_stream(
         multitask_strategy="enqueue",
         headers=dict(headers),
     )
+    calls = _Calls()
     async with aclosing(cast("AsyncGenerator[SentPart, None]", parts)) as sent:
         async for part in sent:
-            for decoded in _decoded(part):
+            for decoded in _decoded(part, calls):
                 yield decoded
 
 
@@ -213,12 +215,33 @@ def _server_configuration(config: RunnableConfig) -> Config:
     return told
 
 
-def _decoded(part: SentPart) -> Iterable[StreamPart]:
+class _Calls:
+    """Gives the chunks of one model call one object of metadata, as they have in the graph's own process."""
+
+    def __init__(self) -> None:
+        self._metadata: dict[tuple[str, str], dict[str, Any]] = {}
+        self._unnamed: dict[str, dict[str, Any]] = {}
+
+    def metadata_of(self, message: BaseMessage, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Return the metadata of the call that ``message`` is a chunk of, by its id and the task it runs in."""
+        task, id_ = str(metadata.get("langgraph_checkpoint_ns")), message.id or ""
+        known = self._metadata.get((task, id_))
+        if known is None and id_.startswith(RUN_ID_PREFIX):
+            # A vendor's id came with the first chunk only; the others have the one that LangChain made.
+            known = self._unnamed.pop(task, None)
+        elif known is None:
+            self._unnamed[task] = metadata
+        self._metadata[task, id_] = known = metadata if known is None else known
+        return known
+
+
+def _decoded(part: SentPart, calls: _Calls) -> Iterable[StreamPart]:
     mode, *names = part.event.split("|")
     namespace, data = tuple(names), cast("Any", part.data)
     match mode:
         case "messages":
-            yield namespace, mode, (_message(data[0]), data[1])
+            message = _message(data[0])
+            yield namespace, mode, (message, calls.metadata_of(message, data[1]))
         case "events" if data.get("event") == "on_custom_event":
             yield namespace, "custom", _dispatched(data)
         case "tasks" | "values" | "custom":

@@ -6,17 +6,24 @@ knows is added, and what the page no longer has is not removed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Overwrite
 
+from ...runtime.call_ids import CallIds
 from ...runtime.messages import AgentStateMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
 from .content import text_of
 from .messages import from_langchain, part_id, to_langchain
 from .schema import GraphSchema
+from .thread_calls import ThreadCalls, unique_calls, with_call_id, with_call_ids
+
+RUN_ID_PREFIX = "lc_run--"
+"""LangChain's ids of model calls that a vendor gave none; what a graph keeps of the call has the same."""
 
 UNANSWERED = "The person went on without answering."
 
@@ -30,31 +37,112 @@ def conversation(messages: Iterable[Message]) -> Sequence[Message]:
 
 
 class CheckpointMessages:
-    """What a checkpoint knows of the page's messages.
+    """What a checkpoint knows of the client's messages.
 
     Args:
-        messages: The checkpoint's.
+        messages: The checkpoint's. ``self.messages`` are the same under the calls' client ids.
     """
 
     def __init__(self, messages: Sequence[BaseMessage]) -> None:
-        self.messages = messages
-        parts = from_langchain(messages)
+        self.calls = ThreadCalls()
+        self.messages: Sequence[BaseMessage] = unique_calls(messages, self.calls)
+        self._originals = {id(mine): theirs for mine, theirs in zip(self.messages, messages, strict=True)}
+        parts = from_langchain(self.messages)
         self._ids = {part.id for part in parts if not isinstance(part, ToolResultMessage)}
         self._ids.update(message.id for message in messages if message.id)
-        self._answered = {
-            part.tool_call_id
+        self._answers = {
+            part.tool_call_id: part
             for part in parts
             if isinstance(part, ToolResultMessage) and part.id != _unanswered_id(part.tool_call_id)
         }
+        self._texts = Counter(_answer(part) for part in parts)
+        self._aliases = dict(self._other_ids())
 
     def __contains__(self, message: Message) -> bool:
-        if isinstance(message, ToolResultMessage) and message.tool_call_id in self._answered:
+        if isinstance(message, ToolResultMessage) and message.tool_call_id in self._answers:
             return True
         return message.id in self._ids
 
     def owner(self, part: Message) -> BaseMessage | None:
-        """The checkpoint's message that ``part`` is part of."""
+        """Return the checkpoint's message that ``part`` is part of."""
         return next((each for each in self.messages if each.id and _is_part(part.id, each)), None)
+
+    def original(self, message: BaseMessage) -> BaseMessage:
+        """Return ``message`` as the graph is to have it: under the vendors' call ids."""
+        if id(message) in self._originals:
+            return self._originals[id(message)]
+        vendor_ids = self.calls.vendor_ids
+        if isinstance(message, ToolMessage):
+            return with_call_id(message, vendor_ids.get(message.tool_call_id, message.tool_call_id))
+        if isinstance(message, AIMessage):
+            ids = [call["id"] or "" for call in message.tool_calls]
+            return with_call_ids(message, [vendor_ids.get(id_, id_) for id_ in ids])
+        return message
+
+    def note(self, new: Iterable[BaseMessage]) -> None:
+        """Note the calls in messages that are about to join the checkpoint's."""
+        unique_calls([self.original(message) for message in new], self.calls)
+
+    def recognise(self, said: Sequence[Message]) -> list[Message]:
+        """Return a client's messages under this checkpoint's ids, without what it has under ids of its own.
+
+        A client that does not take over the thread after a run keeps what streamed: texts whose model call the graph
+        kept elsewhere or not at all, half an answer before a retry, calls under ids given while they streamed.
+        """
+        places = [i for i, message in enumerate(said) if message in self]
+        if not places:
+            return list(said)
+        texts = self._texts.copy()
+        texts.subtract(_answer(message) for message in said if message in self)
+        return [
+            self._addressed(message, said)
+            for i, message in enumerate(said)
+            if message in self or not _is_stale(message, texts, passed=i < places[-1])
+        ]
+
+    def _addressed(self, message: Message, said: Iterable[Message]) -> Message:
+        if isinstance(message, ToolCallMessage) and message.id in self._aliases:
+            return msgspec.structs.replace(message, id=self._aliases[message.id])
+        if not isinstance(message, ToolResultMessage):
+            return message
+        call_id = self._aliases.get(message.tool_call_id, message.tool_call_id)
+        known = self._answers.get(call_id)
+        waiting = self.calls.waiting(self.calls.vendor_ids.get(call_id, call_id))
+        # A client that knows calls by their vendor's ids gives the newest one's result under an id that was answered.
+        if known and waiting and message.id not in self._ids and known.result != message.result:
+            results = (each for each in said if isinstance(each, ToolResultMessage))
+            if message.id != f"result-{call_id}" and not any(each.tool_call_id == waiting for each in results):
+                call_id = waiting
+        return msgspec.structs.replace(message, tool_call_id=call_id)
+
+    def _other_ids(self) -> Iterable[tuple[str, str]]:
+        """The ids under which calls may have streamed, when other calls of the run were known that nobody kept."""
+        for message in self.messages:
+            for call in message.tool_calls if isinstance(message, AIMessage) else ():
+                vendor_id = self.calls.vendor_ids[call["id"] or ""]
+                streamed = CallIds({vendor_id}).assign(vendor_id, message.id)
+                if streamed not in self.calls.names:
+                    yield streamed, call["id"] or ""
+
+
+def _answer(message: Message) -> str:
+    """A message's text if an assistant said it, else nothing."""
+    return message.content if isinstance(message, TextMessage) and message.role == "assistant" else ""
+
+
+def _is_stale(message: Message, texts: Counter[str], *, passed: bool) -> bool:
+    """Whether a message that the checkpoint lacks is a model call's of which the graph keeps a copy, or nothing.
+
+    Args:
+        message: The client's.
+        texts: How often the checkpoint holds a text that the client does not have under its id.
+        passed: Whether the checkpoint went on behind it.
+    """
+    text = _answer(message)
+    if text and texts[text] > 0:
+        texts[text] -= 1
+        return True
+    return bool(text) and passed and message.id.startswith(RUN_ID_PREFIX)
 
 
 def _is_part(id_: str, message: BaseMessage) -> bool:
@@ -143,8 +231,10 @@ def _calls(message: BaseMessage, call_id: str) -> bool:
     return isinstance(message, AIMessage) and any(call["id"] == call_id for call in message.tool_calls)
 
 
-def messages_update(schema: GraphSchema, old: Sequence[BaseMessage], new: list[BaseMessage]) -> Any:
-    """What to write to a graph's messages, so that they change from ``old`` to ``new``."""
+def messages_update(schema: GraphSchema, known: CheckpointMessages, merged_messages: Sequence[BaseMessage]) -> Any:
+    """Return what to write to a graph's messages, so that they change from those known to those merged."""
+    old = [known.original(message) for message in known.messages]
+    new = [known.original(message) for message in merged_messages]
     if "messages" not in schema.reduced:
         return new
     if all(a is b for a, b in zip(old, new, strict=False)) and len(new) >= len(old):

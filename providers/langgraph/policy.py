@@ -37,10 +37,13 @@ class EmitPolicy(Struct, frozen=True):
 
 
 EVERYTHING = EmitPolicy()
+NOTHING = EmitPolicy(messages=False, tool_calls=False)
 
 
 def policy_of(metadata: Mapping[str, Any]) -> EmitPolicy:
-    """The policy that a model call's metadata tells."""
+    """Return the policy in a model call's metadata. Calls that LangChain's middleware makes for itself show nothing."""
+    if metadata.get("lc_internal_call") or metadata.get("lc_source"):
+        return NOTHING
     policy = EmitPolicy(
         messages=_setting(metadata, "emit-messages") is not False,
         tool_calls=_tool_names(_setting(metadata, "emit-tool-calls")),

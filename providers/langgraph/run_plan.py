@@ -13,6 +13,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 from msgspec import Struct
 
 from ...runtime.context import RunInput
+from ...runtime.messages import TextMessage, ToolResultMessage
 from .content import text_of
 from .decoding import is_echo
 from .graph_thread import GraphThread
@@ -37,12 +38,12 @@ class RunPlan(Struct):
     """A run's beginning.
 
     ``runs`` is false if there is nothing to do: the graph waits for answers that did not come, or was
-    answered before. ``messages`` are the checkpoint's.
+    answered before. ``known`` are the checkpoint's messages.
     """
 
     input: Any
     config: RunnableConfig
-    messages: Sequence[BaseMessage] = ()
+    known: CheckpointMessages
     values: Mapping[str, Any] = {}
     runs: bool = True
     interrupts: Sequence[Interrupt] = ()
@@ -72,10 +73,12 @@ class RunPlanner:
         snapshot = await self._thread.state(self._config)
         if self._schema.takes_list:
             return await self._listed(snapshot)
-        known = _known(snapshot)
+        known = self._known(snapshot)
         if self._run.resume and snapshot.interrupts:
             return await self._resumed(snapshot, known, resume_map(snapshot.interrupts, self._run.resume))
         edited = edited_message(known, self._said)
+        if edited is not None and await self._is_rewritten(snapshot, known, edited):
+            edited = None
         if (snapshot.interrupts or self._run.resume) and not (edited or has_news(known, self._said)):
             return self._idle(snapshot, known)
         if snapshot.interrupts and not edited and (plan := await self._answered(snapshot, known)):
@@ -90,18 +93,25 @@ class RunPlanner:
             return await self._continued(snapshot, known, node_name)
         if await self._thread.settle(self._config, snapshot):
             snapshot = await self._thread.state(self._config)
-            known = _known(snapshot)
+            known = self._known(snapshot)
         return self._rewound(snapshot, known, point) if point else self._appended(snapshot, known)
+
+    def _known(self, snapshot: StateSnapshot) -> CheckpointMessages:
+        """The checkpoint's messages; from here on the client's are under the same ids."""
+        known = CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
+        self._said = known.recognise(self._said)
+        return known
 
     def _from_scratch(self) -> RunPlan:
         known = CheckpointMessages(())
         new = unknown(known, self._said)
-        return RunPlan(new if self._schema.takes_list else self._input({}, known, new), self._config)
+        return RunPlan(new if self._schema.takes_list else self._input({}, known, new), self._config, known)
 
     async def _listed(self, snapshot: StateSnapshot) -> RunPlan:
         """A workflow of the functional API that takes messages gets those that it did not save."""
         saved, working = await self._thread.inputs(snapshot)
         known = CheckpointMessages(as_langchain(saved))
+        self._said = known.recognise(self._said)
         if self._run.resume and snapshot.interrupts:
             answers = resume_map(snapshot.interrupts, self._run.resume)
             return self._plan(snapshot, known, Command(resume=answers))
@@ -152,16 +162,16 @@ class RunPlanner:
         start = await self._before(snapshot, point.id)
         if start is None:
             return None
-        before = _known(start)
+        before = CheckpointMessages(as_langchain(_values(start).get("messages")))
         update = self._messages(before, self._said_again(before, known, point)) | self._page(None)
         config = merge_configs(self._config, start.config)
-        return RunPlan(update, config, before.messages, _values(start))
+        return RunPlan(update, config, before, _values(start))
 
     def _rewound(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan:
         place = next(i for i, message in enumerate(known.messages) if message.id == point.id)
-        before = CheckpointMessages(list(known.messages)[:place])
+        before = CheckpointMessages([known.original(message) for message in known.messages[:place]])
         kept = merged(before.messages, self._said_again(before, known, known.messages[place]))
-        update = messages_update(self._schema, known.messages, kept)
+        update = messages_update(self._schema, known, kept)
         return self._plan(snapshot, known, {"messages": update, **self._page(None)})
 
     def _said_again(
@@ -171,8 +181,22 @@ class RunPlanner:
         again = [m for m in self._said[at:] if known.owner(m) is point or m not in known]
         return unknown(before, again)
 
+    async def _is_rewritten(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> bool:
+        """Whether it was the graph that changed a message, and not the person who sent what the client has."""
+        at = max(i for i, message in enumerate(self._said) if known.owner(message) is point)
+        if any(isinstance(message, ToolResultMessage) for message in self._said[at:]):
+            return True
+        sent = "".join(each.content for each in self._said[at : at + 1] if isinstance(each, TextMessage))
+        while (kept := _message(snapshot, point.id)) is not None:
+            if text_of(kept.content) == sent:
+                return True
+            if snapshot.parent_config is None:
+                return False
+            snapshot = await self._thread.state(snapshot.parent_config)
+        return False
+
     async def _before(self, snapshot: StateSnapshot, message_id: str | None) -> StateSnapshot | None:
-        while any(m.id == message_id for m in as_langchain(_values(snapshot).get("messages"))):
+        while _message(snapshot, message_id) is not None:
             if snapshot.parent_config is None:
                 return None
             snapshot = await self._thread.state(snapshot.parent_config)
@@ -192,7 +216,7 @@ class RunPlanner:
         return turn
 
     def _plan(self, snapshot: StateSnapshot, known: CheckpointMessages, input_: Any) -> RunPlan:
-        return RunPlan(input_, self._config, known.messages, _values(snapshot))
+        return RunPlan(input_, self._config, known, _values(snapshot))
 
     def _input(self, values: Mapping[str, Any], known: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
         return {**self._state(values), **self._messages(known, new), **self._page(None)}
@@ -200,7 +224,9 @@ class RunPlanner:
     def _messages(self, known: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
         if not self._schema.has_messages:
             return {}
-        return {"messages": messages_update(self._schema, known.messages, merged(known.messages, new))}
+        update = messages_update(self._schema, known, merged(known.messages, new))
+        known.note(new)
+        return {"messages": update}
 
     def _state(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The page's state where it differs from the graph's: all of it would go through reducers again."""
@@ -233,8 +259,8 @@ def _action(name: str, description: str, parameters: dict[str, Any]) -> dict[str
     return {"type": "function", "name": name, "function": function}
 
 
-def _known(snapshot: StateSnapshot) -> CheckpointMessages:
-    return CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
+def _message(snapshot: StateSnapshot, id_: str | None) -> BaseMessage | None:
+    return next((m for m in as_langchain(_values(snapshot).get("messages")) if m.id == id_), None)
 
 
 def _values(snapshot: StateSnapshot) -> Mapping[str, Any]:

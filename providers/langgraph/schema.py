@@ -57,6 +57,10 @@ class GraphSchema(Struct, frozen=True):
         """Whether ``key`` is part of the state that the page sees."""
         return key not in OWN_KEYS and (self.outputs is None or key in self.outputs)
 
+    def hides(self, key: str) -> bool:
+        """Return whether the output schema leaves ``key`` out."""
+        return self.outputs is not None and key not in self.outputs
+
     def replacement(self, key: str, value: Any, present: Mapping[str, Any]) -> Any:
         """Return a client's ``value`` as what replaces the key's present one, whatever a reducer would make of both.
 

@@ -15,6 +15,7 @@ from langgraph.pregel import Pregel
 from ...runtime.context import RunContext
 from ...runtime.errors import ConfigurationError
 from .schema import Graph, GraphSchema, schema_of
+from .threaded_saver import ThreadedSaver, runs_synchronously
 
 GraphFactory: TypeAlias = Callable[..., Any]
 GraphSource: TypeAlias = Graph | StateGraph[Any, Any, Any, Any] | GraphFactory
@@ -78,7 +79,12 @@ def _compiled(name: str, source: Any) -> Graph:
 
 
 def _saving(graph: Graph, saver: BaseCheckpointSaver[Any]) -> Graph:
-    return graph.copy({"checkpointer": saver}) if graph.checkpointer is None else graph
+    own = graph.checkpointer
+    if own is None:
+        return graph.copy({"checkpointer": saver})
+    if isinstance(own, BaseCheckpointSaver) and runs_synchronously(own):
+        return graph.copy({"checkpointer": ThreadedSaver(own)})
+    return graph
 
 
 def _arguments(factory: GraphFactory, context: RunContext, config: RunnableConfig) -> tuple[Any, ...]:

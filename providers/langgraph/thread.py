@@ -11,7 +11,7 @@ from langgraph.types import StateSnapshot
 
 from ...runtime.stores.interface import AgentState
 from .encoding import Encoder
-from .history import messages_update
+from .history import CheckpointMessages, messages_update
 from .messages import as_langchain, from_langchain, to_langchain
 from .schema import OWN_KEYS, Graph, GraphSchema
 
@@ -28,7 +28,7 @@ def agent_state(schema: GraphSchema, snapshot: StateSnapshot) -> AgentState | No
     if snapshot.created_at is None or not isinstance(snapshot.values, Mapping):
         return None
     values = snapshot.values
-    messages = from_langchain(as_langchain(values.get("messages")))
+    messages = from_langchain(CheckpointMessages(as_langchain(values.get("messages"))).messages)
     return AgentState(state=_shown(schema, values), messages=messages)
 
 
@@ -59,6 +59,6 @@ def state_update(schema: GraphSchema, snapshot: StateSnapshot, state: AgentState
         if schema.writes(key) and key not in OWN_KEYS
     }
     if schema.writes("messages"):
-        old = as_langchain(values.get("messages"))
-        update["messages"] = messages_update(schema, old, to_langchain(state.messages))
+        known = CheckpointMessages(as_langchain(values.get("messages")))
+        update["messages"] = messages_update(schema, known, to_langchain(state.messages))
     return update

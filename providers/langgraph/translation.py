@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pydantic_core
+from langchain_core.messages import BaseMessage
 from langgraph.types import StreamMode
 
 from ...runtime.events import EXIT, Custom, Event, MessagesSnapshot, Raw, StepFinished, StepStarted
 from .chat import ChatStream
-from .custom_events import DispatchedEvent
+from .custom_events import BrokenCall, DispatchedEvent
 from .encoding import Encoder, Json
-from .messages import as_langchain, call_names, to_agui
+from .messages import as_langchain, to_agui
 from .run_plan import RunPlan
 from .schema import GraphSchema
 from .shown_state import ShownState
+from .thread_calls import ThreadCalls, unique_calls
 
 STREAM_MODES: Final[list[StreamMode]] = ["messages", "tasks", "values", "custom"]
+
+# What a task of the functional API writes, or a state that is no object: all of it is the chat's.
+_WHOLE = frozenset({"__return__", "__end__", "__root__"})
 
 
 class Translator:
@@ -31,7 +36,10 @@ class Translator:
 
     def __init__(self, schema: GraphSchema, plan: RunPlan, *, subgraphs: bool) -> None:
         self._state = ShownState(schema)
-        self._chat = ChatStream(self._state, call_names(plan.messages))
+        self._chat = ChatStream(self._state, plan.known.calls, plan.known.messages)
+        self._schema = schema
+        self._hidden = frozenset({"messages"}) if schema.hides("messages") else frozenset()
+        self._begun: set[tuple[str, ...]] = set()
         self._subgraphs = subgraphs
         self._steps: dict[str, str] = {}
         self._leaving: list[str] = []
@@ -50,15 +58,16 @@ class Translator:
 
     def translate(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
         """The events of one part of the stream."""
-        if mode == "messages":
-            if namespace and not self._subgraphs:
-                return []
-            return self._chat.translate(*payload)
         if mode == "custom":
             return self._custom(payload)
-        if namespace:
+        if namespace and not self._subgraphs:
+            self._chat.skip(_messages_in(mode, payload))
             return []
-        return self._task(payload) if mode == "tasks" else self._step(payload)
+        if mode == "messages":
+            return self._chat.translate(*payload)
+        if namespace:
+            return self._returned(payload, ()) if mode == "tasks" else self._stated(namespace, payload)
+        return self._task(payload) if mode == "tasks" else [*self._stated(namespace, payload), *self._step(payload)]
 
     def finish(self) -> list[Event]:
         """The events with which the run ends: the state and messages that the graph holds."""
@@ -67,6 +76,27 @@ class Translator:
     def stand(self) -> list[Event]:
         """The events of a run in which the graph does not run."""
         return [*self._state.values(self._values), *self._messages()]
+
+    def _returned(self, task: Mapping[str, Any], hidden: Collection[str]) -> list[Event]:
+        """The messages that a task wrote. Those without an id have none before the step ends."""
+        events: list[Event] = []
+        for key, value in _mapping(task.get("result")).items():
+            whole = key in _WHOLE
+            messages = as_langchain(value if _is_list(value) else [value]) if whole else _objects(value)
+            private = not whole and (key != "messages" or key in hidden)
+            events.extend(self._chat.returned(messages, private=private))
+        return events
+
+    def _stated(self, namespace: tuple[str, ...], values: Any) -> list[Event]:
+        """The messages that a step left in a state. The first state of a graph is what it was given."""
+        messages = as_langchain(_mapping(values).get("messages"))
+        identified = [m if m.id else m.model_copy(update={"id": f"{namespace}#{i}"}) for i, m in enumerate(messages)]
+        if namespace not in self._begun:
+            self._begun.add(namespace)
+            self._chat.skip(identified)
+        elif namespace or not self._schema.hides("messages"):
+            return self._chat.returned(identified)
+        return []
 
     def _task(self, payload: Mapping[str, Any]) -> list[Event]:
         return self._task_ended(payload) if "result" in payload else self._task_started(payload)
@@ -78,6 +108,9 @@ class Translator:
         return [*self._leave(), *([] if entered else [StepStarted(step_name=name)])]
 
     def _task_ended(self, task: Mapping[str, Any]) -> list[Event]:
+        return [*self._returned(task, self._hidden), *self._left(task)]
+
+    def _left(self, task: Mapping[str, Any]) -> list[Event]:
         name = self._steps.pop(task["id"], None)
         self._state.task_ended(task["id"], task["result"])
         self.interrupted = self.interrupted or bool(task.get("interrupts"))
@@ -101,10 +134,12 @@ class Translator:
         return [StepFinished(step_name=name) for name in left]
 
     def _messages(self) -> list[Event]:
-        messages = as_langchain(_mapping(self._values).get("messages"))
+        messages = unique_calls(as_langchain(_mapping(self._values).get("messages")), ThreadCalls())
         return [MessagesSnapshot(messages=to_agui(messages))] if messages else []
 
     def _custom(self, payload: Any) -> list[Event]:
+        if isinstance(payload, BrokenCall):
+            return self._chat.broken(payload.metadata)
         if not isinstance(payload, DispatchedEvent):
             encoder = Encoder()
             written = Raw(event=encoder.encode(payload), source="langgraph")
@@ -128,6 +163,24 @@ class Translator:
 
     def _exit(self, _: DispatchedEvent) -> list[Event]:
         return [Custom(name=EXIT, value={})]
+
+
+def _messages_in(mode: str, payload: Any) -> Iterable[BaseMessage]:
+    """The messages in a part of a subgraph's stream."""
+    if mode == "messages":
+        return [payload[0]]
+    value = _mapping(payload.get("result") if mode == "tasks" and isinstance(payload, Mapping) else payload)
+    return [message for each in value.values() for message in _objects(each)]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, tuple))
+
+
+def _objects(value: Any) -> Sequence[BaseMessage]:
+    """The messages, as objects with an id, that a key of a state was given."""
+    values = value if _is_list(value) else [value]
+    return [each for each in values if isinstance(each, BaseMessage) and each.id]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

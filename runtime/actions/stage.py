@@ -120,6 +120,8 @@ class ActionStage(Stage):
         return True
 
     def _end(self, event: events.ToolCallEnd) -> bool:
+        if event.broken:
+            self._calls.pop(event.tool_call_id, None)
         call = self._calls.get(event.tool_call_id)
         if call is not None:
             call.ended = True

@@ -90,7 +90,8 @@ class ResponseProjection:
         return content
 
     def _text_end(self, event: events.TextMessageEnd) -> None:
-        self._texts.pop(event.message_id).close(SuccessMessageStatus())
+        text = self._texts.pop(event.message_id)
+        text.close(FailedMessageStatus(_BROKEN_TEXT) if event.broken else SuccessMessageStatus())
 
     def _tool_call_start(self, event: events.ToolCallStart) -> None:
         message = ActionExecutionMessageOutput(
@@ -112,7 +113,8 @@ class ResponseProjection:
         return None
 
     def _tool_call_end(self, event: events.ToolCallEnd) -> None:
-        self._tool_calls.pop(event.tool_call_id).close(SuccessMessageStatus())
+        call = self._tool_calls.pop(event.tool_call_id)
+        call.close(FailedMessageStatus(_BROKEN_ARGUMENTS) if event.broken else SuccessMessageStatus())
 
     def _tool_call_result(self, event: events.ToolCallResult) -> None:
         name = event.tool_call_name or self._tool_names.get(event.tool_call_id, "unknown")

@@ -3,19 +3,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
 from copilotkit_runtime.providers.langgraph.chat import ChatStream
 from copilotkit_runtime.providers.langgraph.schema import schema_of
 from copilotkit_runtime.providers.langgraph.shown_state import ShownState
+from copilotkit_runtime.providers.langgraph.thread_calls import ThreadCalls, unique_calls
 from copilotkit_runtime.runtime import events as ev
 
 SCHEMA = schema_of(StateGraph(MessagesState).add_node("n", lambda _: {}).add_edge(START, "n").compile())
 
 
-def stream() -> ChatStream:
-    return ChatStream(ShownState(SCHEMA), {"old": "earlier"})
+CALL: dict[str, Any] = {"ls_provider": "scripted"}
+
+
+def stream(*earlier: BaseMessage) -> ChatStream:
+    calls = ThreadCalls()
+    return ChatStream(ShownState(SCHEMA), calls, unique_calls(earlier, calls))
 
 
 def chunk(*parts: dict[str, Any], id_: str = "m", last: bool = False) -> AIMessageChunk:
@@ -25,7 +30,7 @@ def chunk(*parts: dict[str, Any], id_: str = "m", last: bool = False) -> AIMessa
 
 def told(chat: ChatStream, *chunks: AIMessageChunk) -> list[tuple[str, str]]:
     """What is said of calls: each one's name, and its arguments by its id."""
-    events = [event for each in chunks for event in chat.translate(each, {})]
+    events = [event for each in chunks for event in chat.translate(each, CALL)]
     calls = [(event.tool_call_id, event.tool_call_name) for event in events if isinstance(event, ev.ToolCallStart)]
     return calls + [(event.tool_call_id, event.delta) for event in events if isinstance(event, ev.ToolCallArgs)]
 
@@ -51,10 +56,12 @@ def test_a_call_without_an_id_gets_one() -> None:
 
 def test_messages_may_stream_at_the_same_time() -> None:
     chat = stream()
+    metadata = {"a": dict(CALL), "b": dict(CALL)}
+    parts: list[tuple[str, str, Any]] = [("a", "1", None), ("b", "2", None), ("a", "3", "last"), ("b", "4", "last")]
     events = [
         event
-        for id_, text, last in [("a", "1", None), ("b", "2", None), ("a", "3", "last"), ("b", "4", "last")]
-        for event in chat.translate(AIMessageChunk(text, id=id_, chunk_position=last), {})
+        for id_, text, last in parts
+        for event in chat.translate(AIMessageChunk(text, id=id_, chunk_position=last), metadata[id_])
     ]
     said = [(event.message_id, event.delta) for event in events if isinstance(event, ev.TextMessageContent)]
     assert said == [("a", "1"), ("b", "2"), ("a", "3"), ("b", "4")]
@@ -63,13 +70,14 @@ def test_messages_may_stream_at_the_same_time() -> None:
 
 def test_what_is_still_open_is_closed() -> None:
     chat = stream()
-    chat.translate(AIMessageChunk("half", id="a"), {})
+    chat.translate(AIMessageChunk("half", id="a"), CALL)
     assert chat.close() == [ev.TextMessageEnd(message_id="a")]
     assert chat.close() == []
 
 
 def test_a_result_of_an_earlier_run_s_call_is_named_after_it() -> None:
-    (event,) = stream().translate(ToolMessage("x", tool_call_id="old"), {})
+    earlier = AIMessage("", id="e", tool_calls=[{"name": "earlier", "id": "old", "args": {}}])
+    (event,) = stream(earlier).returned([ToolMessage("x", id="r", tool_call_id="old")])
     assert isinstance(event, ev.ToolCallResult)
     assert event.tool_call_name == "earlier"
 
@@ -78,15 +86,15 @@ def test_a_call_that_was_told_is_not_told_again_when_its_message_is_returned() -
     call = {"name": "paint", "id": "1", "args": {}}
     chat = stream()
     told(chat, chunk({"name": "paint", "id": "1", "args": "{}", "index": 0}, last=True))
-    assert chat.translate(AIMessage("", id="other", tool_calls=[call]), {}) == []
+    assert chat.returned([AIMessage("", id="other", tool_calls=[call])]) == []
 
 
 def test_what_people_say_is_not_told_to_them() -> None:
-    assert stream().translate(HumanMessage("hi"), {}) == []
+    assert stream().returned([HumanMessage("hi", id="h")]) == []
 
 
 def test_a_whole_message_of_a_policy_that_hides_it_predicts_all_the_same() -> None:
-    metadata = {
+    metadata = CALL | {
         "copilotkit:emit-messages": False,
         "copilotkit:emit-tool-calls": False,
         "predict_state": [{"state_key": "doc", "tool": "write", "tool_argument": "text"}],
