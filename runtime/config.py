@@ -72,7 +72,7 @@ def _listed(value: Any) -> Any:
         try:
             return msgspec.json.decode(value)
         except msgspec.DecodeError as error:
-            raise ValueError(f"begins like a JSON list, but is none: {error}") from error
+            raise ValueError(f"starts like a JSON list but is not one: {error}") from error
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
@@ -180,132 +180,132 @@ class RuntimeConfig(BaseSettings):
     )
 
     env: Literal["development", "production"] = "development"
-    """``production`` turns GraphiQL and introspection off unless they are set themselves."""
+    """``production`` requires authentication, and turns off GraphiQL and introspection unless they are set."""
 
     host: str = "127.0.0.1"
     """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    """The port to listen on; 0 for any that is free."""
+    """The port to listen on; 0 for any free port."""
     graphql_path: Annotated[str, AfterValidator(served_path)] = "/api/copilotkit"
-    """Where the endpoint is."""
+    """The path of the endpoint."""
     workers: Count = 1
-    """Processes that serve."""
+    """The number of worker processes."""
     ssl_certfile: Path | None = None
-    """The TLS certificate's file."""
+    """The file of the TLS certificate."""
     ssl_keyfile: Path | None = None
-    """The TLS key's file."""
+    """The file of the TLS key."""
     trusted_proxies: Annotated[Names, _each(_network)] = ("127.0.0.1",)
-    """Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+    """Addresses or networks of proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are trusted."""
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 30.0
-    """How long runs may go on after SIGTERM."""
+    """How long runs may continue after SIGTERM."""
 
     store: Annotated[str, _one_of(*SCHEMES)] = "memory://"
-    """Where states are kept: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``."""
+    """Where states are stored: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``."""
     store_ttl_seconds: Seconds | None = None
-    """How long a thread is kept after its last write; unset for ever."""
+    """How long a thread is kept after its last write; unset to keep it forever."""
     store_max_bytes: Count = 16 * _MEGABYTE
-    """The largest state and messages of one agent on one thread, encoded."""
+    """The maximum encoded size of one agent's state and messages on one thread."""
 
     graphiql: bool = True
-    """Whether a browser that opens the endpoint gets GraphiQL."""
+    """Whether to serve GraphiQL to browsers that open the endpoint."""
     introspection: bool = True
-    """Whether documents may ask for the schema."""
+    """Whether to allow introspection of the schema."""
     extensions: bool = False
-    """Whether `runtimeInfo` and `saveAgentState` are served beside the contract, in GraphQL and as REST endpoints."""
+    """Whether to serve `runtimeInfo` and `saveAgentState` beside the contract, in GraphQL and over REST."""
     cors_origins: Annotated[Names, _each(_origin)] = ("*",)
-    """Origins that may call. ``*`` admits all without credentials; a named origin may send them."""
+    """Allowed origins. ``*`` allows all, without credentials; listed origins may send credentials."""
     cors_credentials: bool | None = None
-    """False: nobody may send credentials. True: all origins are named, and may. Unset: named ones may."""
+    """False: no origin may send credentials. True: requires listed origins, which may. Unset: listed origins may."""
     forward_headers: Names = ("x-*",)
-    """Patterns of the request headers that providers see. Cookies and cloud keys are never among them."""
+    """Patterns of the request headers that providers receive; never cookies or cloud keys."""
 
     auth: Annotated[Literal["none"] | None, Filled] = None
-    """``none``: everybody may call, which ``production`` without any authentication needs to be said."""
+    """``none`` disables authentication, which has to be explicit in ``production``."""
     deny_headers: Names = ()
-    """Patterns of request headers that agents never see over AG-UI, whatever ``forward_headers`` lets through."""
+    """Patterns of request headers that agents never receive over AG-UI, even if ``forward_headers`` matches them."""
     reasoning: Literal["on", "thinking", "off"] = "on"
-    """How AG-UI clients get reasoning: as it is, under the name of older clients, or not at all."""
+    """How AG-UI clients receive reasoning: ``on``, under the names of older clients, or not at all."""
     interrupt_outcome: bool = False
-    """Whether the end of a run over AG-UI names its open questions in the standard form too."""
+    """Whether the end of a run over AG-UI also reports open interrupts in the standard form."""
     raw_events: bool = False
-    """Whether AG-UI clients get frameworks' own events. They may hold secrets."""
+    """Whether AG-UI clients receive raw events of frameworks, which may contain secrets."""
     keep_alive_seconds: Annotated[float, Field(ge=0)] = 15.0
-    """After how long without a byte an AG-UI stream carries a comment; 0 for never."""
+    """The interval of keep-alive comments in idle AG-UI streams; 0 to disable them."""
     debug_events: bool = False
-    """Whether ``/cpk-debug-events`` answers. It carries everybody's messages."""
+    """Whether to serve ``/cpk-debug-events``, which shows the messages of all users."""
     list_threads: bool | None = None
-    """Whether clients may list threads. Unset: those that authenticate, and all in development."""
+    """Whether clients may list threads. Unset: authenticated clients may, and all in development."""
 
     api_keys: Annotated[Secrets, AfterValidator(_filled), AfterValidator(_with_identity), Filled, _AS_IS] = ()
-    """Keys that clients may show, each ``identity:key``. With any of them, every request needs one."""
+    """API keys, each as ``identity:key``. If there are any, every request needs one."""
     jwt_secret: Annotated[SecretStr | None, Filled] = None
-    """The secret of JWTs that are signed with HMAC."""
+    """The secret for JWTs signed with HMAC."""
     jwt_public_key: Annotated[SecretStr | None, Filled] = None
-    """The PEM public key of JWTs that are signed with RSA, EC or Ed25519."""
+    """The PEM public key for JWTs signed with RSA, EC or Ed25519."""
     jwt_jwks_url: Annotated[WebUrl | None, Filled] = None
-    """Where the keys of JWTs are published."""
+    """The URL of the JSON Web Key Set for JWTs."""
     jwt_algorithms: Annotated[Names, AfterValidator(_filled), Filled, _AS_IS] = ()
-    """The signature algorithms to accept; by default HS256 with a secret, else RS256 and ES256."""
+    """Accepted signature algorithms; by default HS256 with a secret, otherwise RS256 and ES256."""
     jwt_audience: Annotated[str | None, Filled] = None
-    """The ``aud`` that JWTs must have."""
+    """The required ``aud`` of JWTs."""
     jwt_issuer: Annotated[str | None, Filled] = None
-    """The ``iss`` that JWTs must have."""
+    """The required ``iss`` of JWTs."""
 
     run_timeout_seconds: Seconds = 600.0
-    """How long a run may take."""
+    """The maximum duration of a run."""
     installed_providers: bool = True
-    """Whether the providers of installed packages serve (entry points ``copilotkit_runtime.providers``)."""
+    """Whether to load the providers of installed packages (entry points ``copilotkit_runtime.providers``)."""
     on_disconnect: Literal["cancel", "continue"] = "cancel"
-    """What becomes of a run whose client has gone."""
+    """What to do with a run when its client disconnects."""
     busy_policy: Literal["queue", "reject", "interrupt"] = "queue"
-    """What a run does while another one of the same agent goes on in its thread: wait, fail, or take its place."""
+    """What to do with a run while another run of the same agent is active on its thread: wait, fail, or replace it."""
     action_errors: Literal["masked", "shown"] = "masked"
-    """Whether results of server-side actions tell the texts of exceptions that are no ``CopilotKitError``."""
+    """Whether results of server-side actions show the texts of exceptions other than ``CopilotKitError``."""
     action_source_timeout_seconds: Seconds = 10.0
-    """How long a source of actions may take to list them."""
+    """The maximum time for a source to list its actions."""
     guardrails_on_failure: Literal["closed", "open"] = "closed"
-    """What becomes of a request that a guardrail could not judge: ``closed`` ends it, ``open`` lets it pass."""
+    """What to do when a guardrail fails: ``closed`` rejects the request, ``open`` lets it pass."""
     guardrails_timeout_seconds: Seconds = 10.0
-    """How long a guardrail may take."""
+    """The maximum time for one guardrail."""
     cloud_base_url: Annotated[str, Field(pattern=r"^(https?://.+|off)$")] = "https://api.cloud.copilotkit.ai"
-    """Where the guardrails are that a page asks for with its Copilot Cloud key; ``off`` for nowhere."""
+    """The URL of the guardrails that clients request with a Copilot Cloud key; ``off`` to disable them."""
     mcp_client_urls: Annotated[Names, _each(_web_url)] = ()
-    """MCP servers that pages may name: URLs, each for itself and what is below it."""
+    """MCP servers that clients may request: URLs, each including the paths below it."""
     rate_limit: RateSetting | None = None
-    """Operations an identity may ask for, such as ``60/minute`` or ``10/second burst 50``."""
+    """The rate limit per identity, in operations: ``60/minute`` or ``10/second burst 50``."""
     address_rate_limit: RateSetting | None = None
-    """Operations an address may ask for."""
+    """The rate limit per address, in operations."""
     rate_limit_store: Annotated[str, _one_of("memory", *REDIS_SCHEMES)] | None = None
-    """Where rates are counted: ``memory://`` or a Redis URL; unset for ``store`` if that is Redis, else memory."""
+    """Where rates are counted: ``memory://`` or a Redis URL. If unset, ``store`` if that is Redis, otherwise memory."""
     max_concurrent_runs: Count | None = None
-    """Runs at once in one process."""
+    """The maximum number of concurrent runs per process."""
     max_concurrent_runs_per_client: Count | None = None
-    """Runs at once of one identity, or of one address without identity, in one process."""
+    """The maximum number of concurrent runs per identity, or per address without one, per process."""
     max_body_bytes: Count = 25 * _MEGABYTE
-    """The largest request."""
+    """The maximum size of a request body."""
     max_messages: Count = 10_000
-    """Messages in one request."""
+    """The maximum number of messages in a request."""
     max_message_bytes: Count = 10 * _MEGABYTE
-    """The text of one message in UTF-8."""
+    """The maximum size of a message's text, in UTF-8."""
     max_document_tokens: Count = 1_000
-    """Lexical tokens of one GraphQL document."""
+    """The maximum number of lexical tokens in a GraphQL document."""
     max_document_depth: Count = 15
-    """Nested fields of one GraphQL document."""
+    """The maximum depth of fields in a GraphQL document."""
     max_document_aliases: Count = 15
-    """Aliases in one GraphQL document."""
+    """The maximum number of aliases in a GraphQL document."""
     max_document_directives: Count = 50
-    """Directives in one GraphQL document."""
+    """The maximum number of directives in a GraphQL document."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least that is logged."""
+    """The minimum level of log events."""
     log_format: Literal["auto", "console", "json"] = "auto"
-    """``auto``: for people at a terminal, JSON elsewhere."""
+    """``auto`` means console output on a terminal and JSON otherwise."""
     metrics: bool = False
-    """Whether ``/metrics`` answers. Needs the extra ``metrics``."""
+    """Whether to serve ``/metrics``. Requires the extra ``metrics``."""
     tracing: bool = False
-    """Whether spans are recorded. Needs the extra ``otel``, whose ``OTEL_*`` variables say where they go."""
+    """Whether to record spans. Requires the extra ``otel``; ``OTEL_*`` variables configure the exporter."""
     blocked_loop_seconds: Annotated[float, Field(ge=0)] = 1.0
-    """A provider that blocks the event loop for so long is reported; 0 for never."""
+    """Report when the event loop is blocked for this long; 0 to disable."""
 
     @model_validator(mode="before")
     @classmethod
@@ -319,7 +319,7 @@ class RuntimeConfig(BaseSettings):
         if self.cors_credentials and "*" in self.cors_origins:
             raise ValueError("cors_credentials: name the origins in cors_origins; '*' may not send credentials")
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
-            raise ValueError("ssl_certfile and ssl_keyfile: one is useless without the other")
+            raise ValueError("ssl_certfile and ssl_keyfile must be set together")
         keys = {name for name in ("jwt_secret", "jwt_public_key", "jwt_jwks_url") if getattr(self, name) is not None}
         if len(keys) > 1:
             raise ValueError(f"{', '.join(sorted(keys))}: only one of them may be set")
@@ -328,7 +328,7 @@ class RuntimeConfig(BaseSettings):
             if getattr(self, name) and not keys:
                 raise ValueError(f"{name}: needs one of jwt_secret, jwt_public_key, jwt_jwks_url")
         if self.auth == "none" and (keys or self.api_keys):
-            raise ValueError("auth: it is 'none', while other settings ask for authentication")
+            raise ValueError("auth is 'none', but other settings require authentication")
         return self
 
     @classmethod
@@ -401,4 +401,4 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
     except ValueError as error:
-        raise ConfigurationError(f"The settings file {path} is no TOML: {error}.") from error
+        raise ConfigurationError(f"The settings file {path} is not valid TOML: {error}.") from error

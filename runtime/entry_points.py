@@ -25,5 +25,5 @@ def _made(point: EntryPoint) -> AgentProvider:
     except Exception as error:
         raise ConfigurationError(f"The provider '{point.name}' ({point.value}) cannot be loaded: {error}") from error
     if not isinstance(provider, AgentProvider):
-        raise ConfigurationError(f"The provider '{point.name}' ({point.value}) is no AgentProvider.")
+        raise ConfigurationError(f"The provider '{point.name}' ({point.value}) is not an AgentProvider.")
     return provider

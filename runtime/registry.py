@@ -64,7 +64,7 @@ class ProviderRegistry:
         """
         provider = self._providers.pop(name, None)
         if provider is None:
-            raise ConfigurationError(f"There is no provider named '{name}'.")
+            raise ConfigurationError(f"No provider is named '{name}'.")
         self._known = None
         return provider
 

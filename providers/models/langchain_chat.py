@@ -26,7 +26,7 @@ from .window import context_of
 _TOKEN_LIMITS = ("max_tokens", "max_output_tokens", "num_predict", "max_completion_tokens", "max_new_tokens")
 _NAMES = ("model_name", "model", "model_id", "deployment_name")
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class LangChainChat(ChatModel):
@@ -119,7 +119,7 @@ def _offering(model: Runnable[Any, Any], prompt: Prompt, options: ModelOptions) 
     try:
         bound: Runnable[Any, Any] = bind_tools(langchain_tools(prompt.tools), **_choice(prompt.choice), **one_by_one)
     except NotImplementedError:
-        _log.warning("model takes no tools", model=type(model).__name__)
+        log.warning("model_takes_no_tools", model=type(model).__name__)
         return model
     return bound
 

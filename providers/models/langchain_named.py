@@ -10,7 +10,7 @@ from .chat import ChatModel
 from .options import ModelOptions
 from .redaction import redacted
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _EXTRAS = {"google_genai": "google", "bedrock": "bedrock", "bedrock_converse": "bedrock"}
 
 
@@ -45,7 +45,7 @@ def _refusal(spec: str, vendor: str, error: Exception) -> CopilotKitError:
         return MisuseError(f"The model {spec!r} needs a package: {error}")
     if isinstance(error, ValueError) and str(error).startswith(("Unsupported", "Unable to infer")):
         return MisuseError(f"No vendor is known for the model {spec!r}. {redacted(str(error))}")
-    _log.warning("model not set up", model=spec, error=type(error).__name__)
+    log.warning("model_not_set_up", model=spec, error=type(error).__name__)
     return ConfigurationError(
         f"The model {spec!r} could not be set up. Check its API key and settings.",
         original_type=type(error).__name__,

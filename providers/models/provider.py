@@ -20,7 +20,7 @@ from .prompt import prompt_of
 from .streams import closing
 from .vendors import NO_ASSISTANTS
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def model_provider(model: ModelSource, options: ModelOptions | None = None) -> AgentProvider:
@@ -83,7 +83,7 @@ class ModelProvider(AgentProvider):
         try:
             await self._chooser.warm()
         except CopilotKitError as error:
-            _log.warning("model_not_ready", reason=error.message)
+            log.warning("model_not_ready", reason=error.message)
 
     async def stop(self) -> None:
         """Close the connections that were opened here. A client that was given stays open."""
@@ -93,7 +93,7 @@ class ModelProvider(AgentProvider):
         if name is None or name == chat.name:
             return chat
         if name not in self.options.allowed_models:
-            _log.info("forwarded_model_not_allowed", forwarded=name, used=chat.name)
+            log.info("forwarded_model_not_allowed", forwarded=name, used=chat.name)
             return chat
         return await self._chooser.vendors.chat(name) if ":" in name else chat.named(name)
 

@@ -48,9 +48,9 @@ class Action:
         timeout: float = DEFAULT_SECONDS,
     ) -> None:
         if not callable(handler):
-            raise MisuseError(f"The handler of the action '{name}' is {type(handler).__name__}, which is no callable.")
+            raise MisuseError(f"The handler of the action '{name}' is {type(handler).__name__}, which is not callable.")
         if not name or name == "<lambda>":
-            raise MisuseError("An action needs a name that models can call it by.")
+            raise MisuseError("An action needs a name.")
         self.name = name
         self.description = description
         self.handler = handler

@@ -181,4 +181,6 @@ def _source_of(given: Given) -> ActionSource:
         case _ if callable(given):
             return ListedActions([action(given)])
         case _:
-            raise MisuseError(f"{type(given).__name__} is no action: give an Action, a function, or an ActionSource.")
+            raise MisuseError(
+                f"{type(given).__name__} is not an action: pass an Action, a function, or an ActionSource."
+            )

@@ -62,11 +62,11 @@ class CloudGuardrail(Guardrail):
         except HTTPError as error:
             raise NetworkError("The guardrails service could not be reached.") from error
         if not response.is_success:
-            raise CopilotKitError("The guardrails service refused.", status_code=response.status_code)
+            raise CopilotKitError("The guardrails service rejected the request.", status_code=response.status_code)
         try:
             return msgspec.json.decode(response.content, type=_Answer)
         except msgspec.MsgspecError as error:
-            raise ProtocolError("The guardrails service answered in a wrong form.") from error
+            raise ProtocolError("The guardrails service returned an invalid response.") from error
 
     def _client(self) -> httpx.AsyncClient:
         if self._given is not None:

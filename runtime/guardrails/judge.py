@@ -114,4 +114,4 @@ def _verdict(answer: str) -> Verdict:
         case "DENY":
             return denied(reason.strip() or DENIED)
         case _:
-            raise ProtocolError("The model that judges topics said neither ALLOW nor DENY.")
+            raise ProtocolError("The model that judges topics returned neither ALLOW nor DENY.")

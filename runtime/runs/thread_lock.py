@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BusyPolicy: TypeAlias = Literal["queue", "reject", "interrupt"]
 Fail: TypeAlias = Callable[[CopilotKitError], None]
 
-TAKEN_OVER = "A newer run took the place of this one."
+TAKEN_OVER = "A newer run replaced this one."
 LOST = "The state store did not answer for too long, so that this run's place went to another one."
 
 

@@ -29,7 +29,7 @@ def encode(state: AgentState, max_bytes: int) -> bytes:
     try:
         payload = _encoder.encode(_Entry(state.state, state.messages))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise StateEncodingError(f"The agent's state cannot be kept as JSON: {error}") from error
+        raise StateEncodingError(f"The agent's state cannot be stored as JSON: {error}") from error
     if len(payload) > max_bytes:
         raise StateTooLargeError(len(payload), max_bytes)
     return payload
@@ -44,5 +44,5 @@ def decode(payload: bytes) -> AgentState:
     try:
         entry = _decoder.decode(payload)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise StateEncodingError(f"What is kept of the agent's state cannot be read: {error}") from error
+        raise StateEncodingError(f"The agent's stored state cannot be read: {error}") from error
     return AgentState(state=entry.state, messages=entry.messages)

@@ -24,7 +24,7 @@ from .settings import StoreSettings
 _FIRST_POLL = 0.05
 _SLOWEST_POLL = 0.25
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Ticket(NamedTuple):
@@ -160,7 +160,7 @@ class RunLocks:
             await self._request_stop(*lock.ticket)
         while not standing.first:
             if standing.stop:
-                raise ThreadBusyError("A newer run took the place of this one.")
+                raise ThreadBusyError("A newer run replaced this one.")
             await self._pause(lock.ticket, poll, deadline)
             poll = min(poll * 1.5, _SLOWEST_POLL)
             standing = await self._enter(lock)
@@ -181,7 +181,7 @@ class RunLocks:
     async def _pause(self, ticket: Ticket, poll: float, deadline: float | None) -> None:
         left = poll if deadline is None else min(poll, deadline - monotonic())
         if left <= 0:
-            raise ThreadBusyError("Another run of this agent is going on in this thread.")
+            raise ThreadBusyError("Another run of this agent is active on this thread.")
         released = self._released.setdefault(ticket[:2], asyncio.Event())
         await _wait(released, left)
 
@@ -190,7 +190,7 @@ class RunLocks:
             async with self._leaving:
                 await self._desk.leave(ticket)
         except StoreError as error:
-            _log.warning("run_lock_not_released", thread_id=ticket.thread_id, error=str(error))
+            log.warning("run_lock_not_released", thread_id=ticket.thread_id, error=str(error))
         released = self._released.pop(ticket[:2], None)
         if released is not None:
             released.set()
@@ -220,7 +220,7 @@ class RunLocks:
             for lock in held:
                 await self._judge(lock, stops.get(lock.ticket.token), asked + self._settings.lease)
         except StoreError as error:
-            _log.warning("run_lock_heartbeat_failed", error=str(error))
+            log.warning("run_lock_heartbeat_failed", error=str(error))
             for lock in held:
                 if monotonic() >= lock.expires:
                     self._lose(lock)

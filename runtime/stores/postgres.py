@@ -236,7 +236,7 @@ async def translated() -> AsyncIterator[None]:
     except (OperationalError, PoolTimeout, TooManyRequests, TimeoutError, OSError) as error:
         raise StoreUnavailableError from error
     except Error as error:
-        raise StoreError("The state store refused a command.") from error
+        raise StoreError("The state store rejected a command.") from error
 
 
 async def _migrate(cursor: AsyncCursor) -> None:
@@ -246,7 +246,7 @@ async def _migrate(cursor: AsyncCursor) -> None:
     row = await cursor.fetchone()
     version = (row and row[0]) or 0
     if version > len(_MIGRATIONS):
-        raise StoreError("The state store's tables were made by a newer release.")
+        raise StoreError("The state store's tables were created by a newer release.")
     for script in _MIGRATIONS[version:]:
         await cursor.execute(script)
     await cursor.execute("DELETE FROM copilotkit_schema")
@@ -290,7 +290,7 @@ class PostgresTickets(TicketDesk):
 async def _one(cursor: AsyncCursor) -> tuple[Any, ...]:
     row = await cursor.fetchone()
     if row is None:
-        raise StoreError("The state store gave no answer where there must be one.")
+        raise StoreError("The state store returned no result where one was expected.")
     return row
 
 

@@ -107,7 +107,7 @@ def _parse(cursor: str | None) -> Place | None:
         return None
     updated, _, thread_id = cursor.partition(".")
     if not updated.isdecimal() or len(updated) > 18 or not thread_id:
-        raise MisuseError("The cursor is not one that a page of threads ended with.")
+        raise MisuseError("The cursor is not valid.")
     check_key(thread_id)
     return Place(int(updated), thread_id)
 

@@ -175,11 +175,11 @@ def translated() -> Iterator[None]:
     try:
         yield
     except AuthenticationError as error:
-        raise StoreError("The state store does not accept our credentials.") from error
+        raise StoreError("The state store rejected the credentials.") from error
     except (BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError, OSError) as error:
         raise StoreUnavailableError from error
     except RedisError as error:
-        raise StoreError("The state store refused a command.") from error
+        raise StoreError("The state store rejected a command.") from error
 
 
 def _milliseconds(seconds: float) -> int:

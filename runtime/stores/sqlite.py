@@ -206,7 +206,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     row = connection.execute("SELECT max(version) FROM copilotkit_schema").fetchone()
     version = row[0] or 0
     if version > len(_MIGRATIONS):
-        raise StoreError("The state store's tables were made by a newer release.")
+        raise StoreError("The state store's tables were created by a newer release.")
     for script in _MIGRATIONS[version:]:
         for statement in filter(str.strip, script.split(";")):
             connection.execute(statement)

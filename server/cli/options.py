@@ -49,7 +49,7 @@ def faults(error: ValidationError) -> Iterator[str]:
     for fault in error.errors(include_url=False, include_input=False):
         name = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":
-            yield f"{name}: there is no such setting.{_suggestion(name)}"
+            yield f"{name}: unknown setting.{_suggestion(name)}"
         else:
             text = fault["msg"].removeprefix("Value error, ")
             yield f"{name}{_variable(name)}: {text}" if name else text

@@ -60,7 +60,7 @@ def _of_file(path: Path) -> str:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
     except (GraphQLError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{path} is no schema: {error}") from error
+        raise ConfigurationError(f"{path} is not a GraphQL schema: {error}") from error
 
 
 def _of_url(url: str) -> str:
@@ -70,7 +70,7 @@ def _of_url(url: str) -> str:
     try:
         return _sorted(build_client_schema(_asked(url, query)))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NetworkError(f"{url} does not tell its schema: {error}") from error
+        raise NetworkError(f"{url} does not return its schema: {error}") from error
 
 
 def _asked(url: str, query: str) -> Any:

@@ -142,8 +142,8 @@ def check_tls(certificate: Path, key: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password)
     except ssl.SSLError as error:
-        told = f"ssl_certfile, ssl_keyfile: {certificate} and {key} are no certificate and its key"
-        raise ConfigurationError(f"{told}: {error.reason or 'they are no PEM files'}.") from error
+        told = f"ssl_certfile, ssl_keyfile: the certificate {certificate} and the key {key} do not match"
+        raise ConfigurationError(f"{told}: {error.reason or 'not PEM files'}.") from error
 
 
 def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:

@@ -65,7 +65,7 @@ def _split(target: str) -> tuple[str, str]:
 def _of_graphs(path: Path) -> CopilotRuntime:
     file = path / GRAPH_FILE if path.is_dir() else path
     if not file.is_file():
-        raise ConfigurationError(f"There is no file {file}.")
+        raise ConfigurationError(f"The file {file} does not exist.")
     with optional("LangGraph", "langgraph"):
         from ...providers.langgraph import LangGraphProvider
     with _own_stack(str(file)):
@@ -85,13 +85,13 @@ def _module_of_name(name: str) -> ModuleType:
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise
-            raise ConfigurationError(f"There is no module {name}.") from error
+            raise ConfigurationError(f"The module {name} does not exist.") from error
 
 
 def _module_of_file(file: Path) -> ModuleType:
     path = file.resolve()
     if not path.is_file():
-        raise ConfigurationError(f"There is no file {file}.")
+        raise ConfigurationError(f"The file {file} does not exist.")
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:

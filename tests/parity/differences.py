@@ -46,12 +46,12 @@ def _greeting(call_id: str, name: str) -> dict[str, Any]:
 DIFFERENCES = (
     Difference(
         "error-*",
-        "what an error stands for, its raw message and its stack, stays in the log",
+        "the original exception, its message and its stack trace are logged and not sent",
         {f"{_ORIGINAL}.extensions.originalError": ABSENT},
     ),
     Difference(
         "error-[!e]*",
-        "an error whose message is not told has its class told, as the contract does for vendors' errors",
+        "masked errors still report the exception class, as the contract does for vendors' errors",
         {f"{_ORIGINAL}.originalErrorType": "ScriptedError"},
     ),
     Difference(
@@ -61,17 +61,17 @@ DIFFERENCES = (
     ),
     Difference(
         "error-[!eo]*.agent",
-        "an agent's raw message is no more sent to the client than a model's is",
+        "the raw message of an agent's exception is masked, as a model's is",
         {f"{_DETAILS}.description": DEFAULT_MESSAGE},
     ),
     Difference(
         "error-of-the-network.agent",
-        "a network error is told as one whether an agent or a model had it",
+        "network errors are reported as such for agents and models alike",
         {f"{_DETAILS}.description": _UNREACHABLE.message, _ORIGINAL: _UNREACHABLE.details},
     ),
     Difference(
         "error-[!e]*",
-        "an error whose message is not told has the id told under which the log tells it",
+        "masked errors contain the correlation id of the log",
         {f"{_ORIGINAL}.extensions.correlationId": "<id 1>"},
     ),
     Difference(
@@ -84,12 +84,12 @@ DIFFERENCES = (
     ),
     Difference(
         "server-action-unparsable-arguments.*",
-        "the answer to malformed tool arguments ends",
+        "a response with malformed tool arguments ends",
         {"status": _SUCCESS},
     ),
     Difference(
         "server-actions-interleaved.*",
-        "each interleaved call has arguments of its own",
+        "interleaved calls keep their own arguments",
         {
             "status": _SUCCESS,
             "messages.1.status": _MESSAGE_SUCCESS,
@@ -104,12 +104,12 @@ DIFFERENCES = (
     ),
     Difference(
         "state-that-is-no-object.*",
-        "what is no object is no state, and nothing is told of its end",
+        "a state that is not an object is ignored, also at its end",
         {"messages.0.state": {}, "messages.0.active": True},
     ),
     Difference(
         "state-predicted-twice.*",
-        "all that a call predicts is predicted, not its first key alone",
+        "all keys that a call predicts are predicted, not only the first",
         {"messages.0.state.body": "B2"},
     ),
     Difference(
@@ -119,7 +119,7 @@ DIFFERENCES = (
     ),
     Difference(
         "agent-that-is-not-there.*",
-        "the shared agent table is not overwritten, so that an unknown agent is told as such",
+        "the shared agent table is not overwritten, so an unknown agent is reported as such",
         {"errors.0.message": AgentNotFoundError("nobody", ["scripted"]).message},
     ),
 )

@@ -76,7 +76,7 @@ class ApiKeyAuth(Authenticator):
         listed = ((identity, [key] if isinstance(key, str) else key) for identity, key in keys.items())
         pairs = [(identity, key) for identity, each in listed for key in each]
         if not pairs or not all(name.strip() for pair in pairs for name in pair):
-            raise ConfigurationError("API keys: there are none, or an identity or a key is empty.")
+            raise ConfigurationError("API keys: the list is empty, or an identity or a key is empty.")
         self._digests = [(Identity(identity), _digest(key)) for identity, key in pairs]
 
     @override
@@ -135,12 +135,12 @@ class JwtAuth(Authenticator):
         self._algorithms = list(algorithms) or list(_HMAC if secret is not None else _PUBLIC_KEY)
         # A public key taken for an HMAC secret would let everybody sign (RFC 8725, section 2.1).
         if any(name.startswith("HS") != (secret is not None) for name in self._algorithms):
-            raise ConfigurationError("jwt_algorithms: HS* go with a secret, and with nothing else.")
+            raise ConfigurationError("jwt_algorithms: HS* can only be used with jwt_secret.")
         unknown = set(self._algorithms) - (set(jwt.algorithms.get_default_algorithms()) - {"none"})
         if unknown:
-            raise ConfigurationError(f"jwt_algorithms: {', '.join(sorted(unknown))} is none that can be accepted.")
+            raise ConfigurationError(f"jwt_algorithms: {', '.join(sorted(unknown))} is not supported.")
         if public_key is not None and not any(_fits(jwt, name, public_key) for name in self._algorithms):
-            raise ConfigurationError(f"jwt_public_key: it is no PEM key for {', '.join(self._algorithms)}.")
+            raise ConfigurationError(f"jwt_public_key is not a PEM key for {', '.join(self._algorithms)}.")
         self._jwt = jwt
         self._key = secret if secret is not None else public_key
         self._published = jwt.PyJWKClient(jwks_url, timeout=5) if jwks_url is not None else None
@@ -228,7 +228,7 @@ def authentication(given: Authenticator | Authenticate | str | None, config: Run
     open_to_all = "none" in (given, config.auth)
     chosen = None if given == "none" else by_settings if given is None else given
     if open_to_all and (chosen is not None or by_settings is not None):
-        raise ConfigurationError("auth: it is 'none', while something else asks for authentication.")
+        raise ConfigurationError("auth is 'none', but something else requires authentication.")
     if chosen is None and not open_to_all and config.env == "production":
         raise ConfigurationError(UNSAID)
     return chosen.authenticate if isinstance(chosen, Authenticator) else cast("Authenticate | None", chosen)

@@ -72,7 +72,7 @@ async def read_body(request: Request, limit: int) -> bytes:
                 if len(body) > limit:
                     raise _too_large()
     except TimeoutError as error:
-        raise Refusal("The request body did not come in time.", 408, code="REQUEST_TIMEOUT") from error
+        raise Refusal("The request body did not arrive in time.", 408, code="REQUEST_TIMEOUT") from error
     return bytes(body)
 
 

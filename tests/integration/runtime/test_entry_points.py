@@ -61,7 +61,7 @@ async def test_a_setting_leaves_it_out(install: Path) -> None:
 
 @pytest.mark.parametrize(
     ("made_by", "reason"),
-    [("make_nothing", "is no AgentProvider"), ("fail", "no licence"), ("gone", "cannot be loaded")],
+    [("make_nothing", "is not an AgentProvider"), ("fail", "no licence"), ("gone", "cannot be loaded")],
 )
 def test_one_that_cannot_be_made_is_named(install: Path, made_by: str, reason: str) -> None:
     name(install, made_by)

@@ -36,5 +36,5 @@ def test_a_provider_is_found_by_its_name() -> None:
 
 
 def test_removing_an_unknown_provider_is_an_error() -> None:
-    with pytest.raises(errors.ConfigurationError, match="no provider named 'absent'"):
+    with pytest.raises(errors.ConfigurationError, match="No provider is named 'absent'"):
         CopilotRuntime().remove_provider("absent")

@@ -77,10 +77,10 @@ def test_no_secret_is_printed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "environment", "said"),
     [
-        ('[server]\nport = "1"', {}, ["server: there is no such setting."]),
-        ("prot = 1", {}, ["prot: there is no such setting. Did you mean port?"]),
+        ('[server]\nport = "1"', {}, ["server: unknown setting."]),
+        ("prot = 1", {}, ["prot: unknown setting. Did you mean port?"]),
         ("port = 'none'", {}, ["port: Input should be a valid integer, unable to parse string as an integer"]),
-        ("", {"prot": "1"}, ["COPILOTKIT_PROT: there is no such setting. Did you mean COPILOTKIT_PORT?"]),
+        ("", {"prot": "1"}, ["COPILOTKIT_PROT: unknown setting. Did you mean COPILOTKIT_PORT?"]),
         ("", {"port": "70000"}, ["port (COPILOTKIT_PORT): Input should be less than or equal to 65535"]),
         ("", {"api_keys": "swordfish"}, ["api_keys (COPILOTKIT_API_KEYS): each must be written as identity:key"]),
         (
@@ -117,7 +117,7 @@ def test_a_byte_order_mark_in_the_settings_file_is_named(tmp_path: Path, encodin
 def test_nothing_is_served_with_settings_that_are_wrong(tmp_path: Path) -> None:
     ended = run("serve", APP, "--config", settings_file(tmp_path, "prot = 1"), port="none")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "prot: there is no such setting. Did you mean port?" in ended.stderr
+    assert "prot: unknown setting. Did you mean port?" in ended.stderr
     assert "port (COPILOTKIT_PORT): Input should be a valid integer" in ended.stderr
 
 

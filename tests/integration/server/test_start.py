@@ -90,8 +90,8 @@ def test_files_of_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         (tmp_path / "none", key, f"ssl_certfile: {tmp_path}/none cannot be read: No such file or directory."),
         (pem, tmp_path / "none", f"ssl_keyfile: {tmp_path}/none cannot be read: No such file or directory."),
         (pem, locked, f"ssl_keyfile: {locked} is encrypted; a key without a password is needed."),
-        (pem, garbage, f"ssl_certfile, ssl_keyfile: {pem} and {garbage} are no certificate and its key: "),
-        (pem, other, f"ssl_certfile, ssl_keyfile: {pem} and {other} are no certificate and its key: "),
+        (pem, garbage, f"ssl_certfile, ssl_keyfile: the certificate {pem} and the key {garbage} do not match: "),
+        (pem, other, f"ssl_certfile, ssl_keyfile: the certificate {pem} and the key {other} do not match: "),
     ]
     for certfile, keyfile, said in cases:
         files = ["--ssl-certfile", str(certfile), "--ssl-keyfile", str(keyfile)]
@@ -99,16 +99,16 @@ def test_files_of_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
         assert ended.stderr.startswith(f"copilotkit-runtime: {said}")
     ended = run("serve", APP, "--ssl-certfile", str(pem))
-    assert ended.stderr == "copilotkit-runtime: ssl_certfile and ssl_keyfile: one is useless without the other\n"
+    assert ended.stderr == "copilotkit-runtime: ssl_certfile and ssl_keyfile must be set together\n"
 
 
 @pytest.mark.parametrize(
     ("target", "said"),
     [
         ([], "Name what to serve: file.py:runtime, module:runtime, or a folder that holds a langgraph.json."),
-        (["none.py:runtime"], "There is no file none.py."),
-        (["none:runtime"], "There is no module none."),
-        (["none.json"], "There is no file none.json."),
+        (["none.py:runtime"], "The file none.py does not exist."),
+        (["none:runtime"], "The module none does not exist."),
+        (["none.json"], "The file none.json does not exist."),
         (["json:runtime"], "json has no CopilotRuntime named 'runtime'."),
     ],
 )

@@ -92,5 +92,5 @@ async def test_an_unknown_agent_makes_the_providers_be_asked_no_more_than_once()
 
 
 def test_an_unknown_provider_cannot_be_removed() -> None:
-    with pytest.raises(errors.ConfigurationError, match="no provider named 'x'"):
+    with pytest.raises(errors.ConfigurationError, match="No provider is named 'x'"):
         registry().remove("x")

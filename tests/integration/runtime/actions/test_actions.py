@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -36,11 +36,11 @@ from tests.support.tool_calls import Listener, call, play_on, results, shown
 SUCCESS = "SuccessResponseStatus"
 
 
-async def _until(response: httpx.Response, text_: str) -> AsyncIterator[str]:
+async def _read_until(response: httpx.Response, text_: str) -> None:
     async for chunk in response.aiter_text():
-        yield chunk
         if text_ in chunk:
             return
+    raise AssertionError(f"the answer ended without {text_!r}")
 
 
 def runtime_with(*actions: Any, **more: Any) -> CopilotRuntime:
@@ -234,8 +234,7 @@ async def test_a_result_is_shown_while_the_provider_is_still_silent() -> None:
         asyncio.timeout(5),
         client.stream("POST", PATH, json=body) as response,
     ):
-        seen = [chunk async for chunk in _until(response, "hello Bo")]
-    assert seen
+        await _read_until(response, "hello Bo")
 
 
 async def test_a_call_that_the_provider_left_open_is_executed_all_the_same() -> None:

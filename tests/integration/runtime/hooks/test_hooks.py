@@ -74,20 +74,29 @@ async def test_the_hook_before_a_request_may_refuse_it(agent: str | None) -> Non
 
 
 async def test_what_a_refusing_hook_did_not_mean_to_tell_is_not_told() -> None:
-    def refuse(_told: BeforeRequest) -> None:
+    asked: list[BeforeRequest] = []
+
+    def refuse(request: BeforeRequest) -> None:
+        asked.append(request)
         raise PermissionError("token 1234 is unknown")
 
     async with client_of(runtime_with(Hooks(on_before_request=refuse))) as client:
         answer = await ask(client, PATH, scripted(*text("a", "hi")))
+    assert len(asked) == 1
+    assert answer.parts[0]["errors"]
     assert "1234" not in str(answer.parts)
 
 
 async def test_a_hook_before_a_request_that_never_ends_refuses_it_in_time() -> None:
-    async def hang(_told: BeforeRequest) -> None:
+    hanging = asyncio.Event()
+
+    async def hang(_request: BeforeRequest) -> None:
+        hanging.set()
         await asyncio.Event().wait()
 
     async with client_of(runtime_with(Hooks(on_before_request=hang, timeout=0.2))) as client, asyncio.timeout(5):
         answer = await ask(client, PATH, scripted(*text("a", "hi")))
+    assert hanging.is_set()
     assert answer.parts[0]["errors"]
 
 

@@ -117,7 +117,7 @@ async def test_a_second_run_takes_the_place_of_the_first() -> None:
         await gated.begun.get()
         gated.release.set()
         assert status(await second)["code"] == "Success"
-    assert interrupted["details"]["description"] == "A newer run took the place of this one."
+    assert interrupted["details"]["description"] == "A newer run replaced this one."
     assert gated.most == 1
 
 
