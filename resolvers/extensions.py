@@ -1,4 +1,4 @@
-"""What stands beside the contract: ``runtimeInfo`` and ``saveAgentState``."""
+"""Operations beside the contract: ``runtimeInfo`` and ``saveAgentState``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is given: its input, and the request that asked for it."""
+"""The input and the context of a run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Tool(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ContextItem(msgspec.Struct, kw_only=True, frozen=True):
-    """A piece of application context that the page made readable for agents."""
+    """A piece of application context that the client made readable for agents."""
 
     description: str
     value: str
 
 
 class ForwardedParameters(msgspec.Struct, kw_only=True, frozen=True):
-    """Model settings chosen by the page. ``max_tokens`` counts tokens."""
+    """Model settings chosen by the client. ``max_tokens`` counts tokens."""
 
     model: str | None = None
     temperature: float | None = None
@@ -75,7 +75,7 @@ class RunContext(msgspec.Struct, kw_only=True):
     """Who asked for a run, and with what.
 
     ``headers`` are those of the request that configuration lets through, in lower case; cookies and cloud
-    keys never are. ``properties`` are the page's own (``<CopilotKit properties>``). ``identity`` names who
+    keys never are. ``properties`` are the client's own (``<CopilotKit properties>``). ``identity`` names who
     authentication said it is, ``claims`` is what else it knows of them.
     """
 

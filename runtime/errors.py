@@ -76,7 +76,7 @@ CATALOGUE: dict[ErrorCode, ErrorRule] = {
 
 
 class CopilotKitError(Exception):
-    """The root of the hierarchy: an error whose message and code may be shown to the person at the page.
+    """The root of the hierarchy: an error whose message and code may be shown to the user.
 
     Args:
         message: What to show.
@@ -288,7 +288,7 @@ class UnsupportedMediaError(CopilotKitError):
 
 
 class ActionError(CopilotKitError):
-    """A server-side action failed; the model, and so the person at the page, may read its message.
+    """A server-side action failed; the model, and so the user, may read its message.
 
     Raise it in a handler to have its text told: other exceptions' texts are not.
     """

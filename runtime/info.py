@@ -1,4 +1,4 @@
-"""What a runtime says about itself."""
+"""Facts about the runtime: its version and agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often something may happen: a token bucket's size and speed."""
+"""Rates: the size and refill speed of a token bucket."""
 
 from __future__ import annotations
 

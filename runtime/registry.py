@@ -1,4 +1,4 @@
-"""Which providers there are, and which of them has an agent."""
+"""The registry of providers and their agents."""
 
 from __future__ import annotations
 

@@ -361,7 +361,7 @@ class RuntimeService:
         try:
             await self.store.start()
         except CopilotKitError as error:
-            # The address and the cause are for the log: an application that starts late tells its pages the error.
+            # The address and the cause are for the log: an application that starts late sends its clients the error.
             place = self.store.url or type(self.store).__name__
             log.error("store_not_opened", store=place, reason=str(error.__cause__ or error))  # noqa: TRY400
             raise

@@ -1,4 +1,4 @@
-"""Whether the runtime can do its work now."""
+"""Readiness of the runtime: its store, providers and rate limiter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the author of a provider needs to prove it: a guest that behaves in known ways, and what must hold for it."""
+"""Conformance tests for providers: a guest to set up, and the checks."""
 
 from .conformance import CHECKS, Check
 from .guest import AGENT, Behaviour, Guest

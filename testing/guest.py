@@ -1,4 +1,4 @@
-"""What a provider's author sets up, so that the checks know what to expect of its agent."""
+"""The guest: the agents that a provider's author sets up for the checks."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Action:
             annotated with ``RunContext`` is given the request's context. It may return whatever JSON can express.
         parameters: A JSON Schema object, or the contract's list of ``{name, type, ...}``; None for what the handler's
             signature says.
-        return_direct: Whether a text that the handler returns is also said to the person at the page.
+        return_direct: Whether a text that the handler returns is also shown to the user.
         timeout: Seconds that the handler may take.
 
     Raises:

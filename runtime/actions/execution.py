@@ -24,7 +24,7 @@ MASKED = "The action failed. Please check the logs for more details."
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A call's result as text, and the text to say to the person at the page, if any."""
+    """A call's result as text, and the text to show to the user, if any."""
 
     content: str
     direct: str | None = None

@@ -1,4 +1,4 @@
-"""What an action returned, as the text that models and agents read (docs/contract.md, section 3.5)."""
+"""Results of actions as the text that models and agents read (docs/contract.md, section 3.5)."""
 
 from __future__ import annotations
 

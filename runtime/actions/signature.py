@@ -1,4 +1,4 @@
-"""What a handler takes, read from its signature."""
+"""Parameters of a handler, read from its signature."""
 
 from __future__ import annotations
 

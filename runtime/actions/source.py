@@ -1,4 +1,4 @@
-"""Where actions come from: a list, remote endpoints, chains, MCP servers."""
+"""Sources of actions: lists, remote endpoints, chains, MCP servers."""
 
 from __future__ import annotations
 

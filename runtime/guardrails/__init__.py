@@ -1,4 +1,4 @@
-"""What may be asked, and answered: checks that are made before the model is paid."""
+"""Guardrails: checks of requests before the model is called, and of responses before they are shown."""
 
 from .cloud import CloudGuardrail
 from .interface import ALLOWED, Guardrail, InputCheck, OutputCheck, Verdict, denied

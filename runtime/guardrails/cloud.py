@@ -22,7 +22,7 @@ class _Answer(msgspec.Struct):
 
 
 class CloudGuardrail(Guardrail):
-    """Asks a service that speaks Copilot Cloud's protocol, with the page's public key and the page's topics.
+    """Asks a service that speaks Copilot Cloud's protocol, with the client's public key and the client's topics.
 
     Args:
         base_url: Where the service is, without ``/guardrails/validate``.

@@ -87,8 +87,8 @@ def input_check(
         messages: The thread.
         context: The request's context.
         agent_name: The agent that is asked.
-        rules: The page's own lists (``GuardrailsRuleInput``).
-        cloud_key: The page's Copilot Cloud public key.
+        rules: The client's own lists (``GuardrailsRuleInput``).
+        cloud_key: The client's Copilot Cloud public key.
     """
     last = messages[-1] if messages else None
     if not isinstance(last, TextMessage) or last.role != "user":

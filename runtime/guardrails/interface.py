@@ -11,7 +11,7 @@ from ..messages import TextMessage
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a guardrail decided. ``reason`` is told to the person at the page."""
+    """What a guardrail decided. ``reason`` is shown to the user."""
 
     allowed: bool
     reason: str = ""
@@ -29,7 +29,7 @@ class InputCheck(msgspec.Struct, kw_only=True, frozen=True):
     """The last thing that a person said, to be judged before anybody is asked.
 
     ``history`` are the texts of the person and the assistant before it. ``valid_topics`` and ``invalid_topics`` are
-    the page's own lists (``guardrails_c``), ``cloud_key`` its Copilot Cloud public key.
+    the client's own lists (``guardrails_c``), ``cloud_key`` its Copilot Cloud public key.
     """
 
     text: str

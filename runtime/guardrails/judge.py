@@ -35,7 +35,7 @@ class TopicJudge(Guardrail):
             text in question that returns the model's answer.
         allow: If given, what people ask must be about one of these.
         deny: What people ask must be about none of these.
-        page_topics: Whether the page's own lists are judged as well.
+        page_topics: Whether the client's own lists are judged as well.
     """
 
     name = "judge"

@@ -51,7 +51,7 @@ class AfterRequest(_Told, frozen=True):
 
 
 class Stopped(_Told, frozen=True):
-    """The client left before the answer was complete: its person pressed stop, or closed the page."""
+    """The client left before the answer was complete: the user pressed stop or closed it."""
 
     last_message: Message | None = None
     url: str | None = None
@@ -115,7 +115,7 @@ class AgentFacts(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
 
 
 class TechnicalFacts(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, frozen=True):
-    """For developers, not for the person at the page."""
+    """For developers, not for the user."""
 
     environment: str
     stack_trace: str | None = None
@@ -178,7 +178,7 @@ class Hooks:
 
     Args:
         on_before_request: Awaited before anybody is asked. If it raises, or is late, the request is refused; the text
-            of a ``CopilotKitError`` is told to the page.
+            of a ``CopilotKitError`` is sent to the client.
         on_after_request: Told of the complete answer.
         on_error: Told of an error that ended a request.
         on_stop: Told, once, that the client left before the answer was complete.

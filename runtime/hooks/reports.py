@@ -1,4 +1,4 @@
-"""What hooks are told of one request, from its arrival to its end."""
+"""Reports of one request to hooks, from its arrival to its end."""
 
 from __future__ import annotations
 

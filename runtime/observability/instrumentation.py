@@ -1,4 +1,4 @@
-"""What is switched on to watch a runtime; what is off costs nothing."""
+"""Metrics, traces and logs of a runtime; disabled ones add no cost."""
 
 from __future__ import annotations
 

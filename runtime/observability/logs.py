@@ -1,4 +1,4 @@
-"""What is logged, and what never is: structlog set up for people or machines, secrets taken out."""
+"""Logging: structlog configured for a terminal or for machines, with secrets redacted."""
 
 from __future__ import annotations
 

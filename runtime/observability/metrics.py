@@ -1,4 +1,4 @@
-"""What Prometheus may know: runs, streams, refusals and the store."""
+"""Prometheus metrics of runs, streams, refusals and the store."""
 
 from __future__ import annotations
 

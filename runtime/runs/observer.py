@@ -1,4 +1,4 @@
-"""Who watches runs: metrics, traces and logs, each for itself."""
+"""Observers of runs: metrics, traces and logs."""
 
 from __future__ import annotations
 

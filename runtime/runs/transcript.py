@@ -1,4 +1,4 @@
-"""What a run said and did, as messages: kept for stores and hooks, whether or not somebody read the stream."""
+"""The transcript of a run as messages, for stores and hooks."""
 
 from __future__ import annotations
 

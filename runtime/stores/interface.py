@@ -1,4 +1,4 @@
-"""What an agent knows on a thread, and the interface of the places that keep it."""
+"""The interface of stores, and an agent's state on a thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all stores have in common: entries are bytes with a version, whoever keeps them."""
+"""The common part of all stores: entries are bytes with a version."""
 
 from __future__ import annotations
 

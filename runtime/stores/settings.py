@@ -1,4 +1,4 @@
-"""What a store may take up, and how long it may take."""
+"""Limits of a store, in size and time."""
 
 from __future__ import annotations
 

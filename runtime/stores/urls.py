@@ -1,4 +1,4 @@
-"""From a setting to a store."""
+"""Store URLs: parse them and open the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server says about itself when it starts."""
+"""The summary that a server prints at startup."""
 
 from __future__ import annotations
 

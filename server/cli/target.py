@@ -1,4 +1,4 @@
-"""What a command works on: the runtime that its TARGET names."""
+"""The TARGET of a command: load the runtime that it names."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
 
 
 def test_every_test_that_is_named_exists() -> None:
-    named = set(re.findall(r"`([a-z]+_[a-z_]+_[a-z_]+)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8")))
+    document = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    _, _, checks = document.partition("## GraphQL security checks\n")
+    named = re.findall(r"`([a-z]+_[a-z_]+_[a-z_]+)`", checks.partition("\n## ")[0])
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "integration").rglob("test_*.py"))
-    settings = {"max_body_bytes", "max_message_bytes", "max_concurrent_runs_per_client", "address_rate_limit"}
-    settings |= {"max_concurrent_runs", "run_timeout_seconds", "rate_limit_store"}
-    assert not [name for name in named - settings if f"def test_{name}" not in tests]
+    assert len(named) > 20
+    assert [name for name in named if f"def test_{name}" not in tests] == []

@@ -1,1 +1,1 @@
-"""How answers travel: GraphQL execution, incremental payloads, and the formats they are written in."""
+"""The GraphQL wire: execution, incremental delivery and response formats."""

@@ -1,4 +1,4 @@
-"""How an answer goes on when its reader has fallen behind: with what the compacted history has beyond it."""
+"""Events that a response lacks after its reader has fallen behind the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What older clients send that the contract no longer has."""
+"""Upgrades of variables that older clients send."""
 
 from __future__ import annotations
 

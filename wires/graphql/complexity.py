@@ -1,4 +1,4 @@
-"""How large a document is, and the limits of that."""
+"""The size of a document, and its limits."""
 
 from __future__ import annotations
 

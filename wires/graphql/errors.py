@@ -1,4 +1,4 @@
-"""How errors are told in GraphQL answers (docs/contract.md, sections 1.6 and 2.4)."""
+"""Errors in GraphQL responses (docs/contract.md, sections 1.6 and 2.4)."""
 
 from __future__ import annotations
 

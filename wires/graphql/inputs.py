@@ -144,7 +144,7 @@ def input_messages(messages: Iterable[dict[str, Any]]) -> list[Message]:
     """``MessageInput`` objects as messages.
 
     One that is empty or whose JSON does not parse is left out, with a log. So is an empty result of a call that has
-    another: react-core puts one before the server's own when the page only draws the call.
+    another: react-core puts one before the server's own when the client only renders the call.
     """
     converted = [message for message in map(_message, messages) if message is not None]
     told = {message.tool_call_id for message in converted if isinstance(message, ToolResultMessage) and message.result}

@@ -221,7 +221,7 @@ class OpenAIApiAssistantAPIResponse:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ExtensionsResponse:
-    """What the page sends with its next request."""
+    """Ids that the client sends with its next request."""
 
     typename: ClassVar[str] = "ExtensionsResponse"
     openai_assistant_api: OpenAIApiAssistantAPIResponse

@@ -1,4 +1,4 @@
-"""What an operation selects of an object type, and which parts of it may come later."""
+"""The selection of an operation, and the parts of it that may follow later."""
 
 from __future__ import annotations
 

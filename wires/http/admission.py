@@ -1,4 +1,4 @@
-"""Whether a request is let in: who asks, how often, and how much at once."""
+"""Admission of requests: authentication, rate limits and concurrent runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks: the interface of authentication, and two ways of it that are ready to use."""
+"""Authentication: the `Authenticator` interface, API keys and JWT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the parts of an answer are strung together."""
+"""Framing of a response's parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one client may ask for: token buckets, and runs at once."""
+"""Rate limits and limits of concurrent runs, per client."""
 
 from __future__ import annotations
 
