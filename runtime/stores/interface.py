@@ -6,7 +6,7 @@ import random
 from abc import ABC, abstractmethod
 from asyncio import sleep
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,14 @@ import msgspec
 
 from ..errors import ErrorCode, StoreError
 from ..messages import Message
+from .thread_keys import thread_key
 
 if TYPE_CHECKING:
     from .locks import RunLock
 
 _MERGE_SECONDS = 10.0
 _MERGE_PAUSE = 0.02
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreConflictError(StoreError):
@@ -80,13 +82,22 @@ class AgentState(msgspec.Struct, kw_only=True):
 
 
 class ThreadInfo(msgspec.Struct, kw_only=True, frozen=True):
-    """A thread that is kept: whose it is, the agents that have state on it, and when it was last written."""
+    """A thread's record: its owner, the agents that work on it, and when it was first and last written.
+
+    ``name`` and ``archived`` are for people who look through their threads. ``expires_at`` is when the thread is
+    forgotten unless something is written to it before; ``expired`` says that this has happened, and that what is kept
+    under the thread is still to be removed.
+    """
 
     thread_id: str
     owner: str | None
     agents: list[str]
     created_at: datetime
     updated_at: datetime
+    name: str | None = None
+    archived: bool = False
+    expires_at: datetime | None = None
+    expired: bool = False
 
 
 class ThreadPage(msgspec.Struct, kw_only=True, frozen=True):
@@ -104,6 +115,10 @@ class StateStore(ABC):
 
     url: str | None = None
     """The URL that the store was opened from, so that a framework can keep what is its own in the same place."""
+    durable: bool = True
+    """Whether what is kept outlives the process."""
+    ttl: float | None = None
+    """Seconds after its last write until a thread is forgotten; None for never."""
 
     @abstractmethod
     async def load(self, thread_id: str, agent_name: str) -> AgentState | None:
@@ -161,6 +176,64 @@ class StateStore(ABC):
             cursor: ``ThreadPage.cursor`` of the page before; None for the first.
         """
 
+    async def thread(self, thread_id: str) -> ThreadInfo | None:
+        """Looks a thread's record up, by any spelling of its id (``thread_keys``).
+
+        Returns:
+            The record, whose ``thread_id`` is the spelling that everything is kept under; None if there is none. One
+            whose time is over is marked so.
+        """
+        for spelling in (thread_id, thread_key(thread_id)):
+            owner = await self.owner_of(spelling)
+            if owner is not None:
+                return ThreadInfo(thread_id=thread_id, owner=owner, agents=[], created_at=_EPOCH, updated_at=_EPOCH)
+        return None
+
+    async def open_thread(
+        self, thread_id: str, *, owner: str | None = None, agent_name: str | None = None
+    ) -> ThreadInfo | None:
+        """Makes a thread's record, or renews the one that there is.
+
+        Args:
+            thread_id: The thread, in any spelling.
+            owner: Who works on it; None for the application itself, which may work on all.
+            agent_name: The agent that is to work on it, if one is.
+
+        Returns:
+            The record. None if there is one that is not ``owner``'s, be it somebody else's or nobody's. A record whose
+            time is over is returned as it is, and neither renewed nor replaced.
+        """
+        del agent_name
+        if owner is not None:
+            for spelling in dict.fromkeys((thread_id, thread_key(thread_id))):
+                if not await self.claim(spelling, owner):
+                    return None
+        return ThreadInfo(thread_id=thread_id, owner=owner, agents=[], created_at=_EPOCH, updated_at=_EPOCH)
+
+    async def expired_threads(self, limit: int = 100) -> list[str]:
+        """Lists threads that are forgotten, so that what is kept of them elsewhere can be removed.
+
+        Each is listed until ``delete_thread`` is called for it.
+        """
+        del limit
+        return []
+
+    async def rename_thread(self, thread_id: str, name: str | None) -> bool:
+        """Names a thread; returns whether it is kept.
+
+        Raises:
+            StoreError: The store does not keep names.
+        """
+        raise StoreError(f"{type(self).__name__} keeps no names of threads.")
+
+    async def archive_thread(self, thread_id: str, archived: bool = True) -> bool:
+        """Puts a thread into the archive, or takes it out; returns whether it is kept.
+
+        Raises:
+            StoreError: The store has no archive.
+        """
+        raise StoreError(f"{type(self).__name__} has no archive of threads.")
+
     @abstractmethod
     async def delete_thread(self, thread_id: str) -> bool:
         """Forgets a thread with all its agents' states and its owner; returns whether it was kept."""
@@ -168,6 +241,9 @@ class StateStore(ABC):
     @abstractmethod
     async def claim(self, thread_id: str, owner: str) -> bool:
         """Makes ``owner`` the owner of a thread that has none; first come, first served.
+
+        This is for the application: it hands over whatever is on the thread. What a client asks for goes through
+        ``open_thread``.
 
         Returns:
             Whether the thread is now ``owner``'s. A thread of somebody else's must be answered for

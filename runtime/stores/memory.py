@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import islice
 from time import monotonic
+from typing import Any
 
 import msgspec
 from typing_extensions import override
@@ -13,6 +15,7 @@ from .interface import ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings
+from .thread_keys import thread_key
 
 _MICROS = 1_000_000
 
@@ -22,6 +25,9 @@ class _Thread(msgspec.Struct):
     updated: int
     owner: str | None = None
     records: dict[str, Record] = {}
+    agents: set[str] = set()
+    name: str | None = None
+    archived: bool = False
 
     @property
     def size(self) -> int:
@@ -79,9 +85,13 @@ class MemoryStore(RecordStore):
         settings: ``ttl``, ``max_bytes``, ``max_threads`` and ``max_total_bytes`` bound it.
     """
 
+    durable = False
+
     def __init__(self, settings: StoreSettings | None = None) -> None:
         super().__init__(MemoryTickets(), settings or StoreSettings())
         self._threads: OrderedDict[str, _Thread] = OrderedDict()
+        self._spellings: dict[str, str] = {}
+        self._departed: OrderedDict[str, ThreadInfo] = OrderedDict()
         self._bytes = 0
 
     @override
@@ -126,28 +136,68 @@ class MemoryStore(RecordStore):
         return [self._info(place.thread_id) for place in sorted(places, reverse=True)[:limit]]
 
     @override
+    async def _thread(self, thread_id: str) -> ThreadInfo | None:
+        spelling = self._spelling(thread_id)
+        if self._living(spelling) is not None:
+            return self._info(spelling)
+        return self._departed.get(spelling)
+
+    @override
+    async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
+        known = await self._thread(thread_id)
+        if known is not None and (known.expired or owner not in (None, known.owner)):
+            return known if known.expired else None
+        spelling = self._spelling(thread_id)
+        thread = self._touch(spelling)
+        thread.owner = thread.owner if owner is None else owner
+        thread.agents.update([] if agent_name is None else [agent_name])
+        self._shrink()
+        return self._info(spelling)
+
+    @override
+    async def _expired(self, limit: int) -> list[str]:
+        self._drop_old()
+        return list(islice(self._departed, limit))
+
+    @override
+    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+        thread = self._living(self._spelling(thread_id))
+        if thread is None:
+            return False
+        thread.name = changes.get("name", thread.name)
+        thread.archived = changes.get("archived", thread.archived)
+        return True
+
+    @override
     async def _delete(self, thread_id: str) -> bool:
-        known = self._living(thread_id) is not None
-        self._forget(thread_id)
+        spelling = self._spelling(thread_id)
+        known = self._living(spelling) is not None
+        self._forget(spelling)
+        self._departed.pop(spelling, None)
+        self._spellings.pop(thread_key(spelling), None)
         return known
 
     @override
     async def _claim(self, thread_id: str, owner: str) -> bool:
         if await self._owner(thread_id) not in (None, owner):
             return False
-        self._touch(thread_id).owner = owner
+        spelling = self._spelling(thread_id)
+        self._touch(spelling).owner = owner
         self._shrink()
         return True
 
     @override
     async def _owner(self, thread_id: str) -> str | None:
-        thread = self._living(thread_id)
+        thread = self._living(self._spelling(thread_id))
         return thread.owner if thread else None
+
+    def _spelling(self, thread_id: str) -> str:
+        return self._spellings.get(thread_key(thread_id), thread_id)
 
     def _living(self, thread_id: str) -> _Thread | None:
         thread = self._threads.get(thread_id)
         if thread is not None and self._is_old(thread):
-            self._forget(thread_id)
+            self._let_go(thread_id)
             return None
         return thread
 
@@ -169,6 +219,8 @@ class MemoryStore(RecordStore):
         thread.updated = present
         self._threads[thread_id] = thread
         self._threads.move_to_end(thread_id)
+        self._spellings.setdefault(thread_key(thread_id), thread_id)
+        self._departed.pop(thread_id, None)
         return thread
 
     def _info(self, thread_id: str) -> ThreadInfo:
@@ -176,10 +228,21 @@ class MemoryStore(RecordStore):
         return ThreadInfo(
             thread_id=thread_id,
             owner=thread.owner,
-            agents=sorted(thread.records),
+            agents=sorted(thread.agents | thread.records.keys()),
             created_at=moment(thread.created),
             updated_at=moment(thread.updated),
+            name=thread.name,
+            archived=thread.archived,
         )
+
+    def _let_go(self, thread_id: str) -> None:
+        """Forgets a thread, and remembers that what is kept of it elsewhere is to be removed."""
+        info = msgspec.structs.replace(self._info(thread_id), expired=True)
+        self._forget(thread_id)
+        self._departed[thread_id] = info
+        if len(self._departed) > self._settings.max_threads:
+            forgotten, _ = self._departed.popitem(last=False)
+            self._spellings.pop(thread_key(forgotten), None)
 
     def _forget(self, thread_id: str) -> None:
         thread = self._threads.pop(thread_id, None)
@@ -188,11 +251,11 @@ class MemoryStore(RecordStore):
 
     def _drop_old(self) -> None:
         for thread_id in [thread_id for thread_id, thread in self._threads.items() if self._is_old(thread)]:
-            self._forget(thread_id)
+            self._let_go(thread_id)
 
     def _shrink(self) -> None:
         while len(self._threads) > 1 and self._is_full():
-            self._forget(next(iter(self._threads)))
+            self._let_go(next(iter(self._threads)))
 
     def _is_full(self) -> bool:
         longest_unused = next(iter(self._threads.values()))

@@ -22,6 +22,7 @@ from .interface import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, micros, moment
 from .settings import StoreSettings
+from .thread_keys import thread_key
 
 _MIGRATION_LOCK = 0x636F70696C6F74
 _MIGRATIONS: tuple[LiteralString, ...] = (
@@ -53,7 +54,22 @@ _MIGRATIONS: tuple[LiteralString, ...] = (
     );
     CREATE INDEX copilotkit_tickets_by_lock ON copilotkit_tickets (thread_id, agent_name, seq);
     """,
+    """
+    ALTER TABLE copilotkit_threads ADD COLUMN key uuid;
+    ALTER TABLE copilotkit_threads ADD COLUMN name text;
+    ALTER TABLE copilotkit_threads ADD COLUMN archived boolean NOT NULL DEFAULT false;
+    ALTER TABLE copilotkit_threads ADD COLUMN agents text[] NOT NULL DEFAULT '{}';
+    CREATE UNIQUE INDEX copilotkit_threads_by_key ON copilotkit_threads (key);
+    """,
 )
+_MIGRATED_KEYS = 2
+"""The version of the tables from which threads have keys, which SQL alone cannot compute."""
+_KEYLESS = "SELECT thread_id FROM copilotkit_threads ORDER BY created_at, thread_id"
+_SET_KEYS = """
+    UPDATE copilotkit_threads AS kept SET key = given.key
+    FROM unnest(%(threads)s::text[], %(keys)s::uuid[]) AS given (thread_id, key)
+    WHERE kept.thread_id = given.thread_id
+"""
 
 _READ = """
     SELECT place, payload, version, owner, states.created_at, states.updated_at
@@ -67,16 +83,47 @@ _FORGET = """
     DELETE FROM copilotkit_threads
     WHERE thread_id = %(thread_id)s AND updated_at < clock_timestamp() - %(ttl)s::interval
 """
-_SWEEP = """
-    DELETE FROM copilotkit_threads WHERE thread_id IN (
-        SELECT thread_id FROM copilotkit_threads WHERE updated_at < clock_timestamp() - %(ttl)s::interval
-        LIMIT 100 FOR UPDATE SKIP LOCKED
-    )
-"""
 _TOUCH = """
-    INSERT INTO copilotkit_threads (thread_id) VALUES (%(thread_id)s)
+    INSERT INTO copilotkit_threads (thread_id, key) VALUES (
+        %(thread_id)s, CASE WHEN NOT EXISTS (
+            SELECT FROM copilotkit_threads WHERE key = %(key)s::uuid AND thread_id <> %(thread_id)s
+        ) THEN %(key)s::uuid END
+    )
     ON CONFLICT (thread_id) DO UPDATE SET updated_at = clock_timestamp()
     RETURNING owner, updated_at
+"""
+_RECORD = """
+    thread_id, owner, created_at, updated_at, name, archived, ARRAY(
+        SELECT agent_name FROM copilotkit_states AS states WHERE states.thread_id = threads.thread_id
+        UNION SELECT unnest(threads.agents) COLLATE "C" ORDER BY 1
+    )
+"""
+_THREAD: LiteralString = f"""
+    SELECT {_RECORD}, coalesce(updated_at < clock_timestamp() - %(ttl)s::interval, false)
+    FROM copilotkit_threads AS threads WHERE key = %(key)s::uuid
+"""  # noqa: S608 - of constants
+_ADOPT = """
+    UPDATE copilotkit_threads SET key = %(key)s::uuid WHERE thread_id = %(thread_id)s AND key IS NULL
+    AND NOT EXISTS (SELECT FROM copilotkit_threads WHERE key = %(key)s::uuid)
+"""
+_OPEN = """
+    INSERT INTO copilotkit_threads AS kept (thread_id, key, owner, agents)
+    VALUES (%(thread_id)s, %(key)s::uuid, %(owner)s::text, array_remove(ARRAY[%(agent_name)s::text], NULL))
+    ON CONFLICT (key) DO UPDATE SET updated_at = clock_timestamp(),
+        agents = CASE WHEN kept.agents @> excluded.agents THEN kept.agents ELSE kept.agents || excluded.agents END
+        WHERE (excluded.owner IS NULL OR kept.owner = excluded.owner)
+            AND (%(ttl)s::interval IS NULL OR kept.updated_at >= clock_timestamp() - %(ttl)s::interval)
+"""
+_EXPIRED = """
+    SELECT thread_id FROM copilotkit_threads WHERE updated_at < clock_timestamp() - %(ttl)s::interval
+    ORDER BY updated_at LIMIT %(limit)s
+"""
+_DESCRIBE = """
+    UPDATE copilotkit_threads SET
+        name = CASE WHEN %(renames)s THEN %(name)s::text ELSE name END,
+        archived = coalesce(%(archived)s::boolean, archived)
+    WHERE key = %(key)s::uuid
+        AND (%(ttl)s::interval IS NULL OR updated_at >= clock_timestamp() - %(ttl)s::interval)
 """
 _WRITE = """
     INSERT INTO copilotkit_states AS kept (thread_id, agent_name, version, created_at, updated_at, payload)
@@ -89,25 +136,32 @@ _WRITE = """
         WHERE %(expected)s::bigint IS NULL OR kept.version = %(expected)s
     RETURNING version, created_at
 """
-_LIST = """
-    SELECT thread_id, owner, created_at, updated_at, ARRAY(
-        SELECT agent_name FROM copilotkit_states AS states
-        WHERE states.thread_id = threads.thread_id ORDER BY agent_name
-    )
+_LIST: LiteralString = f"""
+    SELECT {_RECORD}, false
     FROM copilotkit_threads AS threads
     WHERE (%(ttl)s::interval IS NULL OR updated_at >= clock_timestamp() - %(ttl)s::interval)
         AND (%(owner)s::text IS NULL OR owner = %(owner)s)
         AND (%(updated)s::timestamptz IS NULL OR (updated_at, thread_id) < (%(updated)s, %(thread_id)s))
     ORDER BY updated_at DESC, thread_id DESC LIMIT %(limit)s
+"""  # noqa: S608 - of constants
+_SPELLING = """
+    coalesce((SELECT thread_id FROM copilotkit_threads WHERE key = %(key)s::uuid), %(thread_id)s)
 """
-_DELETE = "DELETE FROM copilotkit_threads WHERE thread_id = %(thread_id)s"
+_DELETE_TICKETS: LiteralString = f"""
+    DELETE FROM copilotkit_tickets WHERE thread_id IN (%(thread_id)s, {_SPELLING})
+"""  # noqa: S608 - of constants
+_DELETE: LiteralString = f"""
+    DELETE FROM copilotkit_threads WHERE thread_id IN (%(thread_id)s, {_SPELLING})
+    RETURNING %(ttl)s::interval IS NULL OR updated_at >= clock_timestamp() - %(ttl)s::interval
+"""  # noqa: S608 - of constants
+_RESOLVE: LiteralString = f"SELECT {_SPELLING}"
 _CLAIM = """
-    INSERT INTO copilotkit_threads AS kept (thread_id, owner) VALUES (%(thread_id)s, %(owner)s)
+    INSERT INTO copilotkit_threads AS kept (thread_id, key, owner) VALUES (%(thread_id)s, %(key)s::uuid, %(owner)s)
     ON CONFLICT (thread_id) DO UPDATE SET owner = excluded.owner, updated_at = clock_timestamp()
         WHERE kept.owner IS NULL OR kept.owner = excluded.owner
 """
 _OWNER = """
-    SELECT owner FROM copilotkit_threads WHERE thread_id = %(thread_id)s
+    SELECT owner FROM copilotkit_threads WHERE key = %(key)s::uuid
     AND (%(ttl)s::interval IS NULL OR updated_at >= clock_timestamp() - %(ttl)s::interval)
 """
 
@@ -249,8 +303,19 @@ async def _migrate(cursor: AsyncCursor) -> None:
         raise StoreError("The state store's tables were created by a newer release.")
     for script in _MIGRATIONS[version:]:
         await cursor.execute(script)
+    if version < _MIGRATED_KEYS:
+        await _set_keys(cursor)
     await cursor.execute("DELETE FROM copilotkit_schema")
     await cursor.execute("INSERT INTO copilotkit_schema (version) VALUES (%s)", (len(_MIGRATIONS),))
+
+
+async def _set_keys(cursor: AsyncCursor) -> None:
+    """Gives threads keys. Of several spellings of one thread, only the oldest gets it; the others are nobody's."""
+    await cursor.execute(_KEYLESS)
+    spellings: dict[str, str] = {}
+    for (thread_id,) in await cursor.fetchall():
+        spellings.setdefault(thread_key(thread_id), thread_id)
+    await cursor.execute(_SET_KEYS, {"threads": list(spellings.values()), "keys": list(spellings)})
 
 
 class PostgresTickets(TicketDesk):
@@ -337,7 +402,7 @@ class PostgresStore(RecordStore):
         values: _Values = {"thread_id": thread_id, "agent_name": agent_name, "ttl": self._ttl()}
         async with self._database.transaction() as cursor:
             await self._forget(cursor, values)
-            await cursor.execute(_TOUCH, values)
+            await cursor.execute(_TOUCH, {**values, "key": thread_key(thread_id)})
             owner, now = await _one(cursor)
             await cursor.execute(_WRITE, {**values, "payload": payload, "expected": expected, "now": now})
             row = await cursor.fetchone()
@@ -359,15 +424,49 @@ class PostgresStore(RecordStore):
             return [_info(*row) for row in await cursor.fetchall()]
 
     @override
-    async def _delete(self, thread_id: str) -> bool:
+    async def _thread(self, thread_id: str) -> ThreadInfo | None:
         async with self._database.statement() as cursor:
-            await cursor.execute(_DELETE, {"thread_id": thread_id})
+            await cursor.execute(_THREAD, {"key": thread_key(thread_id), "ttl": self._ttl()})
+            row = await cursor.fetchone()
+        return _info(*row) if row else None
+
+    @override
+    async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
+        values: _Values = {**self._named(thread_id), "owner": owner, "agent_name": agent_name}
+        async with self._database.transaction() as cursor:
+            await cursor.execute(_ADOPT, values)
+            await cursor.execute(_OPEN, values)
+            opened = cursor.rowcount > 0
+            await cursor.execute(_THREAD, values)
+            found = _info(*await _one(cursor))
+        return found if opened or found.expired else None
+
+    @override
+    async def _expired(self, limit: int) -> list[str]:
+        async with self._database.statement() as cursor:
+            await cursor.execute(_EXPIRED, {"ttl": self._ttl(), "limit": limit})
+            return [thread_id for (thread_id,) in await cursor.fetchall()]
+
+    @override
+    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+        given = {"name": changes.get("name"), "archived": changes.get("archived"), "renames": "name" in changes}
+        async with self._database.statement() as cursor:
+            await cursor.execute(_DESCRIBE, {**given, **self._named(thread_id)})
             return cursor.rowcount > 0
 
     @override
-    async def _claim(self, thread_id: str, owner: str) -> bool:
-        values: _Values = {"thread_id": thread_id, "owner": owner, "ttl": self._ttl()}
+    async def _delete(self, thread_id: str) -> bool:
         async with self._database.transaction() as cursor:
+            await cursor.execute(_DELETE_TICKETS, self._named(thread_id))
+            await cursor.execute(_DELETE, self._named(thread_id))
+            return any(living for (living,) in await cursor.fetchall())
+
+    @override
+    async def _claim(self, thread_id: str, owner: str) -> bool:
+        values: _Values = {**self._named(thread_id), "owner": owner}
+        async with self._database.transaction() as cursor:
+            await cursor.execute(_RESOLVE, values)
+            (values["thread_id"],) = await _one(cursor)
             await self._forget(cursor, values)
             await cursor.execute(_CLAIM, values)
             return cursor.rowcount > 0
@@ -375,24 +474,38 @@ class PostgresStore(RecordStore):
     @override
     async def _owner(self, thread_id: str) -> str | None:
         async with self._database.statement() as cursor:
-            await cursor.execute(_OWNER, {"thread_id": thread_id, "ttl": self._ttl()})
+            await cursor.execute(_OWNER, self._named(thread_id))
             row = await cursor.fetchone()
         return row[0] if row else None
 
     async def _forget(self, cursor: AsyncCursor, values: _Values) -> None:
         if values["ttl"] is not None:
             await cursor.execute(_FORGET, values)
-            await cursor.execute(_SWEEP, values)
+
+    def _named(self, thread_id: str) -> _Values:
+        return {"thread_id": thread_id, "key": thread_key(thread_id), "ttl": self._ttl()}
 
     def _ttl(self) -> timedelta | None:
         return None if self._settings.ttl is None else timedelta(seconds=self._settings.ttl)
 
 
-def _info(thread_id: str, owner: str | None, created: datetime, updated: datetime, agents: list[str]) -> ThreadInfo:
+def _info(
+    thread_id: str,
+    owner: str | None,
+    created: datetime,
+    updated: datetime,
+    name: str | None,
+    archived: bool,
+    agents: list[str],
+    expired: bool,
+) -> ThreadInfo:
     return ThreadInfo(
         thread_id=thread_id,
         owner=owner,
         agents=agents,
         created_at=created.astimezone(UTC),
         updated_at=updated.astimezone(UTC),
+        name=name,
+        archived=archived,
+        expired=expired,
     )

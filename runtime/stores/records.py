@@ -10,6 +10,7 @@ from time import perf_counter, time_ns
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
+import msgspec
 from typing_extensions import override
 
 from ..errors import MisuseError
@@ -122,6 +123,7 @@ class RecordStore(StateStore):
 
     def __init__(self, desk: TicketDesk, settings: StoreSettings) -> None:
         self._settings = settings
+        self.ttl = settings.ttl
         self._locks = RunLocks(desk, settings)
         self._merging: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -168,10 +170,40 @@ class RecordStore(StateStore):
         place = _parse(cursor)
         limit = min(max(limit, 1), MAX_PAGE)
         found = await retry_unavailable(lambda: self._list(owner, limit + 1, place), self._settings.retry_for)
-        page = found[:limit]
+        page = [self._dated(each) for each in found[:limit]]
         more = len(found) > limit
         last = f"{micros(page[-1].updated_at)}.{page[-1].thread_id}" if more else None
         return ThreadPage(threads=page, cursor=last)
+
+    @override
+    async def thread(self, thread_id: str) -> ThreadInfo | None:
+        check_key(thread_id)
+        found = await retry_unavailable(lambda: self._thread(thread_id), self._settings.retry_for)
+        return found and self._dated(found)
+
+    @override
+    async def open_thread(
+        self, thread_id: str, *, owner: str | None = None, agent_name: str | None = None
+    ) -> ThreadInfo | None:
+        check_key(*(name for name in (thread_id, owner, agent_name) if name is not None))
+        opened = await retry_unavailable(
+            lambda: self._open_thread(thread_id, owner, agent_name), self._settings.retry_for
+        )
+        return opened and self._dated(opened)
+
+    @override
+    async def expired_threads(self, limit: int = 100) -> list[str]:
+        return await retry_unavailable(lambda: self._expired(limit), self._settings.retry_for)
+
+    @override
+    async def rename_thread(self, thread_id: str, name: str | None) -> bool:
+        check_key(thread_id, *([] if name is None else [name]))
+        return await self._describe(thread_id, {"name": name})
+
+    @override
+    async def archive_thread(self, thread_id: str, archived: bool = True) -> bool:
+        check_key(thread_id)
+        return await self._describe(thread_id, {"archived": archived})
 
     @override
     async def delete_thread(self, thread_id: str) -> bool:
@@ -228,6 +260,24 @@ class RecordStore(StateStore):
 
     @abstractmethod
     async def _list(self, owner: str | None, limit: int, after: Place | None) -> list[ThreadInfo]: ...
+
+    def _dated(self, thread: ThreadInfo) -> ThreadInfo:
+        if self.ttl is None:
+            return thread
+        return msgspec.structs.replace(thread, expires_at=thread.updated_at + timedelta(seconds=self.ttl))
+
+    @abstractmethod
+    async def _thread(self, thread_id: str) -> ThreadInfo | None: ...
+
+    @abstractmethod
+    async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None: ...
+
+    @abstractmethod
+    async def _expired(self, limit: int) -> list[str]: ...
+
+    @abstractmethod
+    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+        """Sets ``name`` or ``archived`` of a living thread; returns whether there is one."""
 
     @abstractmethod
     async def _delete(self, thread_id: str) -> bool: ...

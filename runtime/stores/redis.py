@@ -1,8 +1,12 @@
 """The store on a Redis server, 6.2 or newer, without modules.
 
-A thread is one hash: its owner and times, and for each agent a version, two times and the payload. A sorted
-set orders all threads by their last write, and one more those of each owner. What must happen at once is a
+A thread is one hash: its owner, times and name, and for each agent a mark, and a version, two times and the payload.
+A sorted set orders all threads by their last write, and one more those of each owner. What must happen at once is a
 script.
+
+One more key leads from a thread's key (``thread_keys``) to the spelling of its id that everything is kept under. It
+and the place in the sorted set outlive the hash, whose time is limited: that tells a thread that was forgotten from
+one that never was.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from .interface import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment
 from .settings import StoreSettings
+from .thread_keys import thread_key
 
 _NOW = """
 local time = redis.call('TIME')
@@ -42,12 +47,8 @@ local function touch(thread, created, ttl)
     redis.call('ZADD', KEYS[2], created, thread)
     local owner = redis.call('HGET', KEYS[1], 'owner')
     if owner then redis.call('ZADD', KEYS[2] .. ':' .. owner, created, thread) end
-    if ttl > 0 then
-        redis.call('PEXPIRE', KEYS[1], ttl)
-        local oldest = string.format('(%.0f', created - ttl * 1000)
-        redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', oldest)
-        if owner then redis.call('ZREMRANGEBYSCORE', KEYS[2] .. ':' .. owner, '-inf', oldest) end
-    end
+    redis.call('SETNX', KEYS[3], thread)
+    if ttl > 0 then redis.call('PEXPIRE', KEYS[1], ttl) end
     return owner
 end
 """
@@ -60,6 +61,30 @@ local owner = touch(thread, now, ttl)
 redis.call('HSETNX', KEYS[1], 'c:' .. agent, now)
 redis.call('HSET', KEYS[1], 'v:' .. agent, version + 1, 'u:' .. agent, now, 'd:' .. agent, payload)
 return {{version + 1, owner, redis.call('HGET', KEYS[1], 'c:' .. agent), now}}
+"""
+_THREAD = """
+local head = redis.call('HMGET', KEYS[1], 'owner', 'created', 'updated', 'name', 'archived')
+if head[3] then return {ARGV[1], head, redis.call('HKEYS', KEYS[1])} end
+local updated = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if updated then return {ARGV[1], {false, updated, updated, false, false}, {}, 1} end
+return false
+"""
+_OPEN = f"""
+local thread, claimant, agent, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local living = redis.call('EXISTS', KEYS[1]) == 1
+if not living and redis.call('ZSCORE', KEYS[2], thread) then return 2 end
+local owner = redis.call('HGET', KEYS[1], 'owner')
+if living and claimant ~= '' and owner ~= claimant then return 0 end
+if not living and claimant ~= '' then redis.call('HSET', KEYS[1], 'owner', claimant) end
+if agent ~= '' then redis.call('HSET', KEYS[1], 'a:' .. agent, '1') end
+{_NOW}{_TOUCH}
+touch(thread, now, ttl)
+return 1
+"""
+_DESCRIBE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+return 1
 """
 _CLAIM = f"""
 local thread, claimant, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -74,6 +99,7 @@ _DELETE = """
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner then redis.call('ZREM', KEYS[2] .. ':' .. owner, ARGV[1]) end
 redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('GET', KEYS[3]) == ARGV[1] then redis.call('DEL', KEYS[3]) end
 return redis.call('DEL', KEYS[1])
 """
 _LIST = """
@@ -85,10 +111,10 @@ while #found < limit do
     if #batch == 0 then break end
     for i = 1, #batch, 2 do
         local key = prefix .. batch[i]
-        local head = redis.call('HMGET', key, 'owner', 'created', 'updated')
+        local head = redis.call('HMGET', key, 'owner', 'created', 'updated', 'name', 'archived')
         if head[3] and (owner == '' or owner == head[1]) then
-            found[#found + 1] = {batch[i], head[1], head[2], head[3], redis.call('HKEYS', key)}
-        else
+            found[#found + 1] = {batch[i], head, redis.call('HKEYS', key)}
+        elseif owner ~= '' then
             redis.call('ZREM', KEYS[1], batch[i])
         end
         below = '(' .. batch[i + 1]
@@ -96,6 +122,8 @@ while #found < limit do
 end
 return found
 """
+
+_SCHEMA = 2
 
 _QUEUE = """
 local time = redis.call('TIME')
@@ -241,12 +269,17 @@ class RedisStore(RecordStore):
         self._claim_script = self._client.register_script(_CLAIM)
         self._delete_script = self._client.register_script(_DELETE)
         self._list_script = self._client.register_script(_LIST)
+        self._thread_script = self._client.register_script(_THREAD)
+        self._open_script = self._client.register_script(_OPEN)
+        self._describe_script = self._client.register_script(_DESCRIBE)
         self._index = f"{settings.prefix}:threads"
         super().__init__(RedisTickets(self._client, settings.prefix), settings)
 
     @override
     async def _open(self) -> None:
-        await self._ping()
+        with translated():
+            if await self._client.set(f"{self._settings.prefix}:schema", _SCHEMA, nx=True):
+                await self._set_spellings()
 
     @override
     async def _close(self) -> None:
@@ -272,7 +305,7 @@ class RedisStore(RecordStore):
         condition = "" if expected is None else str(expected)
         arguments: list[str | bytes | int] = [thread_id, agent_name, payload, condition, self._ttl()]
         with translated():
-            row = await self._write_script([self._key(thread_id), self._index], arguments)
+            row = await self._write_script(self._keys(thread_id, thread_key(thread_id)), arguments)
         if row is None:
             return None
         version, owner, created, updated = row
@@ -287,20 +320,91 @@ class RedisStore(RecordStore):
         return [_info(*row) for row in rows]
 
     @override
-    async def _delete(self, thread_id: str) -> bool:
+    async def _thread(self, thread_id: str) -> ThreadInfo | None:
         with translated():
-            return bool(await self._delete_script([self._key(thread_id), self._index], [thread_id]))
+            spelling = await self._spelling(thread_id)
+            row = await self._thread_script(self._keys(spelling, thread_key(thread_id)), [spelling])
+        return None if row is None else _info(*row)
+
+    @override
+    async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
+        with translated():
+            spelling = await self._spelling(thread_id, keep=True)
+            keys = self._keys(spelling, thread_key(thread_id))
+            opened = await self._open_script(keys, [spelling, owner or "", agent_name or "", self._ttl()])
+        return await self._thread(thread_id) if opened else None
+
+    @override
+    async def _expired(self, limit: int) -> list[str]:
+        if self._settings.ttl is None:
+            return []
+        with translated():
+            seconds, micros = await self._client.time()
+            oldest = int(seconds) * 1_000_000 + int(micros) - int(self._settings.ttl * 1_000_000)
+            found = await self._client.zrangebyscore(self._index, "-inf", f"({oldest}", start=0, num=limit)
+            names = [name.decode() for name in cast("list[bytes]", found)]
+            living = await self._exist(names)
+        return [name for name, lives in zip(names, living, strict=True) if not lives]
+
+    async def _exist(self, thread_ids: Sequence[str]) -> list[int]:
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for thread_id in thread_ids:
+                pipeline.exists(self._key(thread_id))
+            return cast("list[int]", await pipeline.execute())
+
+    @override
+    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+        ((field, value),) = changes.items()
+        text = value if isinstance(value, str) else "1" if value else ""
+        with translated():
+            spelling = await self._spelling(thread_id)
+            return bool(await self._describe_script([self._key(spelling)], [field, text]))
+
+    @override
+    async def _delete(self, thread_id: str) -> bool:
+        key = thread_key(thread_id)
+        with translated():
+            spellings = dict.fromkeys((thread_id, await self._spelling(thread_id)))
+            deleted = [await self._delete_script(self._keys(each, key), [each]) for each in spellings]
+        return any(deleted)
 
     @override
     async def _claim(self, thread_id: str, owner: str) -> bool:
-        arguments: list[str | int] = [thread_id, owner, self._ttl()]
         with translated():
-            return bool(await self._claim_script([self._key(thread_id), self._index], arguments))
+            spelling = await self._spelling(thread_id, keep=True)
+            arguments: list[str | int] = [spelling, owner, self._ttl()]
+            return bool(await self._claim_script(self._keys(spelling, thread_key(thread_id)), arguments))
 
     @override
     async def _owner(self, thread_id: str) -> str | None:
         with translated():
-            return _text(await cast("Awaitable[bytes | None]", self._client.hget(self._key(thread_id), "owner")))
+            key = self._key(await self._spelling(thread_id))
+            return _text(await cast("Awaitable[bytes | None]", self._client.hget(key, "owner")))
+
+    async def _spelling(self, thread_id: str, *, keep: bool = False) -> str:
+        """The spelling that the thread is kept under; ``keep`` makes ``thread_id`` it if there is none yet."""
+        key = self._spelling_key(thread_key(thread_id))
+        if keep:
+            await self._client.setnx(key, thread_id)
+        known = cast("bytes | None", await self._client.get(key))
+        return known.decode() if known is not None else thread_id
+
+    async def _set_spellings(self) -> None:
+        """Leads keys to the threads that an earlier release kept; of several spellings of one, to the oldest."""
+        names = [name.decode() for name in cast("list[bytes]", await self._client.zrange(self._index, 0, -1))]
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.hget(self._key(name), "created")
+            created = await pipeline.execute()
+            for _, name in sorted((int(when), name) for when, name in zip(created, names, strict=True) if when):
+                pipeline.setnx(self._spelling_key(thread_key(name)), name)
+            await pipeline.execute()
+
+    def _keys(self, thread_id: str, key: str) -> list[str]:
+        return [self._key(thread_id), self._index, self._spelling_key(key)]
+
+    def _spelling_key(self, key: str) -> str:
+        return f"{self._settings.prefix}:spelling:{key}"
 
     def _key(self, thread_id: str) -> str:
         return f"{self._settings.prefix}:thread:{thread_id}"
@@ -317,11 +421,15 @@ def _record(payload: bytes, version: bytes, created: bytes, updated: bytes, owne
     return Record(payload, Stamp(int(version), _text(owner), int(created), int(updated)))
 
 
-def _info(thread_id: bytes, owner: bytes | None, created: bytes, updated: bytes, fields: list[bytes]) -> ThreadInfo:
+def _info(thread_id: bytes, head: list[bytes | None], fields: list[bytes], expired: int = 0) -> ThreadInfo:
+    owner, created, updated, name, archived = head
     return ThreadInfo(
         thread_id=thread_id.decode(),
         owner=_text(owner),
-        agents=sorted(field[2:].decode() for field in fields if field.startswith(b"v:")),
-        created_at=moment(int(created)),
-        updated_at=moment(int(updated)),
+        agents=sorted({field[2:].decode() for field in fields if field.startswith((b"v:", b"a:"))}),
+        created_at=moment(int(created or 0)),
+        updated_at=moment(int(updated or 0)),
+        name=_text(name),
+        archived=archived is not None,
+        expired=bool(expired),
     )

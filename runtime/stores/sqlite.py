@@ -7,13 +7,14 @@ process (https://www.sqlite.org/wal.html). One thread owns the connection, so th
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
@@ -22,6 +23,7 @@ from .interface import StoreUnavailableError, ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings
+from .thread_keys import thread_key
 
 T = TypeVar("T")
 
@@ -56,6 +58,21 @@ _MIGRATIONS = (
     );
     CREATE INDEX copilotkit_tickets_by_lock ON copilotkit_tickets (thread_id, agent_name, seq);
     """,
+    # Of several spellings of one thread, only the oldest has a key: the others are nobody's.
+    """
+    ALTER TABLE copilotkit_threads ADD COLUMN key TEXT;
+    ALTER TABLE copilotkit_threads ADD COLUMN name TEXT;
+    ALTER TABLE copilotkit_threads ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE copilotkit_threads ADD COLUMN agents TEXT NOT NULL DEFAULT '[]';
+    UPDATE copilotkit_threads SET key = thread_key(thread_id);
+    CREATE INDEX copilotkit_threads_spelled ON copilotkit_threads (key, created, thread_id);
+    UPDATE copilotkit_threads SET key = NULL WHERE EXISTS (
+        SELECT 1 FROM copilotkit_threads AS older WHERE older.key = copilotkit_threads.key
+            AND (older.created, older.thread_id) < (copilotkit_threads.created, copilotkit_threads.thread_id)
+    );
+    DROP INDEX copilotkit_threads_spelled;
+    CREATE UNIQUE INDEX copilotkit_threads_by_key ON copilotkit_threads (key);
+    """,
 )
 
 _READ = """
@@ -64,15 +81,23 @@ _READ = """
     WHERE thread_id = ? AND agent_name = ? AND threads.updated >= ?
 """
 _FORGET = "DELETE FROM copilotkit_threads WHERE thread_id = ? AND updated < ?"
-_SWEEP = """
-    DELETE FROM copilotkit_threads WHERE thread_id IN (
-        SELECT thread_id FROM copilotkit_threads WHERE updated < ? LIMIT 100
-    )
-"""
 _TOUCH = """
-    INSERT INTO copilotkit_threads (thread_id, created, updated) VALUES (:thread_id, :now, :now)
+    INSERT INTO copilotkit_threads (thread_id, key, created, updated)
+    VALUES (:thread_id, (SELECT :key WHERE NOT EXISTS (SELECT 1 FROM copilotkit_threads WHERE key = :key)), :now, :now)
     ON CONFLICT (thread_id) DO UPDATE SET updated = :now
     RETURNING owner
+"""
+_THREAD = """
+    SELECT thread_id, owner, created, updated, name, archived, agents FROM copilotkit_threads WHERE key = ?
+"""
+_SPELLING = "SELECT thread_id FROM copilotkit_threads WHERE key = ?"
+_ADOPT = "UPDATE copilotkit_threads SET key = ? WHERE thread_id = ? AND key IS NULL"
+_EXPIRED = "SELECT thread_id FROM copilotkit_threads WHERE updated < ? ORDER BY updated LIMIT ?"
+_OPEN = """
+    INSERT INTO copilotkit_threads (thread_id, key, owner, agents, created, updated)
+    VALUES (:thread_id, :key, :owner, :agents, :now, :now)
+    ON CONFLICT (key) DO UPDATE SET updated = :now, agents = :agents
+    RETURNING thread_id, owner, created, updated, name, archived, agents
 """
 _VERSION = "SELECT version FROM copilotkit_states WHERE thread_id = ? AND agent_name = ?"
 _WRITE = """
@@ -83,15 +108,15 @@ _WRITE = """
     RETURNING version, created
 """
 _LIST = """
-    SELECT thread_id, owner, created, updated FROM copilotkit_threads
+    SELECT thread_id, owner, created, updated, name, archived, agents FROM copilotkit_threads
     WHERE updated >= :oldest AND (:owner IS NULL OR owner = :owner)
         AND (:updated IS NULL OR (updated, thread_id) < (:updated, :thread_id))
     ORDER BY updated DESC, thread_id DESC LIMIT :limit
 """
 _AGENTS = "SELECT agent_name FROM copilotkit_states WHERE thread_id = ? ORDER BY agent_name"
 _CLAIM = """
-    INSERT INTO copilotkit_threads (thread_id, owner, created, updated)
-    VALUES (:thread_id, :owner, :now, :now)
+    INSERT INTO copilotkit_threads (thread_id, key, owner, created, updated)
+    VALUES (:thread_id, :key, :owner, :now, :now)
     ON CONFLICT (thread_id) DO UPDATE SET owner = :owner, updated = :now
         WHERE copilotkit_threads.owner IS NULL OR copilotkit_threads.owner = :owner
     RETURNING thread_id
@@ -178,6 +203,7 @@ class Database:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
         self._connection = connection
+        connection.create_function("thread_key", 1, thread_key, deterministic=True)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -301,10 +327,9 @@ class SqliteStore(RecordStore):
             kept = connection.execute(_VERSION, (thread_id, agent_name)).fetchone()
             if expected is not None and expected != (kept[0] if kept else 0):
                 return None
-            connection.execute(_SWEEP, (oldest,))
             present = now()
             values = {"thread_id": thread_id, "agent_name": agent_name, "payload": payload, "now": present}
-            (owner,) = connection.execute(_TOUCH, values).fetchone()
+            (owner,) = connection.execute(_TOUCH, {**values, "key": thread_key(thread_id)}).fetchone()
             version, created = connection.execute(_WRITE, values).fetchone()
             return Stamp(version, owner, created, present)
 
@@ -323,15 +348,65 @@ class SqliteStore(RecordStore):
 
         def work(connection: sqlite3.Connection) -> list[ThreadInfo]:
             rows = connection.execute(_LIST, values).fetchall()
-            return [_info(row, connection.execute(_AGENTS, row[:1]).fetchall()) for row in rows]
+            return [_info(row, connection.execute(_AGENTS, row[:1]).fetchall(), 0) for row in rows]
 
         return await self._database.read(work)
 
     @override
+    async def _thread(self, thread_id: str) -> ThreadInfo | None:
+        oldest = self._oldest()
+
+        def work(connection: sqlite3.Connection) -> ThreadInfo | None:
+            row = connection.execute(_THREAD, (thread_key(thread_id),)).fetchone()
+            return row and _info(row, connection.execute(_AGENTS, row[:1]).fetchall(), oldest)
+
+        return await self._database.read(work)
+
+    @override
+    async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
+        oldest, key = self._oldest(), thread_key(thread_id)
+
+        def work(connection: sqlite3.Connection) -> ThreadInfo | None:
+            row = connection.execute(_THREAD, (key,)).fetchone()
+            if row is None and connection.execute(_ADOPT, (key, thread_id)).rowcount:
+                row = connection.execute(_THREAD, (key,)).fetchone()
+            known = row and _info(row, (), oldest)
+            if known is not None and (known.expired or owner not in (None, known.owner)):
+                return known if known.expired else None
+            agents = {*(known.agents if known else ()), *([] if agent_name is None else [agent_name])}
+            values = {"thread_id": thread_id, "key": key, "owner": owner, "now": now()}
+            opened = connection.execute(_OPEN, {**values, "agents": json.dumps(sorted(agents))}).fetchone()
+            return _info(opened, connection.execute(_AGENTS, opened[:1]).fetchall(), oldest)
+
+        return await self._database.write(work)
+
+    @override
+    async def _expired(self, limit: int) -> list[str]:
+        oldest = self._oldest()
+
+        def work(connection: sqlite3.Connection) -> list[str]:
+            return [thread_id for (thread_id,) in connection.execute(_EXPIRED, (oldest, limit))]
+
+        return await self._database.read(work)
+
+    @override
+    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+        assignments = ", ".join(f"{name} = :{name}" for name in changes)
+        statement = f"UPDATE copilotkit_threads SET {assignments} WHERE key = :key AND updated >= :oldest"  # noqa: S608
+        values = {**changes, "key": thread_key(thread_id), "oldest": self._oldest()}
+        return await self._database.write(lambda connection: connection.execute(statement, values).rowcount > 0)
+
+    @override
     async def _delete(self, thread_id: str) -> bool:
+        oldest = self._oldest()
+
         def work(connection: sqlite3.Connection) -> bool:
-            statement = "DELETE FROM copilotkit_threads WHERE thread_id = ?"
-            return connection.execute(statement, (thread_id,)).rowcount > 0
+            living = 0
+            for spelling in {thread_id, _spelling(connection, thread_id)}:
+                connection.execute("DELETE FROM copilotkit_tickets WHERE thread_id = ?", (spelling,))
+                statement = "DELETE FROM copilotkit_threads WHERE thread_id = ? RETURNING updated >= ?"
+                living += sum(alive for (alive,) in connection.execute(statement, (spelling, oldest)).fetchall())
+            return living > 0
 
         return await self._database.write(work)
 
@@ -340,8 +415,9 @@ class SqliteStore(RecordStore):
         oldest = self._oldest()
 
         def work(connection: sqlite3.Connection) -> bool:
-            connection.execute(_FORGET, (thread_id, oldest))
-            values = {"thread_id": thread_id, "owner": owner, "now": now()}
+            spelling = _spelling(connection, thread_id)
+            connection.execute(_FORGET, (spelling, oldest))
+            values = {"thread_id": spelling, "key": thread_key(thread_id), "owner": owner, "now": now()}
             return connection.execute(_CLAIM, values).fetchone() is not None
 
         return await self._database.write(work)
@@ -351,8 +427,8 @@ class SqliteStore(RecordStore):
         oldest = self._oldest()
 
         def work(connection: sqlite3.Connection) -> str | None:
-            statement = "SELECT owner FROM copilotkit_threads WHERE thread_id = ? AND updated >= ?"
-            row = connection.execute(statement, (thread_id, oldest)).fetchone()
+            statement = "SELECT owner FROM copilotkit_threads WHERE key = ? AND updated >= ?"
+            row = connection.execute(statement, (thread_key(thread_id), oldest)).fetchone()
             return row[0] if row else None
 
         return await self._database.read(work)
@@ -362,12 +438,23 @@ class SqliteStore(RecordStore):
         return 0 if ttl is None else now() - int(ttl * 1_000_000)
 
 
-def _info(row: tuple[str, str | None, int, int], agents: list[tuple[str]]) -> ThreadInfo:
-    thread_id, owner, created, updated = row
+def _spelling(connection: sqlite3.Connection, thread_id: str) -> str:
+    row = connection.execute(_SPELLING, (thread_key(thread_id),)).fetchone()
+    return row[0] if row else thread_id
+
+
+_Row = tuple[str, str | None, int, int, str | None, int, str]
+
+
+def _info(row: _Row, agents: Iterable[tuple[str]], oldest: int) -> ThreadInfo:
+    thread_id, owner, created, updated, name, archived, opened_by = row
     return ThreadInfo(
         thread_id=thread_id,
         owner=owner,
-        agents=[name for (name,) in agents],
+        agents=sorted({*json.loads(opened_by), *(agent for (agent,) in agents)}),
         created_at=moment(created),
         updated_at=moment(updated),
+        name=name,
+        archived=bool(archived),
+        expired=updated < oldest,
     )
