@@ -64,6 +64,30 @@ class AgentProvider(ABC):
         if self.store is not None:
             await self.store.save(thread_id, agent_name, state)
 
+    @property
+    def keeps_threads_elsewhere(self) -> bool:
+        """Whether conversations are kept where the runtime's store is not, and may outlive it."""
+        return False
+
+    @property
+    def deletes_threads(self) -> bool:
+        """Whether ``delete_thread`` removes all that agents keep of a thread.
+
+        Where it cannot, nobody else may ever begin a thread of the same id.
+        """
+        return True
+
+    async def keeps_thread(self, thread_id: str) -> bool:
+        """Whether the framework, or a service, keeps a conversation of its own under this thread's id.
+
+        A client may only begin a thread that is kept nowhere: what has no owner is nobody's.
+        """
+        del thread_id
+        return False
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """Remove every trace of a thread that is kept elsewhere than in the runtime's store; do nothing if none is."""
+
     async def start(self) -> None:
         """Called once, before the first run."""
 

@@ -34,6 +34,7 @@ from .runs.run import PreparedRun, Run, RunStatus
 from .runs.thread_lock import Fail
 from .stores.interface import AgentState, StateStore
 from .stores.retry import retry_unavailable
+from .threads import Threads
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,7 @@ class RuntimeService:
         self._by_thread: dict[str, list[Run]] = {}
         """The runs that go on, without those within other runs."""
         self._started: list[AgentProvider] = []
+        self.threads = Threads(store, self._all_providers, lambda: self._runs)
 
     def add_provider(self, provider: AgentProvider) -> None:
         """Registers a provider. One that is added to a started runtime must have been started itself."""
@@ -86,10 +88,12 @@ class RuntimeService:
             self._started.append(provider)
         await self.registry.agents()
         await self.preparation.start()
+        await self.threads.start()
 
     async def close(self) -> None:
         """End the runs that still go on, then stops the providers and the store."""
         await self.drain(0)
+        await self.threads.stop()
         await self.preparation.stop()
         for provider in reversed(self._started):
             await provider.stop()
@@ -128,10 +132,10 @@ class RuntimeService:
         """
         provider = await self.registry.owner_of(agent_name)
         try:
-            await self._check_owner(thread_id, identity)
+            spelling = await self.threads.find(thread_id, identity)
         except ThreadNotFoundError:
             return None
-        return await provider.load_state(thread_id, agent_name)
+        return await provider.load_state(spelling, agent_name)
 
     async def save_agent_state(
         self, *, thread_id: str, agent_name: str, state: dict[str, Any], identity: str | None = None
@@ -146,13 +150,13 @@ class RuntimeService:
 
         Raises:
             AgentNotFoundError: There is no such agent.
-            ThreadNotFoundError: The thread is somebody else's.
+            ThreadNotFoundError: There is no such thread, or it is somebody else's.
         """
         provider = await self.registry.owner_of(agent_name)
-        await self._claim(thread_id, identity)
-        known = await provider.load_state(thread_id, agent_name) or AgentState()
+        spelling = await self.threads.open(thread_id, identity, agent_name)
+        known = await provider.load_state(spelling, agent_name) or AgentState()
         known.state = state
-        await provider.save_state(thread_id, agent_name, known)
+        await provider.save_state(spelling, agent_name, known)
 
     async def start(self, request: RunRequest) -> RunHandle:
         """Start a run, and follow it from its first event as the reader that paces it.
@@ -160,7 +164,7 @@ class RuntimeService:
         Raises:
             AgentNotFoundError: There is no such agent.
             NoModelError: No agent is named and there is no model.
-            ThreadNotFoundError: The thread is somebody else's.
+            ThreadNotFoundError: There is no such thread, or it is somebody else's.
             ShuttingDownError: The runtime is about to end.
             Exception: The hook before requests refuses.
         """
@@ -187,11 +191,10 @@ class RuntimeService:
             None if no run goes on there.
 
         Raises:
-            ThreadNotFoundError: The thread is somebody else's.
+            ThreadNotFoundError: There is no such thread, or it is somebody else's.
             Lagged: What follows ``after`` is only kept compacted.
         """
-        await self._check_owner(thread_id, identity)
-        runs = self._by_thread.get(thread_id)
+        runs = self._by_thread.get(await self.threads.find(thread_id, identity))
         return _follow(runs[-1], after, paces=paces) if runs else None
 
     async def stop(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
@@ -206,10 +209,10 @@ class RuntimeService:
             Whether there was one.
 
         Raises:
-            ThreadNotFoundError: The thread is somebody else's.
+            ThreadNotFoundError: There is no such thread, or it is somebody else's.
         """
-        await self._check_owner(thread_id, identity)
-        runs = [run for run in self._by_thread.get(thread_id, ()) if run_id in (None, run.input.run_id)]
+        spelling = await self.threads.find(thread_id, identity)
+        runs = [run for run in self._by_thread.get(spelling, ()) if run_id in (None, run.input.run_id)]
         for run in runs:
             self._report_stop(run)
         await asyncio.gather(*(run.cancel() for run in runs))
@@ -232,20 +235,12 @@ class RuntimeService:
         if report is not None and run.status is RunStatus.RUNNING:
             report.stopped()
 
-    async def _check_owner(self, thread_id: str, identity: str | None) -> None:
-        if identity is not None and await self.store.owner_of(thread_id) not in (None, identity):
-            raise ThreadNotFoundError
-
     async def _provider_for(self, agent_name: str | None) -> AgentProvider:
         if agent_name is not None:
             return await self.registry.owner_of(agent_name)
         if self.model is None:
             raise NoModelError
         return self.model
-
-    async def _claim(self, thread_id: str, identity: str | None) -> None:
-        if identity is not None and not await self.store.claim(thread_id, identity):
-            raise ThreadNotFoundError
 
     async def _begin(self, request: RunRequest, report: RequestReport) -> Run:
         if self.draining:
@@ -254,12 +249,20 @@ class RuntimeService:
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
         if not request.ephemeral:
-            await self._claim(request.input.thread_id, request.context.identity)
+            request = await self._on_thread(request)
         await report.before_request()
         agents = [] if request.ephemeral else await self._agents_offered(request)
         if self.draining:
             raise ShuttingDownError
         return self._start_run(provider, request, report, agents)
+
+    async def _on_thread(self, request: RunRequest) -> RunRequest:
+        """Returns ``request`` with the spelling of its thread's id that everything is kept under."""
+        asked, identity = request.input, request.context.identity
+        spelling = await self.threads.open(asked.thread_id, identity, request.agent_name)
+        if spelling == asked.thread_id:
+            return request
+        return msgspec.structs.replace(request, input=msgspec.structs.replace(asked, thread_id=spelling))
 
     def _start_run(
         self, provider: AgentProvider, request: RunRequest, report: RequestReport, agents: Sequence[AgentAction] | None
@@ -319,16 +322,10 @@ class RuntimeService:
     async def _ended(self, run: Run) -> None:
         self._runs.discard(run)
         self._forget(run)
-        if (
-            run.agent_name
-            and not run.ephemeral
-            and run.provider_asked
-            and run.owns_thread
-            and not run.provider.keeps_state
-        ):
+        if run.agent_name and not run.ephemeral and run.provider_asked and run.owns_thread:
             try:
                 async with asyncio.timeout(SAVE_SECONDS):
-                    await self._save(run)
+                    await self._keep(run)
             except Exception:
                 log.exception("state_not_saved", thread_id=run.input.thread_id, agent=run.agent_name)
         report = self._reports.pop(run, None)
@@ -341,6 +338,10 @@ class RuntimeService:
             runs.remove(run)
         if not runs:
             self._by_thread.pop(run.input.thread_id, None)
+
+    async def _keep(self, run: Run) -> None:
+        if await self.threads.renew(run) and not run.provider.keeps_state:
+            await self._save(run)
 
     async def _save(self, run: Run) -> None:
         transcript, asked = run.transcript, run.input

@@ -25,7 +25,7 @@ from ..runtime.observability.loop_watchdog import LoopWatchdog
 from ..runtime.preparation import Preparation
 from ..runtime.provider import AgentDescriptor, AgentProvider
 from ..runtime.service import RuntimeService
-from ..runtime.stores.interface import AgentState, StateStore
+from ..runtime.stores.interface import AgentState, StateStore, ThreadInfo, ThreadPage
 from ..runtime.stores.settings import StoreSettings
 from ..runtime.stores.urls import open_store
 from ..wires.agui.endpoint import AGUIWire
@@ -178,6 +178,57 @@ class CopilotRuntime:
         """
         await self.service.save_agent_state(thread_id=thread_id, agent_name=agent_name, state=state)
 
+    @property
+    def store(self) -> StateStore:
+        """Where states and the records of threads are kept."""
+        return self.service.store
+
+    async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
+        """List threads, last written first.
+
+        Args:
+            owner: Only the threads of this owner; None for all.
+            limit: How many at most.
+            cursor: ``cursor`` of the page before; None for the first.
+        """
+        return await self.service.threads.page(owner=owner, limit=limit, cursor=cursor)
+
+    async def thread(self, thread_id: str) -> ThreadInfo | None:
+        """Look a thread's record up, by any spelling of its id; None if there is none."""
+        return await self.service.threads.info(thread_id)
+
+    async def delete_thread(self, thread_id: str, *, owner: str | None = None) -> bool:
+        """Delete a thread with every trace of it: states, checkpoints, logs, conversations of providers.
+
+        Args:
+            thread_id: The thread.
+            owner: Whose thread it must be; None for the application, which may delete all.
+
+        Returns:
+            Whether it was kept.
+
+        Raises:
+            ThreadNotFoundError: It is not ``owner``'s.
+            ThreadBusyError: A run in it did not stop.
+        """
+        return await self.service.threads.delete(thread_id, identity=owner)
+
+    async def delete_threads(self, *, owner: str) -> int:
+        """Delete all threads of an owner; returns how many there were.
+
+        Raises:
+            ThreadBusyError: A run in one of them did not stop.
+        """
+        return await self.service.threads.delete_of(owner)
+
+    async def assign_thread(self, thread_id: str, owner: str) -> None:
+        """Make somebody the owner of a thread that has none, with all that is kept under it.
+
+        Raises:
+            ThreadNotFoundError: It is somebody else's.
+        """
+        await self.service.threads.assign(thread_id, owner)
+
     async def start(self) -> None:
         """Starts the store and the providers; does nothing if the runtime has been started.
 
@@ -186,6 +237,8 @@ class CopilotRuntime:
         """
         async with self._starting:
             if not self._running:
+                if self.authenticates:
+                    self.service.threads.check_owners(production=self.config.env == "production")
                 await self._admission.start()
                 await self.service.open()
                 if self._watchdog is not None:

@@ -76,6 +76,16 @@ class AGUIProvider(AgentProvider):
             async for event in stream:
                 yield _without_system_messages(event) if isinstance(event, MessagesSnapshot) else event
 
+    @property
+    def keeps_threads_elsewhere(self) -> bool:
+        """Whether an agent is reached over HTTP: it may remember threads, which the protocol has no question for."""
+        return any(isinstance(agent, AGUIHttpAgent) for agent in self._agents.values())
+
+    @property
+    def deletes_threads(self) -> bool:
+        """False: the protocol has no way to delete what an agent remembers."""
+        return False
+
     async def stop(self) -> None:
         """Closes the connections to the agents."""
         for agent in self._agents.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class AgentCheckpoints(BaseCheckpointSaver[Any]):
     """One agent's part of a shared saver.
 
-    Agents of one page share its thread id, but not their state. The graph sees the page's thread id; the
-    saver sees one that also names the agent.
+    Agents of one client share its thread id, but not their state. The graph sees the client's thread id; the
+    saver sees one that also names the agent. No two agents and threads make the same name, whatever theirs hold.
 
     Args:
         saver: Where all agents' checkpoints are kept.
@@ -32,7 +33,8 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
     def __init__(self, saver: BaseCheckpointSaver[Any], agent_name: str) -> None:
         super().__init__(serde=saver.serde)
         self._saver = saver
-        self._prefix = f"{agent_name}:"
+        self._agent_name = agent_name
+        self._prefix = agent_name.replace("%", "%25").replace(":", "%3A") + ":"
 
     @property
     def config_specs(self) -> list[Any]:
@@ -45,7 +47,7 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> AgentCheckpoints:
         """The same part of the saver with more types allowed in its checkpoints."""
-        return AgentCheckpoints(self._saver.with_allowlist(extra_allowlist), self._prefix.removesuffix(":"))
+        return AgentCheckpoints(self._saver.with_allowlist(extra_allowlist), self._agent_name)
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """A checkpoint, or None."""
@@ -150,3 +152,19 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
 
 def _with_thread(config: RunnableConfig, thread_id: str) -> RunnableConfig:
     return {**config, "configurable": {**config["configurable"], "thread_id": thread_id}}
+
+
+async def read_from(saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> CheckpointTuple | None:
+    """Read a thread's newest checkpoint, from a saver that may only be synchronous."""
+    try:
+        return await saver.aget_tuple(config)
+    except NotImplementedError:
+        return await asyncio.to_thread(saver.get_tuple, config)
+
+
+async def delete_from(saver: BaseCheckpointSaver[Any], thread_id: str) -> None:
+    """Delete a thread, from a saver that may only be synchronous."""
+    try:
+        await saver.adelete_thread(thread_id)
+    except NotImplementedError:
+        await asyncio.to_thread(saver.delete_thread, thread_id)

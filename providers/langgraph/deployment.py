@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final, cast
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import RunnableConfig
@@ -18,6 +17,7 @@ from langgraph_sdk.schema import StreamPart as SentPart
 from msgspec import Struct
 
 from ...runtime.errors import ConfigurationError
+from ...runtime.stores.thread_keys import thread_key
 from .custom_events import DispatchedEvent, root_task_id
 from .encoding import Encoder
 from .history import RUN_ID_PREFIX
@@ -76,12 +76,11 @@ def _keys(schema: Any) -> frozenset[str] | None:
 
 
 def server_thread_id(thread_id: str) -> str:
-    """The server's id for a page's thread: servers take UUIDs only, so others are hashed to one."""
-    bare = thread_id.removeprefix("ck-")
-    try:
-        return str(UUID(bare))
-    except ValueError:
-        return str(uuid5(NAMESPACE_URL, thread_id))
+    """Return the server's id for a client's thread: servers take UUIDs only, so others are hashed to one.
+
+    It is the key that owners are kept under, so that no other spelling leads to the same conversation.
+    """
+    return thread_key(thread_id)
 
 
 class RemoteThread:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import msgspec
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import NotFoundError
 
 from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import AgentNotFoundError
@@ -130,6 +131,31 @@ class LangGraphPlatformProvider(AgentProvider):
         snapshot = await thread.state({"configurable": {}})
         update = state_update(assistant.schema, snapshot, state)
         await thread.update({"configurable": {}}, update, None if snapshot.created_at else "__start__")
+
+    @property
+    def keeps_threads_elsewhere(self) -> bool:
+        """True: servers keep threads."""
+        return True
+
+    async def keeps_thread(self, thread_id: str) -> bool:
+        """Whether one of the servers has this thread."""
+        for client in self._all_clients():
+            try:
+                await client.threads.get(server_thread_id(thread_id))
+            except NotFoundError:
+                continue
+            return True
+        return False
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """Delete the thread on all servers."""
+        for client in self._all_clients():
+            with suppress(NotFoundError):
+                await client.threads.delete(server_thread_id(thread_id))
+
+    def _all_clients(self) -> list[LangGraphClient]:
+        by_url = {deployment.url: deployment for deployment in self._deployments.values()}
+        return [self._client(deployment) for deployment in by_url.values()]
 
     async def stop(self) -> None:
         """Closes the connections that the provider opened."""

@@ -9,13 +9,14 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
 
 from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import AgentNotFoundError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.stores.interface import AgentState
-from .checkpoints import AgentCheckpoints
+from .checkpoints import AgentCheckpoints, delete_from, read_from
 from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
 from .graph_thread import LocalThread
 from .langgraph_json import read_graph_file
@@ -109,6 +110,29 @@ class LangGraphProvider(AgentProvider):
         """Closes what ``start`` opened."""
         await self._opened.aclose()
 
+    @property
+    def keeps_threads_elsewhere(self) -> bool:
+        """Whether a graph, or this provider, has a checkpointer of its own that outlives the process."""
+        own = [agent.own_checkpointer for agent in self._agents.values()]
+        given = None if self._follows_store else self._checkpointer
+        return any(saver is not None and not isinstance(saver, InMemorySaver) for saver in (given, *own))
+
+    async def keeps_thread(self, thread_id: str) -> bool:
+        """Whether a checkpointer has this thread."""
+        config = _thread_configuration(thread_id)
+        for agent_name in self._agents:
+            async with self._saver_of(agent_name, thread_id) as saver:
+                if await read_from(saver, config) is not None:
+                    return True
+        return False
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """Remove the thread from all checkpointers."""
+        for agent_name in self._agents:
+            await delete_from(self._savers[agent_name], thread_id)
+            async with self._saver_of(agent_name, thread_id) as saver:
+                await delete_from(saver, thread_id)
+
     async def list_agents(self) -> list[AgentDescriptor]:
         """The registered agents."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
@@ -150,6 +174,17 @@ class LangGraphProvider(AgentProvider):
         config = _thread_configuration(thread_id)
         async with self._open(agent_name, RunContext(), config) as (graph, schema):
             await write_thread(graph, schema, config, state)
+
+    @asynccontextmanager
+    async def _saver_of(self, agent_name: str, thread_id: str) -> AsyncGenerator[BaseCheckpointSaver[Any]]:
+        """Where the agent's threads are kept; a factory whose checkpointer is not known yet is called to find out."""
+        agent, shared = self._agents[agent_name], self._savers[agent_name]
+        if not agent.may_build_own:
+            yield agent.own_checkpointer or shared
+            return
+        async with agent.open(RunContext(), _thread_configuration(thread_id), shared) as (graph, _):
+            own = graph.checkpointer
+            yield own if isinstance(own, BaseCheckpointSaver) else shared
 
     @asynccontextmanager
     async def _open(

@@ -38,6 +38,7 @@ class AgentGraph:
         self.name = name
         self._factory = source if _is_factory(source) else None
         self._graph = None if self._factory else _compiled(name, source)
+        self._built_own: bool | None = None
         self._ready: tuple[BaseCheckpointSaver[Any], Graph, GraphSchema] | None = None
 
     @asynccontextmanager
@@ -53,8 +54,21 @@ class AgentGraph:
             yield self._shared(saver)
             return
         async with _opened(self._factory(*_arguments(self._factory, context, config))) as built:
-            graph = _saving(_compiled(self.name, built), saver)
+            compiled = _compiled(self.name, built)
+            self._built_own = compiled.checkpointer is not None
+            graph = _saving(compiled, saver)
             yield graph, schema_of(graph)
+
+    @property
+    def own_checkpointer(self) -> BaseCheckpointSaver[Any] | None:
+        """What the graph was compiled with, if it is compiled already and not built for each run."""
+        own = getattr(self._graph, "checkpointer", None)
+        return own if isinstance(own, BaseCheckpointSaver) else None
+
+    @property
+    def may_build_own(self) -> bool:
+        """Whether a factory makes graphs with a checkpointer of their own, as far as that is known."""
+        return self._factory is not None and self._built_own is not False
 
     def _shared(self, saver: BaseCheckpointSaver[Any]) -> tuple[Graph, GraphSchema]:
         if self._ready is None or self._ready[0] is not saver:

@@ -109,6 +109,27 @@ class RemoteEndpointProvider(AgentProvider):
         thread = saved.messages if isinstance(saved.messages, list) else []
         return AgentState(state=state, messages=read_messages(thread))
 
+    @property
+    def keeps_threads_elsewhere(self) -> bool:
+        """True: endpoints keep their agents' threads."""
+        return True
+
+    @property
+    def deletes_threads(self) -> bool:
+        """False: endpoints have no way to delete a thread."""
+        return False
+
+    async def keeps_thread(self, thread_id: str) -> bool:
+        """Whether one of the endpoint's agents has this thread.
+
+        Raises:
+            CopilotKitError: As ``list_actions``.
+        """
+        for agent in (await self._offer()).agents:
+            if (await self._endpoint.state(thread_id, agent.name, RunContext())).thread_exists:
+                return True
+        return False
+
     async def stop(self) -> None:
         """Closes the connections to the endpoint."""
         await self._endpoint.aclose()

@@ -8,7 +8,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from ..stores.interface import AgentState, StateStore, ThreadPage
+from ..stores.interface import AgentState, StateStore, ThreadInfo, ThreadPage
 from ..stores.locks import RunLock
 
 
@@ -23,6 +23,9 @@ class ObservedStore(StateStore):
     def __init__(self, inner: StateStore, observe: Callable[[str], AbstractContextManager[object]]) -> None:
         self._inner = inner
         self.url = inner.url
+        self.durable = inner.durable
+        self.keeps_records = inner.keeps_records
+        self.ttl = inner.ttl
         self._observe = observe
 
     @override
@@ -51,6 +54,33 @@ class ObservedStore(StateStore):
     async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
         with self._observe("threads"):
             return await self._inner.threads(owner=owner, limit=limit, cursor=cursor)
+
+    @override
+    async def thread(self, thread_id: str) -> ThreadInfo | None:
+        with self._observe("thread"):
+            return await self._inner.thread(thread_id)
+
+    @override
+    async def open_thread(
+        self, thread_id: str, *, owner: str | None = None, agent_name: str | None = None
+    ) -> ThreadInfo | None:
+        with self._observe("open_thread"):
+            return await self._inner.open_thread(thread_id, owner=owner, agent_name=agent_name)
+
+    @override
+    async def expired_threads(self, limit: int = 100) -> list[str]:
+        with self._observe("expired_threads"):
+            return await self._inner.expired_threads(limit)
+
+    @override
+    async def rename_thread(self, thread_id: str, name: str | None) -> bool:
+        with self._observe("rename_thread"):
+            return await self._inner.rename_thread(thread_id, name)
+
+    @override
+    async def archive_thread(self, thread_id: str, archived: bool = True) -> bool:
+        with self._observe("archive_thread"):
+            return await self._inner.archive_thread(thread_id, archived)
 
     @override
     async def delete_thread(self, thread_id: str) -> bool:

@@ -117,6 +117,8 @@ class StateStore(ABC):
     """The URL that the store was opened from, so that a framework can keep what is its own in the same place."""
     durable: bool = True
     """Whether what is kept outlives the process."""
+    keeps_records: bool = False
+    """Whether there is a record of every thread, also of those without an owner."""
     ttl: float | None = None
     """Seconds after its last write until a thread is forgotten; None for never."""
 

@@ -121,6 +121,8 @@ class RecordStore(StateStore):
         settings: The limits.
     """
 
+    keeps_records = True
+
     def __init__(self, desk: TicketDesk, settings: StoreSettings) -> None:
         self._settings = settings
         self.ttl = settings.ttl

@@ -4,9 +4,9 @@ A thread is one hash: its owner, times and name, and for each agent a mark, and 
 A sorted set orders all threads by their last write, and one more those of each owner. What must happen at once is a
 script.
 
-One more key leads from a thread's key (``thread_keys``) to the spelling of its id that everything is kept under. It
-and the place in the sorted set outlive the hash, whose time is limited: that tells a thread that was forgotten from
-one that never was.
+One more hash leads from a thread's key (``thread_keys``) to the spelling of its id that everything is kept under. Its
+entry and the place in the sorted set outlive the thread's hash, whose time is limited: that tells a thread that was
+forgotten from one that never was.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ local function touch(thread, created, ttl)
     redis.call('ZADD', KEYS[2], created, thread)
     local owner = redis.call('HGET', KEYS[1], 'owner')
     if owner then redis.call('ZADD', KEYS[2] .. ':' .. owner, created, thread) end
-    redis.call('SETNX', KEYS[3], thread)
+    redis.call('HSETNX', KEYS[3], ARGV[#ARGV], thread)
     if ttl > 0 then redis.call('PEXPIRE', KEYS[1], ttl) end
     return owner
 end
@@ -99,7 +99,7 @@ _DELETE = """
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner then redis.call('ZREM', KEYS[2] .. ':' .. owner, ARGV[1]) end
 redis.call('ZREM', KEYS[2], ARGV[1])
-if redis.call('GET', KEYS[3]) == ARGV[1] then redis.call('DEL', KEYS[3]) end
+if redis.call('HGET', KEYS[3], ARGV[2]) == ARGV[1] then redis.call('HDEL', KEYS[3], ARGV[2]) end
 return redis.call('DEL', KEYS[1])
 """
 _LIST = """
@@ -122,8 +122,6 @@ while #found < limit do
 end
 return found
 """
-
-_SCHEMA = 2
 
 _QUEUE = """
 local time = redis.call('TIME')
@@ -273,12 +271,14 @@ class RedisStore(RecordStore):
         self._open_script = self._client.register_script(_OPEN)
         self._describe_script = self._client.register_script(_DESCRIBE)
         self._index = f"{settings.prefix}:threads"
+        self._spellings = f"{settings.prefix}:spellings"
         super().__init__(RedisTickets(self._client, settings.prefix), settings)
 
     @override
     async def _open(self) -> None:
         with translated():
-            if await self._client.set(f"{self._settings.prefix}:schema", _SCHEMA, nx=True):
+            threads = await self._client.zcard(self._index)
+            if threads > await self._client.hlen(self._spellings):
                 await self._set_spellings()
 
     @override
@@ -303,9 +303,16 @@ class RedisStore(RecordStore):
     @override
     async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
         condition = "" if expected is None else str(expected)
-        arguments: list[str | bytes | int] = [thread_id, agent_name, payload, condition, self._ttl()]
+        arguments: list[str | bytes | int] = [
+            thread_id,
+            agent_name,
+            payload,
+            condition,
+            self._ttl(),
+            thread_key(thread_id),
+        ]
         with translated():
-            row = await self._write_script(self._keys(thread_id, thread_key(thread_id)), arguments)
+            row = await self._write_script(self._keys(thread_id), arguments)
         if row is None:
             return None
         version, owner, created, updated = row
@@ -323,15 +330,15 @@ class RedisStore(RecordStore):
     async def _thread(self, thread_id: str) -> ThreadInfo | None:
         with translated():
             spelling = await self._spelling(thread_id)
-            row = await self._thread_script(self._keys(spelling, thread_key(thread_id)), [spelling])
+            row = await self._thread_script(self._keys(spelling), [spelling])
         return None if row is None else _info(*row)
 
     @override
     async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
         with translated():
-            spelling = await self._spelling(thread_id, keep=True)
-            keys = self._keys(spelling, thread_key(thread_id))
-            opened = await self._open_script(keys, [spelling, owner or "", agent_name or "", self._ttl()])
+            spelling, key = await self._spelling(thread_id, keep=True), thread_key(thread_id)
+            arguments: list[str | int] = [spelling, owner or "", agent_name or "", self._ttl(), key]
+            opened = await self._open_script(self._keys(spelling), arguments)
         return await self._thread(thread_id) if opened else None
 
     @override
@@ -365,15 +372,15 @@ class RedisStore(RecordStore):
         key = thread_key(thread_id)
         with translated():
             spellings = dict.fromkeys((thread_id, await self._spelling(thread_id)))
-            deleted = [await self._delete_script(self._keys(each, key), [each]) for each in spellings]
+            deleted = [await self._delete_script(self._keys(each), [each, key]) for each in spellings]
         return any(deleted)
 
     @override
     async def _claim(self, thread_id: str, owner: str) -> bool:
         with translated():
             spelling = await self._spelling(thread_id, keep=True)
-            arguments: list[str | int] = [spelling, owner, self._ttl()]
-            return bool(await self._claim_script(self._keys(spelling, thread_key(thread_id)), arguments))
+            arguments: list[str | int] = [spelling, owner, self._ttl(), thread_key(thread_id)]
+            return bool(await self._claim_script(self._keys(spelling), arguments))
 
     @override
     async def _owner(self, thread_id: str) -> str | None:
@@ -383,10 +390,10 @@ class RedisStore(RecordStore):
 
     async def _spelling(self, thread_id: str, *, keep: bool = False) -> str:
         """The spelling that the thread is kept under; ``keep`` makes ``thread_id`` it if there is none yet."""
-        key = self._spelling_key(thread_key(thread_id))
+        key = thread_key(thread_id)
         if keep:
-            await self._client.setnx(key, thread_id)
-        known = cast("bytes | None", await self._client.get(key))
+            await self._client.hsetnx(self._spellings, key, thread_id)
+        known = await cast("Awaitable[bytes | None]", self._client.hget(self._spellings, key))
         return known.decode() if known is not None else thread_id
 
     async def _set_spellings(self) -> None:
@@ -397,14 +404,11 @@ class RedisStore(RecordStore):
                 pipeline.hget(self._key(name), "created")
             created = await pipeline.execute()
             for _, name in sorted((int(when), name) for when, name in zip(created, names, strict=True) if when):
-                pipeline.setnx(self._spelling_key(thread_key(name)), name)
+                pipeline.hsetnx(self._spellings, thread_key(name), name)
             await pipeline.execute()
 
-    def _keys(self, thread_id: str, key: str) -> list[str]:
-        return [self._key(thread_id), self._index, self._spelling_key(key)]
-
-    def _spelling_key(self, key: str) -> str:
-        return f"{self._settings.prefix}:spelling:{key}"
+    def _keys(self, thread_id: str) -> list[str]:
+        return [self._key(thread_id), self._index, self._spellings]
 
     def _key(self, thread_id: str) -> str:
         return f"{self._settings.prefix}:thread:{thread_id}"

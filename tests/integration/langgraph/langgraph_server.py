@@ -41,6 +41,7 @@ class LangGraphServer:
                 Route("/assistants/{assistant_id}/schemas", self.schemas),
                 Route("/threads", self.create_thread, methods=["POST"]),
                 Route("/threads/{thread_id}", self.thread),
+                Route("/threads/{thread_id}", self.delete_thread, methods=["DELETE"]),
                 Route("/threads/{thread_id}/state", self.state),
                 Route("/threads/{thread_id}/state", self.update_state, methods=["POST"]),
                 Route("/threads/{thread_id}/state/checkpoint", self.state, methods=["POST"]),
@@ -69,7 +70,18 @@ class LangGraphServer:
         return JSONResponse({"thread_id": thread_id})
 
     async def thread(self, request: Request) -> Response:
-        return JSONResponse({"status": self.threads[request.path_params["thread_id"]]})
+        thread_id = request.path_params["thread_id"]
+        if thread_id not in self.threads:
+            return JSONResponse({"detail": "Thread not found"}, status_code=404)
+        return JSONResponse({"status": self.threads[thread_id]})
+
+    async def delete_thread(self, request: Request) -> Response:
+        thread_id = request.path_params["thread_id"]
+        if self.threads.pop(thread_id, None) is None:
+            return JSONResponse({"detail": "Thread not found"}, status_code=404)
+        for graph in self.graphs.values():
+            await graph.checkpointer.adelete_thread(thread_id)
+        return Response(status_code=204)
 
     async def state(self, request: Request) -> Response:
         thread_id = request.path_params["thread_id"]

@@ -29,6 +29,7 @@ async def test_all_keys_begin_with_the_prefix_and_go_with_the_thread(
 
     assert keys == [
         f"{settings.prefix}:lock:thread:agent",
+        f"{settings.prefix}:spellings",
         f"{settings.prefix}:thread:thread",
         f"{settings.prefix}:threads",
         f"{settings.prefix}:threads:somebody",

@@ -1,0 +1,270 @@
+"""Threads: who may work on them, and everything that is kept under them, in the store and by providers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from .errors import ConfigurationError, MisuseError, ThreadNotFoundError
+from .provider import AgentProvider
+from .runs.run import Run
+from .stores.interface import StateStore, StoreKeyError, ThreadInfo, ThreadPage
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 15.0
+"""How long a deletion waits for runs that go on in the thread."""
+_PAGE = 100
+_SLOWEST_SWEEP = 60.0
+_FASTEST_SWEEP = 0.2
+
+
+class ThreadDeletedError(ThreadNotFoundError):
+    """The thread was deleted while a run went on in it."""
+
+
+class Threads:
+    """The one root of what is kept: a thread's record in the store, with which all else lives and dies.
+
+    Args:
+        store: Keeps the records.
+        providers: Lists the providers, which may keep conversations of their own.
+        runs: Lists the runs that go on in this process.
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        providers: Callable[[], Sequence[AgentProvider]],
+        runs: Callable[[], Iterable[Run]],
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._runs = runs
+        self._removers: list[Callable[[str], Awaitable[object]]] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        self._guards = False
+
+    def delete_with(self, remove: Callable[[str], Awaitable[object]]) -> None:
+        """Have ``remove`` called for each thread that is deleted, before its record is."""
+        self._removers.append(remove)
+
+    def check_owners(self, *, production: bool) -> None:
+        """Check, where clients are authenticated, that owners are kept as long as conversations are.
+
+        Raises:
+            ConfigurationError: In production, a provider's conversations outlive a store in memory.
+        """
+        self._guards = True
+        outliving = [provider.name for provider in self._providers() if provider.keeps_threads_elsewhere]
+        if self._store.durable or not outliving:
+            return
+        text = (
+            f"Conversations of {', '.join(outliving)} outlive the owners of threads, which the store keeps in memory:"
+            " after a restart nobody could tell whose they are. Use a durable store (sqlite, redis or postgresql)."
+        )
+        if production:
+            raise ConfigurationError(text)
+        log.warning("threads_outlive_their_owners", providers=outliving, reason=text)
+
+    async def start(self) -> None:
+        """Begin to remove what is forgotten, if the store forgets."""
+        if self._store.ttl is not None or not self._store.durable:
+            self._sweeper = asyncio.create_task(self._keep_sweeping(), name="threads")
+
+    async def stop(self) -> None:
+        """End what ``start`` began."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait([self._sweeper])
+            self._sweeper = None
+
+    async def open(self, thread_id: str, identity: str | None, agent_name: str | None = None) -> str:
+        """Admit somebody to a thread, which is made if there is none.
+
+        Args:
+            thread_id: The thread, in any spelling.
+            identity: Who asks; None for the application itself, or where nobody is authenticated.
+            agent_name: The agent that is to work on it, if one is.
+
+        Returns:
+            The spelling of the thread's id that everything is kept under.
+
+        Raises:
+            ThreadNotFoundError: The thread is somebody else's. A conversation without a record is nobody's.
+            StoreError: The store does not answer, or cannot keep such a name.
+        """
+        record = await self._store.thread(thread_id)
+        if record is not None and record.expired:
+            await self._remove(record.thread_id)
+            record = None
+        if record is None and identity is not None and await self._is_kept_elsewhere(thread_id):
+            log.warning("thread_without_owner", identity=identity)
+            raise ThreadNotFoundError
+        opened = await self._store.open_thread(thread_id, owner=identity, agent_name=agent_name)
+        if opened is None or opened.expired:
+            raise ThreadNotFoundError
+        return opened.thread_id
+
+    async def find(self, thread_id: str, identity: str | None) -> str:
+        """Look a thread up for somebody.
+
+        Args:
+            thread_id: The thread, in any spelling.
+            identity: Who asks; None for the application itself, or where nobody is authenticated.
+
+        Returns:
+            The spelling of the thread's id that everything is kept under.
+
+        Raises:
+            ThreadNotFoundError: It is somebody else's or nobody's, its time is over, or there is none.
+        """
+        try:
+            record = await self._store.thread(thread_id)
+        except StoreKeyError as error:
+            raise ThreadNotFoundError from error
+        if record is None and identity is None:
+            return thread_id
+        if record is None or record.expired or identity not in (None, record.owner):
+            raise ThreadNotFoundError
+        return record.thread_id
+
+    async def renew(self, run: Run) -> bool:
+        """Record that a run has written to its thread; returns whether the thread is still the run's.
+
+        If it is not, for it was deleted or its time ran out meanwhile, what the run left with providers is removed.
+        """
+        thread_id, identity = run.input.thread_id, run.context.identity
+        record = await self._store.thread(thread_id)
+        if record is None and not self._store.keeps_records:
+            return True
+        if record is None or record.expired:
+            await self._remove(thread_id)
+            return False
+        if identity not in (None, record.owner):
+            return False
+        if self._store.ttl is None:
+            return True
+        opened = await self._store.open_thread(thread_id, owner=identity)
+        return opened is not None and not opened.expired
+
+    async def info(self, thread_id: str, identity: str | None = None) -> ThreadInfo | None:
+        """Look a thread's record up; None if there is none, or none of ``identity``'s."""
+        record = await self._store.thread(thread_id)
+        if record is None or record.expired or identity not in (None, record.owner):
+            return None
+        return record
+
+    async def page(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
+        """List threads, last written first."""
+        return await self._store.threads(owner=owner, limit=limit, cursor=cursor)
+
+    async def rename(self, thread_id: str, name: str | None, *, identity: str | None = None) -> None:
+        """Name a thread.
+
+        Raises:
+            ThreadNotFoundError: There is none, or it is not ``identity``'s.
+            StoreError: The store keeps no names.
+        """
+        if not await self._store.rename_thread(await self.find(thread_id, identity), name):
+            raise ThreadNotFoundError
+
+    async def archive(self, thread_id: str, archived: bool = True, *, identity: str | None = None) -> None:
+        """Put a thread into the archive, or take it out.
+
+        Raises:
+            ThreadNotFoundError: There is none, or it is not ``identity``'s.
+            StoreError: The store has no archive.
+        """
+        if not await self._store.archive_thread(await self.find(thread_id, identity), archived):
+            raise ThreadNotFoundError
+
+    async def delete(self, thread_id: str, *, identity: str | None = None) -> bool:
+        """Delete a thread with every trace of it: states, checkpoints, logs, locks, conversations of providers.
+
+        Runs that go on in it are stopped first. The record goes last, so that a deletion that failed half-way can be
+        repeated, and hands nothing to anybody else.
+
+        Returns:
+            Whether there was a record.
+
+        Raises:
+            ThreadNotFoundError: The thread is not ``identity``'s.
+            ThreadBusyError: A run in it did not stop.
+        """
+        spelling = await self.find(thread_id, identity)
+        record = await self._store.thread(spelling)
+        stopped = [run for run in self._runs() if run.input.thread_id == spelling]
+        await asyncio.gather(*(run.stop(ThreadDeletedError()) for run in stopped))
+        async with self._locked(spelling, record.agents if record is not None else ()):
+            await self._remove(spelling)
+        return record is not None
+
+    async def delete_of(self, owner: str) -> int:
+        """Delete all threads of an owner; returns how many there were.
+
+        Raises:
+            MisuseError: The owner is empty.
+            ThreadBusyError: A run in one of them did not stop.
+        """
+        if not owner:
+            raise MisuseError("Whose threads are to be deleted?")
+        deleted = 0
+        while page := (await self._store.threads(owner=owner, limit=_PAGE)).threads:
+            for thread in page:
+                await self.delete(thread.thread_id)
+            deleted += len(page)
+        return deleted
+
+    async def assign(self, thread_id: str, owner: str) -> None:
+        """Make somebody the owner of a thread that has none, with all that is kept under it.
+
+        Raises:
+            ThreadNotFoundError: It is somebody else's.
+        """
+        if not await self._store.claim(thread_id, owner):
+            raise ThreadNotFoundError
+
+    async def sweep(self) -> None:
+        """Remove what is forgotten; keep the threads in which runs go on."""
+        for run in list(self._runs()):
+            if self._store.ttl is not None:
+                await self._store.open_thread(run.input.thread_id, owner=run.context.identity)
+        busy = {run.input.thread_id for run in self._runs()}
+        for thread_id in await self._store.expired_threads():
+            if thread_id not in busy:
+                await self._remove(thread_id)
+
+    async def _keep_sweeping(self) -> None:
+        ttl = self._store.ttl
+        pause = _SLOWEST_SWEEP if ttl is None else min(max(ttl / 3, _FASTEST_SWEEP), _SLOWEST_SWEEP)
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self.sweep()
+            except Exception:  # what failed is tried again
+                log.exception("threads_not_swept")
+
+    @asynccontextmanager
+    async def _locked(self, thread_id: str, agents: Iterable[str]) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as locks:
+            for agent in sorted(agents):
+                await locks.enter_async_context(self._store.lock(thread_id, agent, wait=STOP_SECONDS, interrupt=True))
+            yield
+
+    async def _remove(self, thread_id: str) -> None:
+        for provider in self._providers():
+            await provider.delete_thread(thread_id)
+        for remove in self._removers:
+            await remove(thread_id)
+        await self._store.delete_thread(thread_id)
+        if self._guards and not all(provider.deletes_threads for provider in self._providers()):
+            # A record without owner: what an agent may still remember is handed to nobody who writes the same id.
+            await self._store.open_thread(thread_id)
+
+    async def _is_kept_elsewhere(self, thread_id: str) -> bool:
+        answers = await asyncio.gather(*(provider.keeps_thread(thread_id) for provider in self._providers()))
+        return any(answers)
