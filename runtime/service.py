@@ -322,7 +322,7 @@ class RuntimeService:
     async def _ended(self, run: Run) -> None:
         self._runs.discard(run)
         self._forget(run)
-        if run.agent_name and not run.ephemeral and run.provider_asked and run.owns_thread:
+        if run.agent_name and run.provider_asked and run.owns_thread:
             try:
                 async with asyncio.timeout(SAVE_SECONDS):
                     await self._keep(run)
@@ -340,7 +340,9 @@ class RuntimeService:
             self._by_thread.pop(run.input.thread_id, None)
 
     async def _keep(self, run: Run) -> None:
-        if await self.threads.renew(run) and not run.provider.keeps_state:
+        if run.ephemeral:
+            await run.provider.delete_thread(run.input.thread_id)
+        elif await self.threads.renew(run) and not run.provider.keeps_state:
             await self._save(run)
 
     async def _save(self, run: Run) -> None:
