@@ -12,7 +12,9 @@ SOURCES := __init__.py schema resolvers runtime wires server providers testing t
 # The machine's own certificates count, as they do for pip: behind some proxies no others will do.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: install serve test e2e clients audit parity schema-diff lint format drawing typecheck bench check lock clean
+LOWEST := tests/unit tests/integration
+
+.PHONY: install serve test test-floors test-lowest test-extras test-pythons audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench check lock clean
 
 install: $(LINKED)
 
@@ -34,6 +36,28 @@ test: install
 	$(BIN)/python -m pytest -m "not e2e" --numprocesses=4 --dist=loadfile --cov --cov-report=
 	$(BIN)/coverage report --include='*/runtime/*,*/resolvers/*,*/wires/*,*/server/*' --fail-under=85
 	$(BIN)/coverage report --include='*/providers/*' --fail-under=70
+
+# The unit tests on the lowest versions that pyproject.toml allows; test-lowest runs all that there is for them.
+test-floors: install
+	scripts/test-in .venv-lowest $(BIN)/python requirements/lowest.txt tests/unit
+
+test-lowest: install
+	scripts/test-in .venv-lowest $(BIN)/python requirements/lowest.txt $(LOWEST)
+	PYTHON=$(BIN)/python RESOLUTION=lowest-direct scripts/test-extras
+
+test-extras: install
+	PYTHON=$(BIN)/python scripts/test-extras
+
+test-pythons: install
+	scripts/test-pythons
+
+# What cannot be looked up is a failure: this needs PyPI itself, not a mirror of its packages.
+audit-dependencies: install
+	$(UV) tool run --quiet --with-requirements requirements/audit.txt bandit -q -r --severity-level high __init__.py $(FOLDERS)
+	$(UV) tool run --quiet --with-requirements requirements/audit.txt pip-audit --strict --disable-pip --require-hashes --requirement requirements/image.txt
+
+release-check: install
+	scripts/release --check
 
 e2e: install
 	scripts/e2e
@@ -73,7 +97,7 @@ typecheck: install
 bench: install
 	scripts/bench
 
-check: lint typecheck test schema-diff clients audit e2e
+check: lint typecheck test test-floors release-check schema-diff clients audit e2e
 
 # Draws the packages' imports in docs/architecture.md anew.
 drawing: install
@@ -83,4 +107,4 @@ lock:
 	scripts/lock
 
 clean:
-	rm -rf $(VENV) .tools build dist *.egg-info
+	rm -rf $(VENV) .venv-* .tools build dist *.egg-info

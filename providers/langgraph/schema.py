@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NotRequired, Required, get_args, get_origin
 
-from langgraph.channels import BinaryOperatorAggregate, DeltaChannel
+from langgraph import channels
 from langgraph.constants import START
 from langgraph.pregel import Pregel
 from langgraph.types import Overwrite
@@ -17,7 +17,10 @@ from .decoding import restore
 
 Graph = Pregel[Any, Any, Any, Any]
 
-_REDUCING = (BinaryOperatorAggregate, DeltaChannel)
+# The second came with LangGraph 1.2.
+_REDUCING = tuple(
+    getattr(channels, name) for name in ("BinaryOperatorAggregate", "DeltaChannel") if hasattr(channels, name)
+)
 
 # What the runtime, the SDK and LangGraph write into a graph's state: none of it is the agent's own.
 OWN_KEYS = frozenset({"messages", "tools", "copilotkit", "ag-ui", "__interrupt__"})
