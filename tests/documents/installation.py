@@ -10,7 +10,18 @@ from pathlib import Path
 
 from tests.documents.blocks import ROOT
 
-SOURCES = ("schema", "resolvers", "runtime", "providers", "testing", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "schema",
+    "resolvers",
+    "runtime",
+    "wires",
+    "server",
+    "providers",
+    "testing",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 FILES = ("__init__.py", "py.typed")
 OURS = "copilotkit_runtime"
 
