@@ -372,6 +372,11 @@ class PostgresStore(RecordStore):
         self._database = Database(url, settings)
         super().__init__(PostgresTickets(self._database), settings)
 
+    @property
+    def database(self) -> Database:
+        """What is connected to, for the runs that are kept beside the states."""
+        return self._database
+
     @override
     async def _open(self) -> None:
         await self._database.open()

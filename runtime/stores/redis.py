@@ -274,6 +274,11 @@ class RedisStore(RecordStore):
         self._spellings = f"{settings.prefix}:spellings"
         super().__init__(RedisTickets(self._client, settings.prefix), settings)
 
+    @property
+    def client(self) -> Redis:
+        """What is connected to, for the runs that are kept beside the states."""
+        return self._client
+
     @override
     async def _open(self) -> None:
         with translated():

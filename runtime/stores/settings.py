@@ -14,6 +14,8 @@ class StoreSettings(msgspec.Struct, kw_only=True, frozen=True):
     ``max_bytes``: the largest encoded entry.
     ``max_threads``, ``max_total_bytes``: what the memory store holds before it lets go of the threads that
     were not used for longest.
+    ``max_runs``, ``max_run_bytes``: of how many runs of a thread, and of how many bytes, the events are kept; the
+    oldest runs go first.
     ``pool_size``: connections to a server.
     ``connect_timeout``, ``command_timeout``: how long one connection, one command may take.
     ``retry_for``: how long what is safe to repeat is tried again while the server does not answer.
@@ -26,6 +28,8 @@ class StoreSettings(msgspec.Struct, kw_only=True, frozen=True):
     max_bytes: int = 16 * _MEGABYTE
     max_threads: int = 10_000
     max_total_bytes: int = 256 * _MEGABYTE
+    max_runs: int = 200
+    max_run_bytes: int = 32 * _MEGABYTE
     pool_size: int = 10
     connect_timeout: float = 5.0
     command_timeout: float = 5.0

@@ -295,6 +295,11 @@ class SqliteStore(RecordStore):
         self._database = Database(path, settings.command_timeout)
         super().__init__(SqliteTickets(self._database), settings)
 
+    @property
+    def database(self) -> Database:
+        """What is connected to, for the runs that are kept beside the states."""
+        return self._database
+
     @override
     async def _open(self) -> None:
         await self._database.open()

@@ -9,8 +9,11 @@ from ..errors import ConfigurationError
 from ..optional import optional
 from .interface import StateStore
 from .memory import MemoryStore
+from .memory_runs import MemoryRuns
+from .run_log import RunLogStore
 from .settings import StoreSettings
 from .sqlite import SqliteStore
+from .sqlite_runs import SqliteRuns
 
 REDIS_SCHEMES = ("redis", "rediss")
 POSTGRES_SCHEMES = ("postgresql", "postgres")
@@ -50,6 +53,31 @@ def open_store(url: str, settings: StoreSettings | None = None) -> StateStore:
     store = _store(url, settings)
     store.url = url
     return store
+
+
+def open_run_log(store: StateStore, settings: StoreSettings | None = None) -> RunLogStore:
+    """Return where the events of runs are kept: in the same place as the states, not yet started.
+
+    Args:
+        store: The state store, as ``open_store`` returned it. For one of another make, runs are kept in memory.
+        settings: The limits.
+    """
+    if isinstance(store, SqliteStore):
+        return SqliteRuns(store.database, settings)
+    scheme = scheme_of(store.url or "")
+    if scheme in REDIS_SCHEMES:
+        from .redis import RedisStore
+        from .redis_runs import RedisRuns
+
+        if isinstance(store, RedisStore):
+            return RedisRuns(store.client, settings)
+    if scheme in POSTGRES_SCHEMES:
+        from .postgres import PostgresStore
+        from .postgres_runs import PostgresRuns
+
+        if isinstance(store, PostgresStore):
+            return PostgresRuns(store.database, settings)
+    return MemoryRuns(settings)
 
 
 def _store(url: str, settings: StoreSettings | None) -> StateStore:

@@ -1,0 +1,325 @@
+"""The runs on a PostgreSQL server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString
+
+from psycopg import AsyncCursor
+from typing_extensions import override
+
+from ..errors import StoreError
+from .postgres import Database
+from .run_log import GRACE_SECONDS, READ_BATCHES, RunLogStore
+from .run_records import (
+    Base,
+    Batch,
+    NewRun,
+    Progress,
+    RunKey,
+    RunLostError,
+    RunOutcome,
+    RunRecord,
+    StoredStatus,
+    decode_about,
+)
+from .settings import StoreSettings
+
+_MIGRATION_LOCK = 0x636F70696C6F74
+_MIGRATIONS: tuple[LiteralString, ...] = (
+    """
+    CREATE TABLE copilotkit_runs (
+        thread_id text COLLATE "C" NOT NULL,
+        number bigint NOT NULL,
+        run_id text NOT NULL,
+        agent_name text NOT NULL,
+        owner text NOT NULL,
+        status text NOT NULL DEFAULT 'running',
+        stop boolean NOT NULL DEFAULT false,
+        expires_at timestamptz NOT NULL,
+        started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        last bigint NOT NULL DEFAULT 0,
+        about bytea NOT NULL,
+        base_last bigint NOT NULL DEFAULT 0,
+        base bytea NOT NULL DEFAULT '[]',
+        PRIMARY KEY (thread_id, number)
+    );
+    CREATE INDEX copilotkit_runs_by_lease ON copilotkit_runs (expires_at) WHERE status = 'running';
+    CREATE INDEX copilotkit_runs_by_age ON copilotkit_runs (updated_at);
+    CREATE TABLE copilotkit_run_events (
+        thread_id text COLLATE "C" NOT NULL,
+        number bigint NOT NULL,
+        last bigint NOT NULL,
+        first bigint NOT NULL,
+        payload bytea NOT NULL,
+        PRIMARY KEY (thread_id, number, last),
+        FOREIGN KEY (thread_id, number) REFERENCES copilotkit_runs ON DELETE CASCADE
+    );
+    """,
+)
+
+_SERIALISE = "SELECT pg_advisory_xact_lock(hashtextextended(%(thread_id)s || chr(31) || 'runs', 0))"
+_OPEN = """
+    INSERT INTO copilotkit_runs (thread_id, number, run_id, agent_name, owner, expires_at, about)
+    SELECT %(thread_id)s, coalesce(max(number), 0) + 1, %(run_id)s, %(agent_name)s, %(owner)s,
+        clock_timestamp() + %(lease)s, %(about)s
+    FROM copilotkit_runs WHERE thread_id = %(thread_id)s
+    RETURNING thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at
+"""
+_APPEND = """
+    WITH run AS (
+        UPDATE copilotkit_runs SET last = greatest(last, %(last)s), updated_at = clock_timestamp(),
+            expires_at = clock_timestamp() + %(lease)s
+        WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
+        RETURNING stop
+    ), batch AS (
+        INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
+        SELECT %(thread_id)s, %(number)s, %(last)s, %(first)s, %(payload)s FROM run ON CONFLICT DO NOTHING
+    )
+    SELECT stop FROM run
+"""
+_COMPACT = """
+    UPDATE copilotkit_runs SET base = %(payload)s, base_last = %(last)s, last = greatest(last, %(last)s),
+        updated_at = clock_timestamp(), status = %(status)s
+    WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
+"""
+_DROP = """
+    DELETE FROM copilotkit_run_events
+    WHERE thread_id = %(thread_id)s AND number = %(number)s AND last <= %(last)s
+"""
+_DROP_ENDED = """
+    DELETE FROM copilotkit_run_events WHERE thread_id = %(thread_id)s AND number IN (
+        SELECT number FROM copilotkit_runs
+        WHERE thread_id = %(thread_id)s AND status <> 'running' AND updated_at < clock_timestamp() - %(grace)s
+    )
+"""
+_PRUNE = """
+    DELETE FROM copilotkit_runs WHERE thread_id = %(thread_id)s AND status <> 'running' AND number IN (
+        SELECT number FROM (
+            SELECT number, row_number() OVER newer AS place, sum(length(base) + length(about)) OVER newer AS size
+            FROM copilotkit_runs WHERE thread_id = %(thread_id)s WINDOW newer AS (ORDER BY number DESC)
+        ) AS counted WHERE place > 1 AND (place > %(max_runs)s OR size > %(max_bytes)s)
+    )
+"""
+_SWEEP = """
+    DELETE FROM copilotkit_runs WHERE (thread_id, number) IN (
+        SELECT thread_id, number FROM copilotkit_runs
+        WHERE updated_at < clock_timestamp() - %(ttl)s::interval AND status <> 'running'
+        LIMIT 100 FOR UPDATE SKIP LOCKED
+    )
+"""
+_KEYS = "SELECT * FROM unnest(%(threads)s::text[], %(numbers)s::bigint[]) AS wanted (thread_id, number)"
+_RENEW: LiteralString = f"""
+    UPDATE copilotkit_runs AS runs SET expires_at = clock_timestamp() + %(lease)s FROM ({_KEYS}) AS wanted
+    WHERE runs.thread_id = wanted.thread_id AND runs.number = wanted.number
+        AND owner = %(owner)s AND status = 'running'
+    RETURNING runs.thread_id, runs.number, stop
+"""  # noqa: S608 - of constants
+_PEEK: LiteralString = f"""
+    SELECT thread_id, number, last, status FROM ({_KEYS}) AS wanted JOIN copilotkit_runs USING (thread_id, number)
+"""  # noqa: S608 - of constants
+_STOP = """
+    UPDATE copilotkit_runs SET stop = true
+    WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running'
+"""
+_CLAIM = """
+    UPDATE copilotkit_runs SET owner = %(owner)s, expires_at = clock_timestamp() + %(lease)s
+    WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running'
+        AND expires_at < clock_timestamp()
+"""
+_RECORD: LiteralString = "thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at"
+_RUNS: LiteralString = f"""
+    SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = %(thread_id)s ORDER BY number DESC LIMIT %(limit)s
+"""  # noqa: S608 - of constants
+_ABANDONED: LiteralString = f"""
+    SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires_at < clock_timestamp()
+    LIMIT %(limit)s
+"""  # noqa: S608 - of constants
+_BATCHES = """
+    SELECT runs.last, status, first, events.last, payload
+    FROM copilotkit_runs AS runs LEFT JOIN copilotkit_run_events AS events
+        ON events.thread_id = runs.thread_id AND events.number = runs.number AND events.last > %(after)s
+    WHERE runs.thread_id = %(thread_id)s AND runs.number = %(number)s ORDER BY events.last LIMIT %(limit)s
+"""
+_BASE = "SELECT base_last, base FROM copilotkit_runs WHERE thread_id = %(thread_id)s AND number = %(number)s"
+_DELETE = "DELETE FROM copilotkit_runs WHERE thread_id = %(thread_id)s"
+
+
+class PostgresRuns(RunLogStore):
+    """Keeps runs in the tables ``copilotkit_runs`` and ``copilotkit_run_events``.
+
+    Args:
+        database: The connections, opened by the state store.
+        settings: The limits.
+    """
+
+    def __init__(self, database: Database, settings: StoreSettings | None = None) -> None:
+        super().__init__(settings or StoreSettings())
+        self._database = database
+
+    @override
+    async def start(self) -> None:
+        async with self._database.transaction() as cursor:
+            await _migrate(cursor)
+
+    @override
+    async def delete(self, thread_id: str) -> bool:
+        return await self._change(_DELETE, {"thread_id": thread_id})
+
+    @override
+    async def _open(self, run: NewRun, owner: str) -> RunRecord:
+        values = {**run._asdict(), "owner": owner, "lease": self._lease(), "ttl": self._ttl()}
+        async with self._database.transaction() as cursor:
+            if values["ttl"] is not None:
+                await cursor.execute(_SWEEP, values)
+            await cursor.execute(_SERIALISE, values)
+            await cursor.execute(_OPEN, values)
+            (row,) = await cursor.fetchall()
+        return _record(*row)
+
+    @override
+    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
+        values = {**key._asdict(), **batch._asdict(), "owner": owner, "lease": self._lease()}
+        async with self._database.statement() as cursor:
+            await cursor.execute(_APPEND, values)
+            row = await cursor.fetchone()
+        if row is None:
+            raise RunLostError
+        return bool(row[0])
+
+    @override
+    async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
+        values = {**key._asdict(), **base._asdict(), "owner": owner, "status": "running"}
+        async with self._database.transaction() as cursor:
+            await _replace(cursor, values)
+            await cursor.execute(_DROP, values)
+
+    @override
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None:
+        values = {
+            **key._asdict(),
+            **base._asdict(),
+            "owner": owner,
+            "status": status,
+            "grace": timedelta(seconds=GRACE_SECONDS),
+            "max_runs": self.settings.max_runs,
+            "max_bytes": self.settings.max_run_bytes,
+        }
+        async with self._database.transaction() as cursor:
+            await _replace(cursor, values)
+            await cursor.execute(_DROP_ENDED, values)
+            await cursor.execute(_PRUNE, values)
+
+    @override
+    async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
+        async with self._database.statement() as cursor:
+            await cursor.execute(_RENEW, {**_arrays(keys), "owner": owner, "lease": self._lease()})
+            return {RunKey(thread_id, number): stop for thread_id, number, stop in await cursor.fetchall()}
+
+    @override
+    async def _request_stop(self, key: RunKey) -> bool:
+        return await self._change(_STOP, key._asdict())
+
+    @override
+    async def _abandoned(self, limit: int) -> list[RunRecord]:
+        return await self._records(_ABANDONED, {"limit": limit})
+
+    @override
+    async def _claim(self, key: RunKey, owner: str) -> bool:
+        return await self._change(_CLAIM, {**key._asdict(), "owner": owner, "lease": self._lease()})
+
+    @override
+    async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
+        return (await self._records(_RUNS, {"thread_id": thread_id, "limit": limit}))[::-1]
+
+    @override
+    async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
+        async with self._database.statement() as cursor:
+            await cursor.execute(_PEEK, _arrays(keys))
+            rows = await cursor.fetchall()
+        return {RunKey(thread_id, number): Progress(last, status) for thread_id, number, last, status in rows}
+
+    @override
+    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
+        async with self._database.statement() as cursor:
+            values = {**key._asdict(), "after": after, "limit": READ_BATCHES}
+            await cursor.execute(_BATCHES, values, binary=True)
+            rows = await cursor.fetchall()
+        if not rows:
+            raise RunLostError
+        return Progress(*rows[0][:2]), [Batch(*row[2:]) for row in rows if row[2] is not None]
+
+    @override
+    async def _base(self, key: RunKey) -> Base:
+        async with self._database.statement() as cursor:
+            await cursor.execute(_BASE, key._asdict(), binary=True)
+            row = await cursor.fetchone()
+        if row is None:
+            raise RunLostError
+        return Base(*row)
+
+    async def _records(self, query: LiteralString, values: dict[str, Any]) -> list[RunRecord]:
+        async with self._database.statement() as cursor:
+            await cursor.execute(query, values)
+            return [_record(*row) for row in await cursor.fetchall()]
+
+    async def _change(self, query: LiteralString, values: dict[str, Any]) -> bool:
+        async with self._database.statement() as cursor:
+            await cursor.execute(query, values)
+            return cursor.rowcount > 0
+
+    def _lease(self) -> timedelta:
+        return timedelta(seconds=self.settings.lease)
+
+    def _ttl(self) -> timedelta | None:
+        return None if self.settings.ttl is None else timedelta(seconds=self.settings.ttl)
+
+
+async def _replace(cursor: AsyncCursor, values: dict[str, Any]) -> None:
+    await cursor.execute(_COMPACT, values)
+    if cursor.rowcount == 0:
+        raise RunLostError
+
+
+async def _migrate(cursor: AsyncCursor) -> None:
+    await cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+    await cursor.execute("CREATE TABLE IF NOT EXISTS copilotkit_run_schema (version integer NOT NULL)")
+    await cursor.execute("SELECT max(version) FROM copilotkit_run_schema")
+    row = await cursor.fetchone()
+    version = (row and row[0]) or 0
+    if version > len(_MIGRATIONS):
+        raise StoreError("The tables of runs were made by a newer release.")
+    for script in _MIGRATIONS[version:]:
+        await cursor.execute(script)
+    await cursor.execute("DELETE FROM copilotkit_run_schema")
+    await cursor.execute("INSERT INTO copilotkit_run_schema (version) VALUES (%s)", (len(_MIGRATIONS),))
+
+
+def _arrays(keys: Sequence[RunKey]) -> dict[str, Any]:
+    return {"threads": [key.thread_id for key in keys], "numbers": [key.number for key in keys]}
+
+
+def _record(
+    thread_id: str,
+    number: int,
+    run_id: str,
+    agent_name: str,
+    status: StoredStatus,
+    last: int,
+    about: bytes,
+    started: datetime,
+    updated: datetime,
+) -> RunRecord:
+    return RunRecord(
+        thread_id=thread_id,
+        number=number,
+        run_id=run_id,
+        agent_name=agent_name,
+        status=status,
+        last=last,
+        about=decode_about(about),
+        started_at=started.astimezone(UTC),
+        updated_at=updated.astimezone(UTC),
+    )

@@ -1,0 +1,327 @@
+"""The runs on a Redis server.
+
+A run is a hash, and a stream of batches whose entry ids are the numbers of their last events. A sorted set for each
+thread has the numbers of its runs, and one for all has the leases of those that go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeAlias, cast
+from urllib.parse import quote
+
+from redis.asyncio import Redis
+from typing_extensions import override
+
+from .records import moment
+from .redis import translated
+from .run_log import GRACE_SECONDS, READ_BATCHES, RunLogStore
+from .run_records import (
+    Base,
+    Batch,
+    NewRun,
+    Progress,
+    RunKey,
+    RunLostError,
+    RunOutcome,
+    RunRecord,
+    StoredStatus,
+    decode_about,
+)
+from .settings import StoreSettings
+
+MAX_BATCHES = 4096
+"""How many batches of a run that goes on are kept one by one."""
+
+_NOW = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local function text(number) return string.format('%.0f', number) end
+local function expire(key, seconds)
+    if tonumber(seconds) > 0 then redis.call('EXPIRE', key, seconds) end
+end
+"""
+# KEYS: the thread's numbers, leases. ARGV: prefix of the thread's runs, owner, lease, ttl, thread, run id, agent, about
+_OPEN = f"""{_NOW}
+local prefix, owner, lease, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local newest = redis.call('ZREVRANGE', KEYS[1], 0, 0)[1]
+local number = text((newest or 0) + 1)
+local run = prefix .. number
+redis.call('ZADD', KEYS[1], number, number)
+redis.call('HSET', run, 'thread', ARGV[5], 'number', number, 'run', ARGV[6], 'agent', ARGV[7], 'about', ARGV[8],
+    'owner', owner, 'status', 'running', 'last', 0, 'started', text(now), 'updated', text(now))
+redis.call('ZADD', KEYS[2], text(now + lease), run)
+expire(KEYS[1], ttl)
+expire(run, ttl)
+return {{number, text(now)}}
+"""
+# KEYS: run, stream, leases. ARGV: owner, then each script's own
+_OWNED = f"""{_NOW}
+local kept = redis.call('HMGET', KEYS[1], 'owner', 'status', 'last', 'stop')
+if kept[1] ~= ARGV[1] or kept[2] ~= 'running' then return false end
+"""
+_APPEND = f"""{_OWNED}
+local lease, ttl, first, last, payload = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if tonumber(last) > tonumber(kept[3]) then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], last .. '-0', 'f', first, 'd', payload)
+    redis.call('HSET', KEYS[1], 'last', last)
+end
+redis.call('HSET', KEYS[1], 'updated', text(now))
+redis.call('ZADD', KEYS[3], text(now + lease), KEYS[1])
+expire(KEYS[1], ttl)
+expire(KEYS[2], ttl)
+return kept[4] or '0'
+"""
+_COMPACT = f"""{_OWNED}
+local last, payload = ARGV[2], ARGV[3]
+redis.call('HSET', KEYS[1], 'base', payload, 'base_last', last, 'updated', text(now))
+if tonumber(last) > tonumber(kept[3]) then redis.call('HSET', KEYS[1], 'last', last) end
+redis.call('XTRIM', KEYS[2], 'MINID', text(last + 1) .. '-0')
+return 1
+"""
+# KEYS: and the thread's numbers. ARGV: also the prefix of the thread's runs
+_CLOSE = f"""{_OWNED}
+local last, payload, status, grace = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local max_runs, max_bytes, prefix = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+redis.call('HSET', KEYS[1], 'base', payload, 'base_last', last, 'last', last, 'status', status,
+    'updated', text(now), 'size', #payload)
+redis.call('ZREM', KEYS[3], KEYS[1])
+redis.call('EXPIRE', KEYS[2], grace)
+local size, place = 0, 0
+for _, number in ipairs(redis.call('ZREVRANGE', KEYS[4], 0, -1)) do
+    local run = prefix .. number
+    local other = redis.call('HMGET', run, 'status', 'size')
+    place = place + 1
+    size = size + tonumber(other[2] or 0)
+    if not other[1] then
+        redis.call('ZREM', KEYS[4], number)
+    elseif place > 1 and other[1] ~= 'running' and (place > max_runs or size > max_bytes) then
+        redis.call('DEL', run, run .. ':events')
+        redis.call('ZREM', KEYS[4], number)
+    end
+end
+return 1
+"""
+_RENEW = f"""{_OWNED}
+redis.call('ZADD', KEYS[3], text(now + tonumber(ARGV[2])), KEYS[1])
+return kept[4] or '0'
+"""
+_STOP = """
+if redis.call('HGET', KEYS[1], 'status') ~= 'running' then return 0 end
+redis.call('HSET', KEYS[1], 'stop', '1')
+return 1
+"""
+_ABANDONED = f"""{_NOW}
+local found = {{}}
+for _, run in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. text(now), 'LIMIT', 0, ARGV[1])) do
+    if redis.call('HGET', run, 'status') == 'running' then
+        found[#found + 1] = run
+    else
+        redis.call('ZREM', KEYS[1], run)
+    end
+end
+return found
+"""
+_CLAIM = f"""{_NOW}
+local expires = redis.call('ZSCORE', KEYS[2], KEYS[1])
+if redis.call('HGET', KEYS[1], 'status') ~= 'running' or (expires and tonumber(expires) >= now) then return 0 end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1])
+redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[2])), KEYS[1])
+return 1
+"""
+_Arguments: TypeAlias = list[str | bytes | int]
+
+_FIELDS = ("thread", "number", "run", "agent", "status", "last", "about", "started", "updated")
+
+
+class RedisRuns(RunLogStore):
+    """Keeps runs on a Redis server.
+
+    Args:
+        client: The connections, opened by the state store.
+        settings: The limits, and the prefix of all keys.
+    """
+
+    def __init__(self, client: Redis, settings: StoreSettings | None = None) -> None:
+        super().__init__(settings or StoreSettings())
+        self._client = client
+        self._leases = f"{self.settings.prefix}:run-leases"
+        self._open_script = client.register_script(_OPEN)
+        self._append_script = client.register_script(_APPEND)
+        self._compact_script = client.register_script(_COMPACT)
+        self._close_script = client.register_script(_CLOSE)
+        self._renew_script = client.register_script(_RENEW)
+        self._stop_script = client.register_script(_STOP)
+        self._abandoned_script = client.register_script(_ABANDONED)
+        self._claim_script = client.register_script(_CLAIM)
+
+    @override
+    async def delete(self, thread_id: str) -> bool:
+        with translated():
+            numbers = cast("list[bytes]", await self._client.zrange(self._numbers(thread_id), 0, -1))
+            runs = [self._run(RunKey(thread_id, int(number))) for number in numbers]
+            streams = [f"{run}:events" for run in runs]
+            await self._client.delete(self._numbers(thread_id), *runs, *streams)
+            if runs:
+                await self._client.zrem(self._leases, *runs)
+        return bool(runs)
+
+    @override
+    async def _open(self, run: NewRun, owner: str) -> RunRecord:
+        keys = [self._numbers(run.thread_id), self._leases]
+        lease, ttl = self._lease(), self._ttl()
+        given: _Arguments = [
+            self._prefix(run.thread_id),
+            owner,
+            lease,
+            ttl,
+            run.thread_id,
+            run.run_id,
+            run.agent_name,
+            run.about,
+        ]
+        with translated():
+            number, started = await self._open_script(keys, given)
+        fields = (run.thread_id.encode(), number, run.run_id.encode(), run.agent_name.encode(), b"running", 0)
+        return _record(*fields, run.about, started, started)
+
+    @override
+    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
+        given: _Arguments = [owner, self._lease(), self._ttl(), batch.first, batch.last, batch.payload, MAX_BATCHES]
+        with translated():
+            stop = await self._append_script(self._keys(key), given)
+        return bool(int(_owned(stop)))
+
+    @override
+    async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
+        with translated():
+            _owned(await self._compact_script(self._keys(key), [owner, base.last, base.payload]))
+
+    @override
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None:
+        limits = [int(GRACE_SECONDS), self.settings.max_runs, self.settings.max_run_bytes]
+        given: _Arguments = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id)]
+        with translated():
+            _owned(await self._close_script([*self._keys(key), self._numbers(key.thread_id)], given))
+
+    @override
+    async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
+        with translated():
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    await self._renew_script(self._keys(key), [owner, self._lease()], client=pipeline)
+                stops = await pipeline.execute()
+        return {key: bool(int(stop)) for key, stop in zip(keys, stops, strict=True) if stop is not None}
+
+    @override
+    async def _request_stop(self, key: RunKey) -> bool:
+        with translated():
+            return bool(await self._stop_script([self._run(key)], []))
+
+    @override
+    async def _abandoned(self, limit: int) -> list[RunRecord]:
+        with translated():
+            return await self._records(await self._abandoned_script([self._leases], [limit]))
+
+    @override
+    async def _claim(self, key: RunKey, owner: str) -> bool:
+        with translated():
+            return bool(await self._claim_script([self._run(key), self._leases], [owner, self._lease()]))
+
+    @override
+    async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
+        with translated():
+            numbers = cast("list[bytes]", await self._client.zrange(self._numbers(thread_id), -limit, -1))
+            return await self._records([self._run(RunKey(thread_id, int(number))) for number in numbers])
+
+    @override
+    async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
+        with translated():
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.hmget(self._run(key), ["last", "status"])
+                rows = await pipeline.execute()
+        found = zip(keys, rows, strict=True)
+        return {key: Progress(int(last), _status(status)) for key, (last, status) in found if status is not None}
+
+    @override
+    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
+        run, stream, _ = self._keys(key)
+        with translated():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.hmget(run, ["last", "status"])
+                pipeline.xrange(stream, min=f"{after + 1}-0", count=READ_BATCHES)
+                (last, status), entries = await pipeline.execute()
+        if status is None:
+            raise RunLostError
+        batches = [Batch(int(fields[b"f"]), int(id_.split(b"-")[0]), fields[b"d"]) for id_, fields in entries]
+        return Progress(int(last), _status(status)), batches
+
+    @override
+    async def _base(self, key: RunKey) -> Base:
+        fields = ["status", "base_last", "base"]
+        with translated():
+            row = await cast("Awaitable[list[Any]]", self._client.hmget(self._run(key), fields))
+        if row[0] is None:
+            raise RunLostError
+        return Base(int(row[1] or 0), row[2] or b"[]")
+
+    async def _records(self, runs: Sequence[str | bytes]) -> list[RunRecord]:
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for run in runs:
+                pipeline.hmget(cast("str", run), list(_FIELDS))
+            rows = await pipeline.execute()
+        return [_record(*row) for row in rows if row[0] is not None]
+
+    def _prefix(self, thread_id: str) -> str:
+        return f"{self.settings.prefix}:run:{quote(thread_id, safe='')}:"
+
+    def _run(self, key: RunKey) -> str:
+        return f"{self._prefix(key.thread_id)}{key.number}"
+
+    def _numbers(self, thread_id: str) -> str:
+        return f"{self.settings.prefix}:runs:{quote(thread_id, safe='')}"
+
+    def _keys(self, key: RunKey) -> list[str]:
+        run = self._run(key)
+        return [run, f"{run}:events", self._leases]
+
+    def _lease(self) -> int:
+        return int(self.settings.lease * 1_000_000)
+
+    def _ttl(self) -> int:
+        return 0 if self.settings.ttl is None else max(int(self.settings.ttl), 1)
+
+
+def _owned(answer: Any) -> Any:
+    if answer is None:
+        raise RunLostError
+    return answer
+
+
+def _status(value: bytes) -> StoredStatus:
+    return cast("StoredStatus", value.decode())
+
+
+def _record(
+    thread_id: bytes,
+    number: bytes,
+    run_id: bytes,
+    agent_name: bytes,
+    status: bytes,
+    last: bytes | int,
+    about: bytes,
+    started: bytes,
+    updated: bytes,
+) -> RunRecord:
+    return RunRecord(
+        thread_id=thread_id.decode(),
+        number=int(number),
+        run_id=run_id.decode(),
+        agent_name=agent_name.decode(),
+        status=_status(status),
+        last=int(last),
+        about=decode_about(about),
+        started_at=moment(int(started)),
+        updated_at=moment(int(updated)),
+    )

@@ -1,0 +1,254 @@
+"""Where the events of runs are kept: one interface, as for states, and four places."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from ..events import Event
+from .records import check_key
+from .retry import retry_unavailable
+from .run_records import (
+    Base,
+    Batch,
+    NewRun,
+    Progress,
+    RunCompactedError,
+    RunKey,
+    RunOutcome,
+    RunPart,
+    RunRecord,
+    decode_events,
+    encode_json,
+)
+from .run_watch import RunWatch
+from .settings import StoreSettings
+
+GRACE_SECONDS = 60.0
+"""How long the single events of an ended run are kept beside its compacted form, for those who still follow it."""
+READ_BATCHES = 256
+"""How many batches one read returns at most."""
+_READ_ATTEMPTS = 5
+
+
+class RunLogStore(ABC):
+    """Keeps the events of runs, by thread and number, and says which process writes them.
+
+    A run is written by one process, its owner, for as long as it renews its lease. Every method raises
+    ``errors.StoreError``, and nothing else, when it cannot do its work. Those that write raise
+    ``StoreUnavailableError`` when the store does not answer; they may be called again with the same arguments.
+
+    Args:
+        settings: ``lease``, ``max_runs``, ``max_run_bytes`` and ``ttl``.
+    """
+
+    shared = True
+    """Whether other processes can follow a run here."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self.settings = settings
+        self._watch = RunWatch(self._peek)
+
+    async def start(self) -> None:
+        """Make the store ready. Called once, after the state store has been opened."""
+
+    async def stop(self) -> None:
+        """Let go of what the store holds. Called once, before the state store is closed."""
+        await self._watch.stop()
+
+    async def open(
+        self, thread_id: str, *, run_id: str, agent_name: str, owner: str, about: dict[str, Any] | None = None
+    ) -> RunRecord:
+        """Begin a run; its number is one more than that of the thread's last run.
+
+        Args:
+            thread_id: The thread.
+            run_id: The client's id of the run.
+            agent_name: The agent, or "" for a model.
+            owner: The process that writes the run.
+            about: What to keep with the run.
+        """
+        check_key(thread_id, owner)
+        return await self._open(NewRun(thread_id, run_id, agent_name, encode_json(about or {})), owner)
+
+    async def append(self, key: RunKey, owner: str, first: int, batch: Sequence[Event]) -> bool:
+        """Store events, of which the first has the number ``first``, and renew the lease.
+
+        A batch that was stored before is not stored again, so that a write whose outcome is unknown can be repeated.
+
+        Returns:
+            Whether somebody has asked the run to stop.
+
+        Raises:
+            RunLostError: The run is not ``owner``'s.
+        """
+        return await self._append(key, owner, Batch(first, first + len(batch) - 1, encode_json(batch)))
+
+    async def compact(self, key: RunKey, owner: str, last: int, compacted: Sequence[Event]) -> None:
+        """Replace the events up to the number ``last`` by their compacted form.
+
+        Raises:
+            RunLostError: The run is not ``owner``'s.
+        """
+        await self._compact(key, owner, Base(last, encode_json(compacted)))
+
+    async def close(self, key: RunKey, owner: str, status: RunOutcome, last: int, compacted: Sequence[Event]) -> None:
+        """End a run, and let go of the thread's oldest runs if there are too many.
+
+        Args:
+            key: The run.
+            owner: The process that writes it.
+            status: How it ended.
+            last: The number of its last event.
+            compacted: All its events, compacted.
+
+        Raises:
+            RunLostError: The run is not ``owner``'s.
+        """
+        await self._close(key, owner, status, Base(last, encode_json(compacted)))
+
+    async def renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
+        """Renew the leases of runs.
+
+        Returns:
+            Those that are still ``owner``'s, each with whether somebody has asked it to stop.
+        """
+        return await self._renew(keys, owner) if keys else {}
+
+    async def request_stop(self, key: RunKey) -> bool:
+        """Ask a run to stop, wherever it goes on; return whether it goes on."""
+        return await retry_unavailable(lambda: self._request_stop(key), self.settings.retry_for)
+
+    async def abandoned(self, limit: int = 100) -> list[RunRecord]:
+        """List running runs whose lease has run out."""
+        return await self._abandoned(limit)
+
+    async def claim(self, key: RunKey, owner: str) -> bool:
+        """Take over a running run whose lease has run out; return whether it is ``owner``'s now."""
+        return await self._claim(key, owner)
+
+    async def runs(self, thread_id: str) -> list[RunRecord]:
+        """List a thread's runs, oldest first."""
+        check_key(thread_id)
+        return await retry_unavailable(lambda: self._runs(thread_id, self.settings.max_runs), self.settings.retry_for)
+
+    async def latest(self, thread_id: str) -> RunRecord | None:
+        """Return a thread's last run, or None."""
+        check_key(thread_id)
+        found = await retry_unavailable(lambda: self._runs(thread_id, 1), self.settings.retry_for)
+        return found[-1] if found else None
+
+    async def peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
+        """Return how far runs are stored; those that are unknown are left out."""
+        return await self._peek(keys) if keys else {}
+
+    async def read(self, key: RunKey, after: int = 0) -> RunPart:
+        """Return events that follow the number ``after``: all, or a first part of them.
+
+        Raises:
+            RunCompactedError: They are no longer kept one by one, and ``after`` is not 0.
+            RunLostError: The run is unknown.
+        """
+        return await retry_unavailable(lambda: self._part(key, after), self.settings.retry_for)
+
+    async def history(self, key: RunKey) -> list[Event]:
+        """Return all that is stored of a run, in compacted form if it has ended.
+
+        Raises:
+            RunLostError: The run is unknown.
+        """
+        progress = (await self.peek([key])).get(key)
+        if progress is not None and progress.status != "running":
+            base = await retry_unavailable(lambda: self._base(key), self.settings.retry_for)
+            return decode_events(base.payload)
+        return await self._read_all(key)
+
+    async def wait(self, key: RunKey, after: int, seconds: float) -> None:
+        """Return once the run has events behind the number ``after``, or has ended, or ``seconds`` have passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._watch.changed(key, after)
+
+    @abstractmethod
+    async def delete(self, thread_id: str) -> bool:
+        """Forget all runs of a thread; return whether there were any."""
+
+    async def _read_all(self, key: RunKey) -> list[Event]:
+        found: list[Event] = []
+        after = 0
+        while True:
+            part = await self.read(key, after)
+            found += part.events
+            if part.ended or part.last == after:
+                return found
+            after = part.last
+
+    async def _part(self, key: RunKey, after: int) -> RunPart:
+        progress, batches = await self._batches(key, after)
+        if _joins(progress, batches, after):
+            return _following(progress, batches, after)
+        if after:
+            raise RunCompactedError
+        for _ in range(_READ_ATTEMPTS):
+            base = await self._base(key)
+            progress, batches = await self._batches(key, base.last)
+            if _joins(progress, batches, base.last):
+                rest = _following(progress, batches, base.last)
+                return msgspec.structs.replace(rest, events=[*decode_events(base.payload), *rest.events])
+        raise RunCompactedError
+
+    @abstractmethod
+    async def _open(self, run: NewRun, owner: str) -> RunRecord: ...
+
+    @abstractmethod
+    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool: ...
+
+    @abstractmethod
+    async def _compact(self, key: RunKey, owner: str, base: Base) -> None: ...
+
+    @abstractmethod
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None: ...
+
+    @abstractmethod
+    async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]: ...
+
+    @abstractmethod
+    async def _request_stop(self, key: RunKey) -> bool: ...
+
+    @abstractmethod
+    async def _abandoned(self, limit: int) -> list[RunRecord]: ...
+
+    @abstractmethod
+    async def _claim(self, key: RunKey, owner: str) -> bool: ...
+
+    @abstractmethod
+    async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
+        """The last ``limit`` runs, oldest first."""
+
+    @abstractmethod
+    async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]: ...
+
+    @abstractmethod
+    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
+        """How the run stands, and the first ``READ_BATCHES`` batches that end behind ``after``, in order."""
+
+    @abstractmethod
+    async def _base(self, key: RunKey) -> Base:
+        """The compacted form; of nothing, if there is none yet."""
+
+
+def _joins(progress: Progress, batches: Sequence[Batch], after: int) -> bool:
+    return batches[0].first <= after + 1 if batches else progress.last <= after
+
+
+def _following(progress: Progress, batches: Sequence[Batch], after: int) -> RunPart:
+    found: list[Event] = []
+    for batch in batches:
+        found += decode_events(batch.payload)[max(0, after + 1 - batch.first) :]
+        after = batch.last
+    return RunPart(events=found, last=after, ended=progress.status != "running" and after >= progress.last)

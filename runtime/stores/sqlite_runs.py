@@ -1,0 +1,297 @@
+"""The runs in the SQLite file, which all processes of one machine share."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from time import time
+
+from typing_extensions import override
+
+from ..errors import StoreError
+from .records import moment, now
+from .run_log import GRACE_SECONDS, READ_BATCHES, RunLogStore
+from .run_records import (
+    Base,
+    Batch,
+    NewRun,
+    Progress,
+    RunKey,
+    RunLostError,
+    RunOutcome,
+    RunRecord,
+    StoredStatus,
+    decode_about,
+)
+from .settings import StoreSettings
+from .sqlite import Database
+
+_MIGRATIONS = (
+    (
+        """
+        CREATE TABLE copilotkit_runs (
+            thread_id TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            run_id TEXT NOT NULL,
+            agent_name TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            status TEXT NOT NULL DEFAULT 'running',
+            stop INTEGER NOT NULL DEFAULT 0,
+            expires REAL NOT NULL,
+            started INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            last INTEGER NOT NULL DEFAULT 0,
+            about BLOB NOT NULL,
+            base_last INTEGER NOT NULL DEFAULT 0,
+            base BLOB NOT NULL DEFAULT '[]',
+            PRIMARY KEY (thread_id, number)
+        )
+        """,
+        "CREATE INDEX copilotkit_runs_by_lease ON copilotkit_runs (expires) WHERE status = 'running'",
+        "CREATE INDEX copilotkit_runs_by_age ON copilotkit_runs (updated)",
+        """
+        CREATE TABLE copilotkit_run_events (
+            thread_id TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            last INTEGER NOT NULL,
+            first INTEGER NOT NULL,
+            payload BLOB NOT NULL,
+            PRIMARY KEY (thread_id, number, last),
+            FOREIGN KEY (thread_id, number) REFERENCES copilotkit_runs ON DELETE CASCADE
+        )
+        """,
+    ),
+)
+
+_OPEN = """
+    INSERT INTO copilotkit_runs (thread_id, number, run_id, agent_name, owner, expires, started, updated, about)
+    SELECT :thread_id, coalesce(max(number), 0) + 1, :run_id, :agent_name, :owner, :expires, :now, :now, :about
+    FROM copilotkit_runs WHERE thread_id = :thread_id
+    RETURNING number
+"""
+_PROGRESS = """
+    UPDATE copilotkit_runs SET last = max(last, :last), updated = :now, expires = :expires
+    WHERE thread_id = :thread_id AND number = :number AND owner = :owner AND status = 'running'
+    RETURNING stop
+"""
+_APPEND = """
+    INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
+    VALUES (:thread_id, :number, :last, :first, :payload) ON CONFLICT DO NOTHING
+"""
+_COMPACT = """
+    UPDATE copilotkit_runs SET base = :payload, base_last = :last, last = max(last, :last), updated = :now,
+        status = :status
+    WHERE thread_id = :thread_id AND number = :number AND owner = :owner AND status = 'running'
+    RETURNING number
+"""
+_DROP = "DELETE FROM copilotkit_run_events WHERE thread_id = :thread_id AND number = :number AND last <= :last"
+_DROP_ENDED = """
+    DELETE FROM copilotkit_run_events WHERE thread_id = :thread_id AND number IN (
+        SELECT number FROM copilotkit_runs
+        WHERE thread_id = :thread_id AND status <> 'running' AND updated < :grace
+    )
+"""
+_PRUNE = """
+    DELETE FROM copilotkit_runs WHERE thread_id = :thread_id AND status <> 'running' AND number IN (
+        SELECT number FROM (
+            SELECT number, row_number() OVER newer AS place, sum(length(base) + length(about)) OVER newer AS size
+            FROM copilotkit_runs WHERE thread_id = :thread_id WINDOW newer AS (ORDER BY number DESC)
+        ) WHERE place > 1 AND (place > :max_runs OR size > :max_bytes)
+    )
+"""
+_SWEEP = """
+    DELETE FROM copilotkit_runs WHERE rowid IN (
+        SELECT rowid FROM copilotkit_runs WHERE updated < :oldest AND status <> 'running' LIMIT 100
+    )
+"""
+_RENEW = """
+    UPDATE copilotkit_runs SET expires = ?
+    WHERE thread_id = ? AND number = ? AND owner = ? AND status = 'running' RETURNING stop
+"""
+_STOP = "UPDATE copilotkit_runs SET stop = 1 WHERE thread_id = ? AND number = ? AND status = 'running'"
+_CLAIM = """
+    UPDATE copilotkit_runs SET owner = ?, expires = ?
+    WHERE thread_id = ? AND number = ? AND status = 'running' AND expires < ?
+"""
+_RECORD = "thread_id, number, run_id, agent_name, status, last, about, started, updated"
+_RUNS = f"SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
+_ABANDONED = f"SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires < ? LIMIT ?"  # noqa: S608
+_STATUS = "SELECT last, status FROM copilotkit_runs WHERE thread_id = ? AND number = ?"
+_BATCHES = """
+    SELECT first, last, payload FROM copilotkit_run_events WHERE thread_id = ? AND number = ? AND last > ?
+    ORDER BY last LIMIT ?
+"""
+_BASE = "SELECT base_last, base FROM copilotkit_runs WHERE thread_id = ? AND number = ?"
+
+
+class SqliteRuns(RunLogStore):
+    """Keeps runs in the tables ``copilotkit_runs`` and ``copilotkit_run_events``.
+
+    Args:
+        database: The file, opened by the state store.
+        settings: The limits.
+    """
+
+    def __init__(self, database: Database, settings: StoreSettings | None = None) -> None:
+        super().__init__(settings or StoreSettings())
+        self._database = database
+
+    @override
+    async def start(self) -> None:
+        await self._database.write(_migrate)
+
+    @override
+    async def delete(self, thread_id: str) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            return connection.execute("DELETE FROM copilotkit_runs WHERE thread_id = ?", (thread_id,)).rowcount > 0
+
+        return await self._database.write(work)
+
+    @override
+    async def _open(self, run: NewRun, owner: str) -> RunRecord:
+        present = now()
+        values = {**run._asdict(), "owner": owner, "expires": self._expires(), "now": present}
+
+        def work(connection: sqlite3.Connection) -> int:
+            connection.execute(_SWEEP, {"oldest": self._oldest()})
+            (number,) = connection.execute(_OPEN, values).fetchone()
+            return int(number)
+
+        number = await self._database.write(work)
+        return _record((run.thread_id, number, run.run_id, run.agent_name, "running", 0, run.about, present, present))
+
+    @override
+    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
+        values = {**key._asdict(), **batch._asdict(), "owner": owner, "now": now(), "expires": self._expires()}
+
+        def work(connection: sqlite3.Connection) -> bool:
+            row = connection.execute(_PROGRESS, values).fetchone()
+            if row is None:
+                raise RunLostError
+            connection.execute(_APPEND, values)
+            return bool(row[0])
+
+        return await self._database.write(work)
+
+    @override
+    async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
+        values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": "running"}
+
+        def work(connection: sqlite3.Connection) -> None:
+            if connection.execute(_COMPACT, values).fetchone() is None:
+                raise RunLostError
+            connection.execute(_DROP, values)
+
+        await self._database.write(work)
+
+    @override
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None:
+        values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": status}
+        limits = {
+            "thread_id": key.thread_id,
+            "grace": now() - int(GRACE_SECONDS * 1_000_000),
+            "max_runs": self.settings.max_runs,
+            "max_bytes": self.settings.max_run_bytes,
+        }
+
+        def work(connection: sqlite3.Connection) -> None:
+            if connection.execute(_COMPACT, values).fetchone() is None:
+                raise RunLostError
+            connection.execute(_DROP_ENDED, limits)
+            connection.execute(_PRUNE, limits)
+
+        await self._database.write(work)
+
+    @override
+    async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
+        def work(connection: sqlite3.Connection) -> dict[RunKey, bool]:
+            rows = ((key, connection.execute(_RENEW, (self._expires(), *key, owner)).fetchone()) for key in keys)
+            return {key: bool(row[0]) for key, row in rows if row is not None}
+
+        return await self._database.write(work)
+
+    @override
+    async def _request_stop(self, key: RunKey) -> bool:
+        return await self._database.write(lambda connection: connection.execute(_STOP, key).rowcount > 0)
+
+    @override
+    async def _abandoned(self, limit: int) -> list[RunRecord]:
+        def work(connection: sqlite3.Connection) -> list[RunRecord]:
+            return [_record(row) for row in connection.execute(_ABANDONED, (time(), limit))]
+
+        return await self._database.read(work)
+
+    @override
+    async def _claim(self, key: RunKey, owner: str) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            return connection.execute(_CLAIM, (owner, self._expires(), *key, time())).rowcount > 0
+
+        return await self._database.write(work)
+
+    @override
+    async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
+        def work(connection: sqlite3.Connection) -> list[RunRecord]:
+            return [_record(row) for row in connection.execute(_RUNS, (thread_id, limit))][::-1]
+
+        return await self._database.read(work)
+
+    @override
+    async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
+        def work(connection: sqlite3.Connection) -> dict[RunKey, Progress]:
+            rows = ((key, connection.execute(_STATUS, key).fetchone()) for key in keys)
+            return {key: Progress(*row) for key, row in rows if row is not None}
+
+        return await self._database.read(work)
+
+    @override
+    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
+        def work(connection: sqlite3.Connection) -> tuple[Progress, list[Batch]]:
+            row = connection.execute(_STATUS, key).fetchone()
+            if row is None:
+                raise RunLostError
+            batches = connection.execute(_BATCHES, (*key, after, READ_BATCHES))
+            return Progress(*row), [Batch(*batch) for batch in batches]
+
+        return await self._database.read(work)
+
+    @override
+    async def _base(self, key: RunKey) -> Base:
+        row = await self._database.read(lambda connection: connection.execute(_BASE, key).fetchone())
+        if row is None:
+            raise RunLostError
+        last, payload = row
+        return Base(last, payload.encode() if isinstance(payload, str) else payload)
+
+    def _expires(self) -> float:
+        return time() + self.settings.lease
+
+    def _oldest(self) -> int:
+        ttl = self.settings.ttl
+        return 0 if ttl is None else now() - int(ttl * 1_000_000)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS copilotkit_run_schema (version INTEGER NOT NULL)")
+    version = connection.execute("SELECT max(version) FROM copilotkit_run_schema").fetchone()[0] or 0
+    if version > len(_MIGRATIONS):
+        raise StoreError("The tables of runs were made by a newer release.")
+    for statements in _MIGRATIONS[version:]:
+        for statement in statements:
+            connection.execute(statement)
+    connection.execute("DELETE FROM copilotkit_run_schema")
+    connection.execute("INSERT INTO copilotkit_run_schema (version) VALUES (?)", (len(_MIGRATIONS),))
+
+
+def _record(row: tuple[str, int, str, str, StoredStatus, int, bytes, int, int]) -> RunRecord:
+    thread_id, number, run_id, agent_name, status, last, about, started, updated = row
+    return RunRecord(
+        thread_id=thread_id,
+        number=number,
+        run_id=run_id,
+        agent_name=agent_name,
+        status=status,
+        last=last,
+        about=decode_about(about),
+        started_at=moment(started),
+        updated_at=moment(updated),
+    )

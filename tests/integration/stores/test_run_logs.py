@@ -1,0 +1,279 @@
+"""What every store promises about the events of runs, whatever it keeps them in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from copilotkit_runtime import events
+from copilotkit_runtime.runtime.runs.compaction import compact
+from copilotkit_runtime.runtime.stores.interface import StateStore, StoreKeyError
+from copilotkit_runtime.runtime.stores.run_log import READ_BATCHES, RunLogStore
+from copilotkit_runtime.runtime.stores.run_records import RunCompactedError, RunKey, RunLostError
+from copilotkit_runtime.runtime.stores.settings import StoreSettings
+from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
+from tests.integration.stores.conftest import KINDS, SHARED
+from tests.support.polling import until
+
+pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
+
+OWNER = "process-1"
+STARTED = events.RunStarted(thread_id="t", run_id="r")
+FINISHED = events.RunFinished(thread_id="t", run_id="r")
+TOKENS: list[events.Event] = [events.TextMessageContent(message_id="m", delta=f"{number} ") for number in range(200)]
+RUN: list[events.Event] = [
+    STARTED,
+    events.TextMessageStart(message_id="m"),
+    *TOKENS,
+    events.TextMessageEnd(message_id="m"),
+    events.Custom(name="on_interrupt", value={"question": "\u00e9\0?"}),
+    FINISHED,
+]
+
+
+@pytest.fixture
+async def runs(store: StateStore, settings: StoreSettings) -> AsyncIterator[RunLogStore]:
+    runs = open_run_log(store, settings)
+    await runs.start()
+    yield runs
+    await runs.stop()
+
+
+async def begun(runs: RunLogStore, thread_id: str = "thread", **about: Any) -> RunKey:
+    record = await runs.open(thread_id, run_id="r", agent_name="agent", owner=OWNER, about=about)
+    return record.key
+
+
+async def recorded(runs: RunLogStore, thread_id: str = "thread", size: int = 7) -> RunKey:
+    key = await begun(runs, thread_id)
+    for first in range(1, len(RUN) + 1, size):
+        await runs.append(key, OWNER, first, RUN[first - 1 : first - 1 + size])
+    return key
+
+
+async def ended(runs: RunLogStore, thread_id: str = "thread", padding: str = "") -> RunKey:
+    key = await begun(runs, thread_id)
+    run = [STARTED, events.Custom(name="padding", value=padding), FINISHED]
+    await runs.close(key, OWNER, "finished", 3, run)
+    return key
+
+
+async def everything(runs: RunLogStore, key: RunKey, after: int = 0) -> list[events.Event]:
+    found: list[events.Event] = []
+    while True:
+        part = await runs.read(key, after)
+        found += part.events
+        if part.ended or part.last == after:
+            return found
+        after = part.last
+
+
+async def test_runs_of_one_client_id_are_told_apart_by_their_number(runs: RunLogStore) -> None:
+    assert await runs.latest("thread") is None
+    first = await runs.open("thread", run_id="same", agent_name="agent", owner=OWNER, about={"messages": [1]})
+    second = await runs.open("thread", run_id="same", agent_name="", owner=OWNER)
+
+    listed = await runs.runs("thread")
+    assert [(run.number, run.run_id, run.agent_name, run.about) for run in listed] == [
+        (1, "same", "agent", {"messages": [1]}),
+        (2, "same", "", {}),
+    ]
+    assert (first.status, first.last, first.key) == ("running", 0, RunKey("thread", 1))
+    assert listed[0].started_at == first.started_at
+    assert await runs.latest("thread") == listed[1]
+    assert second.number == 2
+
+
+async def test_runs_that_begin_at_once_all_have_their_own_number(runs: RunLogStore) -> None:
+    opened = await asyncio.gather(*(runs.open("thread", run_id="r", agent_name="agent", owner=OWNER) for _ in range(8)))
+    assert sorted(run.number for run in opened) == list(range(1, 9))
+
+
+async def test_every_offset_of_a_run_is_followed_by_its_rest(runs: RunLogStore) -> None:
+    key = await recorded(runs)
+    for after in range(0, len(RUN) + 1, 3):
+        assert await everything(runs, key, after) == RUN[after:]
+    await runs.close(key, OWNER, "finished", len(RUN), compact(RUN))
+    for after in range(0, len(RUN) + 1, 50):
+        assert await everything(runs, key, after) == RUN[after:], "those who follow the end are not cut off"
+    assert await runs.history(key) == compact(RUN)
+
+
+async def test_a_run_of_many_batches_is_read_in_parts(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    number = READ_BATCHES + 10
+    for first in range(1, number + 1):
+        await runs.append(key, OWNER, first, [TOKENS[first % 200]])
+    part = await runs.read(key)
+    assert (part.last, part.ended) == (READ_BATCHES, False)
+    assert len(await everything(runs, key)) == number
+
+
+async def test_a_batch_that_is_written_again_is_stored_once(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    for _ in range(3):
+        await runs.append(key, OWNER, 1, RUN[:5])
+    await runs.append(key, OWNER, 6, RUN[5:8])
+    assert await everything(runs, key) == RUN[:8]
+    latest = await runs.latest("thread")
+    assert latest is not None
+    assert latest.last == 8
+
+
+async def test_what_was_compacted_is_read_as_a_whole_or_not_at_all(runs: RunLogStore) -> None:
+    key = await recorded(runs, size=10)
+    await runs.compact(key, OWNER, 100, compact(RUN[:100]))
+
+    assert await everything(runs, key) == [*compact(RUN[:100]), *RUN[100:]]
+    assert await everything(runs, key, 150) == RUN[150:]
+    with pytest.raises(RunCompactedError):
+        await runs.read(key, 50)
+
+
+async def test_a_run_belongs_to_its_owner(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    with pytest.raises(RunLostError):
+        await runs.append(key, "somebody", 1, [STARTED])
+    with pytest.raises(RunLostError):
+        await runs.compact(key, "somebody", 1, [STARTED])
+    with pytest.raises(RunLostError):
+        await runs.close(key, "somebody", "finished", 1, [STARTED])
+    assert await runs.renew([key], "somebody") == {}
+    assert not await runs.claim(key, "somebody"), "its lease has not run out"
+
+
+async def test_a_run_that_has_ended_takes_no_more(runs: RunLogStore) -> None:
+    key = await ended(runs)
+    with pytest.raises(RunLostError):
+        await runs.append(key, OWNER, 4, [STARTED])
+    with pytest.raises(RunLostError):
+        await runs.close(key, OWNER, "failed", 4, [STARTED])
+    assert not await runs.request_stop(key)
+    latest = await runs.latest("thread")
+    assert latest is not None
+    assert (latest.status, latest.last) == ("finished", 3)
+
+
+async def test_a_stop_reaches_the_owner_with_its_next_sign_of_life(runs: RunLogStore) -> None:
+    key, other = await begun(runs), await begun(runs)
+    assert await runs.renew([key, other], OWNER) == {key: False, other: False}
+    assert await runs.request_stop(key)
+    assert await runs.renew([key, other], OWNER) == {key: True, other: False}
+    assert await runs.append(key, OWNER, 1, [STARTED])
+    assert not await runs.append(other, OWNER, 1, [STARTED])
+
+
+@pytest.mark.parametrize("settings", [StoreSettings(lease=0.3, heartbeat=0.1, prefix="test-lease")])
+async def test_a_run_without_a_sign_of_life_can_be_taken_over_once(runs: RunLogStore) -> None:
+    thread = f"lease-{id(runs)}"
+    key = await begun(runs, thread)
+    await runs.append(key, OWNER, 1, [STARTED])
+
+    async def is_abandoned() -> bool:
+        return any(run.key == key for run in await runs.abandoned())
+
+    await until(is_abandoned)
+    claims = await asyncio.gather(*(runs.claim(key, f"process-{number}") for number in range(2, 6)))
+    assert sorted(claims) == [False, False, False, True]
+    with pytest.raises(RunLostError):
+        await runs.append(key, OWNER, 2, [FINISHED])
+    taker = f"process-{claims.index(True) + 2}"
+    await runs.append(key, taker, 2, [FINISHED])
+    await runs.close(key, taker, "broken", 2, [STARTED, FINISHED])
+    assert not await is_abandoned()
+    assert await everything(runs, key) == [STARTED, FINISHED]
+
+
+async def test_whoever_waits_is_woken_by_events_and_by_the_end(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    waiting = asyncio.create_task(runs.wait(key, 0, 20))
+    await asyncio.sleep(0)
+    await runs.append(key, OWNER, 1, [STARTED])
+    await waiting
+    waiting = asyncio.create_task(runs.wait(key, 1, 20))
+    await runs.close(key, OWNER, "finished", 1, [STARTED])
+    started = monotonic()
+    await waiting
+    await runs.wait(RunKey("thread", 99), 0, 20)
+    assert monotonic() - started < 5
+
+
+async def test_a_wait_has_an_end(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    await runs.wait(key, 0, 0.05)
+    assert (await runs.read(key)).events == []
+
+
+@pytest.mark.parametrize("settings", [StoreSettings(max_runs=3, prefix="test-runs")])
+async def test_a_thread_keeps_its_last_runs(runs: RunLogStore) -> None:
+    thread = f"runs-{id(runs)}"
+    going_on = await begun(runs, thread)
+    keys = [await ended(runs, thread) for _ in range(6)]
+    kept = [run.key for run in await runs.runs(thread)]
+    assert kept[-2:] == keys[-2:]
+    assert await runs.peek([going_on, keys[0]]) == {going_on: (0, "running")}
+    assert (await runs.open(thread, run_id="r", agent_name="a", owner=OWNER)).number == 8
+
+
+@pytest.mark.parametrize("settings", [StoreSettings(max_run_bytes=5000, prefix="test-bytes")])
+async def test_a_thread_keeps_no_more_bytes_than_it_may_but_always_its_last_run(runs: RunLogStore) -> None:
+    thread = f"bytes-{id(runs)}"
+    keys = [await ended(runs, thread, "x" * 2000) for _ in range(5)]
+    assert [run.key for run in await runs.runs(thread)] == keys[-2:]
+    large = await ended(runs, thread, "x" * 9000)
+    assert [run.key for run in await runs.runs(thread)] == [large]
+
+
+async def test_a_deleted_thread_has_no_runs_and_other_threads_keep_theirs(runs: RunLogStore) -> None:
+    key, other = await recorded(runs), await ended(runs, "other")
+    assert await runs.delete("thread")
+    assert not await runs.delete("thread")
+    assert await runs.runs("thread") == []
+    for read in (runs.read(key), runs.history(key)):
+        with pytest.raises(RunLostError):
+            await read
+    with pytest.raises(RunLostError):
+        await runs.append(key, OWNER, 1, [STARTED])
+    assert len(await runs.history(other)) == 3
+
+
+@pytest.mark.parametrize("thread_id", ["a:b", "50%", "../x", "\u00e9\U0001f600", "t" * 1024])
+async def test_thread_ids_may_be_any_text(runs: RunLogStore, thread_id: str) -> None:
+    key = await ended(runs, thread_id)
+    assert [run.thread_id for run in await runs.runs(thread_id)] == [thread_id]
+    assert len(await runs.history(key)) == 3
+
+
+@pytest.mark.parametrize("thread_id", ["", "a\0b", "t" * 1025, "\ud800"])
+async def test_what_is_no_key_is_refused_by_all_alike(runs: RunLogStore, thread_id: str) -> None:
+    with pytest.raises(StoreKeyError):
+        await runs.open(thread_id, run_id="r", agent_name="a", owner=OWNER)
+
+
+async def test_all_processes_see_a_run(runs: RunLogStore, url: str, settings: StoreSettings) -> None:
+    if not runs.shared:
+        assert url == "memory://"
+        return
+    key = await recorded(runs)
+    store = open_store(url, settings)
+    await store.start()
+    second = open_run_log(store, settings)
+    await second.start()
+    assert await everything(second, key) == RUN
+    assert [record.key for record in await second.runs("thread")] == [key]
+    waiting = asyncio.create_task(second.wait(key, len(RUN), 20))
+    await runs.close(key, OWNER, "finished", len(RUN), compact(RUN))
+    await waiting
+    assert await second.history(key) == compact(RUN)
+    await second.stop()
+    await store.stop()
+
+
+def test_only_memory_is_not_shared(url: str, settings: StoreSettings) -> None:
+    runs = open_run_log(open_store(url, settings), settings)
+    assert runs.shared is (not url.startswith("memory"))
+    assert len(SHARED) == 3

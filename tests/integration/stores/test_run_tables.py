@@ -1,0 +1,66 @@
+"""Databases of earlier releases are brought up to date by themselves, and those of later ones are left alone."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from copilotkit_runtime.runtime.errors import StoreError
+from copilotkit_runtime.runtime.stores.interface import AgentState
+from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store, sqlite_path
+
+OLD_FILE = Path(__file__).with_name("data") / "step7.sqlite"
+_NEWER = "UPDATE copilotkit_run_schema SET version = version + 1"
+
+
+async def test_a_file_from_before_runs_were_kept_keeps_its_threads_and_takes_runs(tmp_path: Path) -> None:
+    shutil.copy(OLD_FILE, tmp_path / "states.sqlite")
+    for _ in range(2):
+        store = open_store(f"sqlite:///{tmp_path / 'states.sqlite'}")
+        await store.start()
+        runs = open_run_log(store)
+        await runs.start()
+        kept = await store.load("old", "agent")
+        assert kept is not None
+        assert (kept.state, [message.id for message in kept.messages]) == ({"turns": 2}, ["m1"])
+        assert await store.owner_of("old") == "alice"
+        await runs.open("old", run_id="r", agent_name="agent", owner="process")
+        await runs.stop()
+        await store.stop()
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+async def test_a_server_from_before_runs_were_kept_takes_runs(url: str) -> None:
+    store = open_store(url)
+    await store.start()
+    saved = await store.save("old", "agent", AgentState(state={"turns": 2}))
+
+    runs = open_run_log(store)
+    await runs.start()
+    await runs.open("old", run_id="r", agent_name="agent", owner="process")
+    assert await store.load("old", "agent") == saved
+    await runs.stop()
+    await store.stop()
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
+async def test_tables_of_runs_of_a_newer_release_are_left_alone(url: str) -> None:
+    store = open_store(url)
+    await store.start()
+    runs = open_run_log(store)
+    await runs.start()
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(sqlite_path(url), isolation_level=None)) as file:
+            file.execute(_NEWER)
+    else:
+        with psycopg.connect(url) as connection:
+            connection.execute(_NEWER)
+
+    with pytest.raises(StoreError, match="newer release"):
+        await runs.start()
+    await store.stop()
