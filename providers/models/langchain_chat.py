@@ -54,24 +54,30 @@ class LangChainChat(ChatModel):
         return LangChainChat(model, self._options)
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
-        """Streams the model's answer."""
-        answer = prompt.assembler()
-        reader = ChunkReader(answer)
+        """Stream the model's answer."""
+        reader = ChunkReader(prompt.assembler())
         fitting = prompt.within(self._context())
         with vendor_failures(Vendor(self._vendor())):
             async with closing(unless_silent(self._stream(fitting), self._options.idle_seconds)) as chunks:
                 async for chunk in chunks:
                     for event in reader.read(chunk):
                         yield event
-        for event in answer.end():
-            yield event
+            for event in reader.end():
+                yield event
+        prompt.details.keep(self._origin(), reader.details())
 
     def _stream(self, prompt: Prompt) -> AsyncIterator[BaseMessage]:
         fields, arguments = _split(self.model, _wanted(prompt.settings))
         if prompt.settings.stop:
             arguments["stop"] = prompt.settings.stop
         model = _with_fields(self.model, fields)
-        return _offering(model, prompt, self._options).astream(langchain_messages(prompt.turns), **arguments)
+        return _offering(model, prompt, self._options).astream(self._messages(prompt), **arguments)
+
+    def _messages(self, prompt: Prompt) -> list[BaseMessage]:
+        return langchain_messages(prompt.turns, prompt.details, self._origin())
+
+    def _origin(self) -> str:
+        return f"langchain {type(self.model).__name__}"
 
     def _context(self) -> int:
         profile = getattr(self.model, "profile", None) or {}

@@ -1,4 +1,4 @@
-"""What a LangChain model streams, as events."""
+"""Streams of LangChain's models, as events."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from langchain_core.messages import BaseMessage
+import structlog
+from langchain_core.messages import AIMessageChunk, BaseMessage
 
 from ...runtime.events import Event
 from ..message_assembler import MessageAssembler
+from .answer_end import check_end
+
+log = structlog.get_logger(__name__)
+
+_CALLS = ("tool_calls", "function_call")
+_SIGNED = ("thinking", "redacted_thinking", "reasoning", "reasoning_content")
 
 
 class ChunkReader:
@@ -21,11 +28,53 @@ class ChunkReader:
 
     def __init__(self, answer: MessageAssembler) -> None:
         self._answer = answer
+        self._reason: str | None = None
+        self._aside: AIMessageChunk | None = None
 
     def read(self, chunk: BaseMessage) -> Iterable[Event]:
-        """What ``chunk`` adds to the answer."""
+        """Return what ``chunk`` adds to the answer."""
         self._answer.name(chunk.id)
+        if chunk.response_metadata:
+            self._finish(chunk.response_metadata)
+        if chunk.additional_kwargs or not isinstance(chunk.content, str):
+            self._keep(chunk)
         return [*self._content(chunk.content), *self._reasoning_aside(chunk), *self._calls(chunk)]
+
+    def end(self) -> Iterable[Event]:
+        """Complete the answer.
+
+        Raises:
+            NoAnswerError: The vendor withheld it.
+        """
+        yield from self._answer.end()
+        if self._reason is not None:
+            check_end(self._reason, empty=self._answer.empty)
+
+    def details(self) -> dict[str, dict[str, Any]]:
+        """Return what has to come back with the calls (``CallDetails.keep``): signatures, and signed reasoning."""
+        calls = self._answer.call_details()
+        if self._aside is None or not calls:
+            return {}
+        content = self._aside.content if isinstance(self._aside.content, list) else []
+        message = {"content": content, "additional_kwargs": self._aside.additional_kwargs}
+        try:
+            kept = msgspec.json.decode(msgspec.json.encode(message))
+        except (TypeError, UnicodeEncodeError):
+            log.warning("call_details_not_kept", reason="they are not JSON")
+            return {}
+        return {next(iter(calls)): {"message": kept}}
+
+    def _finish(self, metadata: Mapping[str, Any]) -> None:
+        given = (metadata.get(name) for name in ("finish_reason", "stop_reason", "stopReason", "done_reason"))
+        self._reason = next((str(reason) for reason in given if reason), self._reason)
+
+    # LangChain knows how pieces of its blocks are joined. Texts are left out: joining them costs with their length.
+    def _keep(self, chunk: BaseMessage) -> None:
+        blocks = [block for block in chunk.content if _is_signed(block)] if isinstance(chunk.content, list) else []
+        aside = {name: value for name, value in chunk.additional_kwargs.items() if name not in _CALLS}
+        if blocks or aside:
+            piece = AIMessageChunk(content=blocks, additional_kwargs=aside)
+            self._aside = piece if self._aside is None else self._aside + piece
 
     def _content(self, content: str | list[str | dict[str, Any]]) -> Iterable[Event]:
         if isinstance(content, str):
@@ -65,6 +114,10 @@ class ChunkReader:
             *self._answer.arguments(key, arguments),
             *self._answer.end_call(key),
         ]
+
+
+def _is_signed(block: object) -> bool:
+    return isinstance(block, Mapping) and block.get("type") in _SIGNED
 
 
 def _thought(block: Mapping[str, Any]) -> str:

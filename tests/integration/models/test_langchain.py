@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -13,10 +15,12 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from copilotkit_runtime.providers.models import ModelOptions
+from copilotkit_runtime.providers.models.call_details import CallDetails
 from copilotkit_runtime.providers.models.langchain_chat import LangChainChat
+from copilotkit_runtime.providers.models.prompt import prompt_of
 from copilotkit_runtime.providers.models.vendors import Vendors
 from copilotkit_runtime.runtime.context import ForwardedParameters
-from copilotkit_runtime.runtime.errors import ConfigurationError, MisuseError, NetworkError
+from copilotkit_runtime.runtime.errors import ConfigurationError, CopilotKitError, MisuseError, NetworkError
 from copilotkit_runtime.runtime.events import ReasoningMessageContent, TextMessageStart
 from copilotkit_runtime.runtime.messages import ImageMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
 from tests.integration.models.asking import HELLO, WEATHER, ask, called, run_of, said
@@ -242,3 +246,66 @@ async def test_a_missing_package_is_named(
 async def test_an_unknown_vendor_is_a_clear_error() -> None:
     with pytest.raises(MisuseError, match="No vendor is known for the model 'nonsense:x'"):
         await ask("nonsense:x")
+
+
+async def answer_twice(chunks: list[AIMessageChunk]) -> AIMessage:
+    """Lets a model call a tool, and returns the message that it is shown of this in the next turn."""
+    model = scripted(*chunks)
+    chat, details = LangChainChat(model, ModelOptions()), CallDetails()
+    events = [event async for event in chat.answer(prompt_of(run_of(tools=[WEATHER]), details))]
+    thread: list[Message] = [*HELLO]
+    for call_id, (name, arguments) in called(events).items():
+        thread.append(ToolCallMessage(id=call_id, name=name, arguments=json.loads(arguments), parent_message_id="p"))
+        thread.append(ToolResultMessage(tool_call_id=call_id, tool_name=name, result="sunny"))
+    kept = CallDetails(msgspec.json.decode(msgspec.json.encode(details.added)))
+    [_ async for _ in chat.answer(prompt_of(run_of(thread, tools=[WEATHER]), kept))]
+    [said] = [message for message in model.asked[-1]["messages"] if isinstance(message, AIMessage)]
+    return said
+
+
+def calling(*ids: str, **fields: Any) -> AIMessageChunk:
+    pieces: list[Any] = [
+        {"name": "weather", "args": '{"place":"Uri"}', "id": id_, "index": index, "type": "tool_call_chunk"}
+        for index, id_ in enumerate(ids)
+    ]
+    return AIMessageChunk(**{"content": "", **fields}, tool_call_chunks=pieces)
+
+
+async def test_signed_reasoning_goes_back_with_its_call() -> None:
+    pieces = [{"thinking": "I "}, {"thinking": "think"}, {"signature": "c2ln"}]
+    thoughts = [AIMessageChunk([{"type": "thinking", "index": 0, **piece}]) for piece in pieces]
+    said = await answer_twice([*thoughts, AIMessageChunk([{"type": "text", "text": "x", "index": 1}]), calling("a")])
+    assert said.content == [{"type": "thinking", "index": 0, "thinking": "I think", "signature": "c2ln"}]
+    assert [call["id"] for call in said.tool_calls] == ["a"]
+
+
+async def test_signatures_aside_go_back_with_parallel_calls() -> None:
+    signatures = {"__gemini_function_call_thought_signatures__": {"a": "c2ln"}}
+    said = await answer_twice([calling("a", "b", additional_kwargs=signatures)])
+    assert said.additional_kwargs == signatures
+    assert [call["id"] for call in said.tool_calls] == ["a", "b"]
+
+
+async def test_an_answer_without_a_call_keeps_nothing() -> None:
+    details = CallDetails()
+    chat = LangChainChat(scripted(AIMessageChunk("so", additional_kwargs={"a": 1})), ModelOptions())
+    assert said([event async for event in chat.answer(prompt_of(run_of(), details))]) == "so"
+    assert details.added == {}
+
+
+@pytest.mark.parametrize("name", ["finish_reason", "stop_reason", "stopReason"])
+@pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "refusal", "max_tokens"])
+async def test_an_answer_that_is_withheld_is_a_failure(name: str, reason: str) -> None:
+    with pytest.raises(CopilotKitError, match=reason):
+        await ask(scripted(AIMessageChunk("", response_metadata={name: reason})))
+
+
+@pytest.mark.parametrize("reason", ["stop", "STOP", "end_turn"])
+async def test_an_answer_of_nothing_that_was_meant_is_none(reason: str) -> None:
+    assert await ask(scripted(AIMessageChunk("", response_metadata={"finish_reason": reason}))) == []
+
+
+async def test_halves_of_a_character_are_joined() -> None:
+    assert said(
+        await ask(scripted(AIMessageChunk("a\ud83c"), AIMessageChunk("\udf28b"), AIMessageChunk("\ud83c")))
+    ) == ("a\U0001f328b\ufffd")

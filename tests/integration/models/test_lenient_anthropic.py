@@ -9,6 +9,7 @@ import pytest
 
 from copilotkit_runtime.runtime.errors import CopilotKitError, ErrorCode, NetworkError
 from copilotkit_runtime.runtime.events import Event, ReasoningMessageContent
+from copilotkit_runtime.runtime.messages import Message, ToolCallMessage, ToolResultMessage
 from tests.integration.models.asking import WEATHER, ask, called, run_of, said
 from tests.integration.models.vendor import FakeVendor, Reply
 from tests.integration.models.wires import AnthropicWire, event
@@ -130,8 +131,10 @@ async def test_a_refusal_is_told_in_the_vendors_words(vendor: FakeVendor) -> Non
 
 async def test_a_refused_answer_to_a_result_is_not_the_result(vendor: FakeVendor) -> None:
     vendor.replies(Reply([HEAD, why("refusal"), END]))
+    answered = ToolResultMessage(tool_call_id="t", tool_name="weather", result="sunny")
+    thread: list[Message] = [ToolCallMessage(id="t", name="weather", arguments={}), answered]
     with pytest.raises(CopilotKitError, match="refusal"):
-        await ask(AnthropicWire().model(vendor.url))
+        await ask(AnthropicWire().model(vendor.url), run_of(thread))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from copilotkit_runtime.providers.models.redaction import redacted
+
+WORDS = [
+    "model not found, try a next one",
+    "none of the models is available",
+    "unauthorized: key-based authentication is required",
+    "the key-management-service is down",
+    "invalid-api-key-provided",
+    "api key: please check your settings",
+    "Authorization: required",
+    "Bearer token is missing",
+    "The test server is ollama at lm-studio",
+    "error 1 of 12",
+]
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize(
+    "key", ["x", "none", "EMPTY", "test", "ollama", "lm-studio", "not-needed", "1", "a", "sk", "key", ""]
+)
+def test_a_key_that_is_none_is_never_cut_out_of_words(words: str, key: str) -> None:
+    assert redacted(words, [key]) == words
+
+
+@pytest.mark.parametrize("key", ["hunter2", "pass1234", "aB3d", "SeCret", "sk-1", "0123456789abcdef", "k" * 40])
+def test_a_key_is_taken_out_where_it_stands_alone(key: str) -> None:
+    for text in (f"wrong key {key}.", f"'{key}' is wrong", f'{{"key":"{key}"}}', f"Bearer {key}", key):
+        assert key not in redacted(text, [key])
+
+
+@pytest.mark.parametrize("key", ["hunter2", "pass1234"])
+def test_a_short_key_is_not_taken_out_of_a_longer_word(key: str) -> None:
+    assert redacted(f"the hunter is a{key}b", [key]) == f"the hunter is a{key}b"
+
+
+@pytest.mark.parametrize("key", ["sk-proj-0123456789abcdefghij\n", "  0123456789abcdefghij  "])
+def test_a_key_with_a_line_end_or_spaces_is_taken_out(key: str) -> None:
+    assert key.strip() not in redacted(f"Illegal header value b'Bearer {key.strip()}\\n'", [key])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Basic dXNlcjpwYXNzd29yZA==",
+        "authorization: Bearer eyJh.eyJz.c2ln",
+        "api_key=abcDEF",
+        "access-token: t0k3n",
+    ],
+)
+def test_what_is_named_a_key_is_taken_out(text: str) -> None:
+    value = text.replace("=", ": ", 1).split()[-1] if "api_key" not in text else "abcDEF"
+    assert value not in redacted(text)
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-ant-api03-0a", "gsk_0123456789ab", "AKIAIOSFODNN7EXAMPLE", "hf_abcdefgh12", "sk-***xyz"]
+)
+def test_what_looks_like_a_key_is_taken_out(key: str) -> None:
+    assert key not in redacted(f"the key {key} is wrong")
+
+
+def test_a_long_key_is_taken_out_of_anything() -> None:
+    key = "abcdefghijklmnopqrstuvwxyz"
+    assert redacted(f"x{key}x", [key]) == "x[redacted]x"
