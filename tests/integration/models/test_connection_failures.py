@@ -41,7 +41,7 @@ async def failure(model: Any) -> tuple[CopilotKitError, dict[str, Any]]:
     return raised.value, next(entry for entry in logs if entry["event"] == "vendor_failed")
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\x00", "é"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\x00"])
 async def test_a_key_that_no_header_can_carry_is_named(
     vendor: FakeVendor, client: Callable[..., Any], end: str
 ) -> None:
@@ -73,11 +73,9 @@ async def test_a_base_url_of_another_scheme_is_named(client: Callable[..., Any])
 
 
 def raised(error: Exception) -> CopilotKitError:
+    wrapper = type("APIConnectionError", (Exception,), {})("Connection error.")
     with pytest.raises(CopilotKitError) as caught, vendor_failures(Vendor("Vendor")):
-        try:
-            raise error
-        except Exception as cause:
-            raise type("APIConnectionError", (Exception,), {})("Connection error.") from cause
+        raise wrapper from error
     return caught.value
 
 
@@ -95,6 +93,7 @@ HANDSHAKE.reason = "TLSV1_ALERT_PROTOCOL_VERSION"
         (ConnectionRefusedError(111, "no"), "The connection was refused"),
         (OSError(113, "No route to host"), "The host cannot be reached"),
         (socket.gaierror(-2, "unknown"), "could not be resolved"),
+        (UnicodeEncodeError("ascii", "sk-ü", 3, 4, "no"), "holds a character that HTTP does not allow"),
         (ExceptionGroup("all attempts failed", [ConnectionRefusedError(111, "no")]), "The connection was refused"),
         (OSError("10.0.0.7 is odd"), "API error: Connection error."),
     ],

@@ -47,13 +47,12 @@ def test_a_key_with_a_line_end_or_spaces_is_taken_out(key: str) -> None:
     [
         "Authorization: Basic dXNlcjpwYXNzd29yZA==",
         "authorization: Bearer eyJh.eyJz.c2ln",
-        "api_key=abcDEF",
+        "api_key= abcDEF",
         "access-token: t0k3n",
     ],
 )
 def test_what_is_named_a_key_is_taken_out(text: str) -> None:
-    value = text.replace("=", ": ", 1).split()[-1] if "api_key" not in text else "abcDEF"
-    assert value not in redacted(text)
+    assert text.split()[-1] not in redacted(text)
 
 
 @pytest.mark.parametrize(
