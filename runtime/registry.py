@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 
 import structlog
@@ -12,6 +13,8 @@ from .provider import AgentDescriptor, AgentProvider
 log = structlog.get_logger(__name__)
 
 CACHE_SECONDS = 10.0
+DISCOVERY_SECONDS = 4.0
+"""How long a provider may take to say which agents it has: clients wait for it, and not longer than five seconds."""
 
 
 class Discovery:
@@ -83,8 +86,10 @@ class ProviderRegistry:
             ConfigurationError: Two providers have an agent of the same name.
         """
         found = Discovery({}, [])
-        for provider in self.all():
-            for agent in await self._agents_of(provider, found):
+        providers = self.all()
+        lists = await asyncio.gather(*(self._agents_of(provider, found) for provider in providers))
+        for provider, agents in zip(providers, lists, strict=True):
+            for agent in agents:
                 if agent.name in found.agents:
                     owner = found.agents[agent.name][1].name
                     raise ConfigurationError(
@@ -122,7 +127,8 @@ class ProviderRegistry:
 
     async def _agents_of(self, provider: AgentProvider, found: Discovery) -> list[AgentDescriptor]:
         try:
-            return await provider.list_agents()
+            async with asyncio.timeout(DISCOVERY_SECONDS):
+                return await provider.list_agents()
         except Exception as error:  # a provider that cannot answer must not hide the others
             log.warning("provider_does_not_answer", provider=provider.name, exc_info=error)
             found.failures.append(to_public_error(error))

@@ -29,6 +29,7 @@ from ..runtime.stores.interface import AgentState, StateStore, ThreadInfo, Threa
 from ..runtime.stores.settings import StoreSettings
 from ..runtime.stores.urls import open_store
 from ..wires.agui.endpoint import AGUIWire
+from ..wires.agui.transcription import Transcribe, Transcription
 from ..wires.gateway import Gateway
 from ..wires.graphql.endpoint import GraphQLWire, version_headers
 from ..wires.graphql.rest_extensions import RestExtensions
@@ -58,6 +59,7 @@ class CopilotRuntime:
         hooks: What is told of requests.
         guardrails: One or several, which judge each request in order.
         agents_as_actions: The names of the agents that models, and other agents, may call as tools; True for all.
+        transcribe: Turns what a person says into text; without it, pages show no microphone.
 
     Raises:
         ConfigurationError: Two providers share a name, the store's URL is none, or nothing says who may call in
@@ -77,8 +79,10 @@ class CopilotRuntime:
         hooks: Hooks | None = None,
         guardrails: Guardrail | Iterable[Guardrail] = (),
         agents_as_actions: bool | Iterable[str] = False,
+        transcribe: Transcribe | None = None,
     ) -> None:
         log_without_values()
+        self._transcription = Transcription(transcribe)
         self.config = config or RuntimeConfig()
         self._admission = Admission(self.config, authentication(auth, self.config))
         self._instruments = Instruments(self.config)
@@ -252,6 +256,7 @@ class CopilotRuntime:
                 self._running = False
                 if self._watchdog is not None:
                     self._watchdog.stop()
+                await self._transcription.stop()
                 await self.service.close()
                 await self._admission.close()
                 await self._instruments.close()
@@ -270,7 +275,7 @@ class CopilotRuntime:
         gateway = Gateway(self.config, admission, instruments, version_headers)
         schema = build_schema(extensions=self.config.extensions)
         graphql = GraphQLWire(self.service, schema, admission, instruments, self.start)
-        agui = AGUIWire(self.service, admission, self.start)
+        agui = AGUIWire(self.service, admission, self.start, self._transcription)
         extensions = [RestExtensions(self.service, admission, self.start)] if self.config.extensions else []
         routed: list[Routed] = [graphql, *extensions, agui]
         return http_app.Endpoints(

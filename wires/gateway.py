@@ -23,6 +23,7 @@ from .wire import Renderer, Wire, WireRoute
 Dispatch: TypeAlias = Callable[[Exchange], Awaitable[None]]
 CommonHeaders: TypeAlias = Callable[[Request], HeaderPairs]
 
+_NOTHING_ASKED = b'{"error":"method_not_allowed","message":"Post a request, or send a query."}'
 _PEEK_BYTES = 4096
 _PEEK_SECONDS = 1.0
 
@@ -52,6 +53,10 @@ class Gateway:
             page = next((page for wire in wires if (page := wire.page(exchange)) is not None), None)
             if page is not None:
                 await exchange.page(page)
+            elif _asks_nothing(exchange.request):
+                await exchange.respond(
+                    405, _NOTHING_ASKED, [("content-type", "application/json"), ("allow", "GET, POST")]
+                )
             else:
                 await self._answer_shared(exchange, wires)
 
@@ -160,6 +165,14 @@ def _wire_of(beginning: bytes, wires: Sequence[Wire]) -> Wire:
     keys = sorted((at, key) for key, at in found.items() if at >= 0)
     first = {keys[0][1]: ""} if keys else {}
     return next((wire for wire in wires if wire.accepts(first)), wires[0])
+
+
+def _asks_nothing(request: Request) -> bool:
+    """Whether a GET brings no query, and no wish for a format of GraphQL's: no wire has an answer to it."""
+    if request.method not in ("GET", "HEAD") or {"query", "extensions"} & request.query_params.keys():
+        return False
+    accept = request.headers.get("accept", "")
+    return not any(kind in accept for kind in ("json", "multipart", "event-stream"))
 
 
 def _check_method(request: Request) -> None:

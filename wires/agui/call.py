@@ -32,10 +32,11 @@ def given_body(value: Any) -> GivenBody:
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call: the operation, what its path names, its body and its query."""
+    """One call: the operation, what its path names, its body, also as it came by path, and its query."""
 
     target: Target
     body: GivenBody
+    raw: bytes = b""
     query: str = ""
     single_route: bool = False
 

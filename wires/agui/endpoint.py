@@ -15,11 +15,13 @@ from ..http.exchange import Exchange
 from ..http.refusal import Refusal
 from ..wire import EVERY_PATH, Rendered, WireRoute
 from .call import Call, given_body
+from .debug_feed import DebugFeed
 from .envelope import read_envelope
 from .info import Abilities, runtime_info
 from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, not_found, respond_json
 from .routing import find_target
 from .runs import Runs
+from .transcription import Transcription
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +40,23 @@ class AGUIWire:
         admission: Counts operations and runs.
         ready: Awaited before the first operation of a request, so that a runtime mounted on an application without
             lifespan starts too.
+        transcription: Turns recordings into text.
     """
 
-    def __init__(self, service: RuntimeService, admission: Admission, ready: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        service: RuntimeService,
+        admission: Admission,
+        ready: Callable[[], Awaitable[None]],
+        transcription: Transcription | None = None,
+    ) -> None:
         self._service = service
         self._config = service.config
         self._admission = admission
         self._ready = ready
-        self._runs = Runs(service, admission)
+        self._transcription = transcription or Transcription(None)
+        self._feed = DebugFeed()
+        self._runs = Runs(service, admission, self._feed if self._config.debug_events else None)
         self._operations: Mapping[str, Operation] = {
             "info": self._info,
             "run": self._run,
@@ -55,6 +66,8 @@ class AGUIWire:
             "subscribe": self._no_intelligence,
             "clear": self._not_found,
             "annotate": self._no_annotations,
+            "transcribe": self._transcribe,
+            "debug_events": self._debug_events,
             "inspector_metadata": self._inspector_metadata,
             "inspector_learning": self._inspector_learning,
         }
@@ -91,8 +104,10 @@ class AGUIWire:
     async def _answer_path(self, exchange: Exchange, client: ClientRequest) -> None:
         request = exchange.request
         target = find_target(request.method, _sent_suffix(exchange, request.path_params["suffix"]))
+        if target.operation == "transcribe":
+            self._transcription.check_configured()
         raw = b"" if request.method == "GET" else await read_body(request, self._config.max_body_bytes)
-        call = Call(target=target, body=given_body(raw), query=request.url.query, single_route=False)
+        call = Call(target=target, body=given_body(raw), raw=raw, query=request.url.query)
         await self._perform(exchange, client, call)
 
     async def _perform(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
@@ -118,7 +133,7 @@ class AGUIWire:
         await respond_json(exchange, info)
 
     def _abilities(self) -> Abilities:
-        return Abilities()
+        return Abilities(transcription=self._transcription.configured)
 
     async def _run(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         await self._runs.run(exchange, client, call.target.names["agent"], call.json)
@@ -131,6 +146,17 @@ class AGUIWire:
 
     async def _stop(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         await self._runs.stop(exchange, client, call.target.names, call.optional_json)
+
+    async def _transcribe(self, exchange: Exchange, _client: ClientRequest, call: Call) -> None:
+        content_type = "" if call.single_route else exchange.request.headers.get("content-type", "")
+        await respond_json(exchange, await self._transcription.answer(content_type, call.raw, call.body))
+
+    async def _debug_events(self, exchange: Exchange, client: ClientRequest, _call: Call) -> None:
+        if not self._config.debug_events:
+            raise not_found()
+        if self._admission.authenticates and client.identity not in self._config.admins:
+            raise JsonRefusal(403, {"error": "forbidden", "message": "Only administrators may read these events."})
+        await self._feed.answer(exchange, self._config.keep_alive_seconds)
 
     async def _no_intelligence(self, exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
         what = "Thread operations require a CopilotKitIntelligence instance"

@@ -23,6 +23,7 @@ from ..http.exchange import Exchange
 from ..http.refusal import Refusal
 from ..http.streaming import unless_disconnected
 from .agents import Agent, find_agent
+from .debug_feed import DebugFeed, Watch
 from .event_stream import open_stream
 from .forwarded_headers import forwarded_headers
 from .frames import STREAM_HEADERS
@@ -42,11 +43,13 @@ class Runs:
     Args:
         service: Runs agents.
         admission: Counts operations and runs.
+        feed: Shows developers what clients get; None if nobody may see it.
     """
 
-    def __init__(self, service: RuntimeService, admission: Admission) -> None:
+    def __init__(self, service: RuntimeService, admission: Admission, feed: DebugFeed | None = None) -> None:
         self._service = service
         self._admission = admission
+        self._feed = feed
         self._config = service.config
         self._limits = InputLimits(messages=self._config.max_messages, message_bytes=self._config.max_message_bytes)
 
@@ -67,9 +70,11 @@ class Runs:
         elif given.is_suggestion:
             await self.suggest(exchange, client, agent_id, data)
         else:
-            await self._run(exchange, client, agent, given)
+            await self._run(exchange, client, agent, given, self._watch(agent_id, given))
 
-    async def _run(self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput) -> None:
+    async def _run(
+        self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput, watch: Watch | None
+    ) -> None:
         request = await self._request(client, agent, given)
         started: list[RunHandle] = []
         async with self._admission.running(client, 1, started):
@@ -77,13 +82,16 @@ class Runs:
             started.append(handle)
             gate = self._gate(agent, given)
             try:
-                await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate))
+                await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate, watch))
             finally:
                 handle.close()
 
-    async def _stream(self, exchange: Exchange, handle: RunHandle, gate: Gate) -> None:
+    async def _stream(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
         async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
-            await stream.follow(handle, gate)
+            await stream.follow(handle, gate, watch)
+
+    def _watch(self, agent_id: str, given: RunAgentInput) -> Watch | None:
+        return None if self._feed is None else self._feed.watch(agent_id, given.thread_id, given.run_id)
 
     async def suggest(self, exchange: Exchange, client: ClientRequest, agent_id: str, data: Any) -> None:
         """Let an agent or model make suggestions: nothing is kept, and the client's leaving ends it."""
@@ -100,7 +108,7 @@ class Runs:
                 given.thread_id, given.run_id, msgspec.structs.replace(self.options(agent.provider), quiet=True)
             )
             try:
-                await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate))
+                await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate, None))
             finally:
                 handle.close()
                 await handle.cancel()
@@ -117,8 +125,9 @@ class Runs:
         except ThreadNotFoundError:
             await exchange.respond(200, headers=list(STREAM_HEADERS))
             return
+        watch = self._watch(agent_id, given)
         try:
-            await unless_disconnected(exchange.receive, self._replay(exchange, client, agent, given, running))
+            await unless_disconnected(exchange.receive, self._replay(exchange, client, agent, given, running, watch))
         finally:
             if running is not None:
                 running.close()
@@ -130,10 +139,13 @@ class Runs:
         agent: Agent,
         given: RunAgentInput,
         running: RunHandle | None,
+        watch: Watch | None,
     ) -> None:
         async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
             kept = await self._kept(agent, given.thread_id, client)
             for event in synthesised_run(given.thread_id, given.run_id, kept):
+                if watch is not None:
+                    watch([event])
                 await stream.write_events([event])
             # What ended meanwhile is in the history.
             if running is not None and running.status is RunStatus.RUNNING:
@@ -141,7 +153,7 @@ class Runs:
                     running.thread_id, running.run_id, new_messages(kept.messages, running.messages)
                 )
                 gate = Gate(running.thread_id, running.run_id, self.options(agent.provider), started=started)
-                await stream.follow(running, gate)
+                await stream.follow(running, gate, watch)
 
     async def stop(self, exchange: Exchange, client: ClientRequest, names: Mapping[str, str], data: Any) -> None:
         """Stop what runs in a thread, wherever it runs."""
@@ -154,11 +166,17 @@ class Runs:
             stopped, run_id = False, None
         if stopped:
             await respond_json(exchange, {"stopped": True, "interrupt": _STOPPED})
-        elif run_id is None or await self._service.attach(thread_id, identity=client.identity) is None:
+        elif run_id is None or not await self._is_running(thread_id, client):
             await respond_json(exchange, {"stopped": False, "message": f"No active run for thread '{thread_id}'."})
         else:
             text = f"Run '{run_id}' is not the active run for thread '{thread_id}'."
             await respond_json(exchange, {"stopped": False, "message": text})
+
+    async def _is_running(self, thread_id: str, client: ClientRequest) -> bool:
+        handle = await self._service.attach(thread_id, identity=client.identity, paces=False)
+        if handle is not None:
+            handle.close()
+        return handle is not None
 
     def context_of(self, client: ClientRequest) -> RunContext:
         """Return who asks, and the headers that agents see."""
@@ -195,6 +213,8 @@ class Runs:
         return request
 
     async def _kept(self, agent: Agent, thread_id: str, client: ClientRequest) -> AgentState:
+        if agent.name is None:
+            return AgentState()
         kept = await self._service.load_agent_state(thread_id=thread_id, agent_name=agent.key, identity=client.identity)
         return kept or AgentState()
 

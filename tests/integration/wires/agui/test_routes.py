@@ -1,0 +1,262 @@
+"""Which wire a request on the shared URL is for, and what is answered besides runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RuntimeConfig
+from copilotkit_runtime.runtime import registry
+from copilotkit_runtime.wires.agui.transcription import Audio, TranscriptionError
+from tests.support.agui_client import PATH, connect, run, run_input, say, script, types_of
+from tests.support.local_server import client_of
+from tests.support.scripted_agent import ScriptedProvider
+
+HELLO = {"query": "{hello}"}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a runtime with the scripted agent."""
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()])) as client:
+        yield client
+
+
+async def test_both_wires_share_the_url(client: httpx.AsyncClient) -> None:
+    for url in (PATH, f"{PATH}/"):
+        assert (await client.post(url, json=HELLO)).json() == {"data": {"hello": "Hello World"}}
+        assert "default" in (await client.post(url, json={"method": "info"})).json()["agents"]
+
+
+async def test_a_get_that_asks_nothing_is_405(client: httpx.AsyncClient) -> None:
+    response = await client.get(PATH)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_info_says_what_is_there(client: httpx.AsyncClient) -> None:
+    info = (await client.get(f"{PATH}/info")).json()
+    assert list(info["agents"]) == ["scripted", "default"]
+    assert info["agents"]["default"]["description"] == "Plays scripts"
+    assert info["mode"] == "sse"
+    assert not {"licenseStatus", "intelligence", "inspectorMetadata"} & info.keys()
+
+
+async def test_an_envelope_learns_of_threads_in_its_own_place(client: httpx.AsyncClient) -> None:
+    info = (await client.post(PATH, json={"method": "info"})).json()
+    assert not any(info["threadEndpoints"].values())
+    assert info["singleRoute"]["resourceOperations"] is True
+
+
+class StuckProvider(AgentProvider):
+    """Never says which agents it has."""
+
+    name = "stuck"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        return []
+
+    def execute_run(self, agent_name: str, run: Any, context: Any) -> Any:
+        """Have nothing to run."""
+        raise NotImplementedError
+
+
+async def test_a_provider_that_does_not_answer_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "DISCOVERY_SECONDS", 0.1)
+    async with client_of(CopilotRuntime(providers=[StuckProvider(), ScriptedProvider()])) as client:
+        async with asyncio.timeout(5):
+            assert "scripted" in (await client.get(f"{PATH}/info")).json()["agents"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("POST", "/info", 405, "GET"),
+        ("HEAD", "/info", 405, "GET"),
+        ("GET", "/agent/scripted/run", 405, "POST"),
+        ("GET", "/threads/clear", 405, "POST"),
+        ("GET", "/threads/t", 405, "PATCH, DELETE"),
+        ("GET", "/nothing", 404, None),
+        ("POST", "/agent/a%zz/run", 404, None),
+        ("GET", "/memories", 404, None),
+        ("PATCH", "/memories/m", 404, None),
+        ("POST", "/threads/clear", 404, None),
+        ("POST", "/threads/subscribe", 422, None),
+        ("POST", "/annotate", 422, None),
+        ("GET", "/inspector-metadata", 204, None),
+        ("GET", "/inspector-learning", 404, None),
+        ("GET", "/cpk-debug-events", 404, None),
+        ("POST", "/transcribe", 503, None),
+        ("GET", "//info/", 200, None),
+    ],
+)
+async def test_each_path_answers_as_clients_expect(
+    client: httpx.AsyncClient, method: str, path: str, status: int, allow: str | None
+) -> None:
+    response = await client.request(method, f"{PATH}{path}")
+    assert (response.status_code, response.headers.get("allow")) == (status, allow)
+    if response.content and status >= 400:
+        assert response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("envelope", "status", "message"),
+    [
+        ({"method": "nonsense"}, 400, "Unsupported method 'nonsense'"),
+        ({"method": ""}, 400, "Missing method field"),
+        ({"method": "agent/run", "body": {}}, 400, "Missing or invalid parameter 'agentId'"),
+        (
+            {"method": "agent/run", "params": {"agentId": " "}, "body": {}},
+            400,
+            "Missing or invalid parameter 'agentId'",
+        ),
+        ({"method": "agent/run", "params": {"agentId": "scripted"}}, 400, "Missing body for method 'agent/run'"),
+        ({"method": "agent/stop", "params": {"agentId": "scripted"}}, 400, "Missing or invalid parameter 'threadId'"),
+    ],
+)
+async def test_an_envelope_that_cannot_be_read_is_refused(
+    client: httpx.AsyncClient, envelope: dict[str, Any], status: int, message: str
+) -> None:
+    response = await client.post(PATH, json=envelope)
+    assert (response.status_code, response.json()) == (status, {"error": "invalid_request", "message": message})
+
+
+@pytest.mark.parametrize("path", ["/info", "//threads", "threads", "/threadsx", "/agent/scripted/run", "/memories"])
+async def test_an_envelope_reaches_only_threads_memories_and_annotations(client: httpx.AsyncClient, path: str) -> None:
+    envelope = {"method": "resource/request", "params": {"path": path, "httpMethod": "GET"}}
+    assert (await client.post(PATH, json=envelope)).status_code == 404
+
+
+async def test_an_envelope_may_bring_its_body_as_text(client: httpx.AsyncClient) -> None:
+    body = json.dumps(run_input(script(*say("hello"))))
+    response = await client.post(PATH, json={"method": "agent/run", "params": {"agentId": "scripted"}, "body": body})
+    assert "hello" in response.text
+
+
+async def test_everybody_may_read_without_credentials(client: httpx.AsyncClient) -> None:
+    for headers in ({}, {"origin": "http://page.test"}):
+        for answer in (
+            await client.get(f"{PATH}/info", headers=headers),
+            await client.post(PATH, json={"method": "info"}, headers=headers),
+            await client.get(f"{PATH}/nothing", headers=headers),
+            await client.post(f"{PATH}/agent/scripted/run", json=run_input(script()), headers=headers),
+        ):
+            assert answer.headers["access-control-allow-origin"] == "*"
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_a_preflight_allows_the_headers_that_it_names(client: httpx.AsyncClient) -> None:
+    asked = {"origin": "http://page.test", "access-control-request-headers": "authorization,x-page"}
+    response = await client.options(f"{PATH}/agent/scripted/run", headers=asked)
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-headers"] == "authorization,x-page"
+    assert "PATCH" in response.headers["access-control-allow-methods"]
+
+
+async def test_a_named_origin_may_send_credentials() -> None:
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], config=RuntimeConfig(cors_origins=("http://page.test",)))
+    async with client_of(runtime) as client:
+        ours = await client.get(f"{PATH}/info", headers={"origin": "http://page.test"})
+        assert ours.headers["access-control-allow-credentials"] == "true"
+        assert ours.headers["access-control-allow-origin"] == "http://page.test"
+        theirs = await client.get(f"{PATH}/info", headers={"origin": "http://other.test"})
+        assert "access-control-allow-origin" not in theirs.headers
+
+
+async def test_who_may_not_ask_is_told_so_in_json() -> None:
+    config = RuntimeConfig(api_keys=("ann:a",))
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], config=config)) as client:
+        for response in (await client.get(f"{PATH}/info"), await client.post(PATH, json={"method": "info"})):
+            assert (response.status_code, response.json()["error"]) == (401, "unauthorized")
+
+
+async def test_a_thread_is_its_owners_alone() -> None:
+    config = RuntimeConfig(api_keys=("ann:a", "bob:b"))
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], config=config)) as client:
+        client.headers["x-api-key"] = "a"
+        await run(client, "scripted", run_input(script(*say("mine"))))
+        client.headers["x-api-key"] = "b"
+        assert await connect(client, "scripted") == []
+        response = await client.post(f"{PATH}/agent/scripted/run", json=run_input(script(*say("yours"))))
+        assert response.status_code == 404
+        stopped = await client.post(f"{PATH}/agent/scripted/stop/t")
+        assert stopped.json() == {"stopped": False, "message": "No active run for thread 't'."}
+
+
+async def test_the_debug_feed_has_what_clients_get() -> None:
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], config=RuntimeConfig(debug_events=True))
+    async with client_of(runtime) as client, client.stream("GET", f"{PATH}/cpk-debug-events") as feed:
+        lines = feed.aiter_lines()
+        assert await anext(lines) == ": connected"
+        shown = await run(client, "default", run_input(script(*say("hello"))))
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1]["event"]["type"] != "RUN_FINISHED":
+            line = await anext(lines)
+            seen += [json.loads(line.removeprefix("data: "))] if line.startswith("data: ") else []
+    assert [entry["event"]["type"] for entry in seen] == types_of(shown)
+    assert {(entry["agentId"], entry["threadId"], entry["runId"]) for entry in seen} == {("default", "t", "r")}
+
+
+async def test_the_debug_feed_is_for_administrators_where_clients_are_authenticated() -> None:
+    config = RuntimeConfig(debug_events=True, api_keys=("ann:a", "bob:b"), admins=("bob",))
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], config=config)) as client:
+        refused = await client.get(f"{PATH}/cpk-debug-events", headers={"x-api-key": "a"})
+        assert refused.status_code == 403
+        async with client.stream("GET", f"{PATH}/cpk-debug-events", headers={"x-api-key": "b"}) as feed:
+            assert feed.status_code == 200
+
+
+def transcribe(audio: Audio) -> str:
+    if audio.filename == "busy.wav":
+        raise TranscriptionError("rate_limited", "later")
+    if audio.filename == "broken.wav":
+        raise ValueError("secret")
+    return f"{audio.mime_type} {audio.data.decode()}"
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a runtime that transcribes."""
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], transcribe=transcribe)) as client:
+        yield client
+
+
+async def test_a_recording_is_transcribed(listener: httpx.AsyncClient) -> None:
+    assert (await listener.get(f"{PATH}/info")).json()["audioFileTranscriptionEnabled"] is True
+    form = await listener.post(f"{PATH}/transcribe", files={"audio": ("a.wav", b"hi\r\n\x0b", "audio/wav;codecs=1")})
+    assert form.json() == {"text": "audio/wav hi\r\n\x0b", "size": 5, "type": "audio/wav"}
+    spoken = base64.b64encode(b"hi").decode()
+    for body in ({"audio": spoken, "mimeType": "audio/ogg"}, {"audio": f"data:audio/ogg;base64,{spoken}"}):
+        assert (await listener.post(f"{PATH}/transcribe", json=body)).json()["text"] == "audio/ogg hi"
+    envelope = {"method": "transcribe", "body": {"audio": spoken}}
+    assert (await listener.post(PATH, json=envelope)).json()["text"] == "audio/webm hi"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "data", "status", "code"),
+    [
+        ("a.txt", "text/plain", b"hi", 400, "invalid_audio_format"),
+        ("a.wav", "audio/wav", b"", 400, "audio_too_short"),
+        ("busy.wav", "audio/wav", b"hi", 429, "rate_limited"),
+        ("broken.wav", "audio/wav", b"hi", 500, "provider_error"),
+    ],
+)
+async def test_a_recording_that_cannot_be_transcribed_is_an_error(
+    listener: httpx.AsyncClient, name: str, kind: str, data: bytes, status: int, code: str
+) -> None:
+    response = await listener.post(f"{PATH}/transcribe", files={"audio": (name, data, kind)})
+    assert (response.status_code, response.json()["error"]) == (status, code)
+    assert "secret" not in response.text
+
+
+async def test_a_body_without_a_recording_is_an_error(listener: httpx.AsyncClient) -> None:
+    for body in ({}, {"audio": "%"}, {"audio": 1}):
+        response = await listener.post(f"{PATH}/transcribe", json=body)
+        assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
