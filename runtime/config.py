@@ -233,6 +233,8 @@ class RuntimeConfig(BaseSettings):
     """The interval of keep-alive comments in idle AG-UI streams; 0 to disable them."""
     debug_events: bool = False
     """Whether to serve ``/cpk-debug-events``, which shows the messages of all users."""
+    name_threads: bool = True
+    """Whether threads without a name are named after the first message of their user."""
     admins: Names = ()
     """Identities that may read the debug events of all users."""
     list_threads: bool | None = None

@@ -21,6 +21,7 @@ from .info import Abilities, runtime_info
 from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, not_found, respond_json
 from .routing import find_target
 from .runs import Runs
+from .threads import ThreadOperations
 from .transcription import Transcription
 
 log = structlog.get_logger(__name__)
@@ -57,12 +58,20 @@ class AGUIWire:
         self._transcription = transcription or Transcription(None)
         self._feed = DebugFeed()
         self._runs = Runs(service, admission, self._feed if self._config.debug_events else None)
+        self._threads = ThreadOperations(service, lists=self._lists_threads())
         self._operations: Mapping[str, Operation] = {
             "info": self._info,
             "run": self._run,
             "connect": self._connect,
             "stop": self._stop,
             "suggest": self._suggest,
+            "threads": self._threads.list,
+            "thread_messages": self._threads.messages,
+            "thread_events": self._threads.events,
+            "thread_state": self._threads.state,
+            "update_thread": self._threads.update,
+            "archive_thread": self._threads.archive,
+            "delete_thread": self._threads.delete,
             "subscribe": self._no_intelligence,
             "clear": self._not_found,
             "annotate": self._no_annotations,
@@ -133,7 +142,18 @@ class AGUIWire:
         await respond_json(exchange, info)
 
     def _abilities(self) -> Abilities:
-        return Abilities(transcription=self._transcription.configured)
+        return Abilities(
+            transcription=self._transcription.configured,
+            list_threads=self._threads.lists,
+            inspect_threads=True,
+            change_threads=True,
+        )
+
+    def _lists_threads(self) -> bool:
+        """Whether threads may be listed: who can list can read everything, where nobody is authenticated."""
+        if self._config.list_threads is not None:
+            return self._config.list_threads
+        return self._admission.authenticates or self._config.env == "development"
 
     async def _run(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         await self._runs.run(exchange, client, call.target.names["agent"], call.json)

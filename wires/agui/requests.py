@@ -16,6 +16,9 @@ from ..http.refusal import Refusal
 from .refusals import invalid_body
 
 SUGGEST_TOOL = "copilotkitSuggest"
+NAME_CHARACTERS = 60
+"""How much of its first message a thread is named after."""
+NAME_SOURCE = 1000
 PROXIED_MCP_REQUEST = "__proxiedMCPRequest"
 
 _CONFIG_KEYS = ("configurable", "recursion_limit", "recursionLimit", "metadata", "tags", "streamSubgraphs")
@@ -110,6 +113,17 @@ def _list(value: Any) -> list[Any]:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def first_words(messages: list[dict[str, Any]]) -> str | None:
+    """Return the beginning of the only message that a user has written, for a thread that has just begun."""
+    said = [message.get("content") for message in messages if message["role"] == "user"]
+    if len(said) != 1:
+        return None
+    parts = said[0] if isinstance(said[0], list) else [{"text": said[0]}]
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    text = " ".join(" ".join(text for text in texts if isinstance(text, str))[:NAME_SOURCE].split())
+    return text[:NAME_CHARACTERS].rstrip() or None
 
 
 def run_request(given: RunAgentInput, agent_name: str | None, context: RunContext) -> RunRequest:

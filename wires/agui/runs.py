@@ -7,9 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+import structlog
 
 from ...runtime.context import RunContext
-from ...runtime.errors import ThreadNotFoundError
+from ...runtime.errors import CopilotKitError, ThreadNotFoundError
 from ...runtime.messages import ToolCallMessage
 from ...runtime.provider import AgentProvider
 from ...runtime.request import RunRequest
@@ -31,7 +32,9 @@ from .gate import Gate, GateOptions
 from .histories import join_history, new_messages
 from .refusals import respond_json, run_refusal, stop_refusal
 from .replay import started_input, synthesised_run
-from .requests import InputLimits, RunAgentInput, input_messages, read_run_input, run_request
+from .requests import InputLimits, RunAgentInput, first_words, input_messages, read_run_input, run_request
+
+log = structlog.get_logger(__name__)
 
 _NO_MCP = "This runtime does not pass requests on to MCP servers."
 _STOPPED = {"type": "RUN_ERROR", "message": "Run stopped by user", "code": "STOPPED"}
@@ -80,6 +83,7 @@ class Runs:
         async with self._admission.running(client, 1, started):
             handle = await self._start(request)
             started.append(handle)
+            await self._name_thread(client, given)
             gate = self._gate(agent, given)
             try:
                 await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate, watch))
@@ -89,6 +93,18 @@ class Runs:
     async def _stream(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
         async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
             await stream.follow(handle, gate, watch)
+
+    async def _name_thread(self, client: ClientRequest, given: RunAgentInput) -> None:
+        """Name a thread that has no name after the first message of its user."""
+        text = first_words(given.messages) if self._config.name_threads else None
+        if text is None:
+            return
+        try:
+            info = await self._service.threads.info(given.thread_id, client.identity)
+            if info is not None and info.name is None:
+                await self._service.threads.rename(given.thread_id, text, identity=client.identity)
+        except CopilotKitError as error:
+            log.warning("thread_not_named", thread_id=given.thread_id, reason=error.message)
 
     def _watch(self, agent_id: str, given: RunAgentInput) -> Watch | None:
         return None if self._feed is None else self._feed.watch(agent_id, given.thread_id, given.run_id)
@@ -149,10 +165,9 @@ class Runs:
                 await stream.write_events([event])
             # What ended meanwhile is in the history.
             if running is not None and running.status is RunStatus.RUNNING:
-                started = started_input(
-                    running.thread_id, running.run_id, new_messages(kept.messages, running.messages)
-                )
-                gate = Gate(running.thread_id, running.run_id, self.options(agent.provider), started=started)
+                new = new_messages(kept.messages, running.messages)
+                started = started_input(given.thread_id, running.run_id, new)
+                gate = Gate(given.thread_id, running.run_id, self.options(agent.provider), started=started)
                 await stream.follow(running, gate, watch)
 
     async def stop(self, exchange: Exchange, client: ClientRequest, names: Mapping[str, str], data: Any) -> None:

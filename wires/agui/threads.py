@@ -1,0 +1,181 @@
+"""Threads on this wire: list, read, rename, archive, delete. For everybody but its owner, a thread does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+from ...runtime.agui_messages import messages_to_agui
+from ...runtime.errors import ThreadBusyError, ThreadNotFoundError
+from ...runtime.messages import ReasoningMessage
+from ...runtime.service import RuntimeService
+from ...runtime.stores.interface import AgentState, ThreadInfo
+from ..http.client import ClientRequest
+from ..http.exchange import Exchange
+from .agents import DEFAULT, find_agent
+from .call import Call
+from .refusals import JsonRefusal, not_found, respond_json, thread_not_found
+from .replay import synthesised_run
+from .state_view import StateView
+
+PAGE_THREADS = 50
+MOST_THREADS = 200
+NAME_CHARACTERS = 200
+_MOST_PAGES = 20
+
+
+class ThreadOperations:
+    """Answers what clients ask about threads.
+
+    Args:
+        service: Keeps the threads.
+        lists: Whether clients may list threads.
+    """
+
+    def __init__(self, service: RuntimeService, *, lists: bool) -> None:
+        self._service = service
+        self.lists = lists
+
+    async def list(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        """Answer with a page of the caller's threads, last written first."""
+        if not self.lists:
+            raise not_found()
+        asked = {key: values[-1] for key, values in parse_qs(call.query).items()}
+        limit = int(asked["limit"]) if asked.get("limit", "").isdecimal() else PAGE_THREADS
+        agent_id = asked.get("agentId")
+        agent = None if agent_id is None else (await find_agent(self._service, agent_id)).key
+        found, cursor = await self._page(
+            client.identity,
+            agent=agent,
+            archived=asked.get("includeArchived") == "true",
+            limit=max(1, min(limit, MOST_THREADS)),
+            cursor=asked.get("cursor"),
+        )
+        body = {"threads": [_record(info, agent_id) for info in found], "nextCursor": cursor}
+        await respond_json(exchange, body)
+
+    async def _page(
+        self, owner: str | None, *, agent: str | None, archived: bool, limit: int, cursor: str | None
+    ) -> tuple[Sequence[ThreadInfo], str | None]:
+        found: list[ThreadInfo] = []
+        for _ in range(_MOST_PAGES):
+            page = await self._service.threads.page(owner=owner, limit=limit - len(found), cursor=cursor)
+            found += [info for info in page.threads if _is_asked_for(info, agent, archived=archived)]
+            cursor = page.cursor
+            if cursor is None or len(found) >= limit:
+                break
+        return found, cursor
+
+    async def messages(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        """Answer with a thread's messages."""
+        kept = await self._kept(client, call.target.names["thread"])
+        thread = messages_to_agui(message for message in kept.messages if not isinstance(message, ReasoningMessage))
+        await respond_json(exchange, {"messages": [_flat(message) for message in thread]})
+
+    async def events(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        """Answer with the events that a replay has."""
+        thread_id = call.target.names["thread"]
+        kept = await self._kept(client, thread_id)
+        await respond_json(exchange, {"events": list(synthesised_run(thread_id, thread_id, kept))})
+
+    async def state(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        """Answer with the agent's state on a thread."""
+        kept = await self._kept(client, call.target.names["thread"])
+        shown = StateView().snapshot(kept.state) if kept.state else []
+        await respond_json(exchange, {"state": shown[0]["snapshot"] if shown else None})
+
+    async def update(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        """Rename a thread, or put it into the archive or back; answer with its record."""
+        thread_id, body = call.target.names["thread"], _body(call)
+        await self._check(thread_id, client)
+        if "name" in body:
+            await self._service.threads.rename(thread_id, _name(body["name"]), identity=client.identity)
+        if isinstance(body.get("archived"), bool):
+            await self._service.threads.archive(thread_id, body["archived"], identity=client.identity)
+        await respond_json(exchange, _record(await self._check(thread_id, client), body.get("agentId")))
+
+    async def archive(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        """Put a thread into the archive."""
+        thread_id = call.target.names["thread"]
+        await self._check(thread_id, client)
+        await self._service.threads.archive(thread_id, identity=client.identity)
+        await respond_json(exchange, {"threadId": thread_id, "archived": True})
+
+    async def delete(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
+        """Delete a thread with everything that belongs to it; what runs there is stopped."""
+        thread_id = call.target.names["thread"]
+        await self._check(thread_id, client)
+        try:
+            await self._service.threads.delete(thread_id, identity=client.identity)
+        except ThreadNotFoundError as error:
+            raise thread_not_found() from error
+        except ThreadBusyError as error:
+            raise JsonRefusal(409, {"error": "Thread busy", "message": error.message}) from error
+        await respond_json(exchange, {"threadId": thread_id, "deleted": True})
+
+    async def _check(self, thread_id: str, client: ClientRequest) -> ThreadInfo:
+        info = await self._service.threads.info(thread_id, client.identity)
+        if info is None:
+            raise thread_not_found()
+        return info
+
+    async def _kept(self, client: ClientRequest, thread_id: str) -> AgentState:
+        """Return what is kept of a thread; nothing if it is not there, or not for who asks."""
+        info = await self._service.threads.info(thread_id, client.identity)
+        agents = await self._service.registry.agents()
+        for name in info.agents if info is not None else ():
+            if name in agents:
+                kept = await self._service.load_agent_state(
+                    thread_id=thread_id, agent_name=name, identity=client.identity
+                )
+                if kept is not None:
+                    return kept
+        return AgentState()
+
+
+def _is_asked_for(info: ThreadInfo, agent: str | None, *, archived: bool) -> bool:
+    return (archived or not info.archived) and (agent is None or agent in (info.agents or [""]))
+
+
+def _record(info: ThreadInfo, agent_id: Any = None) -> dict[str, Any]:
+    named = next((name for name in info.agents if name), DEFAULT)
+    return {
+        "id": info.thread_id,
+        "name": info.name,
+        "agentId": agent_id if isinstance(agent_id, str) else named,
+        "organizationId": "",
+        "createdById": info.owner or "",
+        "archived": info.archived,
+        "createdAt": _moment(info.created_at),
+        "updatedAt": _moment(info.updated_at),
+        "lastRunAt": _moment(info.updated_at),
+    }
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _flat(message: dict[str, Any]) -> dict[str, Any]:
+    calls = message.pop("toolCalls", None)
+    if calls is None:
+        return message
+    flat = [
+        {"id": call["id"], "name": call["function"]["name"], "args": call["function"]["arguments"]} for call in calls
+    ]
+    return {**message, "toolCalls": flat}
+
+
+def _body(call: Call) -> dict[str, Any]:
+    data = call.optional_json
+    if not isinstance(data, dict):
+        raise JsonRefusal(400, {"error": "Invalid request body"})
+    return data
+
+
+def _name(value: Any) -> str | None:
+    if value is not None and (not isinstance(value, str) or len(value) > NAME_CHARACTERS):
+        raise JsonRefusal(400, {"error": f"A name is a text of at most {NAME_CHARACTERS} characters, or null."})
+    return value.strip() or None if isinstance(value, str) else None
