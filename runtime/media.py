@@ -62,12 +62,14 @@ def _kind(named: Any, mime_type: str) -> MediaKind:
 
 
 def part_of(message: ImageMessage | MediaMessage) -> dict[str, Any]:
-    """Write an attachment as a content part, in the form in which it came."""
+    """Write an attachment as a content part, in the form in which it came; as a word if it is nowhere."""
     if isinstance(message, ImageMessage):
         mime_type = f"image/{message.format}"
         if message.as_binary:
             return {"type": "binary", "mimeType": mime_type, "data": message.bytes}
         return {"type": "image", "source": {"type": "data", "value": message.bytes, "mimeType": mime_type}}
+    if message.data is None and message.url is None:
+        return {"type": "text", "text": f"[{message.kind}]"}
     if message.as_binary:
         return _binary(message)
     kind, value = ("url", message.url or "") if message.data is None else ("data", message.data)

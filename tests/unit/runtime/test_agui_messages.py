@@ -148,6 +148,7 @@ def test_an_attachment_that_is_nowhere_cannot_be_taken() -> None:
     [lost] = messages_from_agui(
         [{"id": "u", "role": "user", "content": [{"type": "binary", "mimeType": "application/pdf", "id": "f-1"}]}]
     )
+    assert messages_to_agui([lost])[0]["content"] == [{"type": "text", "text": "[document]"}]
     with pytest.raises(UnsupportedMediaError):
         messages_for([lost], frozenset({"document"}))
 
