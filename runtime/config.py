@@ -285,12 +285,24 @@ class RuntimeConfig(BaseSettings):
     """The maximum number of concurrent runs per process."""
     max_concurrent_runs_per_client: Count | None = None
     """The maximum number of concurrent runs per identity, or per address without one, per process."""
-    max_body_bytes: Count = 25 * _MEGABYTE
-    """The maximum size of a request body."""
-    max_messages: Count = 10_000
+    max_body_bytes: Count = 4 * _MEGABYTE
+    """The maximum size of a request, without its images."""
+    max_image_bytes: Count = 16 * _MEGABYTE
+    """The maximum size of all images and other media of a request, in base64."""
+    max_messages: Count = 5_000
     """The maximum number of messages in a request."""
-    max_message_bytes: Count = 10 * _MEGABYTE
-    """The maximum size of a message's text, in UTF-8."""
+    max_message_bytes: Count = 2 * _MEGABYTE
+    """The maximum size of the text of a message, in UTF-8."""
+    max_state_bytes: Count = 4 * _MEGABYTE
+    """The maximum size of the agent state in a request, as JSON."""
+    max_waiting_runs: Count = 16
+    """The maximum number of runs that wait in one process for the same agent and thread."""
+    max_header_bytes: Count = 64 * 1024
+    """The maximum size of the head of a request: its first line and its headers."""
+    request_head_seconds: Seconds = 15.0
+    """How long a client may take to send the head of a request."""
+    max_document_characters: Count = 100_000
+    """The maximum number of characters in a GraphQL document."""
     max_document_tokens: Count = 1_000
     """The maximum number of lexical tokens in a GraphQL document."""
     max_document_depth: Count = 15

@@ -143,6 +143,13 @@ class MisuseError(CopilotKitError):
     default_code = ErrorCode.MISUSE
 
 
+class InputTooLargeError(CopilotKitError):
+    """A client sent more than a run may be given."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status_code=413)
+
+
 class NoModelError(MisuseError):
     """A request names no agent, and the runtime has no model to answer it."""
 

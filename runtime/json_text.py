@@ -1,4 +1,4 @@
-r"""JSON texts that JavaScript writes and strict decoders refuse: those with half a character in them.
+r"""JSON texts from strangers: bounded before they are decoded, and read though they hold half a character.
 
 A string of JavaScript's that was cut in the middle of a character ends in half of it, which its JSON has as an escape
 (``\ud83d``). The TypeScript runtime takes such texts; here a half becomes U+FFFD.
@@ -11,29 +11,74 @@ from typing import Any
 
 import msgspec
 
+from .errors import InputTooLargeError
+
+MAX_NODES = 250_000
+"""Values in one JSON text: each costs time and some fifty bytes, however little text it takes."""
+
 # A backslash that is escaped begins no escape; two halves of one character are left as they are.
 _ESCAPES = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 _HALF_LENGTH = len(r"\ud83d")
+_HALF = re.compile("[\ud800-\udfff]")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def scrub(text: str) -> str:
+    """Return ``text`` with each half of a character, which has no UTF-8, as U+FFFD."""
+    if text.isascii() or not _HALF.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def scrub_all(value: Any) -> Any:
+    """Return a JSON value with all its texts scrubbed.
+
+    Raises:
+        RecursionError: It nests too deep.
+    """
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {scrub_all(key): scrub_all(item) for key, item in value.items()}
+    return [scrub_all(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def decode_json(text: str | bytes) -> Any:
     """Return what a JSON text holds, with U+FFFD for bytes that are not UTF-8 and for halves of characters.
 
     Raises:
-        msgspec.DecodeError: It is not JSON.
+        InputTooLargeError: It has too many values.
+        msgspec.DecodeError: It is not JSON, or nests too deep.
     """
+    if len(text) > MAX_NODES:
+        raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        if count_nodes(raw) > MAX_NODES:
+            raise InputTooLargeError(f"The JSON has more than {MAX_NODES} values.")
+    try:
+        return _decode(text)
+    except RecursionError as error:
+        raise msgspec.DecodeError("JSON nests too deep") from error
+
+
+def count_nodes(raw: bytes) -> int:
+    """Return how many values a JSON text may have; exactly, as far as it matters, if they are many."""
+    count = _separators(raw)
+    return count if count <= MAX_NODES else _separators(_STRING.sub(b"", raw))
+
+
+def _separators(raw: bytes) -> int:
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+def _decode(text: str | bytes) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError):
-        plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else _encodable(text)
+        plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else scrub(text)
     return msgspec.json.decode(_ESCAPES.sub(_without_half, plain))
 
 
 def _without_half(escape: re.Match[str]) -> str:
     return r"\ufffd" if len(escape[0]) == _HALF_LENGTH else escape[0]
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
+from .errors import InputTooLargeError
 from .json_text import decode_json
 
 Role: TypeAlias = Literal["assistant", "developer", "system", "tool", "user"]
@@ -126,6 +127,6 @@ def parse_arguments(text: str | None) -> dict[str, Any]:
     """A tool call's arguments from their JSON text; none if it is not that of an object."""
     try:
         arguments = decode_json(text or "{}")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, InputTooLargeError):
         return {}
     return arguments if isinstance(arguments, dict) else {}

@@ -5,8 +5,9 @@ Actions, guardrails and hooks of one runtime live here; each run takes from them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 
 import msgspec
@@ -19,6 +20,7 @@ from .actions.source import ActionSource
 from .actions.stage import ActionStage
 from .config import RuntimeConfig
 from .context import RunInput, Tool
+from .errors import ThreadBusyError
 from .guardrails.cloud import CloudGuardrail
 from .guardrails.gate import GuardrailGate, input_check
 from .guardrails.interface import Guardrail
@@ -70,6 +72,7 @@ class Preparation:
         self._catalogue = ActionCatalogue(config.action_source_timeout_seconds, sources, last_sources)
         self._cloud = None if config.cloud_base_url == "off" else CloudGuardrail(config.cloud_base_url)
         self._gate = GuardrailGate(guardrails, config.guardrails_on_failure, config.guardrails_timeout_seconds)
+        self._waiting: Counter[tuple[str, str | None]] = Counter()
         self._runner = ActionRunner(self._workers, tell_exceptions=config.action_errors == "shown")
 
     async def start(self) -> None:
@@ -128,7 +131,8 @@ class Preparation:
         async with AsyncExitStack() as resources:
             lock = self._lock(request, fail, nested=agents is None)
             if lock is not None:
-                await resources.enter_async_context(lock)
+                with self._waiting_for(request):
+                    await resources.enter_async_context(lock)
             # What a run within a run says passes the guardrails of the outer one.
             gate = _NO_GATE if agents is None else self._gate_for(request)
             await _judge(gate, request)
@@ -148,6 +152,19 @@ class Preparation:
             return None
         policy = "reject" if nested else self._config.busy_policy
         return ThreadLock(self._store, request.input.thread_id, request.agent_name, policy, fail)
+
+    @contextmanager
+    def _waiting_for(self, request: RunRequest) -> Iterator[None]:
+        thread = (request.input.thread_id, request.agent_name)
+        if self._waiting[thread] >= self._config.max_waiting_runs:
+            raise ThreadBusyError("Too many runs wait for this thread.")
+        self._waiting[thread] += 1
+        try:
+            yield
+        finally:
+            self._waiting[thread] -= 1
+            if not self._waiting[thread]:
+                del self._waiting[thread]
 
     def _gate_for(self, request: RunRequest) -> GuardrailGate:
         asked_for = (request.cloud or {}).get("guardrails") is not None

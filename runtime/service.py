@@ -22,6 +22,7 @@ from .errors import (
     ThreadNotFoundError,
 )
 from .hooks.reports import RequestReport
+from .input_limits import InputLimits, check_input
 from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
@@ -66,6 +67,11 @@ class RuntimeService:
         self.registry = ProviderRegistry()
         self.observers = Observers()
         self.draining = False
+        self._limits = InputLimits(
+            messages=config.max_messages,
+            message_bytes=config.max_message_bytes,
+            state_bytes=config.max_state_bytes,
+        )
         self._runs: set[Run] = set()
         self._reports: dict[Run, RequestReport] = {}
         self._by_thread: dict[str, list[Run]] = {}
@@ -246,6 +252,7 @@ class RuntimeService:
         if self.draining:
             raise ShuttingDownError
         _drop_reserved(request)
+        check_input(request.input, self._limits)
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
         if not request.ephemeral:

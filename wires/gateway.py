@@ -115,7 +115,7 @@ class Gateway:
         try:
             return (
                 await self._admission.identify(request),
-                await read_json(request, self._config.max_body_bytes),
+                await read_json(request, self._config.max_body_bytes, self._config.max_image_bytes),
             )
         except Refusal as refusal:
             raise _NotAdmitted(refusal) from refusal

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,12 +34,12 @@ _HIDDEN_NAMES = (
 _SECRET_KEY = re.compile(rf"(^|[_-])({_HIDDEN_NAMES})($|[_-])", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # "password=x" in a URL or a call, and "'api_key': 'x'" in a printed dictionary, as tracebacks have them.
-# What repeats is bounded, so that no text takes long.
+# Each alternative begins with a fixed word, so that a text is searched once, however it repeats itself.
 _SECRET_TEXT = re.compile(
-    rf"(?P<quoted>(?:\b[\w-]{{0,40}}?(?:{_HIDDEN_NAMES})=|[\"'][\w-]{{0,40}}?(?:{_HIDDEN_NAMES})[\"']\s?:\s?)[\"'])[^\"']+"
-    rf"|(?P<named>\b[\w-]{{0,40}}?(?:{_HIDDEN_NAMES})=)(?:(?:basic|bearer)\s+)?[^\s\"'&,;)]+"
-    r"|(?P<scheme>bearer\s+)[^\s\"',]+"
-    r"|(?P<user>://[^/\s:@]*:)[^\s/@]+(?=@)"
+    rf"(?P<quoted>(?:{_HIDDEN_NAMES})(?:=|[\"']\s?:\s?)[\"'])[^\"']+"
+    rf"|(?P<named>(?:{_HIDDEN_NAMES})=)(?:(?:basic|bearer)\s{{1,8}})?[^\s\"'&,;)]+"
+    r"|(?P<scheme>bearer\s{1,8})[^\s\"',]+"
+    r"|(?P<user>://[^/\s:@]{0,256}:)[^\s/@]{1,256}(?=@)"
     r"|\b(sk|pk|rk|ck|gsk)[-_][A-Za-z0-9_-]{16,}"
     r"|\beyJ[A-Za-z0-9_-]{5,1000}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
     r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAKIA[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}",
@@ -47,6 +48,11 @@ _SECRET_TEXT = re.compile(
 _KEPT = ("quoted", "named", "scheme", "user")
 _PLAIN = (bool, int, float, type(None))
 _DEPTH = 6
+_MAX_TEXT = 2_000
+"""Characters of one logged text; a stack may have more."""
+_MAX_STACK = 16_000
+_MAX_ITEMS = 50
+_CUT_WORD = re.compile(r"\S{1,200}\Z")
 
 
 def without_secrets(text: str) -> str:
@@ -55,8 +61,21 @@ def without_secrets(text: str) -> str:
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor that hides secrets, by the names of fields and by what texts look like."""
+    """A structlog processor that hides secrets, by the names of fields and by what texts look like.
+
+    Texts and collections are cut before they are searched: what a client chose must not hold the event loop.
+    """
     return {key: _redacted(key, value, _DEPTH) for key, value in event.items()}
+
+
+def shortened(text: str, limit: int = _MAX_TEXT) -> str:
+    """Return ``text``, without its middle if it is longer than ``limit`` characters."""
+    if len(text) <= limit:
+        return text
+    head, tail = text[: limit * 2 // 3], text[len(text) - limit // 3 :]
+    # A secret that the cut goes through would no longer look like one: what is left of it goes, too.
+    head, tail = _CUT_WORD.sub("", head), tail.partition(" ")[2] if " " in tail[:200] else tail[200:]
+    return f"{head} [{len(text) - len(head) - len(tail)} characters left out] {tail}"
 
 
 def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -70,10 +89,12 @@ def _redacted(key: str, value: Any, depth: int) -> Any:
     if isinstance(value, _PLAIN):
         return value
     if depth and isinstance(value, dict):
-        return {name: _redacted(str(name), item, depth - 1) for name, item in value.items()}
+        items = islice(value.items(), _MAX_ITEMS)
+        return {shortened(str(name), 100): _redacted(str(name)[:100], item, depth - 1) for name, item in items}
     if depth and isinstance(value, list | tuple):
-        return [_redacted("", item, depth - 1) for item in value]
-    return without_secrets(value if isinstance(value, str) else repr(value))
+        return [_redacted("", item, depth - 1) for item in value[:_MAX_ITEMS]]
+    text = value if isinstance(value, str) else repr(value)
+    return without_secrets(shortened(text, _MAX_STACK if key in ("exception", "stack") else _MAX_TEXT))
 
 
 def log_without_values() -> None:

@@ -22,6 +22,7 @@ from ..provider import AgentProvider
 from .foreign_events import converted
 from .log import RunLog
 from .observer import RunObserver
+from .sanitizer import EventSanitizer
 from .stages import Emit, Flow, StageFactory
 from .thread_lock import Fail, ThreadLock
 from .transcript import Transcript
@@ -116,6 +117,7 @@ class Run:
         self._timeout = timeout
         self._on_end = on_end
         self._verifier = EventVerifier()
+        self._sanitizer = EventSanitizer()
         self._reported_end: events.RunFinished | None = None
         self._task: asyncio.Task[None] | None = None
         self._overdue: asyncio.TimerHandle | None = None
@@ -243,12 +245,19 @@ class Run:
                 raise
 
     async def _follow(self, items: AsyncIterator[events.Event], flow: Flow | None, grace: asyncio.Timeout) -> None:
+        sanitizer = self._sanitizer
         check, record, append = self._verifier.check, self.transcript.record, self.log.append_nowait
-        async for event in items:
-            kind = type(event)
+        async for item in items:
+            kind, event = type(item), item
             if kind is events.RunStarted:
                 self._note_start(grace)
                 continue
+            # Plain text, nearly all that comes, is clean as it is.
+            if type(event) is not events.TextMessageContent or sanitizer.sees_all or not event.delta.isascii():
+                event = sanitizer.clean(event)
+                rest = sanitizer.closing(event) if sanitizer.sees_all else None
+                if rest is not None:
+                    await (self._deliver if flow is None else flow.feed)(rest)
             check(event)
             if kind in _ENDINGS:
                 self._note_end(event, grace)
@@ -325,7 +334,7 @@ class Run:
             await self._prepared.resources.aclose()
         finally:
             # The thread is free by now: clients send the next request as soon as they see the end.
-            self.log.force(ending)
+            self.log.force(self._sanitizer.clean(ending))
             self.log.close()
             self._over.set()
             if self._overdue is not None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from ...runtime.json_text import decode_json
+
 
 def upgrade_variables(variables: dict[str, Any] | None) -> dict[str, Any] | None:
     """Variables in which what clients 1.6.0 to 1.8.7 say has found its place in the contract of 1.10.6.
@@ -34,7 +36,7 @@ def _moved(state: Any) -> Any:
 
 def _object(text: Any) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(text) if isinstance(text, str) else None
+        value = decode_json(text) if isinstance(text, str) else None
     except msgspec.DecodeError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -29,8 +29,9 @@ MAX_REPEATED_DIRECTIVES = 5
 
 @dataclass(frozen=True, slots=True)
 class DocumentLimits:
-    """The largest document that is read, in lexical tokens, nested fields, aliases and directives."""
+    """The largest document that is read, in characters, lexical tokens, nested fields, aliases and directives."""
 
+    characters: int = 100_000
     tokens: int = 1_000
     depth: int = 15
     aliases: int = 15

@@ -86,8 +86,11 @@ class DocumentCache:
         """The document of that text.
 
         Raises:
-            RequestError: It does not parse or does not fit the schema.
+            RequestError: It is too long, does not parse, or does not fit the schema.
         """
+        if len(text) > self._limits.characters:
+            message = f"The document has {len(text)} characters; the limit is {self._limits.characters}."
+            raise bad_request(message, status=413, code="DOCUMENT_TOO_LARGE")
         document = self._documents.get(text)
         if document is None:
             document = self._read(text)

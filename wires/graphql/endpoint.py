@@ -29,6 +29,7 @@ from .formats import FRAMINGS, Format, acceptable, negotiate, whole_body
 from .graphiql import graphiql_page
 from .incremental_result import IncrementalAnswer
 from .parameters import Parameters, UnsupportedMediaTypeError, read_parameters
+from .variables import check_variables
 
 _CLIENT_VERSION = "x-copilotkit-runtime-client-gql-version"
 _RUNTIME_VERSION = "x-copilotkit-runtime-version"
@@ -113,7 +114,7 @@ class GraphQLWire:
             raise bad_request("Can only perform a mutation operation from a POST request.", status=405, allow="POST")
         count = document.root_fields(operation)
         await self._admission.charge(client, count)
-        self._admission.check_variables(parameters.variables)
+        check_variables(parameters.variables, self._config)
         incremental = document.incremental(operation, parameters.variables)
         format_ = negotiate(exchange.accept, incremental=incremental)
         if format_ is None:
@@ -178,6 +179,7 @@ def _version_for(request: Request) -> str:
 
 def _document_limits(config: RuntimeConfig) -> DocumentLimits:
     return DocumentLimits(
+        characters=config.max_document_characters,
         tokens=config.max_document_tokens,
         depth=config.max_document_depth,
         aliases=config.max_document_aliases,

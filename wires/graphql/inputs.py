@@ -9,7 +9,6 @@ from collections.abc import Callable, Container, Iterable
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 import structlog
 from graphql import GraphQLError
 

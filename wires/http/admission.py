@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from ...runtime.runs.handle import RunHandle
 from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
 from .auth import Authenticate, Identity, identify
 from .client import ClientRequest
-from .rate_limits import MessageLimitError, RunSlots, TooManyRequestsError, check_messages, open_buckets
+from .rate_limits import RunSlots, TooManyRequestsError, open_buckets
 from .refusal import Refusal, refusal
 
 log = structlog.get_logger(__name__)
@@ -92,17 +91,6 @@ class Admission:
         """
         await self._take("identity", _name_of(client), self._config.rate_limit, operations)
 
-    def check_variables(self, variables: dict[str, Any] | None) -> None:
-        """Checks the messages that a request brings.
-
-        Raises:
-            Refusal: They are too many or too long.
-        """
-        for value in (variables or {}).values():
-            messages = value.get("messages") if isinstance(value, dict) else None
-            if isinstance(messages, list):
-                self._check_messages(messages)
-
     @asynccontextmanager
     async def running(self, client: ClientRequest, count: int, runs: list[RunHandle]) -> AsyncIterator[None]:
         """Holds places for ``count`` runs until the block is left and ``runs`` have ended.
@@ -153,12 +141,6 @@ class Admission:
             raise refusal(error, 503) from error
         if waiting > 0:
             raise _too_many(TooManyRequestsError("Too many requests. Please wait a moment.", waiting))
-
-    def _check_messages(self, messages: list[Any]) -> None:
-        try:
-            check_messages(messages, count=self._config.max_messages, size=self._config.max_message_bytes)
-        except MessageLimitError as error:
-            raise refusal(error, 413) from error
 
 
 def _name_of(client: ClientRequest) -> str:

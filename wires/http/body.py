@@ -8,11 +8,15 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from ...runtime.errors import InputTooLargeError
 from ...runtime.json_text import decode_json
-from .refusal import Refusal
+from .refusal import Refusal, refusal
 
 BODY_SECONDS = 60.0
 """How long a client may take to send its body."""
+
+_MEDIA_KEYS = ("bytes", "data", "value", "url")
+"""Where the wires have the data of images: in messages of the contract, and in parts of AG-UI's."""
 
 _JSON_TYPES = ("application/json", "application/graphql+json")
 
@@ -39,20 +43,30 @@ def content_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip()
 
 
-async def read_json(request: Request, limit: int) -> Body:
+async def read_json(request: Request, limit: int, media_limit: int = 0) -> Body:
     """Read a request's body and decode it if it is JSON; of other types, nothing is read.
 
+    Args:
+        request: The request.
+        limit: How many bytes it may have without its images and other media.
+        media_limit: How many bytes these may have.
+
     Raises:
-        Refusal: It is larger than ``limit`` bytes, or does not come in time.
+        Refusal: It is too large, or does not come in time.
     """
     body = Body(content_type=content_type_of(request))
     if request.method != "POST" or not body.is_json:
         return body
-    raw = await read_body(request, limit)
+    raw = await read_body(request, limit + media_limit)
     try:
-        return msgspec.structs.replace(body, raw=raw, data=decode_json(raw))
-    except (msgspec.DecodeError, RecursionError) as error:
+        data = decode_json(raw)
+    except InputTooLargeError as error:
+        raise refusal(error, 413) from error
+    except msgspec.DecodeError as error:
         return msgspec.structs.replace(body, raw=raw, fault=str(error))
+    if len(raw) > limit and len(raw) - media_bytes(data) > limit:
+        raise _too_large()
+    return msgspec.structs.replace(body, raw=raw, data=data)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -74,6 +88,19 @@ async def read_body(request: Request, limit: int) -> bytes:
     except TimeoutError as error:
         raise Refusal("The request body did not arrive in time.", 408, code="REQUEST_TIMEOUT") from error
     return bytes(body)
+
+
+def media_bytes(data: Any) -> int:
+    """Return how many bytes of a JSON value are the data of images and other media."""
+    count, waiting = 0, [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            count += sum(len(value[key]) for key in _MEDIA_KEYS if isinstance(value.get(key), str))
+            waiting.extend(item for item in value.values() if isinstance(item, dict | list))
+        else:
+            waiting.extend(item for item in value if isinstance(item, dict | list))
+    return count
 
 
 def _too_large() -> Refusal:

@@ -170,25 +170,3 @@ class RunSlots:
         self._taken[client] -= runs
         if self._taken[client] <= 0:
             del self._taken[client]
-
-
-class MessageLimitError(CopilotKitError):
-    """A request has too many messages, or one that is too long."""
-
-
-def check_messages(messages: list[Any], *, count: int, size: int) -> None:
-    """Checks the messages of a request as they came.
-
-    Raises:
-        MessageLimitError: There are more than ``count``, or the text of one takes more than ``size`` bytes.
-    """
-    if len(messages) > count:
-        raise MessageLimitError(f"The request has {len(messages)} messages; the limit is {count}.")
-    if any(_text_size(message) > size for message in messages if isinstance(message, dict)):
-        raise MessageLimitError(f"A message is longer than {size} bytes.")
-
-
-def _text_size(message: dict[str, Any]) -> int:
-    bodies = (body for body in message.values() if isinstance(body, dict))
-    texts = (text for body in bodies for text in body.values() if isinstance(text, str))
-    return sum(len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts)

@@ -1,3 +1,5 @@
+"""JSON from clients is bounded before it is decoded, and half a character does not make it unreadable."""
+
 from __future__ import annotations
 
 import json
@@ -8,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilotkit_runtime.runtime.json_text import decode_json
+from copilotkit_runtime.runtime.errors import InputTooLargeError
+from copilotkit_runtime.runtime.json_text import MAX_NODES, count_nodes, decode_json, scrub
 
 texts = st.lists(st.sampled_from(["a", "\\", "u", "d83d", '"', "\ud83d", "\ude00", "ü", "😀"]), max_size=8).map("".join)
 
@@ -33,7 +36,38 @@ def test_bytes_that_are_not_utf8_are_replaced() -> None:
     assert decode_json(b'{"a":"caf\xe9"}') == {"a": "caf\ufffd"}
 
 
-@pytest.mark.parametrize("text", ["", "{", b"\xff", '"\\ud83', '"\\ud83d'])
+@pytest.mark.parametrize("text", ["", "{", b"\xff", '"\\ud83', '"\\ud83d', "NaN", '["\\ud83d", NaN]', "[" * 100_000])
 def test_what_is_not_json_is_refused(text: Any) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "\\ud83d"}', {"a": "\ufffd"}),
+        ('["\\ude80x", "\\ud83d\\ude80"]', ["\ufffdx", "\U0001f680"]),
+        ('{"\\ud83d": 1}', {"\ufffd": 1}),
+        ('"\\\\ud83d"', "\\ud83d"),
+        (b'"\xff"', "\ufffd"),
+        ("[1, null, true]", [1, None, True]),
+    ],
+)
+def test_what_javascript_writes_is_read(text: str | bytes, value: object) -> None:
+    assert decode_json(text) == value
+
+
+@pytest.mark.parametrize("item", ["[]", "{}", "1", '""'])
+def test_too_many_values_are_refused_before_they_are_decoded(item: str) -> None:
+    with pytest.raises(InputTooLargeError):
+        decode_json("[" + ",".join([item] * (MAX_NODES + 2)) + "]")
+
+
+@pytest.mark.parametrize("text", ["a,b" * MAX_NODES, "[{" * MAX_NODES, '\\",' * MAX_NODES])
+def test_punctuation_in_texts_is_no_value(text: str) -> None:
+    assert count_nodes(f'{{"a": "{text}"}}'.encode()) == 1
+
+
+def test_whole_characters_stay() -> None:
+    assert scrub("naïve \U0001f680") == "naïve \U0001f680"
+    assert scrub("\ud83d\ude80 \ud83d!") == "\U0001f680 \ufffd!"

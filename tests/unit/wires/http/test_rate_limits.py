@@ -12,12 +12,10 @@ from copilotkit_runtime.runtime.errors import StoreError
 from copilotkit_runtime.runtime.rates import Rate
 from copilotkit_runtime.wires.http.rate_limits import (
     MemoryBuckets,
-    MessageLimitError,
     RedisBuckets,
     RunSlots,
     TokenBuckets,
     TooManyRequestsError,
-    check_messages,
 )
 
 
@@ -88,12 +86,3 @@ def test_places_are_counted_for_all_and_for_each() -> None:
         slots.take("c", 1)
     slots.give_back("a", 2)
     slots.take("c", 2)
-
-
-def test_messages_are_counted_and_measured_in_bytes() -> None:
-    message = {"id": "m", "textMessage": {"role": "user", "content": "ü" * 10}}
-    check_messages([message], count=1, size=30)
-    with pytest.raises(MessageLimitError, match="2 messages"):
-        check_messages([message, message], count=1, size=30)
-    with pytest.raises(MessageLimitError, match="longer than 20 bytes"):
-        check_messages([message], count=1, size=20)
