@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+from ...runtime.errors import InputTooLargeError
+from ...runtime.json_text import decode_json
+from ..http.refusal import refusal
 from .refusals import invalid_body
 from .routing import Target
 
@@ -19,15 +22,21 @@ class GivenBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def given_body(value: Any) -> GivenBody:
-    """Read the body of a call: bytes or text are the text of a JSON value, all else is one."""
+    """Read the body of a call: bytes or text are the text of a JSON value, all else is one.
+
+    Raises:
+        Refusal: It has too many values.
+    """
     if not isinstance(value, bytes | str):
         return GivenBody(data=value)
     if not value.strip():
         return GivenBody(fault="The body is empty.")
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     try:
-        return GivenBody(data=msgspec.json.decode(text))
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        return GivenBody(data=decode_json(text))
+    except InputTooLargeError as error:
+        raise refusal(error, 413) from error
+    except msgspec.DecodeError as error:
         return GivenBody(text=text, fault=str(error))
 
 

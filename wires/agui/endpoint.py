@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
+from starlette.requests import Request
 
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
-from ..http.body import Body, read_body
+from ..http.body import Body, check_size, read_body
 from ..http.client import ClientRequest
 from ..http.exchange import Exchange
 from ..http.refusal import Refusal
@@ -115,9 +116,14 @@ class AGUIWire:
         target = find_target(request.method, _sent_suffix(exchange, request.path_params["suffix"]))
         if target.operation == "transcribe":
             self._transcription.check_configured()
-        raw = b"" if request.method == "GET" else await read_body(request, self._config.max_body_bytes)
-        call = Call(target=target, body=given_body(raw), raw=raw, query=request.url.query)
+        raw = b"" if request.method == "GET" else await self._read(request)
+        body = given_body(raw)
+        check_size(len(raw), body.data, self._config.max_body_bytes)
+        call = Call(target=target, body=body, raw=raw, query=request.url.query)
         await self._perform(exchange, client, call)
+
+    async def _read(self, request: Request) -> bytes:
+        return await read_body(request, self._config.max_body_bytes + self._config.max_image_bytes)
 
     async def _perform(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         operation = self._operations.get(call.target.operation)

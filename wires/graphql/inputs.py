@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import structlog
 from graphql import GraphQLError
 

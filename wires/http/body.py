@@ -63,9 +63,9 @@ async def read_json(request: Request, limit: int, media_limit: int = 0) -> Body:
     except InputTooLargeError as error:
         raise refusal(error, 413) from error
     except msgspec.DecodeError as error:
+        check_size(len(raw), None, limit)
         return msgspec.structs.replace(body, raw=raw, fault=str(error))
-    if len(raw) > limit and len(raw) - media_bytes(data) > limit:
-        raise _too_large()
+    check_size(len(raw), data, limit)
     return msgspec.structs.replace(body, raw=raw, data=data)
 
 
@@ -90,6 +90,16 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
+def check_size(size: int, data: Any, limit: int) -> None:
+    """Check that a decoded body of ``size`` bytes has at most ``limit`` besides its images and other media.
+
+    Raises:
+        Refusal: It has more.
+    """
+    if size > limit and size - media_bytes(data) > limit:
+        raise _too_large()
+
+
 def media_bytes(data: Any) -> int:
     """Return how many bytes of a JSON value are the data of images and other media."""
     count, waiting = 0, [data]
@@ -98,7 +108,7 @@ def media_bytes(data: Any) -> int:
         if isinstance(value, dict):
             count += sum(len(value[key]) for key in _MEDIA_KEYS if isinstance(value.get(key), str))
             waiting.extend(item for item in value.values() if isinstance(item, dict | list))
-        else:
+        elif isinstance(value, list):
             waiting.extend(item for item in value if isinstance(item, dict | list))
     return count
 
