@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from ...runtime.stores.interface import StoreUnavailableError
+from ...runtime.stores.errors import StoreUnavailableError
 from ...runtime.stores.postgres import connection_options, open_pool, translated
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings

@@ -15,7 +15,8 @@ import structlog
 from ...runtime.context import RunInput
 from ...runtime.errors import StoreError
 from ...runtime.messages import ToolCallMessage
-from ...runtime.stores.interface import AgentState, StateStore, StoreConflictError
+from ...runtime.stores.errors import StoreConflictError
+from ...runtime.stores.interface import AgentState, StateStore
 
 AGENT_NAME = "copilotkit:call-details"
 MAX_CALLS = 500

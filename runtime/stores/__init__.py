@@ -1,16 +1,7 @@
 """Stores of agent state: the interface, the stores that are included, and the parts to build one from."""
 
-from .interface import (
-    AgentState,
-    StateEncodingError,
-    StateStore,
-    StateTooLargeError,
-    StoreConflictError,
-    StoreKeyError,
-    StoreUnavailableError,
-    ThreadInfo,
-    ThreadPage,
-)
+from .errors import StateEncodingError, StateTooLargeError, StoreConflictError, StoreKeyError, StoreUnavailableError
+from .interface import AgentState, StateStore, ThreadInfo, ThreadPage
 from .locks import RunLock, Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp
 from .settings import StoreSettings

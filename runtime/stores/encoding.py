@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from ..messages import Message
-from .interface import AgentState, StateEncodingError, StateTooLargeError
+from .errors import StateEncodingError, StateTooLargeError
+from .interface import AgentState
 
 
 class _Entry(msgspec.Struct):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import ErrorCode, StoreError
 from ..messages import Message
+from .errors import StoreConflictError
 from .thread_keys import thread_key
 
 if TYPE_CHECKING:
@@ -22,49 +22,6 @@ if TYPE_CHECKING:
 _MERGE_SECONDS = 10.0
 _MERGE_PAUSE = 0.02
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class StoreConflictError(StoreError):
-    """The entry has another version than the writer expected: somebody else wrote in between.
-
-    Args:
-        expected: The version that the writer had read; 0 for "nothing yet".
-    """
-
-    def __init__(self, expected: int) -> None:
-        super().__init__(f"The agent's state changed since version {expected} was read.")
-        self.expected = expected
-
-
-class StoreUnavailableError(StoreError):
-    """The store did not answer, or broke off. Whether a write took place is unknown."""
-
-    def __init__(self, message: str = "The state store does not answer.") -> None:
-        super().__init__(message)
-
-
-class StateTooLargeError(StoreError):
-    """An entry is larger than the store may keep.
-
-    Args:
-        size: The entry's encoded size, in bytes.
-        limit: The largest size allowed, in bytes.
-    """
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"The agent's state and messages take {size} bytes; the limit is {limit} bytes.")
-        self.size = size
-        self.limit = limit
-
-
-class StateEncodingError(StoreError):
-    """A state holds what JSON cannot express, or a kept entry cannot be read."""
-
-
-class StoreKeyError(StoreError):
-    """A thread id, agent name or owner is empty, too long, or no text that every store can hold."""
-
-    default_code = ErrorCode.MISUSE
 
 
 class AgentState(msgspec.Struct, kw_only=True):

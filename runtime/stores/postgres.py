@@ -18,7 +18,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from typing_extensions import override
 
 from ..errors import ConfigurationError, StoreError
-from .interface import StoreUnavailableError, ThreadInfo
+from .errors import StoreUnavailableError
+from .interface import ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, micros, moment
 from .settings import StoreSettings

@@ -15,15 +15,8 @@ from typing_extensions import override
 
 from ..errors import MisuseError
 from .encoding import decode, encode
-from .interface import (
-    AgentState,
-    StateStore,
-    StoreConflictError,
-    StoreKeyError,
-    StoreUnavailableError,
-    ThreadInfo,
-    ThreadPage,
-)
+from .errors import StoreConflictError, StoreKeyError, StoreUnavailableError
+from .interface import AgentState, StateStore, ThreadInfo, ThreadPage
 from .locks import RunLock, RunLocks, TicketDesk
 from .retry import retry_unavailable
 from .settings import StoreSettings

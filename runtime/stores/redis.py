@@ -30,7 +30,8 @@ from redis.exceptions import (
 from typing_extensions import override
 
 from ..errors import ConfigurationError, StoreError
-from .interface import StoreUnavailableError, ThreadInfo
+from .errors import StoreUnavailableError
+from .interface import ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment
 from .settings import StoreSettings

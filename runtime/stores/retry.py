@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
-from .interface import AgentState, StateStore, StoreUnavailableError
+from .errors import StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -39,21 +39,3 @@ async def _again(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
         with trial:
             result = await attempt()
     return result
-
-
-async def save_patiently(
-    store: StateStore, thread_id: str, agent_name: str, state: AgentState, *, seconds: float
-) -> AgentState:
-    """Saves a finished turn through an outage of the store. The last writer wins, so that repeating is safe.
-
-    Args:
-        store: Where to save.
-        thread_id: The thread, on which the caller holds the run lock.
-        agent_name: The agent.
-        state: What to keep.
-        seconds: How long to go on before giving up.
-
-    Raises:
-        StoreUnavailableError: The store did not answer in time.
-    """
-    return await retry_unavailable(lambda: store.save(thread_id, agent_name, state), seconds)

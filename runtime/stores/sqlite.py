@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from ..errors import StoreError
-from .interface import StoreUnavailableError, ThreadInfo
+from .errors import StoreUnavailableError
+from .interface import ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
 from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings

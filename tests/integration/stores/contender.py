@@ -7,7 +7,8 @@ import sys
 
 import msgspec
 
-from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore, StoreConflictError
+from copilotkit_runtime.runtime.stores.errors import StoreConflictError
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 

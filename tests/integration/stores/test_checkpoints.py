@@ -18,7 +18,7 @@ from langgraph.types import Command, interrupt
 
 from copilotkit_runtime.providers.langgraph.savers import open_saver
 from copilotkit_runtime.runtime.errors import ConfigurationError
-from copilotkit_runtime.runtime.stores.interface import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from tests.integration.stores.conftest import KINDS, SHARED
 from tests.integration.stores.servers import Server

@@ -18,14 +18,13 @@ from copilotkit_runtime.runtime.messages import (
     ToolCallMessage,
     ToolResultMessage,
 )
-from copilotkit_runtime.runtime.stores.interface import (
-    AgentState,
+from copilotkit_runtime.runtime.stores.errors import (
     StateEncodingError,
-    StateStore,
     StateTooLargeError,
     StoreConflictError,
     StoreKeyError,
 )
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import KINDS

@@ -8,8 +8,9 @@ from time import monotonic
 
 import pytest
 
-from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore, StoreUnavailableError
-from copilotkit_runtime.runtime.stores.retry import save_patiently
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
+from copilotkit_runtime.runtime.stores.retry import retry_unavailable
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.servers import Server
@@ -69,7 +70,7 @@ async def test_a_write_says_at_once_that_the_server_is_away_and_works_when_it_is
     await asyncio.to_thread(server.start)
 
     async with asyncio.timeout(20):
-        saved = await save_patiently(patient, "thread", "agent", AgentState(state={"n": 3}), seconds=20)
+        saved = await retry_unavailable(lambda: patient.save("thread", "agent", AgentState(state={"n": 3})), 20)
     assert saved.version == 2
 
 
@@ -89,7 +90,7 @@ async def test_a_finished_turn_is_kept_through_ten_seconds_without_a_server(
     async with patient.lock("thread", "agent") as lock:
         server.kill()
         turn = AgentState(state={"answer": 42})
-        saving = asyncio.create_task(save_patiently(patient, "thread", "agent", turn, seconds=30))
+        saving = asyncio.create_task(retry_unavailable(lambda: patient.save("thread", "agent", turn), 30))
         await asyncio.wait([saving], timeout=10)
         assert not saving.done()
         await asyncio.to_thread(server.start)

@@ -7,7 +7,8 @@ import pytest
 import redis
 
 from copilotkit_runtime.runtime.errors import StoreError
-from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore, StoreUnavailableError
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from copilotkit_runtime.runtime.errors import StoreError
-from copilotkit_runtime.runtime.stores.interface import AgentState, StoreUnavailableError
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.sqlite import SqliteStore
 from copilotkit_runtime.runtime.stores.urls import open_store, sqlite_path

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.stores.encoding import decode, encode
-from copilotkit_runtime.runtime.stores.interface import AgentState, StateEncodingError, StateTooLargeError
+from copilotkit_runtime.runtime.stores.errors import StateEncodingError, StateTooLargeError
+from copilotkit_runtime.runtime.stores.interface import AgentState
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from copilotkit_runtime.runtime.errors import StoreError
-from copilotkit_runtime.runtime.stores.interface import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.locks import RunLocks, Standing, Ticket
 from copilotkit_runtime.runtime.stores.memory import MemoryTickets
 from copilotkit_runtime.runtime.stores.settings import StoreSettings

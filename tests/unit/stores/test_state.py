@@ -7,13 +7,8 @@ import asyncio
 import pytest
 
 from copilotkit_runtime.runtime.stores import interface
-from copilotkit_runtime.runtime.stores.interface import (
-    AgentState,
-    StateStore,
-    StoreConflictError,
-    StoreUnavailableError,
-    ThreadPage,
-)
+from copilotkit_runtime.runtime.stores.errors import StoreConflictError, StoreUnavailableError
+from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore, ThreadPage
 from copilotkit_runtime.runtime.stores.locks import RunLock
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
