@@ -11,7 +11,8 @@ import structlog
 from .errors import ConfigurationError, MisuseError, ThreadNotFoundError
 from .provider import AgentProvider
 from .runs.run import Run
-from .stores.interface import StateStore, StoreKeyError, ThreadInfo, ThreadPage
+from .stores.errors import StoreKeyError
+from .stores.interface import StateStore, ThreadInfo, ThreadPage
 
 log = structlog.get_logger(__name__)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..errors import StoreError
 from ..messages import Message
 from .errors import StoreConflictError
 from .thread_keys import thread_key

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import StoreError
 from ..events import Event
-from .interface import StateEncodingError
+from .errors import StateEncodingError
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Event])

@@ -11,7 +11,8 @@ import pytest
 
 from copilotkit_runtime import events
 from copilotkit_runtime.runtime.runs.compaction import compact
-from copilotkit_runtime.runtime.stores.interface import StateStore, StoreKeyError
+from copilotkit_runtime.runtime.stores.errors import StoreKeyError
+from copilotkit_runtime.runtime.stores.interface import StateStore
 from copilotkit_runtime.runtime.stores.run_log import READ_BATCHES, RunLogStore
 from copilotkit_runtime.runtime.stores.run_records import RunCompactedError, RunKey, RunLostError
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
