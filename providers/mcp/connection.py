@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import uuid4
 
 import structlog
 
 from ...runtime.errors import NetworkError
-from .library import Session, call_tool, list_tools, session_on, streams
+from .library import CALL_MARK, Session, call_tool, list_tools, session_on, streams
 from .server import MCPServer
 
 log = structlog.get_logger(__name__)
@@ -18,18 +20,30 @@ CLOSE_SECONDS = 5.0
 PAGES_BOUND = 100
 
 
+class CallLostError(NetworkError):
+    """The connection broke before a call was answered. ``delivered`` tells whether the call may have been executed."""
+
+    def __init__(self, server: str, *, delivered: bool) -> None:
+        super().__init__(f"The connection to the MCP server {server} broke before it answered.")
+        self.delivered = delivered
+
+
 class MCPConnection:
     """A session with one server, from ``open`` to ``close``.
 
     The library's contexts must be left by the task that entered them, so that a task of the connection's own enters
-    them and waits to be told to leave.
+    them and waits until it is to leave.
 
     Args:
         server: The server.
+        on_tools_changed: Called when the server reports that its tools have changed.
     """
 
-    def __init__(self, server: MCPServer) -> None:
+    def __init__(self, server: MCPServer, on_tools_changed: Callable[[], None] = lambda: None) -> None:
         self._server = server
+        self._on_tools_changed = on_tools_changed
+        self._lost: dict[str, asyncio.Future[bool]] = {}
+        self._broken = False
         self._closing = asyncio.Event()
         self._opened: asyncio.Future[Session] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -37,7 +51,7 @@ class MCPConnection:
     @property
     def alive(self) -> bool:
         """Whether the session goes on, as far as is known."""
-        return self._task is not None and not self._task.done()
+        return self._task is not None and not self._task.done() and not self._broken
 
     async def open(self) -> None:
         """Connects.
@@ -56,7 +70,7 @@ class MCPConnection:
             raise
 
     async def tools(self) -> list[dict[str, Any]]:
-        """All tools of the server in MCP's JSON, page by page. Raises as ``open``, or what the library raises."""
+        """Returns all tools of the server in MCP's JSON. Raises as ``open``, or what the library raises."""
         session = await self._session()
         found: list[dict[str, Any]] = []
         cursor: str | None = None
@@ -70,8 +84,38 @@ class MCPConnection:
         return found
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Calls a tool, once; returns its result in MCP's JSON. Raises what the library raises."""
-        return await call_tool(await self._session(), tool, arguments, self._server.call_timeout)
+        """Calls a tool, once; returns its result in MCP's JSON.
+
+        Raises:
+            CallLostError: The connection broke before the answer.
+            Exception: What the library raises.
+        """
+        session, keeper = await self._session(), self._task
+        mark, loop = uuid4().hex, asyncio.get_running_loop()
+        lost = self._lost[mark] = loop.create_future()
+        limit = self._server.call_timeout
+        call = asyncio.create_task(call_tool(session, tool, arguments, limit, {CALL_MARK: mark}), name=f"mcp {tool}")
+        try:
+            await asyncio.wait({call, lost, *([keeper] if keeper else ())}, return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                raise CallLostError(self._server.name, delivered=lost.result())
+            if call.done() and (self.alive or call.exception() is None):
+                return call.result()
+            raise CallLostError(self._server.name, delivered=True)
+        finally:
+            del self._lost[mark]
+            lost.cancel()
+            call.cancel()
+            await asyncio.wait({call})
+
+    def _lose(self, mark: str | None, delivered: bool) -> None:
+        """Ends the call that was lost; without a mark, all of them, because the stream that they share has ended."""
+        if mark is None:
+            self._broken = True
+        for one in list(self._lost) if mark is None else [mark]:
+            lost = self._lost.get(one)
+            if lost is not None and not lost.done():
+                lost.set_result(delivered)
 
     async def close(self) -> None:
         """Ends the session, and the server if it is a command."""
@@ -91,18 +135,18 @@ class MCPConnection:
     async def _keep(self, opened: asyncio.Future[Session]) -> None:
         try:
             async with AsyncExitStack() as stack:
-                read, write = await stack.enter_async_context(streams(self._server))
-                session = await stack.enter_async_context(session_on(read, write))
+                read, write = await stack.enter_async_context(streams(self._server, self._lose))
+                session = await stack.enter_async_context(session_on(read, write, self._on_tools_changed))
                 await session.initialize()
                 opened.set_result(session)
                 await self._closing.wait()
         except Exception as error:  # noqa: BLE001 - the library raises groups of whatever went wrong
-            self._tell(opened, error)
+            self._report(opened, error)
         finally:
             if not opened.done():
                 opened.cancel()
 
-    def _tell(self, opened: asyncio.Future[Session], error: Exception) -> None:
+    def _report(self, opened: asyncio.Future[Session], error: Exception) -> None:
         if opened.done():
             log.warning("mcp_session_broke", server=self._server.name, exc_info=error)
             return

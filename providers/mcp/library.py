@@ -5,7 +5,7 @@ Both read and write the same JSON, so objects of the package are taken as that J
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from ...runtime.optional import optional
 from .server import MCPServer
+from .watched_http import OnLoss, watched_client
 
 with optional("MCP", "mcp"):
     from mcp import ClientSession, StdioServerParameters
@@ -24,33 +25,45 @@ with optional("MCP", "mcp"):
     from pydantic import BaseModel
 
 Session: TypeAlias = ClientSession
+CALL_MARK = "copilotkit.runtime/call"
+"""The key in a call's ``_meta`` by which its request is recognised."""
+
+_TOOLS_CHANGED = "notifications/tools/list_changed"
 GENERATION = int(version("mcp").partition(".")[0])
 
 
 def as_json(message: BaseModel) -> dict[str, Any]:
-    """An object of the package as MCP's JSON has it."""
+    """Returns an object of the package as MCP's JSON has it."""
     return message.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def session_on(read: Any, write: Any) -> Session:
-    """A session over the streams of a connection; to be entered and initialized."""
-    return ClientSession(read, write)
+def session_on(read: Any, write: Any, on_tools_changed: Callable[[], None]) -> Session:
+    """Returns a session over the streams of a connection; to be entered and initialized."""
+
+    async def receive(message: Any) -> None:
+        if getattr(getattr(message, "root", message), "method", None) == _TOOLS_CHANGED:
+            on_tools_changed()
+
+    return ClientSession(read, write, message_handler=receive)
 
 
 async def list_tools(session: Session, cursor: str | None) -> dict[str, Any]:
-    """One page of a server's tools. Raises what the package raises."""
+    """Returns one page of a server's tools. Raises what the package raises."""
     return as_json(await session.list_tools(params=PaginatedRequestParams(cursor=cursor)))
 
 
-async def call_tool(session: Session, tool: str, arguments: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """The result of a call that may take ``seconds``. Raises what the package raises."""
+async def call_tool(
+    session: Session, tool: str, arguments: dict[str, Any], seconds: float, meta: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns the result of a call that may take ``seconds``. Raises what the package raises."""
     limit: Any = timedelta(seconds=seconds) if GENERATION < 2 else seconds
-    return as_json(await session.call_tool(tool, arguments, read_timeout_seconds=limit))
+    sent: Any = meta
+    return as_json(await session.call_tool(tool, arguments, read_timeout_seconds=limit, meta=sent))
 
 
 @asynccontextmanager
-async def streams(server: MCPServer) -> AsyncIterator[tuple[Any, Any]]:
-    """The streams of a connection: what is read from the server, and what is written to it."""
+async def streams(server: MCPServer, on_loss: OnLoss) -> AsyncIterator[tuple[Any, Any]]:
+    """Opens the streams of a connection: what is read from the server, and what is written to it."""
     if server.url is None:
         parameters = StdioServerParameters(
             command=str(server.command), args=list(server.args), env=server.env, cwd=server.cwd
@@ -58,14 +71,27 @@ async def streams(server: MCPServer) -> AsyncIterator[tuple[Any, Any]]:
         async with stdio_client(parameters) as (read, write):
             yield read, write
     elif server.kind == "sse":
-        async with sse_client(server.url, headers=server.all_headers) as (read, write):
+
+        def make_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> Any:
+            return watched_client(_httpx(), on_loss, CALL_MARK, headers=headers, timeout=timeout, auth=auth)
+
+        async with sse_client(
+            server.url, headers=server.all_headers, timeout=server.connect_timeout, httpx_client_factory=make_client
+        ) as (read, write):
             yield read, write
     else:
-        async with _http_client(server) as client, streamable_http_client(server.url, http_client=client) as opened:
+        async with (
+            _http_client(server, on_loss) as client,
+            streamable_http_client(server.url, http_client=client) as opened,
+        ):
             yield opened[0], opened[1]
 
 
-def _http_client(server: MCPServer) -> Any:
-    httpx = import_module("httpx" if GENERATION < 2 else "httpx2")
+def _httpx() -> Any:
+    return import_module("httpx" if GENERATION < 2 else "httpx2")
+
+
+def _http_client(server: MCPServer, on_loss: OnLoss) -> Any:
+    httpx = _httpx()
     timeout = httpx.Timeout(server.connect_timeout, read=server.call_timeout)
-    return httpx.AsyncClient(headers=server.all_headers, timeout=timeout)
+    return watched_client(httpx, on_loss, CALL_MARK, headers=server.all_headers, timeout=timeout)

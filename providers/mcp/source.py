@@ -37,6 +37,8 @@ class MCPSource(ActionSource):
 
     def __init__(self, servers: Iterable[Given] = (), *, client_urls: Iterable[str] = ()) -> None:
         self._own = [MCPToolbox(server) for server in servers_of(servers)]
+        # Each server keeps to its own time: what is slow to start is not cut off, nor what is quick held up by nothing.
+        self.seconds = max((toolbox.server.connect_timeout + 1 for toolbox in self._own), default=0.0)
         self._allowed = AllowList(client_urls)
         self._named: OrderedDict[tuple[str, str | None], MCPToolbox] = OrderedDict()
         self._warming: asyncio.Task[Any] | None = None

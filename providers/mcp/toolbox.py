@@ -1,4 +1,4 @@
-"""One MCP server's tools as actions: listed when needed, remembered for a while, tried again after a failure."""
+"""One MCP server's tools as actions: listed when needed, kept for a while, tried again after a failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import structlog
 from ...runtime.actions import Action
 from ...runtime.context import RunContext
 from ...runtime.errors import ActionError, CopilotKitError
-from .connection import MCPConnection
+from .connection import CallLostError, MCPConnection
+from .results import error_text, result_value
 from .server import MCPServer
 
 log = structlog.get_logger(__name__)
@@ -31,14 +32,17 @@ class MCPToolbox:
         self._actions: list[Action] | None = None
         self._fresh_until = 0.0
         self._refreshing: asyncio.Task[None] | None = None
+        self._changed = False
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def actions(self) -> list[Action]:
-        """The tools as actions; none while the server does not answer, which is logged.
+        """Returns the tools as actions: those that were listed last while the server does not answer.
 
-        Only the first listing is waited for. Later ones go on beside the request, which gets what was known before.
+        The first listing is waited for, and one after the server has reported a change. Others go on beside the
+        request.
         """
         refreshing = self._refresh()
-        if self._actions is None and refreshing is not None:
+        if refreshing is not None and (self._actions is None or self._changed):
             await asyncio.wait([refreshing])
         return self._actions or []
 
@@ -48,7 +52,8 @@ class MCPToolbox:
             self._refreshing.cancel()
             await asyncio.wait([self._refreshing])
         async with self._connecting:
-            await self._disconnect()
+            self._leave()
+        await asyncio.gather(*self._leaving)
 
     def _refresh(self) -> asyncio.Task[None] | None:
         if self._refreshing is not None and not self._refreshing.done():
@@ -58,31 +63,63 @@ class MCPToolbox:
         self._refreshing = asyncio.create_task(self._list(), name=f"mcp tools of {self.server.name}")
         return self._refreshing
 
+    def _tools_changed(self) -> None:
+        self._changed = True
+        self._fresh_until = 0.0
+        self._refresh()
+
     async def _list(self) -> None:
         try:
-            tools = await (await self._connected()).tools()
+            async with asyncio.timeout(self.server.connect_timeout):
+                tools = await self._listed()
             self._actions = [self._action(tool) for tool in tools]
             self._fresh_until = monotonic() + self.server.tools_lifetime
         except Exception:
             log.exception("mcp_tools_not_listed", server=self.server.name)
-            self._actions = []
+            # A list that was known is kept: the server may be about to come back.
+            self._actions = self._actions or []
             self._fresh_until = monotonic() + self.server.retry_after
             async with self._connecting:
-                await self._disconnect()
+                self._leave()
+
+    async def _listed(self) -> list[dict[str, Any]]:
+        while True:
+            used = self._connection
+            connection = await self._connected()
+            self._changed = False
+            try:
+                tools = await connection.tools()
+            except Exception:
+                if connection is not used:
+                    raise
+                # The session may be one that a restarted server does not know.
+                await self._drop(connection)
+                continue
+            if not self._changed:
+                return tools
 
     async def _connected(self) -> MCPConnection:
         async with self._connecting:
             if self._connection is None or not self._connection.alive:
-                await self._disconnect()
-                connection = MCPConnection(self.server)
+                self._leave()
+                connection = MCPConnection(self.server, self._tools_changed)
                 await connection.open()
                 self._connection = connection
             return self._connection
 
-    async def _disconnect(self) -> None:
+    async def _drop(self, connection: MCPConnection) -> None:
+        """Leaves ``connection``, unless another has taken its place."""
+        async with self._connecting:
+            if self._connection is connection:
+                self._leave()
+
+    def _leave(self) -> None:
+        # Closing takes its time while a server does not answer, and nothing waits for it.
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.close()
+            leaving = asyncio.create_task(connection.close(), name="mcp disconnection")
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     def _action(self, tool: dict[str, Any]) -> Action:
         name: str = tool["name"]
@@ -96,24 +133,25 @@ class MCPToolbox:
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> Any:
         try:
-            result = await (await self._connected()).call(tool, arguments)
+            result = await self._answer(tool, arguments)
         except Exception as error:
             log.exception("mcp_tool_failed", server=self.server.name, tool=tool)
             self._fresh_until = 0.0
-            text = error.message if isinstance(error, CopilotKitError) else type(error).__name__
+            text = error.message if isinstance(error, CopilotKitError) else str(error) or type(error).__name__
             raise ActionError(f"Execution failed for MCP tool '{tool}': {text}") from error
         if result.get("isError"):
-            raise ActionError(f"Execution failed for MCP tool '{tool}': {_text_of(result)}")
-        return _value_of(result)
+            raise ActionError(f"Execution failed for MCP tool '{tool}': {error_text(result)}")
+        return result_value(result)
 
-
-def _text_of(result: dict[str, Any]) -> str:
-    return "\n".join(part["text"] for part in result["content"] if part["type"] == "text")
-
-
-def _value_of(result: dict[str, Any]) -> Any:
-    if not result["content"]:
-        return result.get("structuredContent")
-    if all(part["type"] == "text" for part in result["content"]):
-        return _text_of(result)
-    return result["content"]
+    async def _answer(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        connection = await self._connected()
+        try:
+            return await connection.call(tool, arguments)
+        except CallLostError as error:
+            self._fresh_until = 0.0
+            await self._drop(connection)
+            if error.delivered:
+                raise
+            # The server never took the call: it was restarted, and wants a new session.
+            log.info("mcp_session_lost", server=self.server.name)
+        return await (await self._connected()).call(tool, arguments)

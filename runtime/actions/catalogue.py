@@ -66,7 +66,7 @@ class ActionCatalogue:
 
     async def _ask(self, source: ActionSource, context: RunContext) -> Sequence[Action]:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(max(self._timeout, source.seconds)):
                 return await source.actions(context)
         except Exception:
             log.exception("actions_not_listed", source=source.name)

@@ -19,6 +19,8 @@ class ActionSource(ABC):
     """Something that offers actions. A request goes on without the actions of a source that fails."""
 
     name: str = "actions"
+    seconds: float = 0.0
+    """How long it may take to list its actions, if that is more than the runtime's setting."""
 
     @abstractmethod
     async def actions(self, context: RunContext) -> Sequence[Action]:

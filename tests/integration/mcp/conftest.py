@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -38,17 +39,24 @@ async def _until_listening(port: int) -> None:
 
 
 @asynccontextmanager
-async def serve(transport: str = "streamable-http", port: int | None = None) -> AsyncIterator[str]:
-    """A server process; gives its URL."""
-    chosen = port or free_port()
-    process = await asyncio.create_subprocess_exec(sys.executable, str(SCRIPT), transport, str(chosen))
+async def running(transport: str, port: int) -> AsyncIterator[Process]:
+    """A server process at a port."""
+    process = await asyncio.create_subprocess_exec(sys.executable, str(SCRIPT), transport, str(port))
     try:
-        await _until_listening(chosen)
-        yield f"http://127.0.0.1:{chosen}{PATHS[transport]}"
+        await _until_listening(port)
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+@asynccontextmanager
+async def serve(transport: str = "streamable-http", port: int | None = None) -> AsyncIterator[str]:
+    """A server process; gives its URL."""
+    chosen = port or free_port()
+    async with running(transport, chosen):
+        yield f"http://127.0.0.1:{chosen}{PATHS[transport]}"
 
 
 @pytest.fixture(params=["stdio", "sse", "streamable-http"])
