@@ -28,13 +28,17 @@ from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
 from .reserved import cleaned_config, cleaned_properties
+from .runs.archive import RunArchive
 from .runs.handle import RunHandle
 from .runs.history import merge_messages, without_instructions
 from .runs.observer import Observers
+from .runs.remote import RemoteRun
 from .runs.run import PreparedRun, Run, RunStatus
 from .runs.thread_lock import Fail
 from .stores.interface import AgentState, StateStore
 from .stores.retry import retry_unavailable
+from .stores.run_log import RunLogStore
+from .stores.urls import open_run_log
 from .threads import Threads
 
 log = structlog.get_logger(__name__)
@@ -51,6 +55,7 @@ class RuntimeService:
         store: Where the states of agents are kept whose framework keeps none itself.
         model: What answers requests that name no agent.
         preparation: Actions, guardrails and hooks; None for none.
+        runs: Where the events of runs are kept; None for beside the states.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class RuntimeService:
         store: StateStore,
         model: AgentProvider | None,
         preparation: Preparation | None = None,
+        runs: RunLogStore | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -78,6 +84,8 @@ class RuntimeService:
         """The runs that go on, without those within other runs."""
         self._started: list[AgentProvider] = []
         self.threads = Threads(store, self._all_providers, lambda: self._runs)
+        self.archive = RunArchive(runs or open_run_log(store))
+        self.threads.delete_with(self.archive.delete)
 
     def add_provider(self, provider: AgentProvider) -> None:
         """Registers a provider. One that is added to a started runtime must have been started itself."""
@@ -88,6 +96,7 @@ class RuntimeService:
         """Start the store, then the providers, and checks that no two agents share a name."""
         self.draining = False
         await self._open_store()
+        await self.archive.start()
         for provider in self._all_providers():
             provider.store = provider.store or self.store
             await provider.start()
@@ -104,6 +113,7 @@ class RuntimeService:
         for provider in reversed(self._started):
             await provider.stop()
         self._started.clear()
+        await self.archive.stop()
         await self.store.stop()
 
     @property
@@ -185,7 +195,7 @@ class RuntimeService:
     async def attach(
         self, thread_id: str, *, identity: str | None = None, after: int = 0, paces: bool = True
     ) -> RunHandle | None:
-        """Follow the run that goes on in a thread in this process: the newest, if there are several.
+        """Follow the run that goes on in a thread, in this process or another: the newest, if there are several.
 
         Args:
             thread_id: The thread.
@@ -200,8 +210,12 @@ class RuntimeService:
             ThreadNotFoundError: There is no such thread, or it is somebody else's.
             Lagged: What follows ``after`` is only kept compacted.
         """
-        runs = self._by_thread.get(await self.threads.find(thread_id, identity))
-        return _follow(runs[-1], after, paces=paces) if runs else None
+        spelling = await self.threads.find(thread_id, identity)
+        runs = self._by_thread.get(spelling)
+        if runs:
+            return _follow(runs[-1], after, paces=paces)
+        elsewhere = await self.archive.find(spelling)
+        return RunHandle(elsewhere, elsewhere.subscribe(after)) if elsewhere is not None else None
 
     async def stop(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
         """Stop the runs that go on in a thread, and wait until they have ended.
@@ -222,7 +236,11 @@ class RuntimeService:
         for run in runs:
             self._report_stop(run)
         await asyncio.gather(*(run.cancel() for run in runs))
-        return bool(runs)
+        return bool(runs) or await self._stop_elsewhere(spelling, run_id)
+
+    async def _stop_elsewhere(self, thread_id: str, run_id: str | None) -> bool:
+        run = await self.archive.find(thread_id)
+        return run is not None and run_id in (None, run.input.run_id) and await run.cancel()
 
     async def leave(self, handle: RunHandle, *, cancel: bool) -> None:
         """Let go of a run whose client has gone, or has read it to its end.
@@ -236,8 +254,8 @@ class RuntimeService:
         if cancel:
             await handle.run.cancel()
 
-    def _report_stop(self, run: Run) -> None:
-        report = self._reports.get(run)
+    def _report_stop(self, run: Run | RemoteRun) -> None:
+        report = self._reports.get(run) if isinstance(run, Run) else None
         if report is not None and run.status is RunStatus.RUNNING:
             report.stopped()
 
@@ -293,6 +311,7 @@ class RuntimeService:
         self._reports[run] = report
         if agents is not None and not request.ephemeral:
             self._by_thread.setdefault(run.input.thread_id, []).append(run)
+            self.archive.begin(run)
         run.start()
         return run
 
@@ -335,6 +354,8 @@ class RuntimeService:
                     await self._keep(run)
             except Exception:
                 log.exception("state_not_saved", thread_id=run.input.thread_id, agent=run.agent_name)
+        if run.ending is not None:
+            await self.archive.finish(run, run.ending)
         report = self._reports.pop(run, None)
         if report is not None:
             report.ended(run)

@@ -27,7 +27,7 @@ from ..runtime.provider import AgentDescriptor, AgentProvider
 from ..runtime.service import RuntimeService
 from ..runtime.stores.interface import AgentState, StateStore, ThreadInfo, ThreadPage
 from ..runtime.stores.settings import StoreSettings
-from ..runtime.stores.urls import open_store
+from ..runtime.stores.urls import open_run_log, open_store
 from ..wires.agui.endpoint import AGUIWire
 from ..wires.agui.transcription import Transcribe, Transcription
 from ..wires.gateway import Gateway
@@ -90,7 +90,9 @@ class CopilotRuntime:
         chosen = self.config.store if store is None else store
         self.store_name = without_secrets(chosen) if isinstance(chosen, str) else type(chosen).__name__
         """The store for people: its URL without password, or its class."""
-        opened = self._instruments.watch_store(_opened(chosen, self.config))
+        settings = StoreSettings(ttl=self.config.store_ttl_seconds, max_bytes=self.config.store_max_bytes)
+        states = open_store(chosen, settings) if isinstance(chosen, str) else chosen
+        opened = self._instruments.watch_store(states)
         preparation = Preparation(
             self.config,
             opened,
@@ -101,7 +103,7 @@ class CopilotRuntime:
             agents_as_actions=agents_as_actions,
         )
         answering = None if model is None else model_provider(model)
-        self.service = RuntimeService(self.config, opened, answering, preparation)
+        self.service = RuntimeService(self.config, opened, answering, preparation, open_run_log(states, settings))
         self._instruments.watch_runs(self.service.observers)
         for provider in (*providers, *(installed_providers() if self.config.installed_providers else ())):
             self.add_provider(provider)
@@ -296,12 +298,6 @@ class CopilotRuntime:
                 yield
 
         return around()
-
-
-def _opened(store: str | StateStore, config: RuntimeConfig) -> StateStore:
-    if not isinstance(store, str):
-        return store
-    return open_store(store, StoreSettings(ttl=config.store_ttl_seconds, max_bytes=config.store_max_bytes))
 
 
 def _action_sources(actions: Iterable[Any] | ActionsOf) -> list[ActionSource]:

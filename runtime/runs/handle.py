@@ -9,6 +9,7 @@ from typing import Protocol
 from ..errors import CopilotKitError
 from ..events import Event
 from ..messages import Message
+from .remote import RemoteRun
 from .run import Run, RunStatus
 
 
@@ -33,7 +34,7 @@ class RunHandle:
         source: The reader's place in its log.
     """
 
-    def __init__(self, run: Run, source: EventSource) -> None:
+    def __init__(self, run: Run | RemoteRun, source: EventSource) -> None:
         self.run = run
         self.arrival = source.arrival
         self.take = source.take
@@ -62,7 +63,7 @@ class RunHandle:
     @property
     def sends_extensions(self) -> bool:
         """Whether the run may begin with extensions of the answer."""
-        return self.run.provider.tells_extensions
+        return isinstance(self.run, Run) and self.run.provider.tells_extensions
 
     @property
     def status(self) -> RunStatus:
@@ -93,7 +94,7 @@ class RunHandle:
         What comes next is taken as before.
         """
         self._source.close()
-        self._source = source = self.run.log.subscribe()
+        self._source = source = self.run.subscribe()
         self.arrival, self.take = source.arrival, source.take
         return self.take()
 

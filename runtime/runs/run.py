@@ -20,7 +20,7 @@ from ..media import messages_for
 from ..messages import now
 from ..provider import AgentProvider
 from .foreign_events import converted
-from .log import RunLog
+from .log import RunLog, Subscription
 from .observer import RunObserver
 from .sanitizer import EventSanitizer
 from .stages import Emit, Flow, StageFactory
@@ -102,6 +102,8 @@ class Run:
         self.ephemeral = ephemeral
         self.log = RunLog(LOG_BOUND)
         self.status = RunStatus.RUNNING
+        self.ending: events.RunFinished | events.RunError | None = None
+        """The run's last event, once its outcome is known."""
         self.error: CopilotKitError | None = None
         self.cause: Exception | None = None
         """What was raised, for which ``error`` stands."""
@@ -135,6 +137,10 @@ class Run:
         self._overdue = loop.call_later(self._timeout + CANCEL_GRACE_SECONDS, self._end_overdue)
         with self._observer.starting(self):
             self._task = asyncio.create_task(self._execute(), name=f"run {self.input.run_id}")
+
+    def subscribe(self, after: int = 0, *, attached: bool = True) -> Subscription:
+        """Follow the run's log (``RunLog.subscribe``)."""
+        return self.log.subscribe(after, attached=attached)
 
     async def cancel(self) -> None:
         """Stop the run if it still goes on, and wait until it has let go of the provider."""
@@ -327,7 +333,7 @@ class Run:
         if self.status is not RunStatus.RUNNING:
             return  # the run was abandoned, and what it left behind has come to its end after all
         self.status = status
-        ending = self._finished() if error is None else self._failed(error)
+        self.ending = ending = self._finished() if error is None else self._failed(error)
         try:
             self._observer.ended(self)
             await self._on_end(self)

@@ -1,0 +1,149 @@
+"""Follow a run of another process through the store, as one of this process is followed through its log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ..context import RunInput
+from ..errors import CopilotKitError, StoreError
+from ..events import Event
+from ..stores.run_log import RunLogStore
+from ..stores.run_records import RunCompactedError, RunLostError, RunRecord
+from .log import Lagged
+from .run import RunStatus
+
+WAIT_SECONDS = 5.0
+STOP_SECONDS = 10.0
+_STATUSES = {
+    "running": RunStatus.RUNNING,
+    "finished": RunStatus.FINISHED,
+    "failed": RunStatus.FAILED,
+    "cancelled": RunStatus.CANCELLED,
+    "broken": RunStatus.FAILED,
+}
+
+
+class RemoteRun:
+    """A run that another process executes.
+
+    Args:
+        store: Where its events are.
+        record: What is kept of it.
+    """
+
+    def __init__(self, store: RunLogStore, record: RunRecord) -> None:
+        self.input = RunInput(thread_id=record.thread_id, run_id=record.run_id)
+        self.agent_name = record.agent_name
+        self.record = record
+        self.status = _STATUSES[record.status]
+        self.error: CopilotKitError | None = None
+        self._store = store
+
+    def subscribe(self, after: int = 0) -> RemoteSubscription:
+        """Follow the run's events from behind the number ``after``."""
+        return RemoteSubscription(self._store, self.record, after)
+
+    async def join(self) -> None:
+        """Wait until the run has ended and is stored, or is gone."""
+        key, after = self.record.key, self.record.last
+        while True:
+            progress = (await self._store.peek([key])).get(key)
+            if progress is None or progress.status != "running":
+                self.status = _STATUSES[progress.status] if progress else RunStatus.FAILED
+                return
+            after = max(after, progress.last)
+            await self._store.wait(key, after, WAIT_SECONDS)
+
+    async def cancel(self) -> bool:
+        """Ask the run to stop, and wait, for a limited time, until it has; return whether it went on."""
+        asked = await self._store.request_stop(self.record.key)
+        if asked:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.join()
+        return asked
+
+
+class RemoteSubscription:
+    """A reader's place in a run of another process. One part is fetched ahead.
+
+    Args:
+        store: Where the events are.
+        record: The run.
+        after: The number of the last event that the reader has.
+    """
+
+    def __init__(self, store: RunLogStore, record: RunRecord, after: int) -> None:
+        self.offset = after
+        """The number of the last event taken."""
+        self._store = store
+        self._key = record.key
+        self._fetched: list[Event] = []
+        self._read_to = after
+        self._ended = False
+        self._failure: Exception | None = None
+        self._arrived: asyncio.Future[None] | None = None
+        self._taken = asyncio.Event()
+        self._task = asyncio.create_task(self._fetch(), name="follow-run")
+
+    def arrival(self) -> asyncio.Future[None]:
+        """Return a future that is done once there is something to take, or the run's events have all been read."""
+        future = asyncio.get_running_loop().create_future()
+        if self._fetched or self._ended or self._failure is not None:
+            future.set_result(None)
+        else:
+            self._arrived = future
+        return future
+
+    def take(self) -> Sequence[Event]:
+        """Return the events since the last call; none, after an arrival, once all have been read.
+
+        Raises:
+            Lagged: What follows is only kept compacted: the reader subscribes anew.
+            StoreError: The store does not answer.
+        """
+        if self._failure is not None and not self._fetched:
+            raise self._failure
+        events, self._fetched = self._fetched, []
+        self.offset = self._read_to
+        self._taken.set()
+        return events
+
+    async def read(self) -> Sequence[Event]:
+        """Wait for events and take them: at least one; none once all have been read."""
+        await self.arrival()
+        return self.take()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._task.cancel()
+        self._ended = True
+        self._wake()
+
+    async def _fetch(self) -> None:
+        try:
+            while not self._ended:
+                await self._fetch_part()
+        except RunCompactedError:
+            self._failure = Lagged()
+        except RunLostError:
+            self._ended = True
+        except StoreError as error:
+            self._failure = error
+        self._wake()
+
+    async def _fetch_part(self) -> None:
+        part = await self._store.read(self._key, self._read_to)
+        if part.events:
+            self._taken.clear()
+            self._fetched, self._read_to = part.events, part.last
+            self._wake()
+            await self._taken.wait()
+        self._ended = self._ended or part.ended
+        if not part.events and not part.ended:
+            await self._store.wait(self._key, self._read_to, WAIT_SECONDS)
+
+    def _wake(self) -> None:
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None and not arrived.done():
+            arrived.set_result(None)

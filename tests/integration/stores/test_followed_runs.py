@@ -1,0 +1,227 @@
+"""Runs are followed, stopped and closed by processes that do not execute them, through the store alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, suppress
+from random import Random
+from statistics import median
+from time import monotonic
+from uuid import uuid4
+
+import httpx
+import msgspec
+import pytest
+
+from copilotkit_runtime import CopilotRuntime, events
+from copilotkit_runtime.runtime.context import RunContext, RunInput
+from copilotkit_runtime.runtime.messages import TextMessage
+from copilotkit_runtime.runtime.request import RunRequest
+from copilotkit_runtime.runtime.runs.archive import BROKEN_OFF
+from copilotkit_runtime.runtime.runs.compaction import compact
+from copilotkit_runtime.runtime.runs.handle import RunHandle
+from tests.integration.stores.test_durability import durable
+from tests.parity.servers import serving
+from tests.support.polling import until
+from tests.support.request_bodies import event, scripted, text
+from tests.support.scripted_agent import AGENT, ScriptedProvider
+from tests.unit.runtime.runs.streams import kept, shown, verified
+
+SHARED = ("sqlite", "redis", "postgres")
+
+Script = list[dict[str, object]]
+
+LONG: Script = [
+    *({"event": each["event"]} for each in text("m0", *(f"{number} " for number in range(60)))),
+    {"event": event("TOOL_CALL_START", toolCallId="c", toolCallName="tool")["event"]},
+    *({"event": event("TOOL_CALL_ARGS", toolCallId="c", delta="[" if n == 0 else "0,")["event"]} for n in range(50)),
+    {"event": event("TOOL_CALL_ARGS", toolCallId="c", delta="0]")["event"]},
+    {"event": event("TOOL_CALL_END", toolCallId="c")["event"]},
+    {"event": event("STATE_SNAPSHOT", snapshot={"list": []})["event"]},
+    *(
+        {"event": event("STATE_DELTA", delta=[{"op": "add", "path": "/list/-", "value": n}])["event"]}
+        for n in range(60)
+    ),
+    {"event": event("CUSTOM", name="on_interrupt", value={"question": "?"})["event"]},
+    {"event": event("TEXT_MESSAGE_START", messageId="m1")["event"]},
+    {"event": event("TEXT_MESSAGE_CONTENT", messageId="m1", delta="half")["event"]},
+    {"hang": True},
+]
+
+
+def asked(script: Sequence[object], thread_id: str) -> RunRequest:
+    message = TextMessage(id="u1", role="user", content=msgspec.json.encode(script).decode())
+    given = RunInput(thread_id=thread_id, run_id="client-run", messages=[message])
+    return RunRequest(agent_name=AGENT, input=given, context=RunContext())
+
+
+@pytest.fixture
+async def processes(url: str) -> AsyncIterator[tuple[CopilotRuntime, CopilotRuntime]]:
+    """Two runtimes that share nothing but the store."""
+    async with AsyncExitStack() as stack:
+        both = [CopilotRuntime(providers=[ScriptedProvider()], store=url) for _ in range(2)]
+        yield await stack.enter_async_context(both[0]), await stack.enter_async_context(both[1])
+
+
+@pytest.fixture
+def thread() -> str:
+    return f"thread-{uuid4()}"
+
+
+async def attached(runtime: CopilotRuntime, thread_id: str, after: int = 0) -> RunHandle:
+    handle: RunHandle | None = None
+
+    async def found() -> bool:
+        nonlocal handle
+        handle = await runtime.service.attach(thread_id, after=after, paces=False)
+        return handle is not None
+
+    await until(found)
+    assert handle is not None
+    return handle
+
+
+async def rest(handle: RunHandle) -> list[events.Event]:
+    found: list[events.Event] = []
+    while batch := await handle.read():
+        found += batch
+    handle.close()
+    return found
+
+
+async def reading_until(handle: RunHandle, last: events.Event) -> list[events.Event]:
+    found: list[events.Event] = []
+    while not found or found[-1] != last:
+        found += await handle.read()
+    return found
+
+
+HALF = events.TextMessageContent(message_id="m1", delta="half")
+
+
+@pytest.mark.parametrize("url", ["memory", *SHARED], indirect=True)
+async def test_every_offset_of_a_run_of_200_events_leads_to_the_same_end(
+    url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str
+) -> None:
+    here, there = processes
+    reader = here if url.startswith("memory") else there
+    started = await here.service.start(asked(LONG, thread))
+    begun = await reading_until(started, HALF)
+    behind = await attached(reader, thread)
+    assert await reading_until(behind, HALF) == begun
+    behind.close()
+    handles = [await attached(reader, thread, after) for after in range(0, len(begun), 1 if reader is here else 7)]
+    ends = [asyncio.create_task(rest(handle)) for handle in handles]
+
+    assert await reader.service.stop(thread)
+
+    whole = [*begun, *await rest(started)]
+    verified(whole)
+    assert len(whole) > 180
+    assert isinstance(whole[-1], events.RunFinished)
+    for handle, end in zip(range(0, len(begun), 1 if reader is here else 7), ends, strict=True):
+        joined = [*whole[:handle], *await end]
+        assert joined == whole
+    service = here.service
+    (record,) = await service.archive.runs(thread)
+    history = await service.archive.history(record)
+    assert (record.status, record.last) == ("cancelled", len(whole))
+    assert history == compact(whole)
+    assert (kept(history), shown(history)) == (kept(whole), shown(whole))
+    assert record.about["messages"][0]["id"] == "u1"
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_run_is_seen_elsewhere_as_it_goes_on(
+    url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str
+) -> None:
+    here, there = processes
+    words = [{"after": 0.15, "event": each["event"]} for each in text("m", *(str(number) for number in range(12)))]
+    started = await here.service.start(asked([*words, {"hang": True}], thread))
+    times: list[dict[str, float]] = [{}, {}]
+
+    async def note(handle: RunHandle, seen: dict[str, float]) -> None:
+        while "11" not in seen:
+            for each in await handle.read():
+                if isinstance(each, events.TextMessageContent):
+                    seen[each.delta] = monotonic()
+        handle.close()
+
+    behind = await attached(there, thread)
+    await asyncio.gather(note(started, times[0]), note(behind, times[1]))
+    delays = [times[1][word] - times[0][word] for word in times[0]]
+    assert median(delays) < 0.5, "a batch and a look: 0.1 s on a machine that has nothing else to do"
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_twenty_readers_join_and_leave_at_random(
+    url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str
+) -> None:
+    here, there = processes
+    words = [{"after": 0.005, "event": each["event"]} for each in text("m", *("x" for _ in range(100)))]
+    script = [*words, event("CUSTOM", name="done"), {"hang": True}]
+    started = await here.service.start(asked(script, thread))
+    await attached(there, thread)
+    random = Random(7)
+
+    async def come_and_go(runtime: CopilotRuntime) -> None:
+        for _ in range(3):
+            handle = await runtime.service.attach(thread, paces=False)
+            if handle is None:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(random.uniform(0.01, 0.3)):
+                    await rest(handle)
+            handle.close()
+
+    staying = [await attached(runtime, thread) for runtime in (here, there)]
+    await asyncio.gather(*(come_and_go(processes[number % 2]) for number in range(20)))
+    done = events.Custom(name="done")
+    seen = [await reading_until(handle, done) for handle in (started, *staying)]
+    assert seen[0] == seen[1] == seen[2]
+    assert await there.service.stop(thread)
+    assert not await there.service.stop(thread)
+
+
+@pytest.mark.timeout(110)
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_runs_of_a_killed_process_are_closed_by_another(url: str) -> None:
+    threads = [f"thread-{number}" for number in range(4)]
+    script = [
+        *text("m", "kept", " text")[:3],
+        event("TOOL_CALL_START", toolCallId="c", toolCallName="t"),
+        {"hang": True},
+    ]
+    async with httpx.AsyncClient(timeout=90) as client:
+        with serving(durable(url)) as server:
+            hanging = [
+                asyncio.create_task(client.post(server.url, json=scripted(*script, threadId=thread_id)))
+                for thread_id in threads
+            ]
+            async with CopilotRuntime(providers=[ScriptedProvider()], store=url) as runtime:
+                followers = [await attached(runtime, thread_id) for thread_id in threads]
+                opened = events.ToolCallStart(tool_call_id="c", tool_call_name="t")
+                begun = [await reading_until(follower, opened) for follower in followers]
+                os.kill(server.pid, signal.SIGKILL)
+                killed = monotonic()
+                ends = await asyncio.gather(*(rest(follower) for follower in followers))
+                assert monotonic() - killed < 20 + 15 + 10
+                for before, after, thread_id in zip(begun, ends, threads, strict=True):
+                    whole = [*before, *after]
+                    verified(whole)
+                    assert shown(whole) == {"m": "kept text"}
+                    assert isinstance(whole[-1], events.RunError)
+                    assert whole[-1].code == BROKEN_OFF
+                    assert await runtime.service.attach(thread_id) is None
+                    (record,) = await runtime.service.archive.runs(thread_id)
+                    assert record.status == "broken"
+                    assert await runtime.service.archive.history(record) == compact(whole)
+                    words = [{"event": each["event"]} for each in text("next", "free")]
+                    free = await rest(await runtime.service.start(asked(words, thread_id)))
+                    assert isinstance(free[-1], events.RunFinished)
+            for task in hanging:
+                with suppress(httpx.HTTPError):
+                    await task
