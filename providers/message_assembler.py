@@ -53,7 +53,8 @@ class MessageAssembler:
 
     def text(self, delta: str) -> Iterable[Event]:
         """Go on with the text of the answer."""
-        delta = self._text_pieces.feed(delta)
+        if not delta.isascii() or self._text_pieces.half:
+            delta = self._text_pieces.feed(delta)
         if not delta:
             return ()
         if self._text is not None:

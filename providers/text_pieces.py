@@ -9,20 +9,21 @@ class TextPieces:
     """Joins the halves of characters beyond 16 bits, which JavaScript's strings and so some vendors cut apart."""
 
     def __init__(self) -> None:
-        self._half = ""
+        self.half = ""
+        """The half that waits for its other one."""
 
     def feed(self, delta: str) -> str:
         """Return ``delta`` as text that can be encoded: a half waits for the next piece, a lone one becomes U+FFFD."""
-        if not self._half and (delta.isascii() or _is_whole(delta)):
+        if not self.half and (delta.isascii() or _is_whole(delta)):
             return delta
-        text, self._half = self._half + delta, ""
+        text, self.half = self.half + delta, ""
         if text and ord(text[-1]) in _FIRST_HALVES:
-            text, self._half = text[:-1], text[-1]
+            text, self.half = text[:-1], text[-1]
         return whole(text)
 
     def end(self) -> str:
         """Return what stands for a half whose other one never came."""
-        half, self._half = self._half, ""
+        half, self.half = self.half, ""
         return whole(half)
 
 

@@ -18,6 +18,8 @@ from .lenient_json import object_or_empty, text
 from .thinking import ThinkingFilter
 from .vendor_errors import BrokenStreamError
 
+_LONGEST_DONE = 20
+
 
 class StreamReader:
     """Reads the data of one server-sent answer; ``done`` is true once there is no more.
@@ -44,7 +46,7 @@ class StreamReader:
             VendorError: The vendor reports a failure in the stream.
             BrokenStreamError: It is not of the protocol.
         """
-        if data == b"[DONE]":
+        if len(data) < _LONGEST_DONE and data.strip() == b"[DONE]":
             self.done = True
             return ()
         return [event for part in read_parts(data) for event in self._part(part)]

@@ -48,7 +48,7 @@ class Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
     index: int | None = 0
     error: Any = None
-    message: msgspec.Raw = msgspec.Raw()
+    message: Any = None
 
 
 class Chunk(msgspec.Struct, gc=False):
@@ -73,9 +73,11 @@ def read_chunk(data: bytes) -> Chunk:
         chunk = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _lenient(data)
-    if not chunk.choices or chunk.error or chunk.choices[0].error or bytes(chunk.choices[0].message):
-        return _lenient(data)
-    return chunk
+    if chunk.error is None and chunk.choices:
+        choice = chunk.choices[0]
+        if choice.error is None and choice.message is None:
+            return chunk
+    return _lenient(data)
 
 
 def _lenient(data: bytes) -> Chunk:

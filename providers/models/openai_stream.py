@@ -9,9 +9,10 @@ from ...runtime.events import Event
 from ..message_assembler import MessageAssembler
 from ..text_pieces import whole
 from .answer_end import check_end
-from .openai_chunks import Call, Choice, Chunk, Delta, Function, read_chunk
+from .openai_chunks import Call, Delta, Function, read_chunk
 from .vendor_errors import BrokenStreamError
 
+_LONGEST_DONE = 20
 _UNSAID = ("", "null", "none")
 
 
@@ -39,10 +40,17 @@ class StreamReader:
             VendorError: The vendor reports a failure in the stream.
             BrokenStreamError: It is not of the protocol.
         """
-        if data == b"[DONE]":
+        if len(data) < _LONGEST_DONE and data.strip() == b"[DONE]":
             self.done = True
             return ()
-        return self._chunk(read_chunk(data))
+        chunk = read_chunk(data)
+        self._answer.name(chunk.id)
+        if not chunk.choices or chunk.choices[0].index:
+            return ()
+        choice = chunk.choices[0]
+        if choice.finish_reason is not None:
+            self._finish(choice.finish_reason)
+        return () if choice.delta is None else self._delta(choice.delta)
 
     def end(self) -> Iterable[Event]:
         """Complete the answer.
@@ -67,17 +75,9 @@ class StreamReader:
             found.setdefault(next(iter(by_call)), {})["message"] = message
         return found
 
-    def _chunk(self, chunk: Chunk) -> Iterable[Event]:
-        self._answer.name(chunk.id)
-        if not chunk.choices or chunk.choices[0].index:
-            return ()
-        choice = chunk.choices[0]
-        self._finish(choice)
-        return () if choice.delta is None else self._delta(choice.delta)
-
-    def _finish(self, choice: Choice) -> None:
-        if choice.finish_reason is not None and choice.finish_reason.lower() not in _UNSAID:
-            self._reason = choice.finish_reason
+    def _finish(self, reason: str) -> None:
+        if reason.lower() not in _UNSAID:
+            self._reason = reason
 
     def _delta(self, delta: Delta) -> Iterable[Event]:
         thought = delta.reasoning_content or delta.reasoning or ""

@@ -17,7 +17,8 @@ from .vendor_errors import BrokenStreamError
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 _KEEP_ALIVES = frozenset({b"", b"ping", b"keepalive", b"keep-alive", b"heartbeat", b"null"})
-_is_json = msgspec.json.Decoder(msgspec.Raw).decode
+_LONGEST_KEEP_ALIVE = 20
+_parse = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Response(Protocol):
@@ -88,11 +89,14 @@ class _Body:
         self._json: list[bytes] = []
         self._size = 0
         self._begun = False
+        self._is_json = False
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
-        start = b"" if self._begun else chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
-        self._begun = self._begun or bool(start)
-        if self._json or start.startswith((b"{", b"[")):
+        if not self._begun:
+            start = chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
+            self._begun = bool(start)
+            self._is_json = start.startswith((b"{", b"["))
+        if self._is_json:
             self._keep(chunk)
             return ()
         return _spoken(self._stream.feed(chunk))
@@ -108,7 +112,11 @@ class _Body:
 
 
 def _spoken(events: list[bytes]) -> list[bytes]:
-    return [data for event in events if (data := event.strip()).lower() not in _KEEP_ALIVES]
+    return [event for event in events if len(event) > _LONGEST_KEEP_ALIVE or not _keeps_alive(event)]
+
+
+def _keeps_alive(data: bytes) -> bool:
+    return data.strip().lower() in _KEEP_ALIVES
 
 
 def _is_whole(data: bytes) -> bool:
@@ -116,7 +124,7 @@ def _is_whole(data: bytes) -> bool:
     if not (data.startswith(b"{") and data.endswith(b"}")):
         return data == b"[DONE]"
     try:
-        _is_json(data)
+        _parse(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return True
