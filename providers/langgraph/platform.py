@@ -11,7 +11,6 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
 
 from ...runtime.context import RunContext, RunInput
-from ...runtime.errors import AgentNotFoundError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.stores.interface import AgentState
@@ -81,7 +80,6 @@ class LangGraphPlatformProvider(AgentProvider):
         """Runs a graph on its server; yields what happens, as it happens.
 
         Raises:
-            AgentNotFoundError: No deployment has this name.
             ConfigurationError: The server has no such graph.
             DeploymentError: The graph failed there.
         """
@@ -108,21 +106,13 @@ class LangGraphPlatformProvider(AgentProvider):
                 yield event
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """What the server holds of this thread, or None if it does not know it.
-
-        Raises:
-            AgentNotFoundError: No deployment has this name.
-        """
+        """What the server holds of this thread, or None if it does not know it."""
         client, assistant = await self._reach(agent_name)
         snapshot = await RemoteThread(client, server_thread_id(thread_id), {}).state({"configurable": {}})
         return agent_state(assistant.schema, snapshot)
 
     async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
-        """Writes a new checkpoint in which the thread's state and messages are those given.
-
-        Raises:
-            AgentNotFoundError: No deployment has this name.
-        """
+        """Writes a new checkpoint in which the thread's state and messages are those given."""
         client, assistant = await self._reach(agent_name)
         server_id = server_thread_id(thread_id)
         graph_id = self._deployments[agent_name].graph_id
@@ -165,9 +155,7 @@ class LangGraphPlatformProvider(AgentProvider):
         self._clients = {url: self._clients[url] for url in self._given}
 
     async def _reach(self, agent_name: str) -> tuple[LangGraphClient, Assistant]:
-        deployment = self._deployments.get(agent_name)
-        if deployment is None:
-            raise AgentNotFoundError(agent_name, sorted(self._deployments))
+        deployment = self._deployments[agent_name]
         client = self._client(deployment)
         if agent_name not in self._assistants:
             found = await find_assistant(client, deployment.graph_id, deployment.assistant_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
@@ -84,12 +84,19 @@ async def open_postgres_saver(url: str, settings: StoreSettings) -> AsyncIterato
     pool = cast("_Pool", open_pool(options, settings))
     async with pool:
         saver = PatientPostgresSaver(pool, settings.retry_for)
-        await retry_unavailable(lambda: _set_up(saver, options), settings.retry_for)
+        await retry_unavailable(lambda: set_up_alone(saver, options), settings.retry_for)
         yield saver
 
 
-async def _set_up(saver: AsyncPostgresSaver, options: dict[str, Any]) -> None:
-    """Makes the tables, or raises ``StoreUnavailableError`` while another worker does.
+class SetUp(Protocol):
+    """What makes tables of its own."""
+
+    async def setup(self) -> None:
+        """Make them, or bring them up to date."""
+
+
+async def set_up_alone(keeper: SetUp, options: dict[str, Any]) -> None:
+    """Make the framework's tables, or raise ``StoreUnavailableError`` while another worker does.
 
     Waiting in the database for the lock would not do: the framework builds indexes CONCURRENTLY, which waits for
     every statement in progress, that of a worker waiting for the lock included.
@@ -99,4 +106,4 @@ async def _set_up(saver: AsyncPostgresSaver, options: dict[str, Any]) -> None:
         row = await cursor.fetchone()
         if not row or not row["locked"]:
             raise StoreUnavailableError("The checkpoint tables are being made by another process.")
-        await saver.setup()
+        await keeper.setup()

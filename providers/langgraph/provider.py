@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, cast
 
+import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.base import BaseStore
 
 from ...runtime.context import RunContext, RunInput
-from ...runtime.errors import AgentNotFoundError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.stores.interface import AgentState
@@ -20,6 +21,9 @@ from .checkpoints import AgentCheckpoints, delete_from, read_from
 from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
 from .graph_thread import LocalThread
 from .langgraph_json import read_graph_file
+from .memories import memory_in_process, open_memory
+from .memory_options import MemoryOptions
+from .owned_memory import OwnedMemory
 from .recent_saver import RecentMemorySaver
 from .run_plan import RunPlan, RunPlanner
 from .running import StreamPart, run_events
@@ -28,6 +32,8 @@ from .schema import Graph, GraphSchema
 from .sources import AgentGraph, GraphSource
 from .thread import read_thread, write_thread
 from .translation import STREAM_MODES, Translator
+
+log = structlog.get_logger(__name__)
 
 
 class LangGraphProvider(AgentProvider):
@@ -44,6 +50,11 @@ class LangGraphProvider(AgentProvider):
             runtime lets through; by default all that begin with ``x-``.
         checkpointer: Keeps the threads of graphs that were compiled without a checkpointer; else the place of the
             runtime's store does, or memory where the store has no URL.
+        memory: LangGraph's ``store`` for graphs that were compiled without one; by default, the place of the
+            runtime's store. Every owner has a part of their own in it.
+        memory_options: The vector index of the memory, and how long memories last.
+        replaces_memory: Whether graphs that were compiled with a checkpointer or a store in the process's memory
+            use the provider's instead.
 
     Raises:
         ConfigurationError: A value of ``graphs`` is neither a graph nor a factory.
@@ -60,9 +71,17 @@ class LangGraphProvider(AgentProvider):
         stream_subgraphs: bool = True,
         context_headers: Collection[str] | None = None,
         checkpointer: BaseCheckpointSaver[Any] | None = None,
+        memory: BaseStore | None = None,
+        memory_options: MemoryOptions | None = None,
+        replaces_memory: bool = False,
     ) -> None:
         self.name = name
-        self._agents = {agent: AgentGraph(agent, source) for agent, source in graphs.items()}
+        self._agents = {
+            agent: AgentGraph(agent, source, replaces_memory=replaces_memory) for agent, source in graphs.items()
+        }
+        self._memory_options = memory_options or MemoryOptions()
+        self._memory = memory or memory_in_process(self._memory_options)
+        self._memory_follows_store = memory is None
         self._descriptions = dict(descriptions or {})
         self._stream_subgraphs = stream_subgraphs
         self._context_headers = context_headers
@@ -83,7 +102,8 @@ class LangGraphProvider(AgentProvider):
         """
         file = read_graph_file(path)
         descriptions = {**file.descriptions, **options.pop("descriptions", {})}
-        return cls(file.graphs, descriptions=descriptions, **options)
+        given = {"replaces_memory": True, "memory_options": file.memory_options, "memory": file.memory, **options}
+        return cls(file.graphs, descriptions=descriptions, **given)
 
     @property
     def checkpointer(self) -> BaseCheckpointSaver[Any]:
@@ -97,14 +117,36 @@ class LangGraphProvider(AgentProvider):
         self._savers = {agent: AgentCheckpoints(saver, agent) for agent in self._agents}
 
     async def start(self) -> None:
-        """Opens checkpoints where the runtime's store is, unless a checkpointer was given.
+        """Open checkpoints and memories where the runtime's store is, unless others were given.
 
         Raises:
             MissingExtraError: LangGraph's package for this kind of place is not installed.
         """
-        if self._follows_store and self.store is not None and self.store.url is not None:
-            self.checkpointer = await self._opened.enter_async_context(open_saver(self.store.url))
+        try:
+            await self._open_at_store()
+        except BaseException:
+            await self._opened.aclose()
+            raise
+        self._warn_of_forgetting()
+
+    async def _open_at_store(self) -> None:
+        url = None if self.store is None else self.store.url
+        if url is not None and self._follows_store:
+            self.checkpointer = await self._opened.enter_async_context(open_saver(url))
             self._follows_store = True
+        if url is not None and self._memory_follows_store:
+            self._memory = await self._opened.enter_async_context(open_memory(url, self._memory_options))
+
+    def _warn_of_forgetting(self) -> None:
+        durable = self.store is not None and self.store.url is not None and not self.store.url.startswith("memory:")
+        for agent in self._agents.values():
+            if durable and agent.forgets:
+                log.warning(
+                    "langgraph_threads_in_memory",
+                    agent=agent.name,
+                    hint="The graph was compiled with a saver in memory: its threads end with this process, whatever"
+                    " the runtime's store is. Compile it without a checkpointer, or set replaces_memory=True.",
+                )
 
     async def stop(self) -> None:
         """Closes what ``start`` opened."""
@@ -138,11 +180,7 @@ class LangGraphProvider(AgentProvider):
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        """Runs a graph; yields what happens, as it happens.
-
-        Raises:
-            AgentNotFoundError: No graph has this name.
-        """
+        """Runs a graph; yields what happens, as it happens."""
         own = run_configuration(run, context, self._context_headers)
         async with self._open(agent_name, context, own) as (graph, schema):
             config = graph_configuration(graph, own)
@@ -156,21 +194,13 @@ class LangGraphProvider(AgentProvider):
                     yield event
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """What the graph's checkpoint of this thread holds, or None if there is none.
-
-        Raises:
-            AgentNotFoundError: No graph has this name.
-        """
+        """What the graph's checkpoint of this thread holds, or None if there is none."""
         config = _thread_configuration(thread_id)
         async with self._open(agent_name, RunContext(), config) as (graph, schema):
             return await read_thread(graph, schema, config)
 
     async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
-        """Writes a new checkpoint in which the graph's state and messages are those given.
-
-        Raises:
-            AgentNotFoundError: No graph has this name.
-        """
+        """Writes a new checkpoint in which the graph's state and messages are those given."""
         config = _thread_configuration(thread_id)
         async with self._open(agent_name, RunContext(), config) as (graph, schema):
             await write_thread(graph, schema, config, state)
@@ -182,7 +212,8 @@ class LangGraphProvider(AgentProvider):
         if not agent.may_build_own:
             yield agent.own_checkpointer or shared
             return
-        async with agent.open(RunContext(), _thread_configuration(thread_id), shared) as (graph, _):
+        memory = OwnedMemory(self._memory, None)
+        async with agent.open(RunContext(), _thread_configuration(thread_id), shared, memory) as (graph, _):
             own = graph.checkpointer
             yield own if isinstance(own, BaseCheckpointSaver) else shared
 
@@ -190,10 +221,9 @@ class LangGraphProvider(AgentProvider):
     async def _open(
         self, agent_name: str, context: RunContext, config: RunnableConfig
     ) -> AsyncIterator[tuple[Graph, GraphSchema]]:
-        agent = self._agents.get(agent_name)
-        if agent is None:
-            raise AgentNotFoundError(agent_name, sorted(self._agents))
-        async with agent.open(context, config, self._savers[agent_name]) as opened:
+        agent = self._agents[agent_name]
+        memory = OwnedMemory(self._memory, context.identity)
+        async with agent.open(context, config, self._savers[agent_name], memory) as opened:
             yield opened
 
 

@@ -9,8 +9,11 @@ from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 
 from ...runtime.context import RunContext
 from ...runtime.errors import ConfigurationError
@@ -29,13 +32,16 @@ class AgentGraph:
         source: A graph (it is compiled if it is not yet), or a factory. A factory may be asynchronous, may
             be a context manager, and is given what its one parameter asks for: LangGraph's configuration
             if it is called ``config`` or annotated so, else the ``RunContext``.
+        replaces_memory: Whether a checkpointer and a store in the process's memory, which the graph was compiled with,
+            give way to the given ones, as on LangGraph's own server.
 
     Raises:
         ConfigurationError: ``source`` is neither.
     """
 
-    def __init__(self, name: str, source: Any) -> None:
+    def __init__(self, name: str, source: Any, *, replaces_memory: bool = False) -> None:
         self.name = name
+        self._replaces_memory = replaces_memory
         self._factory = source if _is_factory(source) else None
         self._graph = None if self._factory else _compiled(name, source)
         self._built_own: bool | None = None
@@ -43,27 +49,34 @@ class AgentGraph:
 
     @asynccontextmanager
     async def open(
-        self, context: RunContext, config: RunnableConfig, saver: BaseCheckpointSaver[Any]
+        self, context: RunContext, config: RunnableConfig, saver: BaseCheckpointSaver[Any], memory: BaseStore
     ) -> AsyncIterator[tuple[Graph, GraphSchema]]:
-        """The graph for one run, with ``saver`` as its checkpointer unless it has its own.
+        """Open the graph for one run, with ``saver`` as its checkpointer and ``memory`` as its store.
+
+        Those that it has itself stay, but for ones in memory where they are to be replaced.
 
         Raises:
             ConfigurationError: The factory built something that is no graph.
         """
         if self._factory is None:
-            yield self._shared(saver)
+            graph, schema = self._shared(saver)
+            yield self._remembering(graph, memory), schema
             return
         async with _opened(self._factory(*_arguments(self._factory, context, config))) as built:
             compiled = _compiled(self.name, built)
-            self._built_own = compiled.checkpointer is not None
-            graph = _saving(compiled, saver)
-            yield graph, schema_of(graph)
+            self._built_own = self._own(compiled) is not None
+            graph = self._saving(compiled, saver)
+            yield self._remembering(graph, memory), schema_of(graph)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the graph brings a checkpointer that ends with the process, and keeps it."""
+        return isinstance(self.own_checkpointer, InMemorySaver)
 
     @property
     def own_checkpointer(self) -> BaseCheckpointSaver[Any] | None:
-        """What the graph was compiled with, if it is compiled already and not built for each run."""
-        own = getattr(self._graph, "checkpointer", None)
-        return own if isinstance(own, BaseCheckpointSaver) else None
+        """What the graph was compiled with and keeps, if it is compiled already and not built for each run."""
+        return None if self._graph is None else self._own(self._graph)
 
     @property
     def may_build_own(self) -> bool:
@@ -72,9 +85,26 @@ class AgentGraph:
 
     def _shared(self, saver: BaseCheckpointSaver[Any]) -> tuple[Graph, GraphSchema]:
         if self._ready is None or self._ready[0] is not saver:
-            graph = _saving(_compiled(self.name, self._graph), saver)
+            graph = self._saving(_compiled(self.name, self._graph), saver)
             self._ready = (saver, graph, schema_of(graph))
         return self._ready[1:]
+
+    def _own(self, graph: Any) -> BaseCheckpointSaver[Any] | None:
+        own = getattr(graph, "checkpointer", None)
+        if not isinstance(own, BaseCheckpointSaver) or (self._replaces_memory and isinstance(own, InMemorySaver)):
+            return None
+        return ThreadedSaver(own) if runs_synchronously(own) else own
+
+    def _saving(self, graph: Graph, saver: BaseCheckpointSaver[Any]) -> Graph:
+        if graph.checkpointer is False or graph.checkpointer is True:
+            return graph
+        own = self._own(graph)
+        return graph if own is not None and own is graph.checkpointer else graph.copy({"checkpointer": own or saver})
+
+    def _remembering(self, graph: Graph, memory: BaseStore) -> Graph:
+        if graph.store is None or (self._replaces_memory and isinstance(graph.store, InMemoryStore)):
+            return graph.copy({"store": memory})
+        return graph
 
 
 def _is_factory(source: Any) -> bool:
@@ -90,15 +120,6 @@ def _compiled(name: str, source: Any) -> Graph:
             f" not a {type(source).__name__}."
         )
     return source
-
-
-def _saving(graph: Graph, saver: BaseCheckpointSaver[Any]) -> Graph:
-    own = graph.checkpointer
-    if own is None:
-        return graph.copy({"checkpointer": saver})
-    if isinstance(own, BaseCheckpointSaver) and runs_synchronously(own):
-        return graph.copy({"checkpointer": ThreadedSaver(own)})
-    return graph
 
 
 def _arguments(factory: GraphFactory, context: RunContext, config: RunnableConfig) -> tuple[Any, ...]:

@@ -275,15 +275,6 @@ async def test_results_of_a_returned_tool_message_are_shown_with_their_content_a
     assert answer.content.startswith('[{"type":"text","text":"a"},{"type":"image_url"')
 
 
-async def test_an_unknown_agent_is_named() -> None:
-    from copilotkit_runtime.runtime.errors import AgentNotFoundError
-
-    page = Page(chat_graph(ScriptedModel(script=[["x"]])))
-    page.agent = "nobody"
-    with pytest.raises(AgentNotFoundError, match="nobody"):
-        await page.run("hi")
-
-
 async def test_states_that_do_not_change_are_not_told_again() -> None:
     graph = StateGraph(CountingState).add_node("one", lambda _: {}).add_node("two", lambda _: {})
     graph.add_edge(START, "one").add_edge("one", "two")
