@@ -15,7 +15,7 @@ export UV_SYSTEM_CERTS := 1
 # Without what only later versions have to test.
 LOWEST := tests/unit tests/integration --ignore=tests/integration/langgraph/test_state.py
 
-.PHONY: install serve test test-floors test-lowest test-extras test-pythons audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench check lock clean
 
 install: $(LINKED)
 
@@ -48,6 +48,10 @@ test-lowest: install
 
 test-extras: install
 	PYTHON=$(BIN)/python scripts/test-extras
+
+# CrewAI holds the mcp package below 2 everywhere else.
+test-mcp2: install
+	scripts/test-in .venv-mcp2 $(BIN)/python requirements/mcp2.txt tests/unit/mcp tests/integration/mcp
 
 test-pythons: install
 	scripts/test-pythons
