@@ -143,6 +143,13 @@ class MisuseError(CopilotKitError):
     default_code = ErrorCode.MISUSE
 
 
+class AgentExitedError(CopilotKitError):
+    """An agent called ``sys.exit()``, which ends its run and not the server."""
+
+    def __init__(self) -> None:
+        super().__init__("The agent tried to end the process that it runs in.")
+
+
 class InputTooLargeError(CopilotKitError):
     """A client sent more than a run may be given."""
 

@@ -24,6 +24,7 @@ from ..runtime.observability.logs import log_without_values, without_secrets
 from ..runtime.observability.loop_watchdog import LoopWatchdog
 from ..runtime.preparation import Preparation
 from ..runtime.provider import AgentDescriptor, AgentProvider
+from ..runtime.runs.exits import contain_exits, release_exits
 from ..runtime.service import RuntimeService
 from ..runtime.stores.interface import AgentState, StateStore, ThreadInfo, ThreadPage
 from ..runtime.stores.settings import StoreSettings
@@ -246,6 +247,7 @@ class CopilotRuntime:
                 if self.authenticates:
                     self.service.threads.check_owners(production=self.config.env == "production")
                 await self._admission.start()
+                contain_exits(asyncio.get_running_loop())
                 await self.service.open()
                 if self._watchdog is not None:
                     self._watchdog.start()
@@ -260,6 +262,7 @@ class CopilotRuntime:
                     self._watchdog.stop()
                 await self._transcription.stop()
                 await self.service.close()
+                release_exits(asyncio.get_running_loop())
                 await self._admission.close()
                 await self._instruments.close()
 

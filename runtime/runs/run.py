@@ -15,10 +15,18 @@ import structlog
 
 from .. import events
 from ..context import RunContext, RunInput
-from ..errors import GUARDRAILS_FAILED, CopilotKitError, GuardrailsDeniedError, RunTimeoutError, to_public_error
+from ..errors import (
+    GUARDRAILS_FAILED,
+    AgentExitedError,
+    CopilotKitError,
+    GuardrailsDeniedError,
+    RunTimeoutError,
+    to_public_error,
+)
 from ..media import messages_for
 from ..messages import now
 from ..provider import AgentProvider
+from .exits import enter_run
 from .foreign_events import converted
 from .log import RunLog, Subscription
 from .observer import RunObserver
@@ -186,6 +194,7 @@ class Run:
         await self._over.wait()
 
     async def _execute(self) -> None:
+        enter_run()
         try:
             self.log.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
             await self._perform()
@@ -195,6 +204,8 @@ class Run:
                 await self._conclude(RunStatus.CANCELLED)
                 raise
             await self._conclude(RunStatus.FAILED, self._stopped_by or _gave_up(error))
+        except SystemExit:
+            await self._conclude(RunStatus.FAILED, AgentExitedError())
         except Exception as error:  # noqa: BLE001 - whatever a provider raises ends its run, not the server
             await self._conclude(RunStatus.FAILED, error)
 

@@ -28,6 +28,7 @@ from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
 from .errors import exit_with_message
 from .garbage_collection import collected
+from .request_heads import ServerConfig
 from .summary import summary
 from .target import load_runtime
 from .workers import STARTUP_FAILURE, Workers, check_version
@@ -180,8 +181,10 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
 
 
 def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False, workers: int = 1) -> uvicorn.Config:
-    return uvicorn.Config(
+    return ServerConfig(
         factory,
+        max_header_bytes=config.max_header_bytes,
+        request_head_seconds=config.request_head_seconds,
         factory=True,
         host=config.host,
         reload=reload,

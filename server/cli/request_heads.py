@@ -1,0 +1,121 @@
+"""Bounds on the head of a request, which arrives before anybody knows who sends it.
+
+uvicorn's fast protocol reads heads of any size, and copies a header again with each piece of it; and it waits for the
+rest of one for ever. Its other protocol, h11, has a bound on the size by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+MAX_HEADERS = 200
+"""Headers of one request."""
+
+_END = b"\r\n\r\n"
+_STATUS = {408: b"408 Request Timeout", 431: b"431 Request Header Fields Too Large"}
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+else:
+    try:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    except ImportError:  # without httptools, uvicorn takes h11
+        HttpToolsProtocol = None
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's settings, with the limits of a request's head.
+
+    Args:
+        application: The application, or what makes it.
+        max_header_bytes: The largest head.
+        request_head_seconds: How long a client may take to send one.
+        options: uvicorn's own settings.
+    """
+
+    def __init__(self, application: Any, *, max_header_bytes: int, request_head_seconds: float, **options: Any) -> None:
+        http = "auto" if HttpToolsProtocol is None else BoundedHttpProtocol
+        super().__init__(application, http=http, h11_max_incomplete_event_size=max_header_bytes, **options)
+        self.max_header_bytes = max_header_bytes
+        self.request_head_seconds = request_head_seconds
+
+
+if HttpToolsProtocol is not None:
+
+    class BoundedHttpProtocol(HttpToolsProtocol):
+        """uvicorn's protocol, which refuses heads that are too large or do not come in time."""
+
+        config: ServerConfig
+        _head_bytes = 0
+        _end_of_last = b""
+        _in_head = True
+        _overdue: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            """Begin to wait for the first head."""
+            super().connection_made(transport)  # type: ignore[arg-type]
+            self._await_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """Stop waiting."""
+            self._stop_waiting()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            """Parse what has come, unless the head is too large with it."""
+            if self._in_head and self._exceeds(data):
+                self._refuse(431)
+                return
+            super().data_received(data)
+
+        def on_message_begin(self) -> None:
+            """Begin a head."""
+            super().on_message_begin()
+            if not self._in_head:
+                self._await_head()
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            """Take one header.
+
+            Raises:
+                ValueError: There are too many, which uvicorn answers with 400.
+            """
+            if len(self.headers) >= MAX_HEADERS:
+                raise ValueError("too many headers")
+            super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            """End the head: what follows has limits of its own."""
+            self._stop_waiting()
+            self._in_head, self._head_bytes, self._end_of_last = False, 0, b""
+            super().on_headers_complete()
+
+        def _exceeds(self, data: bytes) -> bool:
+            self._head_bytes += len(data)
+            limit = self.config.max_header_bytes
+            if self._head_bytes <= limit:
+                self._end_of_last = data[-3:]
+                return False
+            # The body may come with the end of the head, in one piece.
+            end = (self._end_of_last + data).find(_END)
+            before = self._head_bytes - len(data) - len(self._end_of_last)
+            return end < 0 or before + end > limit
+
+        def _await_head(self) -> None:
+            self._in_head = True
+            self._stop_waiting()
+            self._overdue = self.loop.call_later(self.config.request_head_seconds, self._refuse, 408)
+
+        def _stop_waiting(self) -> None:
+            if self._overdue is not None:
+                self._overdue.cancel()
+                self._overdue = None
+
+        def _refuse(self, status: int) -> None:
+            self._stop_waiting()
+            if not self.transport.is_closing():
+                self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % _STATUS[status])
+                self.transport.close()

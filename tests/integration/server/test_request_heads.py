@@ -1,0 +1,72 @@
+"""The head of a request is bounded in size, number and time, before anybody knows who sends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.integration.server.process import Running, running
+
+LIMIT = 8192
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("heads")
+    with running(folder, max_header_bytes=str(LIMIT), request_head_seconds="0.5") as server:
+        yield server
+
+
+async def answer_to(server: Running, *pieces: bytes) -> bytes:
+    """Send the pieces one by one, and return the status line; empty if there is none."""
+    port = httpx.URL(server.origin).port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        async with asyncio.timeout(20):
+            return await reader.readline()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_a_head_that_is_too_large_is_refused_however_it_comes(server: Running) -> None:
+    head = b"GET /health HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * LIMIT + b"\r\n\r\n"
+    url = b"GET /health?q=" + b"a" * LIMIT + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    many = b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 1000 + b"\r\n"
+    for sent in (head, url):
+        assert b" 431 " in await answer_to(server, sent)
+        assert b" 431 " in await answer_to(server, *(sent[at : at + 1000] for at in range(0, LIMIT + 1000, 1000)))
+    assert b" 400 " in await answer_to(server, many)
+
+
+async def test_a_head_that_never_ends_is_refused_in_time(server: Running) -> None:
+    assert b" 408 " in await answer_to(server, b"GET /health HTTP/1.1\r\nHost: x\r\n")
+    assert b" 408 " in await answer_to(server)
+
+
+async def test_a_large_body_is_no_part_of_the_head(server: Running) -> None:
+    body = json.dumps({"query": "{hello}", "variables": {"x": "y" * 5 * LIMIT}}).encode()
+    head = (
+        b"POST /api/copilotkit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Accept: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    assert b" 200 " in await answer_to(server, head + body)
+    for at in range(len(head) - 4, len(head) + 1):
+        sent = head + body
+        assert b" 200 " in await answer_to(server, sent[:at], sent[at:])
+
+
+async def test_a_connection_serves_many_requests(server: Running) -> None:
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as client:
+        for _ in range(20):
+            response = await client.get(f"{server.origin}/health", headers={"x-a": "a" * (LIMIT // 2)})
+            assert response.status_code == 200
+            await asyncio.sleep(0.05)
