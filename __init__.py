@@ -35,6 +35,7 @@ from .runtime.stores import (
     open_store,
 )
 from .server.runtime import CopilotRuntime
+from .wires.agui.transcription import Audio, TranscriptionError
 from .wires.http.auth import ApiKeyAuth, Authenticator, Identity, JwtAuth
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "AgentProvider",
     "AgentState",
     "ApiKeyAuth",
+    "Audio",
     "Authenticator",
     "BeforeRequest",
     "CloudGuardrail",
@@ -83,6 +85,7 @@ __all__ = [
     "Tool",
     "TopicGuardrail",
     "TopicJudge",
+    "TranscriptionError",
     "Verdict",
     "action",
     "errors",

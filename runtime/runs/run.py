@@ -21,6 +21,7 @@ from ..errors import (
     CopilotKitError,
     GuardrailsDeniedError,
     RunTimeoutError,
+    ThreadBusyError,
     to_public_error,
 )
 from ..media import messages_for
@@ -46,6 +47,9 @@ CANCEL_AGAIN_SECONDS = 1.0
 
 _ENDINGS = frozenset((events.RunFinished, events.RunError))
 """What the run tells itself, when its outcome is stored."""
+
+_CODES: dict[type[CopilotKitError], str] = {GuardrailsDeniedError: GUARDRAILS_FAILED, ThreadBusyError: "THREAD_BUSY"}
+"""The errors that clients know by a code of their own."""
 
 
 class RunStatus(Enum):
@@ -337,7 +341,7 @@ class Run:
             log.warning("run_failed", code=str(self.error.code), error=self.error.message, **self._log_fields())
         else:
             log.error("run_failed", exc_info=error, **self._log_fields(), **self.error.more)
-        code = GUARDRAILS_FAILED if isinstance(self.error, GuardrailsDeniedError) else str(self.error.code)
+        code = next((code for kind, code in _CODES.items() if isinstance(self.error, kind)), str(self.error.code))
         return events.RunError(message=self.error.message, code=code, details=self.error.details)
 
     async def _conclude(self, status: RunStatus, error: Exception | None = None) -> None:

@@ -19,12 +19,14 @@ FRAMEWORKS = ("langgraph", "langchain_core", "crewai", "openai", "anthropic", "r
 
 PUBLIC = {
     "copilotkit_runtime": """
-        Action ActionSource AfterRequest AgentDescriptor AgentProvider AgentState ApiKeyAuth Authenticator
-        BeforeRequest CloudGuardrail ContextItem CopilotRuntime ErrorContext ErrorEvent ForwardedParameters Guardrail
-        Hooks Identity InputCheck JwtAuth Observability ObservedError ObservedRequest ObservedResponse OutputCheck
+        Action ActionSource AfterRequest AgentDescriptor AgentProvider AgentState ApiKeyAuth Audio
+        Authenticator BeforeRequest CloudGuardrail ContextItem CopilotRuntime ErrorContext ErrorEvent
+        ForwardedParameters Guardrail Hooks Identity InputCheck JwtAuth Observability ObservedError ObservedRequest
+        ObservedResponse OutputCheck
         RecordStore Resume RunContext RunInput RunLock RuntimeConfig RuntimeInfo StateEncodingError StateStore
         StateTooLargeError Stopped StoreConflictError StoreKeyError StoreSettings StoreUnavailableError ThreadInfo
-        ThreadPage Tool TopicGuardrail TopicJudge Verdict action errors events messages open_store stores
+        ThreadPage Tool TopicGuardrail TopicJudge TranscriptionError
+        Verdict action errors events messages open_store stores
     """,
     "copilotkit_runtime.runtime.stores": """
         AgentState Place Record RecordStore RunLock Stamp Standing StateEncodingError StateStore StateTooLargeError

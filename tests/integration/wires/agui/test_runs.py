@@ -233,3 +233,16 @@ async def test_a_question_is_asked_at_the_end_of_its_run(client: httpx.AsyncClie
     events = await run(client, "scripted", run_input(script(ask, *say("well?"))))
     assert events[-2] == {"type": "CUSTOM", "name": "on_interrupt", "value": {"sure": True}}
     assert events[-1] == {"type": "RUN_FINISHED", "threadId": "t", "runId": "r"}
+
+
+async def test_a_busy_thread_that_takes_no_second_run_says_so() -> None:
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], config=RuntimeConfig(busy_policy="reject"))
+    async with client_of(runtime) as client:
+        body = run_input(script(*say("so far")[:2], {"hang": True}))
+        async with client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as response:
+            pieces = response.aiter_text()
+            while "so far" not in await anext(pieces):
+                pass
+            second = await run(client, "scripted", run_input(script(*say("me too")), run="r2"))
+    assert types_of(second) == ["RUN_STARTED", "RUN_ERROR"]
+    assert second[-1]["code"] == "THREAD_BUSY"
