@@ -42,11 +42,11 @@ class AnthropicChat(ChatModel):
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """Return the model's name."""
         return self._model
 
     def named(self, name: str) -> AnthropicChat:
-        """Another model behind the same client."""
+        """Return another model behind the same client."""
         return AnthropicChat(self._client, name, self._options)
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
@@ -61,7 +61,7 @@ class AnthropicChat(ChatModel):
         return answered(partial(create, **body), reader, vendor, partial(prompt.details.keep, origin))
 
     async def close(self) -> None:
-        """Closes the client if it was made for this model."""
+        """Close the client if it was made for this model."""
         if self._owned:
             await self._client.close()
 

@@ -15,15 +15,15 @@ class ChatModel(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The model's name, as the vendor knows it."""
+        """Return the model's name, as the vendor knows it."""
 
     @abstractmethod
     def named(self, name: str) -> ChatModel:
-        """Another model of the same vendor, over the same connections."""
+        """Return another model of the same vendor, over the same connections."""
 
     @abstractmethod
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
-        """Goes on with a conversation; yields the answer as it comes.
+        """Continue a conversation; yield the answer as it comes.
 
         Closing the generator closes the vendor's stream at once.
 
@@ -32,4 +32,4 @@ class ChatModel(ABC):
         """
 
     async def close(self) -> None:
-        """Lets go of connections that the model opened for itself."""
+        """Close the connections that the model opened for itself."""

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def unless_silent(items: AsyncIterator[T], seconds: float) -> AsyncGenerator[T]:
-    """The same items. Closes ``items`` when it is closed itself.
+    """Yield the same items. Closes ``items`` when it is closed itself.
 
     Raises:
         TimeoutError: The next item took longer than ``seconds``.

@@ -1,4 +1,4 @@
-"""Any chat model of LangChain's."""
+"""LangChain's chat models."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class LangChainChat(ChatModel):
 
     @property
     def name(self) -> str:
-        """The model's name, or its class's for one that has none."""
+        """Return the model's name, or its class's for one that has none."""
         named = (getattr(self.model, field, None) for field in _NAMES)
         return next((name for name in named if isinstance(name, str) and name), type(self.model).__name__)
 
     def named(self, name: str) -> LangChainChat:
-        """The same, with another model's name."""
+        """Return the same, with another model's name."""
         field = _field(self.model, _NAMES)
         model = _with_fields(self.model, {field: name}) if field else self.model.bind(model=name)
         return LangChainChat(model, self._options)

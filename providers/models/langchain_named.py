@@ -15,7 +15,7 @@ _EXTRAS = {"google_genai": "google", "bedrock": "bedrock", "bedrock_converse": "
 
 
 def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
-    """A model that ``init_chat_model`` makes. Blocks while it imports the vendor's package.
+    """Open a model that ``init_chat_model`` makes. Blocks while it imports the vendor's package.
 
     Args:
         vendor: As in https://reference.langchain.com/python/langchain/models/, or empty to infer it from ``name``.

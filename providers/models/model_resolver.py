@@ -1,4 +1,4 @@
-"""What a user may give as a model, and how a run gets its model from it."""
+"""Models as users give them, and the choice of one for a run."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class ModelResolver:
             raise MisuseError(f"A model is {ACCEPTED}, not {type(source).__name__}.")
 
     async def warm(self) -> None:
-        """Makes a model that is known by name ready, which imports its vendor's package."""
+        """Make a model that is known by name ready, which imports its vendor's package."""
         if isinstance(self._source, str):
             await self.vendors.chat(self._source)
 
     async def choose(self, run: RunInput, context: RunContext) -> Choice:
-        """What answers ``run``.
+        """Return what answers ``run``.
 
         Raises:
             MisuseError: The user's callable returned nothing that can answer.
@@ -73,7 +73,7 @@ class ModelResolver:
 
 
 def adopted(source: ModelSource, options: ModelOptions) -> ChatModel | AgentProvider | None:
-    """``source`` as a model if it is one, or a vendor's client. Imports no vendor's package by itself.
+    """Return ``source`` as a model if it is one, or a vendor's client. Imports no vendor's package by itself.
 
     Raises:
         MisuseError: It is a client that blocks, or that does not stream lines.

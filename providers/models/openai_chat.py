@@ -44,11 +44,11 @@ class OpenAIChat(ChatModel):
 
     @property
     def name(self) -> str:
-        """The model's name; at Azure, the deployment's."""
+        """Return the model's name; at Azure, the deployment's."""
         return self._model
 
     def named(self, name: str) -> OpenAIChat:
-        """Another model behind the same client."""
+        """Return another model behind the same client."""
         return OpenAIChat(self._client, name, self._dialect, self._options)
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
@@ -64,6 +64,6 @@ class OpenAIChat(ChatModel):
         )
 
     async def close(self) -> None:
-        """Closes the client if it was made for this model."""
+        """Close the client if it was made for this model."""
         if self._owned:
             await self._client.close()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
-    """A model of ``vendor``, over a client made from the environment. Blocks while it imports the SDK.
+    """Open a model of ``vendor``, over a client made from the environment. Blocks while it imports the SDK.
 
     Raises:
         MissingExtraError: The SDK is not installed.
@@ -36,7 +36,7 @@ def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
 
 
 def adopt(client: openai.AsyncOpenAI, name: str | None, options: ModelOptions) -> ChatModel:
-    """A model over a client that the user made, which keeps its own keys, limits and retries.
+    """Return a model over a client that the user made, which keeps its own keys, limits and retries.
 
     Args:
         client: The client, of any base URL.

@@ -1,4 +1,4 @@
-"""How models are to be used."""
+"""Settings of models."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ class ModelOptions(msgspec.Struct, kw_only=True, frozen=True):
     """Settings of a ``ModelProvider``.
 
     Attributes:
-        allowed_models: The names that a page may ask for in ``forwardedParameters.model``, with or without a
-            vendor. Any other is passed over, and logged.
-        keep_system_role: Send system texts to OpenAI as ``system`` instead of ``developer``.
+        allowed_models: The names that a client may choose in ``forwardedParameters.model``, with or without a
+            vendor. Any other is ignored, and logged.
+        keep_system_role: Send system texts to OpenAI and Azure as ``system`` instead of ``developer``.
         parallel_tool_calls: Let the model call several tools in one answer.
         prompt_caching: Mark system text and history as cacheable, for Anthropic.
         idle_seconds: The longest silence while an answer is awaited or streams. For a client that was given,

@@ -51,7 +51,7 @@ class Prompt(msgspec.Struct, kw_only=True, frozen=True):
         return MessageAssembler(ids=self.ids, tools=[tool.name for tool in self.tools])
 
     def within(self, limit: int) -> Prompt:
-        """The same, with as much history as fits into ``limit`` tokens (``window.fit``)."""
+        """Return the same, with as much history as fits into ``limit`` tokens (``window.fit``)."""
         return msgspec.structs.replace(self, turns=fit(self.turns, self.tools, limit))
 
 

@@ -14,7 +14,7 @@ DRAIN_SECONDS = 1.0
 
 @asynccontextmanager
 async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Closes ``items`` at the end of the block, if it is of the kind that can be closed."""
+    """Close ``items`` at the end of the block, if it is of the kind that can be closed."""
     try:
         yield items
     finally:
@@ -23,7 +23,7 @@ async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
 
 
 async def drained(items: AsyncIterator[object]) -> None:
-    """Reads what is left, which should be nothing: only a response read to its end frees its connection for use."""
+    """Read what is left, which should be nothing: only a response read to its end frees its connection for use."""
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_SECONDS):
             async for _ in items:

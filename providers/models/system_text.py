@@ -11,14 +11,14 @@ LATER_SYSTEM = "THE FOLLOWING MESSAGE IS A SYSTEM MESSAGE: "
 
 
 def parted(turns: Sequence[Turn]) -> tuple[str, list[Turn]]:
-    """The leading system and developer texts as one, and the rest of the conversation.
+    """Return the leading system and developer texts as one, and the rest of the conversation.
 
-    In the rest, a later system text is told by the person, under the heading that the TypeScript runtime gives
-    it. Where only system texts were sent, as ``CopilotTask`` does, the person says them: no vendor of this kind
-    answers a conversation in which nobody spoke.
+    In the rest, a later system text is the user's, under the heading that the TypeScript runtime gives it. Where only
+    system texts were sent, as ``CopilotTask`` does, they are the user's: no vendor of this kind answers a conversation
+    without a user.
     """
     leading = "\n\n".join(turn.text for turn in takewhile(_instructs, turns) if isinstance(turn, Said))
-    rest = [_told(turn) for turn in dropwhile(_instructs, turns)]
+    rest = [_as_user(turn) for turn in dropwhile(_instructs, turns)]
     return (leading, rest) if rest else ("", [Said(role="user", text=leading)])
 
 
@@ -26,7 +26,7 @@ def _instructs(turn: Turn) -> bool:
     return isinstance(turn, Said) and turn.role in ("system", "developer")
 
 
-def _told(turn: Turn) -> Turn:
+def _as_user(turn: Turn) -> Turn:
     if isinstance(turn, Said) and _instructs(turn):
         return Said(role="user", text=f"{LATER_SYSTEM}{turn.text}")
     return turn

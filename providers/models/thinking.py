@@ -14,7 +14,7 @@ class ThinkingFilter:
         self._passing = False
 
     def feed(self, delta: str) -> str:
-        """As much text as is known not to be a thought."""
+        """Return as much text as is known not to be a thought."""
         if self._passing:
             return delta
         self._held += delta
@@ -24,7 +24,7 @@ class ThinkingFilter:
         return "" if _OPEN.startswith(self._held) else self._pass(self._held)
 
     def end(self) -> str:
-        """What was held back and turned out to be no thought."""
+        """Return what was held back and turned out not to be a thought."""
         return "" if self._held.startswith(_OPEN) else self._pass(self._held)
 
     def _pass(self, text: str) -> str:

@@ -16,7 +16,7 @@ def host_of(client: Any) -> str:
 
 
 def unlimited(sdk: ModuleType) -> Any:
-    """The SDK's own HTTP client, without its limit of 1,000 connections: each open answer holds one.
+    """Return the SDK's own HTTP client, without its limit of 1,000 connections: each open answer holds one.
 
     Args:
         sdk: ``openai`` or ``anthropic``. Their generations stand on different httpx packages, so that the one in use

@@ -17,7 +17,7 @@ Opener = Callable[[str, str, ModelOptions], ChatModel]
 
 
 class Vendor(msgspec.Struct, kw_only=True, frozen=True):
-    """A vendor that is spoken to without LangChain.
+    """A vendor that is reached without LangChain.
 
     Attributes:
         default_model: What answers when a vendor is named without a model: the TypeScript adapter's default.
@@ -64,7 +64,7 @@ class Vendors:
         self._opening = asyncio.Lock()
 
     async def chat(self, spec: str) -> ChatModel:
-        """The model called ``spec``.
+        """Return the model called ``spec``.
 
         Args:
             spec: ``vendor:model``, a vendor alone for its default model, or a model whose vendor is known.
@@ -81,7 +81,7 @@ class Vendors:
         return chat if chat.name == name else chat.named(name)
 
     async def close(self) -> None:
-        """Lets go of all connections."""
+        """Close all connections."""
         chats, self._chats = self._chats, {}
         for chat in chats.values():
             await chat.close()
@@ -97,7 +97,7 @@ class Vendors:
 
 
 def split(spec: str) -> tuple[str, str]:
-    """The vendor and the model that ``spec`` names; an empty vendor when only LangChain may know it.
+    """Return the vendor and the model that ``spec`` names; an empty vendor when only LangChain may know it.
 
     Raises:
         MisuseError: It names nothing, or an OpenAI assistant.

@@ -1,4 +1,4 @@
-"""How much of a conversation fits into a model's context."""
+"""The part of a conversation that fits into a model's context."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _CONTEXTS = {
 
 
 def context_of(model: str) -> int:
-    """The tokens that ``model`` can read at once; 128,000 for one that is not known."""
+    """Return the tokens that ``model`` can read at once; 128,000 for one that is not known."""
     known = [prefix for prefix in _CONTEXTS if model == prefix or model.startswith(f"{prefix}-")]
     return _CONTEXTS[max(known, key=len)] if known else DEFAULT_CONTEXT
 
 
 def fit(turns: Sequence[Turn], tools: Sequence[Tool], limit: int) -> list[Turn]:
-    """The newest part of ``turns`` that fits, with every system and developer text, and always the newest turn.
+    """Return the newest part of ``turns`` that fits, with every system and developer text, and always the newest turn.
 
     A token is taken to be three characters, as in the TypeScript runtime (docs/contract.md, section 5). An exchange
     is kept or dropped whole, so that no result loses its call.
