@@ -96,6 +96,16 @@ class CrewAIProvider(AgentProvider):
             install_safe_templates()
             self._ready = True
 
+    @property
+    def deletes_threads(self) -> bool:
+        """False: CrewAI has no way to delete what a flow's persistence or a crew's memory holds."""
+        return False
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """Give up the thread's runs that wait for a person."""
+        for agent_name in self._agents:
+            self._suspended.drop((thread_id, agent_name))
+
     async def stop(self) -> None:
         """Gives up the runs that wait for a person."""
         self._suspended.clear()

@@ -13,7 +13,7 @@ from ...runtime.errors import ConfigurationError
 from ...runtime.optional import optional
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
-from ...runtime.stores.sqlite import translated
+from ...runtime.stores.sqlite import create_private, translated
 from ...runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, scheme_of, sqlite_path
 from .recent_saver import RecentMemorySaver
 
@@ -53,7 +53,7 @@ async def _open_sqlite(url: str, settings: StoreSettings) -> AsyncIterator[BaseC
         import aiosqlite
         from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
     path = sqlite_path(url)
-    await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(create_private, path)
     async with aiosqlite.connect(path, timeout=settings.command_timeout) as connection:
         saver = AsyncSqliteSaver(connection)
 

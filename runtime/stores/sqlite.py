@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import Any, TypeVar
@@ -149,6 +149,16 @@ def translated() -> Iterator[None]:
         raise StoreError("The state store's file cannot be used.") from error
 
 
+def create_private(path: Path) -> None:
+    """Create a file, and its folder, that its owner alone may read; SQLite gives the files beside it the same mode.
+
+    A file that is there keeps its mode.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.touch(mode=0o600, exist_ok=False)
+
+
 class Database:
     """A connection to the file and the thread that owns it.
 
@@ -201,7 +211,7 @@ class Database:
                 return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
     def _connect(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        create_private(self._path)
         connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
         self._connection = connection
         connection.create_function("thread_key", 1, thread_key, deterministic=True)

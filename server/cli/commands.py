@@ -14,12 +14,14 @@ from ...schema import load_sdl
 from . import options as settings
 from .errors import exit_with_message
 from .target import load_runtime
+from .threads import app as threads
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(threads, name="threads", help="List, show, export and delete threads.")
 
 Target = Annotated[
     str | None,

@@ -13,15 +13,19 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 @contextmanager
-def publishing(key: rsa.RSAPrivateKey) -> Iterator[str]:
-    """Publishes the public half of a key as a JSON Web Key Set; gives its URL."""
-    published = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "k", "alg": "RS256"}
+def publishing(key: rsa.RSAPrivateKey, rotated: dict[str, rsa.RSAPrivateKey] | None = None) -> Iterator[str]:
+    """Publishes the public half of a key, and of those added to ``rotated``, as a JSON Web Key Set; gives its URL."""
+
+    def published() -> list[dict[str, object]]:
+        keys = {"k": key, **(rotated or {})}.items()
+        to_jwk = jwt.algorithms.RSAAlgorithm.to_jwk
+        return [to_jwk(each.public_key(), as_dict=True) | {"kid": kid, "alg": "RS256"} for kid, each in keys]
 
     class Keys(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(json.dumps({"keys": [published]}).encode())
+            self.wfile.write(json.dumps({"keys": published()}).encode())
 
         def log_message(self, *_args: object) -> None:
             return

@@ -28,6 +28,8 @@ UNSAID = (
     ' because a proxy or your own application authenticates, say so: auth = "none" (COPILOTKIT_AUTH=none).'
 )
 
+_KEYS_COOLDOWN = 1.0
+"""Seconds between two looks at published keys for one that is not known: tokens are anybody's to make up."""
 _HMAC = ("HS256",)
 _PUBLIC_KEY = ("RS256", "ES256")
 
@@ -144,6 +146,8 @@ class JwtAuth(Authenticator):
         self._jwt = jwt
         self._key = secret if secret is not None else public_key
         self._published = jwt.PyJWKClient(jwks_url, timeout=5) if jwks_url is not None else None
+        if self._published is not None:
+            self._published.cooldown_duration = _KEYS_COOLDOWN
         self._audience = audience
         self._issuer = issuer
         self._leeway = leeway
@@ -172,7 +176,15 @@ class JwtAuth(Authenticator):
     async def _key_of(self, token: str) -> Any:
         if self._published is None:
             return self._key
-        return (await asyncio.to_thread(self._published.get_signing_key_from_jwt, token)).key
+        find = self._published.get_signing_key_from_jwt
+        try:
+            return (await asyncio.to_thread(find, token)).key
+        except self._jwt.PyJWKClientConnectionError:
+            raise
+        except self._jwt.PyJWKClientError:
+            # The key may have been published since the last look, and looks are seconds apart.
+            await asyncio.sleep(_KEYS_COOLDOWN)
+            return (await asyncio.to_thread(find, token)).key
 
 
 def _fits(jwt: Any, algorithm: str, key: str) -> bool:

@@ -26,6 +26,7 @@ from copilotkit_runtime.runtime.stores.errors import (
 )
 from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
+from copilotkit_runtime.runtime.stores.thread_keys import thread_key
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import KINDS
 from tests.support.polling import until
@@ -392,3 +393,102 @@ async def test_a_thread_without_owner_can_be_claimed_with_what_is_on_it(store: S
 
 async def test_health_tells_how_long_an_answer_takes(store: StateStore) -> None:
     assert 0 < await store.health() < 5
+
+
+SPELLED = "AAAAAAAA-2222-4333-8444-5555555555AB"
+SPELLINGS = [
+    SPELLED,
+    SPELLED.lower(),
+    f"ck-{SPELLED.lower()}",
+    SPELLED.replace("-", ""),
+    f"{{{SPELLED}}}",
+    f"urn:uuid:{SPELLED}",
+    f"URN:UUID:{{{SPELLED}}}",
+]
+
+
+@pytest.mark.parametrize("first", SPELLINGS)
+async def test_all_spellings_of_a_thread_s_id_lead_to_one_record(store: StateStore, first: str) -> None:
+    opened = await store.open_thread(first, owner="ann", agent_name="writer")
+
+    assert opened is not None
+    assert (opened.thread_id, opened.owner, opened.agents) == (first, "ann", ["writer"])
+    for spelling in SPELLINGS:
+        found = await store.thread(spelling)
+        assert found is not None
+        assert found.thread_id == first
+        assert await store.owner_of(spelling) == "ann"
+        assert await store.open_thread(spelling, owner="bob") is None
+        assert not await store.claim(spelling, "bob")
+    assert await store.delete_thread(SPELLINGS[-1])
+    assert await store.thread(first) is None
+
+
+async def test_the_id_that_a_server_makes_of_a_name_leads_to_the_same_record(store: StateStore) -> None:
+    await store.open_thread("my thread", owner="ann")
+
+    found = await store.thread(thread_key("my thread"))
+
+    assert found is not None
+    assert found.thread_id == "my thread"
+    assert await store.open_thread(thread_key("my thread"), owner="bob") is None
+
+
+async def test_a_thread_without_owner_is_nobody_s(store: StateStore) -> None:
+    await store.save("saved", "agent", AgentState())
+    await store.open_thread("opened", agent_name="agent")
+
+    for thread_id in ("saved", "opened"):
+        assert await store.open_thread(thread_id, owner="ann") is None
+        found = await store.open_thread(thread_id)
+        assert found is not None
+        assert (found.owner, found.agents) == (None, ["agent"])
+
+
+async def test_of_many_who_open_a_thread_at_once_one_gets_it(store: StateStore) -> None:
+    opened = await asyncio.gather(*(store.open_thread("thread", owner=f"owner-{number}") for number in range(20)))
+
+    assert sum(each is not None for each in opened) == 1
+
+
+async def test_a_thread_is_named_and_archived_without_being_written(store: StateStore) -> None:
+    opened = await store.open_thread("thread", owner="ann")
+    assert opened is not None
+
+    assert await store.rename_thread("thread", "Holidays 🏖")
+    assert await store.archive_thread("thread")
+
+    (listed,) = (await store.threads(owner="ann")).threads
+    assert listed == await store.thread("thread")
+    assert (listed.name, listed.archived, listed.updated_at) == ("Holidays 🏖", True, opened.updated_at)
+    assert await store.rename_thread("thread", None)
+    assert await store.archive_thread("thread", False)
+    assert await store.thread("thread") == opened
+    assert not await store.rename_thread("none", "x")
+    assert not await store.archive_thread("none")
+
+
+async def test_a_forgotten_thread_waits_to_be_removed_and_is_nobody_s_till_then(
+    url: str, settings: StoreSettings
+) -> None:
+    store = open_store(url, msgspec.structs.replace(settings, ttl=0.3))
+    await store.start()
+    opened = await store.open_thread("thread", owner="ann")
+    assert opened is not None
+    assert opened.expires_at == opened.updated_at + timedelta(seconds=0.3)
+
+    async def over() -> bool:
+        found = await store.thread("thread")
+        return found is not None and found.expired
+
+    await until(over)
+    for owner in ("ann", "bob", None):
+        found = await store.open_thread("thread", owner=owner)
+        assert found is not None
+        assert found.expired
+    assert await store.expired_threads() == ["thread"]
+    assert not await store.rename_thread("thread", "x")
+    await store.delete_thread("thread")
+    assert (await store.expired_threads(), await store.thread("thread")) == ([], None)
+    assert await store.open_thread("thread", owner="bob") is not None
+    await store.stop()

@@ -141,6 +141,17 @@ async def test_published_keys_verify(key: rsa.RSAPrivateKey, jwks: str) -> None:
     assert await ask(auth, authorization=token(other, "RS256")) is None
 
 
+async def test_a_key_that_was_just_published_verifies_at_once(key: rsa.RSAPrivateKey) -> None:
+    rotated: dict[str, rsa.RSAPrivateKey] = {}
+    with publishing(key, rotated) as url:
+        auth = JwtAuth(jwks_url=url)
+        assert await ask(auth, authorization=token(key, "RS256")) is not None
+        rotated["new"] = rsa.generate_private_key(65537, 2048)
+        claims = {"sub": "me", "exp": time.time() + 60}
+        shown = jwt.encode(claims, rotated["new"], "RS256", headers={"kid": "new"})
+        assert await ask(auth, authorization=f"Bearer {shown}") == Identity("me", claims)
+
+
 async def test_keys_that_cannot_be_fetched_are_an_error_and_no_refusal(key: rsa.RSAPrivateKey) -> None:
     with pytest.raises(NetworkError):
         await ask(JwtAuth(jwks_url="http://127.0.0.1:1/"), authorization=token(key, "RS256"))

@@ -1,0 +1,75 @@
+"""``copilotkit-runtime threads``: what is kept, whose it is, and its deletion."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from copilotkit_runtime.runtime.stores.interface import AgentState
+from copilotkit_runtime.runtime.stores.urls import open_store
+from copilotkit_runtime.server.cli.commands import app
+from tests.integration.server.process import ROOT
+
+TARGET = f"{ROOT / 'tests/support/durable_runtime.py'}:runtime"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """The URL of a store with two threads of Ann's and one of Bob's."""
+    url = f"sqlite:///{tmp_path / 'states.sqlite'}"
+
+    async def fill() -> None:
+        store = open_store(url)
+        await store.start()
+        for thread_id, owner in (("one", "ann"), ("two", "ann"), ("three", "bob")):
+            await store.open_thread(thread_id, owner=owner, agent_name="scripted")
+            await store.save(thread_id, "scripted", AgentState(state={"secret": f"{owner}'s"}))
+        await store.rename_thread("one", "Holidays")
+        await store.stop()
+
+    asyncio.run(fill())
+    return url
+
+
+def call(place: str, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["threads", *arguments, "--target", TARGET, "--store", place])
+
+
+def printed(place: str, *arguments: str) -> Any:
+    return json.loads(call(place, *arguments).stdout)
+
+
+def listed(place: str, *arguments: str) -> list[str]:
+    return [line.split("\t")[0] for line in call(place, "list", *arguments).stdout.splitlines()]
+
+
+def test_threads_are_listed_with_owner_and_name(place: str) -> None:
+    assert listed(place) == ["three", "two", "one"]
+    assert listed(place, "--owner", "ann") == ["two", "one"]
+    line = call(place, "list", "--owner", "ann").stdout.splitlines()[1].split("\t")
+    assert (line[0], line[1], line[2], line[4]) == ("one", "ann", "scripted", "Holidays")
+
+
+def test_a_thread_is_shown_and_exported(place: str) -> None:
+    assert printed(place, "show", "one")["owner"] == "ann"
+    exported = printed(place, "export", "one")
+    assert exported["thread"]["name"] == "Holidays"
+    assert exported["agents"]["scripted"]["state"] == {"secret": "ann's"}
+
+
+def test_a_thread_is_deleted_and_all_that_is_an_owner_s(place: str) -> None:
+    assert call(place, "delete", "three").stdout == "deleted 1\n"
+    assert listed(place) == ["two", "one"]
+    assert call(place, "delete", "--owner", "ann").stdout == "deleted 2\n"
+    assert listed(place) == []
+
+
+@pytest.mark.parametrize("arguments", [["delete"], ["delete", "one", "--owner", "ann"], ["show", "none"]])
+def test_what_names_no_thread_is_refused(place: str, arguments: list[str]) -> None:
+    assert call(place, *arguments).exception is not None
+    assert listed(place) == ["three", "two", "one"]
