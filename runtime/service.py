@@ -217,6 +217,27 @@ class RuntimeService:
         elsewhere = await self.archive.find(spelling)
         return RunHandle(elsewhere, elsewhere.subscribe(after)) if elsewhere is not None else None
 
+    async def follow(self, thread_id: str, *, identity: str | None = None, after: int = 0) -> RunHandle | None:
+        """Follow the run that goes on in a thread, or else read its last run again.
+
+        Args:
+            thread_id: The thread.
+            identity: Who asks; None for the application itself.
+            after: The number of the last event that the reader has.
+
+        Returns:
+            None if no run of the thread is kept.
+
+        Raises:
+            ThreadNotFoundError: There is no such thread, or it is somebody else's.
+            Lagged: What follows ``after`` is only kept compacted.
+        """
+        handle = await self.attach(thread_id, identity=identity, after=after, paces=False)
+        if handle is not None:
+            return handle
+        last = await self.archive.last(await self.threads.find(thread_id, identity))
+        return RunHandle(last, last.subscribe(after)) if last is not None else None
+
     async def stop(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
         """Stop the runs that go on in a thread, and wait until they have ended.
 

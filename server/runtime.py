@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
 from starlette.applications import Starlette
 
@@ -16,9 +16,11 @@ from ..runtime.actions.source import ActionsOf, ActionSource, ComputedActions, s
 from ..runtime.config import RuntimeConfig, served_path
 from ..runtime.entry_points import installed_providers
 from ..runtime.errors import ConfigurationError
+from ..runtime.events import Event
 from ..runtime.guardrails import Guardrail
 from ..runtime.hooks import Hooks
 from ..runtime.info import RuntimeInfo, runtime_info
+from ..runtime.messages import Message
 from ..runtime.observability.instrumentation import Instruments
 from ..runtime.observability.logs import log_without_values, without_secrets
 from ..runtime.observability.loop_watchdog import LoopWatchdog
@@ -38,6 +40,7 @@ from ..wires.http.admission import Admission
 from ..wires.http.auth import Authenticate, Authenticator, authentication
 from ..wires.wire import Routed
 from . import app as http_app
+from .background import BackgroundRun, follow, start_run
 from .probes import MetricsPage, ReadyProbe
 from .readiness import ReadinessCheck
 
@@ -236,6 +239,56 @@ class CopilotRuntime:
         """
         await self.service.threads.assign(thread_id, owner)
 
+    async def start_run(
+        self,
+        agent_name: str | None,
+        messages: str | Sequence[Message],
+        *,
+        thread_id: str | None = None,
+        state: dict[str, Any] | None = None,
+        properties: dict[str, Any] | None = None,
+        owner: str | None = None,
+    ) -> BackgroundRun:
+        """Start a run without a client, which can join it at any time.
+
+        Args:
+            agent_name: The agent; None for the model.
+            messages: What to say to it: the text of a user's message, or messages.
+            thread_id: The thread; None for a new one.
+            state: The state that the agent is given.
+            properties: What a client would send as properties.
+            owner: Whose thread it is; None for the application's own.
+
+        Raises:
+            AgentNotFoundError: There is no such agent.
+            NoModelError: No agent is named and there is no model.
+            ThreadNotFoundError: The thread is somebody else's.
+            ShuttingDownError: The runtime is about to end.
+        """
+        return await start_run(
+            self.service,
+            agent_name,
+            messages,
+            thread_id=thread_id,
+            state=state,
+            properties=properties,
+            owner=owner,
+        )
+
+    def follow(self, thread_id: str, *, after: int = 0, owner: str | None = None) -> AsyncGenerator[Event]:
+        """Yield the events of a thread's run as they come, wherever it goes on; of its last run if none does.
+
+        Args:
+            thread_id: The thread.
+            after: The number of the last event that was read before; events are numbered from 1.
+            owner: Whose thread it must be; None for the application, which may read all.
+
+        Raises:
+            ThreadNotFoundError: The thread is not ``owner``'s.
+            Lagged: What follows ``after`` is only kept compacted: follow again from 0.
+        """
+        return follow(self.service, thread_id, after=after, owner=owner)
+
     async def start(self) -> None:
         """Starts the store and the providers; does nothing if the runtime has been started.
 
@@ -253,8 +306,37 @@ class CopilotRuntime:
                     self._watchdog.start()
                 self._running = True
 
-    async def stop(self) -> None:
-        """Cancels what runs and stops the providers and the store; does nothing if the runtime is not started."""
+    @overload
+    async def stop(self) -> None: ...
+
+    @overload
+    async def stop(self, thread_id: str, *, run_id: str | None = None, owner: str | None = None) -> bool: ...
+
+    async def stop(
+        self, thread_id: str | None = None, *, run_id: str | None = None, owner: str | None = None
+    ) -> bool | None:
+        """Stop the runtime, or with a thread the run that goes on there, in whichever process.
+
+        Without a thread this cancels what runs and stops the providers and the store; it does nothing if the runtime
+        is not started.
+
+        Args:
+            thread_id: The thread whose run is to stop.
+            run_id: Only a run of this id.
+            owner: Whose thread it must be; None for the application, which may stop all.
+
+        Returns:
+            With a thread, whether a run went on there.
+
+        Raises:
+            ThreadNotFoundError: The thread is not ``owner``'s.
+        """
+        if thread_id is not None:
+            return await self.service.stop(thread_id, run_id=run_id, identity=owner)
+        await self._stop()
+        return None
+
+    async def _stop(self) -> None:
         async with self._starting:
             if self._running:
                 self._running = False

@@ -91,6 +91,11 @@ class RunArchive:
         latest = await self._store.latest(thread_id)
         return RemoteRun(self._store, latest) if latest is not None and latest.status == "running" else None
 
+    async def last(self, thread_id: str) -> RemoteRun | None:
+        """Return the last run of a thread, from what is stored of it, or None."""
+        latest = await self._store.latest(thread_id)
+        return RemoteRun(self._store, latest) if latest is not None else None
+
     async def runs(self, thread_id: str) -> list[RunRecord]:
         """List the runs of a thread that are kept, oldest first."""
         return await self._store.runs(thread_id)

@@ -141,9 +141,10 @@ class Recording:
             return
         if self._gathered + len(taken) != reader.offset:
             self._whole = True  # the log was compacted before it was read
-        for event in taken:
-            self._add(event, reader.offset)
+        self._compactor.add_all(taken)
         self._gathered = reader.offset
+        if self._store.shared and not self._whole:
+            self._pending += taken
         if len(self._pending) > PENDING_EVENTS:
             self._pending, self._whole = [], True
 
@@ -152,8 +153,7 @@ class Recording:
             self._reader.close()
         self._compactor, self._pending, self._whole = Compactor(), [], True
         self._reader = reader = self._log.subscribe(attached=False)
-        for event in reader.take():
-            self._compactor.add(event)
+        self._compactor.add_all(reader.take())
         self._gathered = reader.offset
 
     def _add(self, event: events.Event, number: int) -> None:

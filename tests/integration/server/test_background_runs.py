@@ -1,0 +1,85 @@
+"""An application starts runs, follows them and stops them without a client."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from copilotkit_runtime import CopilotRuntime, errors, events
+from tests.support.request_bodies import event, text
+from tests.support.scripted_agent import AGENT, ScriptedProvider
+
+STORES = ("memory", "sqlite")
+
+
+@pytest.fixture
+def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> CopilotRuntime:
+    store = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'states.sqlite'}"
+    return CopilotRuntime(providers=[ScriptedProvider()], store=store)
+
+
+def script(*steps: dict[str, object]) -> str:
+    return msgspec.json.encode(steps).decode()
+
+
+@pytest.mark.parametrize("runtime", STORES, indirect=True)
+async def test_a_run_without_a_reader_goes_on_to_its_end_and_can_be_read_afterwards(runtime: CopilotRuntime) -> None:
+    async with runtime:
+        run = await runtime.start_run(AGENT, script(*text("m", *("x" for _ in range(2000)))))
+        assert await run.join() == "finished"
+        seen = [each async for each in runtime.follow(run.thread_id)]
+        said = "".join(each.delta for each in seen if isinstance(each, events.TextMessageContent))
+        assert said == "x" * 2000
+        assert (type(seen[0]), type(seen[-1])) == (events.RunStarted, events.RunFinished)
+
+
+@pytest.mark.parametrize("runtime", STORES, indirect=True)
+async def test_a_run_is_followed_while_it_goes_on_and_stopped_by_its_thread(runtime: CopilotRuntime) -> None:
+    async with runtime:
+        run = await runtime.start_run(AGENT, script(*text("m", "a")[:2], {"hang": True}), thread_id="given")
+        assert (run.thread_id, run.status) == ("given", "running")
+        seen: list[events.Event] = []
+        stopping: asyncio.Task[bool] | None = None
+        async for each in runtime.follow("given"):
+            seen.append(each)
+            if isinstance(each, events.TextMessageContent):
+                stopping = asyncio.create_task(runtime.stop("given"))
+        assert stopping is not None
+        assert await stopping
+        assert not await runtime.stop("given")
+        assert await run.join() == "cancelled"
+        assert isinstance(seen[-1], events.RunFinished)
+
+
+@pytest.mark.parametrize("runtime", STORES, indirect=True)
+async def test_what_an_owner_has_started_is_nobody_elses(runtime: CopilotRuntime) -> None:
+    async with runtime:
+        run = await runtime.start_run(AGENT, script(event("CUSTOM", name="secret")), owner="alice")
+        await run.join()
+        assert [each async for each in runtime.follow(run.thread_id, owner="alice")]
+        for attempt in (
+            anext(runtime.follow(run.thread_id, owner="bob")),
+            runtime.stop(run.thread_id, owner="bob"),
+            runtime.start_run(AGENT, "[]", thread_id=run.thread_id, owner="bob"),
+        ):
+            with pytest.raises(errors.ThreadNotFoundError):
+                await attempt
+
+
+@pytest.mark.parametrize("runtime", STORES, indirect=True)
+async def test_a_deleted_thread_has_no_run_to_follow(runtime: CopilotRuntime) -> None:
+    async with runtime:
+        run = await runtime.start_run(AGENT, script(*text("m", "a")))
+        await run.join()
+        await runtime.delete_thread(run.thread_id)
+        assert [each async for each in runtime.follow(run.thread_id)] == []
+
+
+@pytest.mark.parametrize("runtime", ["memory"], indirect=True)
+async def test_an_unknown_agent_is_refused_at_once(runtime: CopilotRuntime) -> None:
+    async with runtime:
+        with pytest.raises(errors.AgentNotFoundError):
+            await runtime.start_run("nobody", "hello")
