@@ -27,8 +27,8 @@ class LangServeChain:
     """A chain behind a URL, as something with a name that takes arguments.
 
     Args:
-        name: What models call it.
-        description: What models are told about it.
+        name: The name that models call it by.
+        description: What models read about it.
         url: Where the chain is, without ``/invoke``.
         parameters: A JSON Schema object; by default the chain is asked for its own.
         single_argument: With ``parameters``: the one whose value is the chain's whole input. Without it, the
@@ -62,7 +62,7 @@ class LangServeChain:
             ConfigurationError: If the chain's input is of a type that a model cannot fill in.
             CopilotKitError: If the chain cannot be reached, refuses, or answers with anything but JSON.
         """
-        shape = await self._known_shape(context or RunContext())
+        shape = await self._find_shape(context or RunContext())
         return Tool(name=self.name, description=self.description, parameters=shape.parameters)
 
     async def invoke(self, arguments: dict[str, Any], context: RunContext | None = None) -> Any:
@@ -72,7 +72,7 @@ class LangServeChain:
             CopilotKitError: As ``describe``.
         """
         asked = context or RunContext()
-        shape = await self._known_shape(asked)
+        shape = await self._find_shape(asked)
         value = arguments if shape.single is None else arguments.get(shape.single)
         payload = {"input": value, "config": {}, "kwargs": {}}
         answer = await self._transport.post(f"{self.url}/invoke", payload, asked)
@@ -84,7 +84,7 @@ class LangServeChain:
         """Closes the connections to the chain."""
         await self._transport.aclose()
 
-    async def _known_shape(self, context: RunContext) -> _Shape:
+    async def _find_shape(self, context: RunContext) -> _Shape:
         if self._shape is None:
             self._shape = _shape_of(await self._transport.get(f"{self.url}/input_schema", context))
         return self._shape

@@ -76,9 +76,9 @@ class MCPConnection:
         cursor: str | None = None
         async with asyncio.timeout(self._server.connect_timeout):
             for _ in range(PAGES_BOUND):
-                page = await list_tools(session, cursor)
-                found += page["tools"]
-                cursor = page.get("nextCursor")
+                listed = await list_tools(session, cursor)
+                found += listed["tools"]
+                cursor = listed.get("nextCursor")
                 if not cursor:
                     break
         return found

@@ -1,4 +1,4 @@
-"""What models are told about MCP tools; the text is the TypeScript runtime's (docs/contract.md, section 3.7)."""
+"""Instructions to models about MCP tools; the text is the TypeScript runtime's (docs/contract.md, section 3.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How to reach an MCP server."""
+"""MCP servers and how to reach them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What the server is called in descriptions and logs: its URL without what may be secret, or its command."""
+        """The server's name in descriptions and logs: its URL without what may be secret, or its command."""
         if self.url is None:
             return str(self.command)
         parts = urlsplit(self.url)
@@ -63,7 +63,7 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def servers_of(given: Iterable[Given]) -> list[MCPServer]:
-    """What users list as MCP servers: ``MCPServer`` objects, URLs, or ``{"endpoint": ..., "apiKey": ...}``.
+    """Reads what users list as MCP servers: ``MCPServer`` objects, URLs, or ``{"endpoint": ..., "apiKey": ...}``.
 
     Raises:
         MisuseError: Something else is among them, or a server has neither URL nor command, or both.
@@ -95,7 +95,7 @@ def _checked(server: MCPServer) -> MCPServer:
 
 
 def is_http_url(url: str) -> bool:
-    """Whether ``url`` is absolute, of HTTP, and without a user or a fragment."""
+    """Returns whether ``url`` is absolute, of HTTP, and without a user or a fragment."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -121,7 +121,7 @@ class AllowList:
         self._prefixes = [_parts(prefix) for prefix in listed]
 
     def admits(self, url: str) -> bool:
-        """Whether ``url`` may be called."""
+        """Returns whether ``url`` may be called."""
         if not is_http_url(url) or "\\" in url:
             return False
         origin, path = _parts(url)

@@ -22,12 +22,12 @@ CLIENT_SERVERS_KEPT = 32
 
 
 class MCPSource(ActionSource):
-    """The tools of the runtime's MCP servers, and of those that the page names and the allow-list admits.
+    """The tools of the runtime's MCP servers, and of those that a client names and the allow-list admits.
 
     Args:
         servers: ``MCPServer`` objects, URLs, or ``{"endpoint": ..., "apiKey": ...}``.
-        client_urls: Which servers a page may name with its properties ``mcpServers`` or ``mcpEndpoints``: URLs, each
-            for itself and what is below it. By default none.
+        client_urls: The servers that a client may name with its properties ``mcpServers`` or ``mcpEndpoints``: URLs,
+            each for itself and what is below it. By default none.
 
     Raises:
         MisuseError: A server or a URL is none.
@@ -45,7 +45,7 @@ class MCPSource(ActionSource):
         self._closing: set[asyncio.Task[None]] = set()
 
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """All tools of all servers that answer; the first of a name wins."""
+        """Returns all tools of all servers that answer; the first of a name wins."""
         toolboxes = [*self._own, *self._toolboxes_of(context.properties)]
         listed = await asyncio.gather(*(toolbox.actions() for toolbox in toolboxes))
         found: dict[str, Action] = {}
@@ -55,7 +55,7 @@ class MCPSource(ActionSource):
         return list(found.values())
 
     def guidance(self, offered: Sequence[Action]) -> str | None:
-        """The contract's instructions for MCP tools."""
+        """Returns the contract's instructions for MCP tools."""
         return mcp_guidance([one.tool for one in offered])
 
     async def start(self) -> None:

@@ -128,7 +128,7 @@ class MCPToolbox:
             return await self._call(name, arguments)
 
         description = tool.get("description") or f"MCP tool: {name} (from {self.server.name})"
-        # The library's own limit comes first, and is told as the tool's failure.
+        # The library's own limit comes first, and is reported as the tool's failure.
         return Action(name, description, call, tool["inputSchema"], timeout=self.server.call_timeout + 1)
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> Any:

@@ -78,7 +78,7 @@ def _watched_stream(httpx: Any) -> Any:
 
 
 class _Watch:
-    """Tells from one connection's requests and answers which calls are lost."""
+    """Finds out from one connection's requests and answers which calls are lost."""
 
     def __init__(self, on_loss: OnLoss, mark_key: str) -> None:
         self._on_loss = on_loss

@@ -38,7 +38,7 @@ class RemoteAction(msgspec.Struct, frozen=True):
 
 
 class Info(msgspec.Struct, frozen=True, rename="camel"):
-    """What an endpoint offers."""
+    """The agents and actions of an endpoint."""
 
     actions: list[RemoteAction]
     agents: list[RemoteAgent] = []
@@ -46,7 +46,7 @@ class Info(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SavedState(msgspec.Struct, frozen=True, rename="camel"):
-    """What an agent of an endpoint knows on a thread."""
+    """The state that an agent of an endpoint keeps of a thread."""
 
     thread_exists: bool
     state: Any = None
@@ -70,7 +70,7 @@ class RemoteEndpoint:
         self._retry_wait = retry_wait
 
     async def info(self, context: RunContext) -> Info:
-        """What the endpoint offers to this caller.
+        """Returns what the endpoint offers to this caller.
 
         Raises:
             CopilotKitError: If the endpoint cannot be reached, refuses, or answers in a wrong form.
@@ -82,7 +82,7 @@ class RemoteEndpoint:
         return _typed(answer, Info)
 
     async def state(self, thread_id: str, agent_name: str, context: RunContext) -> SavedState:
-        """What an agent knows on a thread. Raises as ``info`` does."""
+        """Returns what an agent keeps of a thread. Raises as ``info`` does."""
         payload = {"properties": context.properties, "threadId": thread_id, "name": agent_name}
         answer = await self._again("/agents/state", payload, context)
         return _typed(answer, SavedState)

@@ -101,7 +101,7 @@ class RemoteEndpointProvider(AgentProvider):
                     yield event
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """What the agent says that it knows; if it knows nothing, what the runtime's store holds."""
+        """Returns the state that the agent keeps; if it keeps none, what the runtime's store holds."""
         saved = await self._endpoint.state(thread_id, agent_name, RunContext())
         if not saved.thread_exists:
             return await super().load_state(thread_id, agent_name)
