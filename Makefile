@@ -13,10 +13,11 @@ SOURCES := __init__.py schema resolvers runtime wires server providers testing t
 export UV_SYSTEM_CERTS := 1
 
 # Without delta channels, which came with LangGraph 1.2, frameworks that need newer versions, and what LangGraph 1.0 does
-# otherwise: of several interrupts, it asks those again that have an answer.
+# otherwise: of several interrupts, it asks those again that have an answer. mcp 1.26 leaves a stream unclosed when a command does not exist.
 LOWEST := tests/unit tests/integration --ignore=tests/integration/langgraph/test_state.py \
 	--ignore=tests/integration/agui/test_frameworks.py \
-	--deselect=tests/integration/langgraph/test_interrupts.py::test_of_several_interrupts_those_without_an_answer_are_asked_again
+	--deselect=tests/integration/langgraph/test_interrupts.py::test_of_several_interrupts_those_without_an_answer_are_asked_again \
+	--deselect="tests/integration/mcp/test_servers.py::test_a_server_that_is_not_there_is_never_fatal[no command]"
 
 .PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench check lock clean
 
