@@ -8,30 +8,15 @@ from typing import Any
 import pydantic_core
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
-from ...runtime.events import (
-    Event,
-    ReasoningEnd,
-    ReasoningMessageContent,
-    ReasoningMessageEnd,
-    ReasoningMessageStart,
-    ReasoningStart,
-    TextMessageContent,
-    TextMessageEnd,
-    TextMessageStart,
-    ToolCallArgs,
-    ToolCallEnd,
-    ToolCallResult,
-    ToolCallStart,
-)
+from ...runtime.events import Event, TextMessageEnd, ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart
 from ...runtime.messages import new_id
 from .content import reasoning_of, text_of, text_of_result
+from .message_events import begin, end_reasoning, reason, text_message, write
 from .model_call import ModelCall, StreamedCall
-from .policy import EmitPolicy, Prediction, policy_of
+from .policy import EmitPolicy, policy_of
+from .predictions import Predictions
 from .shown_state import ShownState
 from .thread_calls import ThreadCalls
-
-# A predicted value is shown again when its text grew by this share: what is sent stays linear in the text.
-_GROWTH = 128
 
 
 class ChatStream:
@@ -44,7 +29,7 @@ class ChatStream:
     """
 
     def __init__(self, state: ShownState, calls: ThreadCalls, seen: Iterable[BaseMessage] = ()) -> None:
-        self._state = state
+        self._predictions = Predictions(state)
         self._thread_calls = calls
         self._seen: set[str] = set()
         self._open: dict[int, ModelCall] = {}
@@ -94,7 +79,7 @@ class ChatStream:
     def say(self, message_id: str, text: str) -> list[Event]:
         """Return the events of a message that the agent emitted by hand."""
         self._texts.add(text.strip())
-        return _text_message(message_id, text)
+        return text_message(message_id, text)
 
     def call(self, call_id: str, name: str, arguments: str) -> list[Event]:
         """Return the events of a tool call that the agent emitted by hand."""
@@ -144,13 +129,13 @@ class ChatStream:
         content: Any = chunk.content
         if content.__class__ is not str or chunk.additional_kwargs:
             if call.policy.messages:
-                _reason(call, reasoning_of(chunk), events)
+                reason(call, reasoning_of(chunk), events)
             content = text_of(content)
         if not content:
             return
         call.texts.append(content)
         if call.policy.messages:
-            _write(call, content, events)
+            write(call, content, events)
 
     def _call_part(self, message: ModelCall, part: Mapping[str, Any], events: list[Event]) -> None:
         call = message.call_of(part)
@@ -163,17 +148,17 @@ class ChatStream:
         call.length += len(delta)
         if call.client_id is not None and not call.hidden:
             events.append(ToolCallArgs(tool_call_id=call.client_id, delta=delta))
-        if call.predictions and call.length - call.shown_at > call.shown_at // _GROWTH:
-            events.extend(self._predict(call))
+        if call.predictions:
+            events.extend(self._predictions.grown(call))
 
     def _start_call(self, message: ModelCall, call: StreamedCall, part: Mapping[str, Any], events: list[Event]) -> None:
         call.name = part["name"]
         call.hidden = not message.policy.shows_tool(call.name)
         call.predictions = message.policy.predicted_by(call.name)
-        call.client_id = self._begin_call(call.id, call.name, _begin(message), message.place_of(call), call.hidden)
+        call.client_id = self._begin_call(call.id, call.name, begin(message), message.place_of(call), call.hidden)
         if call.hidden:
             return
-        events.extend(_end_reasoning(message))
+        events.extend(end_reasoning(message))
         events.append(
             ToolCallStart(tool_call_id=call.client_id, tool_call_name=call.name, parent_message_id=message.id)
         )
@@ -187,33 +172,13 @@ class ChatStream:
             self._hidden_calls.add(client_id)
         return client_id
 
-    def _predict(self, call: StreamedCall) -> list[Event]:
-        call.shown_at = call.length
-        call.arguments = ["".join(call.arguments)]
-        try:
-            arguments = pydantic_core.from_json(call.arguments[0], allow_partial="trailing-strings")
-        except ValueError:
-            return []
-        return self._show(call.predictions, arguments)
-
-    def _show(self, predictions: Iterable[Prediction], arguments: Any) -> list[Event]:
-        if not isinstance(arguments, dict):
-            return []
-        shown: list[Event] = []
-        for prediction in predictions:
-            if not prediction.argument:
-                shown.extend(self._state.predicted(prediction.state_key, arguments))
-            elif prediction.argument in arguments:
-                shown.extend(self._state.predicted(prediction.state_key, arguments[prediction.argument]))
-        return shown
-
     def _end(self, call: ModelCall, *, broken: bool = False) -> list[Event]:
         self._open.pop(id(call.metadata), None)
         if self._current is call:
             self._current = None
         if call.texts and not broken:
             self._texts.add("".join(call.texts).strip())
-        events = _end_reasoning(call)
+        events = end_reasoning(call)
         if call.shows_text:
             events.append(TextMessageEnd(message_id=call.id, broken=broken))
         for each in call.calls:
@@ -221,7 +186,7 @@ class ChatStream:
         return events
 
     def _end_call(self, call: StreamedCall, *, broken: bool) -> list[Event]:
-        events = self._predict(call) if call.predictions and call.shown_at < call.length else []
+        events = self._predictions.last(call)
         if call.client_id is not None and not call.hidden:
             events.append(ToolCallEnd(tool_call_id=call.client_id, broken=broken))
         return events
@@ -238,7 +203,7 @@ class ChatStream:
         events: list[Event] = []
         id_, text = message.id or new_id(), text_of(message.content)
         if text and policy.messages and text.strip() not in self._texts:
-            events.extend(_text_message(id_, text))
+            events.extend(text_message(id_, text))
         if text:
             self._texts.add(text.strip())
         for call in message.tool_calls if calls is None else calls:
@@ -247,7 +212,7 @@ class ChatStream:
 
     def _whole_call(self, message_id: str, message: AIMessage, call: Any, policy: EmitPolicy) -> list[Event]:
         name, arguments = call["name"], call["args"]
-        predicted = self._show(policy.predicted_by(name), arguments)
+        predicted = self._predictions.show(policy.predicted_by(name), arguments)
         ids = [each["id"] for each in message.tool_calls]
         place = ids[: message.tool_calls.index(call)].count(call["id"])
         hidden = not policy.shows_tool(name)
@@ -278,45 +243,3 @@ class ChatStream:
 def _of_a_model(metadata: Mapping[str, Any]) -> bool:
     """Whether the metadata is a model call's, and not that of a node that returned a message."""
     return any(key in metadata for key in ("ls_model_type", "ls_provider", "ls_model_name"))
-
-
-def _begin(call: ModelCall) -> str:
-    """From here on the call's message has the id that it has now."""
-    call.begun = True
-    call.id = call.id or new_id()
-    return call.id
-
-
-def _write(call: ModelCall, text: str, events: list[Event]) -> None:
-    if not call.shows_text:
-        call.shows_text = True
-        events.extend(_end_reasoning(call))
-        events.append(TextMessageStart(message_id=_begin(call)))
-    events.append(TextMessageContent(message_id=call.id, delta=text))
-
-
-def _reason(call: ModelCall, text: str, events: list[Event]) -> None:
-    if not text:
-        return
-    if not call.shows_reasoning:
-        call.shows_reasoning = True
-        id_ = f"{_begin(call)}-reasoning"
-        events.append(ReasoningStart(message_id=id_))
-        events.append(ReasoningMessageStart(message_id=id_))
-    events.append(ReasoningMessageContent(message_id=f"{call.id}-reasoning", delta=text))
-
-
-def _end_reasoning(call: ModelCall) -> list[Event]:
-    if not call.shows_reasoning:
-        return []
-    call.shows_reasoning = False
-    id_ = f"{call.id}-reasoning"
-    return [ReasoningMessageEnd(message_id=id_), ReasoningEnd(message_id=id_)]
-
-
-def _text_message(id_: str, text: str) -> list[Event]:
-    return [
-        TextMessageStart(message_id=id_),
-        TextMessageContent(message_id=id_, delta=text),
-        TextMessageEnd(message_id=id_),
-    ]

@@ -244,8 +244,9 @@ describe("the published client", { timeout: 60_000 }, () => {
     assert.deepEqual([call.__typename, call.name], ["ActionExecutionMessageOutput", "approve"]);
     assert.deepEqual(JSON.parse(call.arguments.join("")), { what: "cake" });
 
-    const answer = await ended(conversation.run({ metaEvents: [{ name, value: data.value, response: "yes" }] }));
+    const answer = await ended(conversation.give(call, "yes"));
     assert.equal(text(answer), "The page said yes.");
+    assert.deepEqual(answer.metaEvents, []);
   });
 
   test("never warns about versions", () => {

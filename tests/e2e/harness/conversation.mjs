@@ -13,6 +13,12 @@ const {
   filterAgentStateMessages,
 } = createRequire(import.meta.url)("@copilotkit/runtime-client-gql");
 
+/** The messages by which agents ask: `useCopilotChat` keeps them in the chat, and what answers them is the next message. */
+function questions({ metaEvents = [] }) {
+  const asked = metaEvents.filter(({ name }) => name === "CopilotKitLangGraphInterruptEvent");
+  return asked.flatMap(({ data }) => convertGqlOutputToMessages(data.messages));
+}
+
 /** One thread, driven with the published client the way `useCopilotChat` drives it. */
 export class Conversation {
   constructor(url, { agent, tools = [] } = {}) {
@@ -43,7 +49,7 @@ export class Conversation {
     for await (const part of this.client.asStream(request)) {
       if (part?.generateCopilotResponse) yield (view = toView(part.generateCopilotResponse));
     }
-    this.messages.push(...filterAgentStateMessages(view.messages));
+    this.messages.push(...filterAgentStateMessages(view.messages), ...questions(view));
   }
 
   input() {
