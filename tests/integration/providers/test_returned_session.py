@@ -150,7 +150,12 @@ async def crewai() -> AsyncIterator[AgentProvider]:
             else:
                 await copilotkit_emit_message(f"echo {said}")
 
-    yield CrewAIProvider({"echo": Echo})
+    provider = CrewAIProvider({"echo": Echo})
+    # CrewAI imports much of itself with the first flow: no request need wait for that.
+    first = RunInput(thread_id="first", run_id="r", messages=[TextMessage(role="user", content="hi")])
+    async for _ in provider.execute_run("echo", first, RunContext()):
+        pass
+    yield provider
 
 
 class OwnAgent(AgentProvider):
