@@ -101,6 +101,11 @@ class Gate:
                 passer(self, event)
         return self._out
 
+    @property
+    def told(self) -> set[str]:
+        """The ids of the messages and calls that the client has got."""
+        return self._unseen.told
+
     def finish(self) -> Sequence[Any]:
         """Return what ends the run if it has not ended: its log has."""
         if self.ended:

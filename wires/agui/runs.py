@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +11,11 @@ import structlog
 
 from ...runtime.context import RunContext
 from ...runtime.errors import CopilotKitError, ThreadNotFoundError
-from ...runtime.messages import ToolCallMessage
+from ...runtime.messages import Message, ToolCallMessage
 from ...runtime.provider import AgentProvider
 from ...runtime.request import RunRequest
 from ...runtime.runs.handle import RunHandle
-from ...runtime.runs.run import RunStatus
 from ...runtime.service import RuntimeService
-from ...runtime.stores.interface import AgentState
 from ..http.admission import Admission
 from ..http.client import ClientRequest
 from ..http.exchange import Exchange
@@ -29,10 +27,11 @@ from .event_stream import open_stream
 from .forwarded_headers import forwarded_headers
 from .frames import STREAM_HEADERS
 from .gate import Gate, GateOptions
-from .histories import join_history, new_messages
+from .history import brought_by, messages_of
+from .past import Histories, Past
 from .refusals import respond_json, run_refusal, stop_refusal
-from .replay import started_input, synthesised_run
 from .requests import InputLimits, RunAgentInput, first_words, input_messages, read_run_input, run_request
+from .sent_messages import join_history
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +52,7 @@ class Runs:
         self._service = service
         self._admission = admission
         self._feed = feed
+        self._histories = Histories(service)
         self._config = service.config
         self._limits = InputLimits(messages=self._config.max_messages, message_bytes=self._config.max_message_bytes)
 
@@ -136,39 +136,25 @@ class Runs:
         """
         agent = await find_agent(self._service, agent_id)
         given = self.read_input(data)
+        watch = self._watch(agent_id, given)
         try:
-            running = await self._service.attach(given.thread_id, identity=client.identity, paces=False)
+            past = await self._histories.open(agent, given.thread_id, client.identity, self.options(agent.provider))
         except ThreadNotFoundError:
             await exchange.respond(200, headers=list(STREAM_HEADERS))
             return
-        watch = self._watch(agent_id, given)
         try:
-            await unless_disconnected(exchange.receive, self._replay(exchange, client, agent, given, running, watch))
+            await unless_disconnected(exchange.receive, self._replay(exchange, past, watch))
         finally:
-            if running is not None:
-                running.close()
+            past.close()
 
-    async def _replay(
-        self,
-        exchange: Exchange,
-        client: ClientRequest,
-        agent: Agent,
-        given: RunAgentInput,
-        running: RunHandle | None,
-        watch: Watch | None,
-    ) -> None:
+    async def _replay(self, exchange: Exchange, past: Past, watch: Watch | None) -> None:
         async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
-            kept = await self._kept(agent, given.thread_id, client)
-            for event in synthesised_run(given.thread_id, given.run_id, kept):
+            async for events in past.replay():
                 if watch is not None:
-                    watch([event])
-                await stream.write_events([event])
-            # What ended meanwhile is in the history.
-            if running is not None and running.status is RunStatus.RUNNING:
-                new = new_messages(kept.messages, running.messages)
-                started = started_input(given.thread_id, running.run_id, new)
-                gate = Gate(given.thread_id, running.run_id, self.options(agent.provider), started=started)
-                await stream.follow(running, gate, watch)
+                    watch(events)
+                await stream.write_events(events)
+            if past.running is not None:
+                await stream.follow(past.running, past.gate(), watch)
 
     async def stop(self, exchange: Exchange, client: ClientRequest, names: Mapping[str, str], data: Any) -> None:
         """Stop what runs in a thread, wherever it runs."""
@@ -221,17 +207,28 @@ class Runs:
     async def _request(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> RunRequest:
         request = run_request(given, agent.name, self.context_of(client))
         request.cloud_key = client.cloud_key
-        if agent.name is not None and not agent.provider.keeps_state:
-            kept = await self._kept(agent, given.thread_id, client)
-            names = {call.id: call.name for call in kept.messages if isinstance(call, ToolCallMessage)}
-            request.input.messages = join_history(kept.messages, input_messages(given, names))
+        if not agent.provider.keeps_state:
+            kept = await self._kept(agent, given, client)
+            names = {call.id: call.name for call in kept if isinstance(call, ToolCallMessage)}
+            request.input.messages = join_history(kept, input_messages(given, names))
         return request
 
-    async def _kept(self, agent: Agent, thread_id: str, client: ClientRequest) -> AgentState:
-        if agent.name is None:
-            return AgentState()
-        kept = await self._service.load_agent_state(thread_id=thread_id, agent_name=agent.key, identity=client.identity)
-        return kept or AgentState()
+    async def _kept(self, agent: Agent, given: RunAgentInput, client: ClientRequest) -> Sequence[Message]:
+        """Return what is kept of the thread's messages; of a model's thread, only if the client does not send all."""
+        if agent.name is not None:
+            kept = await self._service.load_agent_state(
+                thread_id=given.thread_id, agent_name=agent.name, identity=client.identity
+            )
+            return kept.messages if kept is not None else ()
+        try:
+            spelling = await self._service.threads.find(given.thread_id, client.identity)
+        except ThreadNotFoundError:
+            return ()
+        records = await self._service.archive.runs(spelling)
+        sent = {message.get("id") for message in given.messages}
+        if all(message.id in sent for message in (brought_by(records[0]) if records else ())):
+            return ()
+        return await messages_of(self._service.archive, records)
 
     async def _start(self, request: RunRequest) -> RunHandle:
         try:

@@ -14,10 +14,12 @@ from ...runtime.service import RuntimeService
 from ...runtime.stores.interface import AgentState, ThreadInfo
 from ..http.client import ClientRequest
 from ..http.exchange import Exchange
-from .agents import DEFAULT, find_agent
+from .agents import DEFAULT, Agent, find_agent
 from .call import Call
+from .gate import GateOptions
+from .history import messages_of
+from .past import Histories
 from .refusals import JsonRefusal, not_found, respond_json, thread_not_found
-from .replay import synthesised_run
 from .state_view import StateView
 
 PAGE_THREADS = 50
@@ -36,6 +38,8 @@ class ThreadOperations:
 
     def __init__(self, service: RuntimeService, *, lists: bool) -> None:
         self._service = service
+        self._histories = Histories(service)
+        self._reasoning = service.config.reasoning
         self.lists = lists
 
     async def list(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
@@ -77,8 +81,15 @@ class ThreadOperations:
     async def events(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         """Answer with the events that a replay has."""
         thread_id = call.target.names["thread"]
-        kept = await self._kept(client, thread_id)
-        await respond_json(exchange, {"events": list(synthesised_run(thread_id, thread_id, kept))})
+        info = await self._service.threads.info(thread_id, client.identity)
+        found: list[Any] = []
+        if info is not None:
+            agent = await self._agent_of(info)
+            past = await self._histories.open(agent, thread_id, client.identity, GateOptions(reasoning=self._reasoning))
+            past.close()
+            async for events in past.replay():
+                found += events
+        await respond_json(exchange, {"events": found})
 
     async def state(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         """Answer with the agent's state on a thread."""
@@ -115,6 +126,11 @@ class ThreadOperations:
             raise JsonRefusal(409, {"error": "Thread busy", "message": error.message}) from error
         await respond_json(exchange, {"threadId": thread_id, "deleted": True})
 
+    async def _agent_of(self, info: ThreadInfo) -> Agent:
+        agents = await self._service.registry.agents()
+        name = next((name for name in info.agents if name in agents), None)
+        return await find_agent(self._service, DEFAULT) if name is None else Agent(name, agents[name][1])
+
     async def _check(self, thread_id: str, client: ClientRequest) -> ThreadInfo:
         info = await self._service.threads.info(thread_id, client.identity)
         if info is None:
@@ -132,7 +148,10 @@ class ThreadOperations:
                 )
                 if kept is not None:
                     return kept
-        return AgentState()
+        if info is None:
+            return AgentState()
+        archive = self._service.archive
+        return AgentState(messages=await messages_of(archive, await archive.runs(info.thread_id)))
 
 
 def _is_asked_for(info: ThreadInfo, agent: str | None, *, archived: bool) -> bool:

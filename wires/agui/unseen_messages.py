@@ -27,6 +27,11 @@ class UnseenMessages:
         self._answered: set[str] = set()
         self._unplaced: Sequence[Any] | None = None
 
+    @property
+    def told(self) -> set[str]:
+        """The ids of what has been streamed, or written here."""
+        return self._streamed
+
     def streamed(self, id_: str) -> None:
         """Take note of a message, a call or a result that the client has got."""
         self._streamed.add(id_)

@@ -38,12 +38,6 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
     return joined
 
 
-def new_messages(kept: Sequence[Message], joined: Sequence[Message]) -> list[Message]:
-    """Return the messages that a run brought to its thread: those that are new there, or edited."""
-    before = {message.id: message for message in kept}
-    return [message for message in joined if before.get(message.id) is not message]
-
-
 def _edited(kept: Message, sent: Message | None) -> Message:
     if isinstance(kept, TextMessage) and isinstance(sent, TextMessage) and kept.content != sent.content:
         return sent

@@ -1,0 +1,132 @@
+"""Connecting to a thread: its runs come back in order, from any process, and a run that goes on is joined."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from copilotkit_runtime import AgentState, CopilotRuntime, RuntimeConfig, messages
+from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
+from tests.support.local_server import client_of
+from tests.support.scripted_agent import ScriptedProvider
+
+ASK = {"event": {"type": "CUSTOM", "name": "on_interrupt", "value": "sure?"}}
+
+
+def runtime(folder: Path) -> CopilotRuntime:
+    """A runtime whose store outlives it."""
+    config = RuntimeConfig(store=f"sqlite:///{folder}/runs.db")
+    return CopilotRuntime(providers=[ScriptedProvider()], model=ScriptedProvider(), config=config)
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a runtime with the scripted agent."""
+    async with client_of(runtime(tmp_path)) as client:
+        yield client
+
+
+async def play(client: httpx.AsyncClient, id_: str, *steps: dict[str, Any], agent: str = "scripted") -> None:
+    await run(client, agent, run_input(script(*steps, id_=id_), run=f"run-{id_}"))
+
+
+def deltas(events: list[dict[str, Any]]) -> list[str]:
+    return [event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT"]
+
+
+@pytest.mark.parametrize("agent", ["scripted", "default"])
+async def test_runs_come_back_in_order_after_a_restart(tmp_path: Path, agent: str) -> None:
+    async with client_of(runtime(tmp_path)) as client:
+        await play(client, "u1", *say("one", "a1"), agent=agent)
+        await play(client, "u2", *say("two", "a2"), agent=agent)
+    async with client_of(runtime(tmp_path)) as client:
+        events = await connect(client, agent)
+    started = [event for event in events if event["type"] == "RUN_STARTED"]
+    assert [event["runId"] for event in started] == ["run-u1", "run-u2"]
+    assert [[message["id"] for message in event["input"]["messages"]] for event in started] == [["u1"], ["u2"]]
+    assert deltas(events) == ["one", "two"]
+    assert types_of(events).count("RUN_FINISHED") == 2
+
+
+async def test_a_failed_run_does_not_break_the_history(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", *say("one", "a1")[:2], {"raise": "secret"})
+    await play(client, "u2", *say("two", "a2"))
+    events = await connect(client, "scripted")
+    assert "RUN_ERROR" not in types_of(events)
+    assert [event["name"] for event in events if event["type"] == "CUSTOM"] == ["run_failed"]
+    assert deltas(events) == ["one", "two"]
+
+
+async def test_a_question_that_failed_to_be_answered_is_not_lost(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", {"raise": "at once"})
+    events = await connect(client, "scripted")
+    assert events[0]["input"]["messages"][0]["id"] == "u1"
+
+
+async def test_an_open_question_is_asked_again(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", *say("well", "a1"), ASK)
+    for _ in range(2):
+        events = await connect(client, "scripted")
+        assert events[-2] == {"type": "CUSTOM", "name": "on_interrupt", "value": "sure?"}
+
+
+async def test_texts_of_a_history_are_whole(client: httpx.AsyncClient) -> None:
+    pieces = [{"event": {"type": "TEXT_MESSAGE_CONTENT", "messageId": "a1", "delta": str(n)}} for n in range(9)]
+    start, *_, end = say("", "a1")
+    state = [{"event": {"type": "STATE_SNAPSHOT", "snapshot": {"n": n}}} for n in range(3)]
+    await play(client, "u1", start, *pieces, end, *state)
+    events = await connect(client, "scripted")
+    assert deltas(events) == ["012345678"]
+    assert [event["snapshot"] for event in events if event["type"] == "STATE_SNAPSHOT"] == [{"n": 2}]
+
+
+async def test_a_message_that_was_answered_anew_is_answered_once(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", *say("one", "a1"))
+    await play(client, "u2", *say("old", "a2"))
+    await play(client, "u2", *say("new", "a3"))
+    assert deltas(await connect(client, "scripted")) == ["one", "new"]
+
+
+async def test_a_run_that_goes_on_is_joined_behind_the_others(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", *say("one", "a1"))
+    body = run_input(script(*say("two", "a2")[:2], {"hang": True}, id_="u2"), run="r2")
+    async with client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as running:
+        first = running.aiter_text()
+        while "two" not in await anext(first):
+            pass
+        async with client.stream("POST", f"{PATH}/agent/scripted/connect", json=run_input(run="c")) as joined:
+            pieces, text = joined.aiter_text(), ""
+            while "two" not in text:
+                text += await anext(pieces)
+            await client.post(f"{PATH}/agent/scripted/stop/t")
+            text += "".join([piece async for piece in pieces])
+    events = events_of(text)
+    assert deltas(events) == ["one", "two"]
+    assert [event["runId"] for event in events if event["type"] == "RUN_FINISHED"] == ["run-u1", "r2"]
+
+
+async def test_what_the_agent_remembers_from_before_comes_first(tmp_path: Path) -> None:
+    ours = runtime(tmp_path)
+    async with client_of(ours) as client:
+        before = [
+            messages.TextMessage(id="u0", role="user", content="long ago"),
+            messages.TextMessage(id="a0", role="assistant", content="indeed"),
+        ]
+        await ours.service.store.save("t", "scripted", AgentState(messages=[*before]))
+        assert "indeed" in str(await connect(client, "scripted"))
+        await play(client, "u1", *say("one", "a1"))
+        events = await connect(client, "scripted")
+    snapshots = [event for event in events if event["type"] == "MESSAGES_SNAPSHOT"]
+    assert [[message["id"] for message in event["messages"]] for event in snapshots] == [["u0", "a0"]]
+    assert types_of(events).index("MESSAGES_SNAPSHOT") < types_of(events).index("TEXT_MESSAGE_CONTENT")
+
+
+async def test_a_model_gets_what_the_client_leaves_out(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", *say("one", "a1"), agent="default")
+    await play(client, "u2", *say("two", "a2"), agent="default")
+    listed = (await client.get(f"{PATH}/threads/t/messages")).json()["messages"]
+    assert [message["id"] for message in listed] == ["u1", "a1", "u2", "a2"]

@@ -1,0 +1,140 @@
+"""A thread's history: its runs as they are kept, and what its agent remembers besides."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ...runtime import events
+from ...runtime.messages import Message, ReasoningMessage, ToolResultMessage
+from ...runtime.runs.archive import RunArchive
+from ...runtime.runs.transcript import Transcript
+from ...runtime.stores.interface import AgentState
+from ...runtime.stores.run_records import RunRecord
+from .gate import Gate, GateOptions
+from .replay import started_input, synthesised_run
+
+Events: TypeAlias = Sequence[Any]
+
+_STATES = (events.StateSnapshot, events.StateDelta)
+_messages = msgspec.json.Decoder(list[Message])
+
+
+def brought_by(record: RunRecord) -> list[Message]:
+    """Return the messages that came with a run, as they were kept with it."""
+    return _messages.decode(msgspec.json.encode(record.about.get("messages", [])))
+
+
+class ThreadHistory:
+    """Reads a thread's past, run by run, so that its first events go out before the last are read.
+
+    Args:
+        archive: Where runs are kept.
+        options: Returns what clients get.
+        thread_id: The thread, as the client writes it.
+        agent_key: The agent whose states the client sees.
+    """
+
+    def __init__(
+        self,
+        archive: RunArchive,
+        options: GateOptions,
+        thread_id: str,
+        agent_key: str,
+    ) -> None:
+        self._archive = archive
+        self._options = options
+        self._thread_id = thread_id
+        self._agent_key = agent_key
+        self.seen: set[str] = set()
+        """The ids of the messages that the client has got."""
+
+    async def replay(self, records: Sequence[RunRecord], kept: AgentState) -> AsyncGenerator[Events]:
+        """Yield the events of runs, each run's in one or several parts.
+
+        Args:
+            records: The runs that have ended, oldest first.
+            kept: What the agent remembers; what the runs lack of it comes before or behind them.
+        """
+        current = await self._without_taken_back(records)
+        for older in self._remembered(_before(kept, current)):
+            yield older
+        for record in current:
+            yield await self._run(record)
+        if any(id_ not in self.seen for id_ in _spoken(kept.messages)):
+            for rest in self._remembered(kept):
+                yield rest
+
+    def _remembered(self, kept: AgentState) -> Sequence[Events]:
+        written = list(synthesised_run(self._thread_id, f"{self._thread_id}-history", kept))
+        self.seen.update(message.id for message in kept.messages)
+        return [written] if written else []
+
+    async def _run(self, record: RunRecord) -> Events:
+        brought = brought_by(record)
+        started = started_input(self._thread_id, record.run_id, brought)
+        gate = Gate(
+            self._thread_id,
+            record.run_id,
+            self._options,
+            known={*self.seen, *(message.id for message in brought)},
+            started=started,
+        )
+        passed = list(gate.pass_(self._shown(record, await self._archive.history(record))))
+        passed += gate.finish()
+        self.seen.update(message.id for message in brought)
+        self.seen.update(gate.told)
+        return passed
+
+    def _shown(self, record: RunRecord, run: Sequence[events.Event]) -> Sequence[events.Event]:
+        if record.agent_name == self._agent_key:
+            return run
+        return [event for event in run if not isinstance(event, _STATES)]
+
+    async def _without_taken_back(self, records: Sequence[RunRecord]) -> Sequence[RunRecord]:
+        """Leave out the runs whose user's message was answered anew by a later one."""
+        current: list[RunRecord] = []
+        first_of: dict[str, int] = {}
+        for record in records:
+            ids = [message.id for message in brought_by(record) if not isinstance(message, ToolResultMessage)]
+            again = min((first_of[id_] for id_ in ids if id_ in first_of), default=None)
+            if again is not None and not await self._asks(current[again]):
+                del current[again:]
+                first_of = {id_: place for id_, place in first_of.items() if place < again}
+            for id_ in ids:
+                first_of.setdefault(id_, len(current))
+            current.append(record)
+        return current
+
+    async def _asks(self, record: RunRecord) -> bool:
+        """Whether a run ended with a question: the next one answers it, and takes nothing back."""
+        names = (events.INTERRUPT, events.COPILOTKIT_INTERRUPT)
+        run = await self._archive.history(record)
+        return any(isinstance(event, events.Custom) and event.name in names for event in run)
+
+
+def _before(kept: AgentState, records: Sequence[RunRecord]) -> AgentState:
+    """Return what an agent remembers from before the first run that is kept."""
+    first = {message.id for message in brought_by(records[0])} if records else set()
+    for place, message in enumerate(kept.messages):
+        if message.id in first:
+            return AgentState(messages=kept.messages[:place])
+    return AgentState()
+
+
+def _spoken(messages: Sequence[Message]) -> list[str]:
+    return [message.id for message in messages if not isinstance(message, ToolResultMessage | ReasoningMessage)]
+
+
+async def messages_of(archive: RunArchive, records: Sequence[RunRecord]) -> list[Message]:
+    """Return the messages of runs, for agents and models that remember nothing themselves."""
+    thread: dict[str, Message] = {}
+    for record in records:
+        thread.update((message.id, message) for message in brought_by(record))
+        transcript = Transcript()
+        for event in await archive.history(record):
+            transcript.record(event)
+        thread.update((message.id, message) for message in transcript.messages())
+    return list(thread.values())
