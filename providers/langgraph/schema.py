@@ -98,7 +98,7 @@ def _takes_list(graph: Graph) -> bool:
     if getattr(graph, "builder", None) is not None or graph.input_channels != START:
         return False
     declared = getattr(graph.channels.get(START), "typ", Any)
-    if declared is not Any:
+    if declared not in (Any, "Any"):
         return _kind(declared) in (list, Sequence) or str(declared).lower().startswith(("list", "sequence"))
     return any(_first_parameter(node.bound) == "messages" for node in graph.nodes.values())
 
