@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, cast
 
+import msgspec
 import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -16,7 +17,8 @@ from langgraph.store.base import BaseStore
 from ...runtime.context import RunContext, RunInput
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
-from ...runtime.stores.interface import AgentState
+from ...runtime.stores.interface import AgentState, StateStore
+from ...runtime.stores.settings import StoreSettings
 from .checkpoints import AgentCheckpoints, delete_from, read_from
 from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
 from .graph_thread import LocalThread
@@ -132,7 +134,8 @@ class LangGraphProvider(AgentProvider):
     async def _open_at_store(self) -> None:
         url = None if self.store is None else self.store.url
         if url is not None and self._follows_store:
-            self.checkpointer = await self._opened.enter_async_context(open_saver(url))
+            settings = _saver_settings(self.store)
+            self.checkpointer = await self._opened.enter_async_context(open_saver(url, settings))
             self._follows_store = True
         if url is not None and self._memory_follows_store:
             self._memory = await self._opened.enter_async_context(open_memory(url, self._memory_options))
@@ -237,3 +240,9 @@ def _stream(graph: Graph, context: Any) -> Callable[[RunPlan], AsyncGenerator[St
 
 def _thread_configuration(thread_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": thread_id}}
+
+
+def _saver_settings(store: StateStore | None) -> StoreSettings | None:
+    """The store's own settings, without its time to live: a thread's record alone decides when the thread is over."""
+    given = None if store is None else store.settings
+    return given and msgspec.structs.replace(given, ttl=None)

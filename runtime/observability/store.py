@@ -23,6 +23,7 @@ class ObservedStore(StateStore):
     def __init__(self, inner: StateStore, observe: Callable[[str], AbstractContextManager[object]]) -> None:
         self._inner = inner
         self.url = inner.url
+        self.settings = inner.settings
         self.durable = inner.durable
         self.keeps_records = inner.keeps_records
         self.ttl = inner.ttl

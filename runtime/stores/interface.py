@@ -15,6 +15,7 @@ import msgspec
 from ..errors import StoreError
 from ..messages import Message
 from .errors import StoreConflictError
+from .settings import StoreSettings
 from .thread_keys import thread_key
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class StateStore(ABC):
 
     url: str | None = None
     """The URL that the store was opened from, so that a framework can keep what is its own in the same place."""
+    settings: StoreSettings | None = None
+    """The limits that it was opened with, and the prefix of its keys, for what frameworks keep in the same place."""
     durable: bool = True
     """Whether what is kept outlives the process."""
     keeps_records: bool = False
