@@ -9,9 +9,11 @@ import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
 
+from ...runtime.events import Custom
 from ...runtime.stores.interface import AgentState
 from .encoding import Encoder
 from .history import CheckpointMessages, messages_update
+from .interrupts import interrupt_events
 from .messages import as_langchain, from_langchain, to_langchain
 from .schema import OWN_KEYS, Graph, GraphSchema
 
@@ -29,7 +31,8 @@ def agent_state(schema: GraphSchema, snapshot: StateSnapshot) -> AgentState | No
         return None
     values = snapshot.values
     messages = from_langchain(CheckpointMessages(as_langchain(values.get("messages"))).messages)
-    return AgentState(state=_shown(schema, values), messages=messages)
+    asked = [event for event in interrupt_events(snapshot.interrupts) if isinstance(event, Custom)]
+    return AgentState(state=_shown(schema, values), messages=messages, interrupts=asked)
 
 
 def _shown(schema: GraphSchema, values: Mapping[str, Any]) -> dict[str, Any]:

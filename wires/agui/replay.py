@@ -9,6 +9,7 @@ from typing import Any
 from ...runtime.agui_messages import messages_to_agui
 from ...runtime.messages import ImageMessage, MediaMessage, Message, ReasoningMessage, TextMessage, ToolResultMessage
 from ...runtime.stores.interface import AgentState
+from .interrupts import Interrupts
 from .state_view import StateView
 
 Json = dict[str, Any]
@@ -47,4 +48,8 @@ def synthesised_run(thread_id: str, run_id: str, kept: AgentState) -> Iterator[J
     if messages:
         yield {"type": "MESSAGES_SNAPSHOT", "messages": messages}
     yield from state
+    asked = Interrupts(run_id)
+    for question in kept.interrupts:
+        asked.add(question)
+    yield from asked.legacy()
     yield {"type": "RUN_FINISHED", **ids}

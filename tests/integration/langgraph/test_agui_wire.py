@@ -1,0 +1,92 @@
+"""Graphs over AG-UI: questions and their answers, threads that others made, and messages that no model streamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import interrupt
+
+from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime.providers.langgraph import LangGraphProvider
+from tests.support.agui_client import connect, run, run_input, types_of, user
+from tests.support.local_server import client_of
+
+
+class AskState(MessagesState):
+    answers: list[Any]
+
+
+def ask(_: AskState) -> dict[str, Any]:
+    """Ask, and say what was answered."""
+    answer = interrupt({"question": "Sure?"})
+    return {"answers": [answer], "messages": [AIMessage(content=f"Got {answer!r}", id="a")]}
+
+
+def asking(saver: InMemorySaver | None = None) -> Any:
+    """A graph that asks."""
+    return StateGraph(AskState).add_node("ask", ask).add_edge(START, "ask").compile(checkpointer=saver)
+
+
+def served(graph: Any) -> CopilotRuntime:
+    return CopilotRuntime(providers=[LangGraphProvider({"asker": graph})])
+
+
+def texts(events: list[dict[str, Any]]) -> list[str]:
+    return [event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT"]
+
+
+ASKED = {"type": "CUSTOM", "name": "on_interrupt", "value": {"question": "Sure?"}}
+
+
+@pytest.mark.parametrize("answer", [False, None, "", "true", True, {"ok": [1]}, 0])
+@pytest.mark.parametrize("standard", [False, True])
+async def test_an_answer_reaches_the_graph_as_it_is(answer: Any, standard: bool) -> None:
+    async with client_of(served(asking())) as client:
+        first = await run(client, "asker", run_input(user("go")))
+        assert first[-2] == ASKED
+        more: dict[str, Any] = {"forwardedProps": {"command": {"resume": answer, "interruptEvent": first[-2]["value"]}}}
+        if standard:
+            more = {"resume": [{"interruptId": "?", "status": "resolved", "payload": answer}]}
+        second = await run(client, "asker", run_input(user("go"), **more))
+        assert texts(second) == [f"Got {answer!r}"]
+        assert [event for event in await connect(client, "asker") if event["type"] == "CUSTOM"] == [ASKED]
+
+
+async def test_an_open_question_of_a_thread_that_others_made_is_asked() -> None:
+    saver = InMemorySaver()
+    await asking(saver).ainvoke({"messages": [HumanMessage("go", id="u")]}, {"configurable": {"thread_id": "t"}})
+    async with client_of(served(asking(saver))) as client:
+        events = await connect(client, "asker")
+        assert types_of(events) == ["RUN_STARTED", "MESSAGES_SNAPSHOT", "CUSTOM", "RUN_FINISHED"]
+        assert events[-2] == ASKED
+        answered = await run(client, "asker", run_input(forwardedProps={"command": {"resume": "yes"}}))
+        assert texts(answered) == ["Got 'yes'"]
+
+
+async def test_a_page_that_sends_only_its_last_message_keeps_the_thread() -> None:
+    def count(state: MessagesState) -> dict[str, Any]:
+        said = len(state["messages"])
+        return {"messages": [AIMessage(content=f"{said} so far", id=f"a{said}")]}
+
+    graph = StateGraph(MessagesState).add_node("count", count).add_edge(START, "count").compile()
+    async with client_of(served(graph)) as client:
+        await run(client, "asker", run_input(user("one", "u1")))
+        second = await run(client, "asker", run_input(user("two", "u2")))
+        assert texts(second) == ["3 so far"]
+        again = await connect(client, "asker")
+        assert texts(again) == ["1 so far", "3 so far"]
+
+
+async def test_a_second_answer_changes_nothing() -> None:
+    async with client_of(served(asking())) as client:
+        await run(client, "asker", run_input(user("go")))
+        answer = run_input(user("go"), forwardedProps={"command": {"resume": "yes"}})
+        assert texts(await run(client, "asker", answer)) == ["Got 'yes'"]
+        answer["messages"].append({"id": "a", "role": "assistant", "content": "Got 'yes'"})
+        again = await run(client, "asker", answer)
+        assert texts(again) == []
+        assert types_of(again)[-1] == "RUN_FINISHED"
