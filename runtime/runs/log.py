@@ -161,8 +161,7 @@ class RunLog:
             reader.wake()
 
     def _compact(self) -> None:
-        for event in self._tail[:TAIL_EVENTS]:
-            self._compactor.add(event)
+        self._compactor.add_all(self._tail[:TAIL_EVENTS])
         del self._tail[:TAIL_EVENTS]
         self._cut += TAIL_EVENTS
         self._full_at = self._cut + 2 * TAIL_EVENTS
