@@ -14,6 +14,7 @@ from ..errors import StoreError
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunLostError, RunOutcome
+from ..stores.run_watch import end
 from .compaction import Compactor
 from .log import Lagged, RunLog
 
@@ -93,8 +94,7 @@ class Recording:
 
     async def _end_task(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
 
     async def _follow(self) -> None:
         try:
