@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from ...runtime.events import Event
+from ...runtime.runs.log import Lagged
 from ..http.exchange import Exchange
 from .frames import KEEP_ALIVE, STREAM_HEADERS, frame
 from .gate import Gate
+from .joined_run import JoinedRun
 
 
 class Source(Protocol):
@@ -57,7 +59,13 @@ class EventStream:
         """
         while not gate.ended:
             await source.arrival()
-            batch = source.take()
+            try:
+                batch = source.take()
+            except Lagged:
+                if not isinstance(source, JoinedRun):
+                    raise  # the reader that paces a run is not left behind
+                await source.catch_up()
+                continue
             passed = gate.pass_(batch) if batch else gate.finish()
             if watch is not None and passed:
                 watch(passed)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 
 import msgspec
 
+from ...runtime.events import Event
 from ...runtime.runs.archive import brought_messages
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.remote import RemoteRun
@@ -16,6 +18,7 @@ from ...runtime.stores.run_records import RunRecord
 from .agents import Agent
 from .gate import Gate, GateOptions
 from .history import Events, ThreadHistory, brought_by
+from .joined_run import JoinedRun, Reopen
 from .replay import started_input
 
 
@@ -29,6 +32,7 @@ class Past:
         running: The run that goes on, if one does, and its record, if it has one yet.
         options: What clients get of the run that goes on.
         thread_id: The thread, as the client writes it.
+        reopen: Reads the run that goes on from its beginning.
     """
 
     def __init__(
@@ -39,8 +43,10 @@ class Past:
         running: tuple[RunHandle, RunRecord | None] | None,
         options: GateOptions,
         thread_id: str,
+        reopen: Reopen,
     ) -> None:
-        self.running = running[0] if running is not None else None
+        self.running = None if running is None else JoinedRun(running[0], reopen)
+        self._run = running[0] if running is not None else None
         self._record = running[1] if running is not None else None
         self._history = history
         self._records = records
@@ -55,7 +61,7 @@ class Past:
 
     def gate(self) -> Gate:
         """Return what the events of the run that goes on pass, once the past has been written."""
-        run = self.running
+        run = self._run
         if run is None:
             raise RuntimeError("no run goes on")
         brought = brought_by(self._record) if self._record is not None else brought_messages(run.messages)
@@ -104,7 +110,15 @@ class Histories:
             None if running is None else (running, open_record),
             options,
             thread_id,
+            partial(self._reopen, spelling),
         )
+
+    async def _reopen(self, spelling: str) -> RunHandle | Sequence[Event]:
+        running = await self._running(spelling)
+        if running is not None:
+            return running
+        records = await self._service.archive.runs(spelling)
+        return await self._service.archive.history(records[-1]) if records else ()
 
     async def _running(self, spelling: str) -> RunHandle | None:
         return await self._service.attach(spelling, paces=False)
