@@ -349,6 +349,8 @@ class Run:
             return  # the run was abandoned, and what it left behind has come to its end after all
         self.status = status
         self.ending = ending = self._finished() if error is None else self._failed(error)
+        if status is RunStatus.CANCELLED:
+            self._break_off()
         try:
             self._observer.ended(self)
             await self._on_end(self)
@@ -360,6 +362,13 @@ class Run:
             self._over.set()
             if self._overdue is not None:
                 self._overdue.cancel()
+
+    def _break_off(self) -> None:
+        """Close what the cancelled run left open, so that its log is a whole stream for whoever reads it later."""
+        for event in self._verifier.closing():
+            if isinstance(event, events.TextMessageEnd | events.ToolCallEnd):
+                event.broken = True
+            self.log.force(event)
 
     def _log_fields(self) -> dict[str, Any]:
         return {"thread_id": self.input.thread_id, "run_id": self.input.run_id, "agent": self.agent_name}
