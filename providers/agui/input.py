@@ -43,16 +43,28 @@ def _forwarded_props(run: RunInput, context: RunContext, *, forward_node_name: b
     if forward_node_name and run.node_name is not None:
         props["nodeName"] = run.node_name
     if run.resume:
-        props["command"] = {"resume": run.resume[0].response}
+        props["command"] = {"resume": _answer(run.resume[0])}
     return {"config": config, **props, **context.properties}
 
 
 def _resume_entry(answer: Resume) -> dict[str, Any] | None:
     """The answer as AG-UI 1.0 wants it, if what was asked was an interrupt of AG-UI 1.0."""
+    id_ = answer.interrupt_id or _interrupt_id(answer.value)
+    if id_ is None:
+        return None
+    if answer.cancelled:
+        return {"interruptId": id_, "status": "cancelled"}
+    return {"interruptId": id_, "status": "resolved", "payload": _answer(answer)}
+
+
+def _interrupt_id(value: str) -> str | None:
     try:
-        asked = msgspec.json.decode(answer.value)
+        asked = msgspec.json.decode(value)
     except msgspec.DecodeError:
         return None
-    if not isinstance(asked, dict) or not isinstance(asked.get("id"), str) or "reason" not in asked:
-        return None
-    return {"interruptId": asked["id"], "status": "resolved", "payload": answer.response}
+    known = isinstance(asked, dict) and isinstance(asked.get("id"), str) and "reason" in asked
+    return str(asked["id"]) if known else None
+
+
+def _answer(resume: Resume) -> Any:
+    return resume.response if resume.answer is msgspec.UNSET else resume.answer

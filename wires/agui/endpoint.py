@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from starlette.requests import Request
 
+from ...runtime.errors import CopilotKitError
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
 from ..http.body import Body, check_size, read_body
@@ -19,7 +20,7 @@ from .call import Call, given_body
 from .debug_feed import DebugFeed
 from .envelope import read_envelope
 from .info import Abilities, runtime_info
-from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, not_found, respond_json
+from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, known_refusal, not_found, respond_json
 from .routing import find_target
 from .runs import Runs
 from .threads import ThreadOperations
@@ -135,6 +136,8 @@ class AGUIWire:
             await operation(exchange, client, call)
         except Refusal:
             raise
+        except CopilotKitError as error:
+            raise known_refusal(error) from error
         except Exception as error:
             log.exception("request_failed", operation=call.target.operation)
             raise JsonRefusal(500, {"error": "internal_error"}) from error

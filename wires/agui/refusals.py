@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from ...runtime.errors import AuthenticationError, CopilotKitError, ShuttingDownError, ThreadNotFoundError
+from ...runtime.errors import AuthenticationError, CopilotKitError, MisuseError, ShuttingDownError, ThreadNotFoundError
+from ...runtime.stores.errors import StoreKeyError, StoreUnavailableError
 from ..http.exchange import Exchange
 from ..http.refusal import Refusal
 
@@ -93,6 +94,19 @@ def run_refusal(error: Exception) -> Refusal:
         return JsonRefusal(status, {"error": "Failed to run agent", "message": error.message})
     log.error("run_not_started", exc_info=error)
     return JsonRefusal(500, {"error": "Failed to run agent", "message": MASKED})
+
+
+def known_refusal(error: CopilotKitError) -> Refusal:
+    """Refuse what failed for a known reason: the text is for clients."""
+    match error:
+        case StoreKeyError() | MisuseError():
+            return Refusal(error.message, 400, error=error)
+        case ThreadNotFoundError():
+            return thread_not_found()
+        case StoreUnavailableError() | ShuttingDownError():
+            return Refusal(error.message, 503, code="unavailable", error=error)
+    log.error("request_failed", exc_info=error)
+    return JsonRefusal(500, {"error": "internal_error"})
 
 
 async def respond_json(

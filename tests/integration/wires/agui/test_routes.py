@@ -190,6 +190,19 @@ async def test_a_thread_is_its_owners_alone() -> None:
         assert stopped.json() == {"stopped": False, "message": "No active run for thread 't'."}
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/threads?cursor=junk&limit=99999999999999999999", 400),
+        ("GET", "/threads/%00/messages", 400),
+        ("POST", f"/agent/scripted/stop/{'x' * 5000}", 200),
+    ],
+)
+async def test_nonsense_is_refused(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    response = await client.request(method, f"{PATH}{path}")
+    assert response.status_code == status
+
+
 async def test_the_debug_feed_has_what_clients_get() -> None:
     runtime = CopilotRuntime(providers=[ScriptedProvider()], config=RuntimeConfig(debug_events=True))
     async with client_of(runtime) as client, client.stream("GET", f"{PATH}/cpk-debug-events") as feed:
