@@ -222,6 +222,8 @@ class Gate:
             del self._open["call", shown]
             self._out.append({"type": "TOOL_CALL_END", "toolCallId": shown})
             self._out += self._state.call_ended()
+            if event.broken:
+                self._out.append(_result(shown, f"result-{shown}", STOPPED))
 
     def _call_result(self, event: events.ToolCallResult) -> None:
         message_id = event.message_id or f"result-{event.tool_call_id}"

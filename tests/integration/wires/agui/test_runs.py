@@ -117,6 +117,24 @@ async def test_a_stop_ends_the_stream_and_keeps_what_was_said(client: httpx.Asyn
     assert "so far" in str(await connect(client, "scripted"))
 
 
+async def test_a_call_that_a_stop_cuts_off_is_answered(client: httpx.AsyncClient) -> None:
+    call = {"toolCallId": "c"}
+    steps = [
+        {"event": {"type": "TOOL_CALL_START", "toolCallName": "f", **call}},
+        {"event": {"type": "TOOL_CALL_ARGS", "delta": '{"a"', **call}},
+        {"hang": True},
+    ]
+    async with client.stream("POST", f"{PATH}/agent/scripted/run", json=run_input(script(*steps))) as response:
+        pieces, text = response.aiter_text(), ""
+        while "TOOL_CALL_ARGS" not in text:
+            text += await anext(pieces)
+        assert (await stop(client))["stopped"]
+        text += "".join([piece async for piece in pieces])
+    for events in (events_of(text), await connect(client, "scripted")):
+        assert types_of(events)[-3:] == ["TOOL_CALL_END", "TOOL_CALL_RESULT", "RUN_FINISHED"]
+        assert events[-2]["content"] == '{"status":"stopped"}'
+
+
 STOPPED = {"type": "RUN_ERROR", "message": "Run stopped by user", "code": "STOPPED"}
 
 
