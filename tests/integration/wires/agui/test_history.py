@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,34 @@ async def test_a_model_gets_what_the_client_leaves_out(client: httpx.AsyncClient
     await play(client, "u2", *say("two", "a2"), agent="default")
     listed = (await client.get(f"{PATH}/threads/t/messages")).json()["messages"]
     assert [message["id"] for message in listed] == ["u1", "a1", "u2", "a2"]
+
+
+async def join_and_stop(client: httpx.AsyncClient) -> str:
+    """Connect as soon as the run is in the store, stop it once it has said something, and return all that came."""
+    async with asyncio.timeout(10):
+        while True:
+            async with client.stream("POST", f"{PATH}/agent/scripted/connect", json=run_input(run="c")) as joined:
+                text, said = "", False
+                async for piece in joined.aiter_text():
+                    text += piece
+                    if not said and "so far" in text:
+                        said = True
+                        stopped = await client.post(f"{PATH}/agent/scripted/stop/t", json={"runId": "r1"})
+                        assert stopped.json()["stopped"] is True
+            if text:
+                return text
+
+
+async def test_a_run_is_joined_and_stopped_from_another_process(tmp_path: Path) -> None:
+    async with client_of(runtime(tmp_path)) as here, client_of(runtime(tmp_path)) as elsewhere:
+        body = run_input(script(*say("so far", "a1")[:2], {"hang": True}, id_="u1"), run="r1")
+        async with here.stream("POST", f"{PATH}/agent/scripted/run", json=body) as running:
+            first, ours = running.aiter_text(), ""
+            while "so far" not in ours:
+                ours += await anext(first)
+            theirs = await join_and_stop(elsewhere)
+            ours += "".join([piece async for piece in first])
+    for events in (events_of(ours), events_of(theirs)):
+        assert deltas(events) == ["so far"]
+        assert events[-1] == {"type": "RUN_FINISHED", "threadId": "t", "runId": "r1"}
+    assert events_of(theirs)[0]["input"]["messages"][0]["id"] == "u1"
