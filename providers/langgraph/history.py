@@ -1,13 +1,14 @@
-"""The page's messages and the checkpoint's, brought together.
+"""A client's messages and the checkpoint's, brought together.
 
-They meet by id and the checkpoint is the truth: what it knows is kept as it is there, what only the page
-knows is added, and what the page no longer has is not removed.
+They meet by id and the checkpoint is the truth: what it knows is kept as it is there, what only the client
+knows is added, and what the client no longer has is not removed. Each step looks messages up: none scans the thread
+for every message, so that a long request does not stop the loop.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -57,6 +58,13 @@ class CheckpointMessages:
         }
         self._texts = Counter(_answer(part) for part in parts)
         self._aliases = dict(self._other_ids())
+        self._by_id: dict[str, BaseMessage] = {}
+        self._by_part: dict[str, BaseMessage] = {}
+        for message in self.messages:
+            for id_ in _part_ids(message):
+                self._by_part.setdefault(id_, message)
+            if message.id:
+                self._by_id.setdefault(message.id, message)
 
     def __contains__(self, message: Message) -> bool:
         if isinstance(message, ToolResultMessage) and message.tool_call_id in self._answers:
@@ -65,7 +73,11 @@ class CheckpointMessages:
 
     def owner(self, part: Message) -> BaseMessage | None:
         """Return the checkpoint's message that ``part`` is part of."""
-        return next((each for each in self.messages if each.id and _is_part(part.id, each)), None)
+        return self._by_part.get(part.id)
+
+    def find(self, id_: str | None) -> BaseMessage | None:
+        """Return the checkpoint's message of an id."""
+        return self._by_id.get(id_ or "")
 
     def original(self, message: BaseMessage) -> BaseMessage:
         """Return ``message`` as the graph is to have it: under the vendors' call ids."""
@@ -94,13 +106,14 @@ class CheckpointMessages:
             return list(said)
         texts = self._texts.copy()
         texts.subtract(_answer(message) for message in said if message in self)
+        answered = {message.tool_call_id for message in said if isinstance(message, ToolResultMessage)}
         return [
-            self._addressed(message, said)
+            self._addressed(message, answered)
             for i, message in enumerate(said)
             if message in self or not _is_stale(message, texts, passed=i < places[-1])
         ]
 
-    def _addressed(self, message: Message, said: Iterable[Message]) -> Message:
+    def _addressed(self, message: Message, answered: Set[str]) -> Message:
         if isinstance(message, ToolCallMessage) and message.id in self._aliases:
             return msgspec.structs.replace(message, id=self._aliases[message.id])
         if not isinstance(message, ToolResultMessage):
@@ -109,10 +122,9 @@ class CheckpointMessages:
         known = self._answers.get(call_id)
         waiting = self.calls.waiting(self.calls.vendor_ids.get(call_id, call_id))
         # A client that knows calls by their vendor's ids gives the newest one's result under an id that was answered.
-        if known and waiting and message.id not in self._ids and known.result != message.result:
-            results = (each for each in said if isinstance(each, ToolResultMessage))
-            if message.id != f"result-{call_id}" and not any(each.tool_call_id == waiting for each in results):
-                call_id = waiting
+        new = known and message.id not in self._ids and known.result != message.result
+        if new and waiting and waiting not in answered and message.id != f"result-{call_id}":
+            call_id = waiting
         return msgspec.structs.replace(message, tool_call_id=call_id)
 
     def _other_ids(self) -> Iterable[tuple[str, str]]:
@@ -145,9 +157,9 @@ def _is_stale(message: Message, texts: Counter[str], *, passed: bool) -> bool:
     return bool(text) and passed and message.id.startswith(RUN_ID_PREFIX)
 
 
-def _is_part(id_: str, message: BaseMessage) -> bool:
+def _part_ids(message: BaseMessage) -> Iterable[str]:
     count = 1 if isinstance(message.content, str) else len(message.content)
-    return any(part_id(message.id or "", index) == id_ for index in range(count))
+    return (part_id(message.id, index) for index in range(count)) if message.id else ()
 
 
 def edited_message(known: CheckpointMessages, said: Sequence[Message]) -> BaseMessage | None:
@@ -187,26 +199,65 @@ def _joined(message: BaseMessage, known: CheckpointMessages) -> BaseMessage:
     """A call that the page saw and the checkpoint lost goes back into its message, whose other parts stay."""
     if not isinstance(message, AIMessage) or not message.tool_calls:
         return message
-    owner = next((each for each in known.messages if each.id == message.id), None)
+    owner = known.find(message.id)
     if not isinstance(owner, AIMessage):
         return message
     return owner.model_copy(update={"tool_calls": [*owner.tool_calls, *message.tool_calls]})
 
 
-def merged(messages: Sequence[BaseMessage], new: Iterable[BaseMessage]) -> list[BaseMessage]:
+def merged(messages: Iterable[BaseMessage], new: Iterable[BaseMessage]) -> list[BaseMessage]:
     """``messages`` with ``new`` ones: results directly behind their calls, the rest at the end, in order."""
-    result = list(messages)
-    present = {_identity(message) for message in result}
+    groups = _Groups(messages)
     for message in new:
-        if _identity(message) in present:
-            at = next(i for i, each in enumerate(result) if _identity(each) == _identity(message))
-            result[at] = message
-        elif isinstance(message, ToolMessage):
-            result.insert(_place(result, message), message)
-        else:
-            result.append(message)
-        present.add(_identity(message))
-    return _settled(result)
+        groups.put(message)
+    return groups.settled()
+
+
+class _Groups:
+    """Messages in order, each in a group with the results that stand directly behind it."""
+
+    def __init__(self, messages: Iterable[BaseMessage]) -> None:
+        self._groups: list[list[BaseMessage]] = [[]]
+        self._places: dict[tuple[bool, str | None], tuple[int, int]] = {}
+        self._callers: dict[str | None, int] = {}
+        for message in messages:
+            self._append(message, len(self._groups) - 1)
+
+    def put(self, message: BaseMessage) -> None:
+        """Replace a message of the same identity; else put a result behind its call, and another message at the end."""
+        place = self._places.get(_identity(message))
+        if place is None:
+            last = len(self._groups) - 1
+            call = message.tool_call_id if isinstance(message, ToolMessage) else None
+            self._append(message, self._callers.get(call, last))
+            return
+        group, index = place
+        for call in _calls(self._groups[group][index]):
+            if self._callers.get(call) == group:
+                del self._callers[call]
+        self._groups[group][index] = message
+        self._note_calls(message, group)
+
+    def settled(self) -> list[BaseMessage]:
+        """Return the messages, with results for calls that were left behind: vendors refuse calls without."""
+        for group, messages in enumerate(self._groups[:-1]):
+            unanswered = [id_ for message in messages for id_ in _calls(message) if (True, id_) not in self._places]
+            for id_ in filter(None, unanswered):
+                left = ToolMessage(id=_unanswered_id(id_), content=UNANSWERED, tool_call_id=id_)
+                self._append(left, self._callers.get(id_, group))
+        return [message for messages in self._groups for message in messages]
+
+    def _append(self, message: BaseMessage, group: int) -> None:
+        if not isinstance(message, ToolMessage):
+            group = len(self._groups)
+            self._groups.append([])
+        self._places.setdefault(_identity(message), (group, len(self._groups[group])))
+        self._groups[group].append(message)
+        self._note_calls(message, group)
+
+    def _note_calls(self, message: BaseMessage, group: int) -> None:
+        for id_ in _calls(message):
+            self._callers[id_] = max(group, self._callers.get(id_, group))
 
 
 def _identity(message: BaseMessage) -> tuple[bool, str | None]:
@@ -216,19 +267,8 @@ def _identity(message: BaseMessage) -> tuple[bool, str | None]:
     return False, message.id
 
 
-def _place(messages: Sequence[BaseMessage], result: ToolMessage) -> int:
-    positions = range(len(messages) - 1, -1, -1)
-    place = next((i for i in positions if _calls(messages[i], result.tool_call_id)), None)
-    if place is None:
-        return len(messages)
-    place += 1
-    while place < len(messages) and isinstance(messages[place], ToolMessage):
-        place += 1
-    return place
-
-
-def _calls(message: BaseMessage, call_id: str) -> bool:
-    return isinstance(message, AIMessage) and any(call["id"] == call_id for call in message.tool_calls)
+def _calls(message: BaseMessage) -> list[str | None]:
+    return [call["id"] for call in message.tool_calls] if isinstance(message, AIMessage) else []
 
 
 def messages_update(schema: GraphSchema, known: CheckpointMessages, merged_messages: Sequence[BaseMessage]) -> Any:
@@ -242,19 +282,6 @@ def messages_update(schema: GraphSchema, known: CheckpointMessages, merged_messa
     if schema.merges_messages:
         return [RemoveMessage(id=REMOVE_ALL_MESSAGES), *new]
     return Overwrite(new)
-
-
-def _settled(messages: list[BaseMessage]) -> list[BaseMessage]:
-    """The messages, with results for calls that the conversation left behind: vendors refuse calls without."""
-    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
-    for message in messages[:-1]:
-        for call in message.tool_calls if isinstance(message, AIMessage) else ():
-            if call["id"] and call["id"] not in answered:
-                left = ToolMessage(id=_unanswered_id(call["id"]), content=UNANSWERED, tool_call_id=call["id"])
-                place = _place(messages, left)
-                if place < len(messages):
-                    messages.insert(place, left)
-    return messages
 
 
 def _unanswered_id(call_id: str) -> str:

@@ -45,6 +45,7 @@ _ROLES: frozenset[str] = frozenset(get_args(Role))
 def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
     """The messages as LangChain's, ids kept. An assistant's tool calls join the message they are parts of."""
     converted: list[BaseMessage] = []
+    answers: dict[str | None, AIMessage] = {}
     for message in messages:
         match message:
             case TextMessage():
@@ -52,9 +53,11 @@ def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
             case ImageMessage():
                 converted.append(_image_message(message))
             case ToolCallMessage():
-                _add_call(converted, message)
+                _add_call(converted, answers, message)
             case ToolResultMessage():
                 converted.append(_tool_message(message))
+        if converted and isinstance(converted[-1], AIMessage):
+            answers[converted[-1].id] = converted[-1]
     return converted
 
 
@@ -76,14 +79,13 @@ def _image_message(message: ImageMessage) -> BaseMessage:
     return kind(id=message.id, content=content)
 
 
-def _add_call(converted: list[BaseMessage], message: ToolCallMessage) -> None:
+def _add_call(converted: list[BaseMessage], answers: Mapping[str | None, AIMessage], message: ToolCallMessage) -> None:
     call = tool_call(id=message.id, name=message.name, args=message.arguments)
     owner = message.parent_message_id or message.id
-    for earlier in reversed(converted):
-        if isinstance(earlier, AIMessage) and earlier.id == owner:
-            earlier.tool_calls.append(call)
-            return
-    converted.append(AIMessage(id=owner, content="", tool_calls=[call]))
+    if owner in answers:
+        answers[owner].tool_calls.append(call)
+    else:
+        converted.append(AIMessage(id=owner, content="", tool_calls=[call]))
 
 
 def _tool_message(message: ToolResultMessage) -> ToolMessage:

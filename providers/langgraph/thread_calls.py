@@ -7,6 +7,7 @@ of the message that it belongs to, so that every process finds the same one.
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
@@ -19,7 +20,8 @@ class ThreadCalls:
 
     def __init__(self) -> None:
         self._ids = CallIds()
-        self._by_vendor: dict[str, list[str]] = {}
+        self._waiting: dict[str, deque[str]] = {}
+        self._newest: dict[str, str] = {}
         self._answered: set[str] = set()
         self.names: dict[str, str] = {}
         """The names of the calls by client id."""
@@ -37,21 +39,24 @@ class ThreadCalls:
         """
         client_id = self._ids.assign(vendor_id, f"{message_id}#{place}" if place else message_id)
         if client_id not in self.names:
-            self._by_vendor.setdefault(vendor_id or client_id, []).append(client_id)
+            self._waiting.setdefault(vendor_id or client_id, deque()).append(client_id)
+            self._newest[vendor_id or client_id] = client_id
             self.vendor_ids[client_id] = vendor_id or client_id
         self.names[client_id] = name
         return client_id
 
     def answer(self, vendor_id: str) -> str:
         """Return the client id of the call that a result belongs to: the oldest without one, else the newest."""
-        calls = self._by_vendor.get(vendor_id, ())
-        client_id = self.waiting(vendor_id) or (calls[-1] if calls else vendor_id)
+        client_id = self.waiting(vendor_id) or self._newest.get(vendor_id, vendor_id)
         self._answered.add(client_id)
         return client_id
 
     def waiting(self, vendor_id: str) -> str | None:
         """Return the client id of the oldest call of this id that has no result, or None."""
-        return next((id_ for id_ in self._by_vendor.get(vendor_id, ()) if id_ not in self._answered), None)
+        calls = self._waiting.get(vendor_id)
+        while calls and calls[0] in self._answered:
+            calls.popleft()
+        return calls[0] if calls else None
 
 
 def unique_calls(messages: Iterable[BaseMessage], calls: ThreadCalls) -> list[BaseMessage]:
@@ -66,11 +71,11 @@ def _unique(message: BaseMessage, calls: ThreadCalls) -> BaseMessage:
     if isinstance(message, ToolMessage):
         return with_call_id(message, calls.answer(message.tool_call_id))
     if isinstance(message, AIMessage) and message.tool_calls:
-        vendor_ids = [call["id"] for call in message.tool_calls]
-        ids = [
-            calls.add(call["id"], call["name"], message.id or "", vendor_ids[:i].count(call["id"]))
-            for i, call in enumerate(message.tool_calls)
-        ]
+        met: Counter[str | None] = Counter()
+        ids = []
+        for call in message.tool_calls:
+            ids.append(calls.add(call["id"], call["name"], message.id or "", met[call["id"]]))
+            met[call["id"]] += 1
         return with_call_ids(message, ids)
     return message
 
