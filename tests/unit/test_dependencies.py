@@ -21,7 +21,7 @@ FOLDERS = ("schema", "resolvers", "runtime", "wires", "server", "providers", "te
 
 # The rooms that need extras, most special first: with any one of a line's groups, all that the room imports is there.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "providers/langgraph/postgres_saver.py": ("langgraph", "postgres"),
+    "providers/langgraph/postgres_": ("langgraph", "postgres"),
     "providers/langgraph/redis": ("langgraph", "redis"),
     "providers/langgraph/savers.py": ("langgraph", "sqlite", "postgres", "redis"),
     "providers/langgraph": ("langgraph",),
@@ -34,8 +34,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "providers/models/openai": ("openai",),
     "providers/models/anthropic": ("anthropic",),
     "providers/models": ("models",),
-    "runtime/stores/redis.py": ("redis",),
-    "runtime/stores/postgres.py": ("postgres",),
+    "runtime/stores/redis": ("redis",),
+    "runtime/stores/postgres": ("postgres",),
     "runtime/guardrails/cloud.py": ("cloud",),
     "runtime/observability/metrics.py": ("metrics",),
     "runtime/observability/tracing.py": ("otel",),

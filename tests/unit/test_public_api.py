@@ -39,7 +39,7 @@ PUBLIC = {
         copilotkit_emit_state copilotkit_emit_tool_call copilotkit_emit_tool_result copilotkit_exit
         copilotkit_predict_state copilotkit_stream
     """,
-    "copilotkit_runtime.providers.langgraph": "Deployment LangGraphPlatformProvider LangGraphProvider",
+    "copilotkit_runtime.providers.langgraph": "Deployment LangGraphPlatformProvider LangGraphProvider MemoryOptions",
     "copilotkit_runtime.providers.langserve": "LangServeChain",
     "copilotkit_runtime.providers.mcp": "MCPServer MCPSource",
     "copilotkit_runtime.providers.models": "ModelOptions ModelProvider model_provider",

@@ -132,7 +132,7 @@ def test_the_container_is_given_longer_to_end_than_its_runs() -> None:
 
 def test_the_health_check_answers_for_a_server_and_for_none(tmp_path: Path) -> None:
     command = json.loads(values("HEALTHCHECK")[0].split("CMD", 1)[1])
-    with running(tmp_path, **{**of_the_image(), "host": "127.0.0.1", "store": "memory://"}) as server:
+    with running(tmp_path, **{**of_the_image(), "host": "127.0.0.1", "store": "memory://", "auth": "none"}) as server:
         settings = {"COPILOTKIT_PORT": server.origin.rpartition(":")[2]}
         assert subprocess.run(command, env=settings_of(settings), check=False).returncode == 0
     ended = subprocess.run(command, env=settings_of(settings), check=False, capture_output=True)

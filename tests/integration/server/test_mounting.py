@@ -68,8 +68,9 @@ async def test_the_applications_lifespan_middleware_and_authentication_apply(fra
 
 async def test_two_runtimes_with_metrics_and_their_own_settings_share_a_process() -> None:
     app = FastAPI()
-    for path, keys in (("/one", ("a:1",)), ("/two", ())):
-        config = RuntimeConfig(metrics=True, api_keys=keys)
+    settings: dict[str, dict[str, Any]] = {"/one": {"api_keys": ("a:1",)}, "/two": {}}
+    for path, own in settings.items():
+        config = RuntimeConfig(metrics=True, **own)
         CopilotRuntime(providers=[ScriptedProvider()], config=config).mount(app, path)
     async with served(app) as origin, httpx.AsyncClient(base_url=origin) as client:
         assert [(await client.post(path, json=HELLO)).status_code for path in ("/one", "/two")] == [401, 200]

@@ -69,7 +69,7 @@ async def test_what_redis_refuses_is_an_error_that_is_not_tried_again(
     with redis.Redis.from_url(url, protocol=2) as client:
         client.set(f"{settings.prefix}:thread:thread", "not a hash")
 
-    with pytest.raises(StoreError, match="refused") as caught:
+    with pytest.raises(StoreError, match="rejected") as caught:
         await store.load("thread", "agent")
     assert not isinstance(caught.value, StoreUnavailableError)
 
