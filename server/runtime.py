@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -40,6 +40,7 @@ from ..wires.http.admission import Admission
 from ..wires.http.auth import Authenticate, Authenticator, authentication
 from ..wires.wire import Routed
 from . import app as http_app
+from .agents import checked_provider, checked_providers, providers_of
 from .background import BackgroundRun, follow, start_run
 from .probes import MetricsPage, ReadyProbe
 from .readiness import ReadinessCheck
@@ -50,6 +51,7 @@ class CopilotRuntime:
 
     Args:
         providers: Where the agents come from.
+        agents: Agents by name that need no options: LangGraph graphs, crews and flows, AG-UI agents and their URLs.
         model: What answers requests that name no agent: ``"openai:gpt-4o"`` and the like, a client, a chat model, a
             callable that picks one per request, or None.
         store: ``memory://``, ``sqlite:///path``, ``redis://…``, ``postgresql://…``, or a store; None for
@@ -66,14 +68,16 @@ class CopilotRuntime:
         transcribe: Turns what a person says into text; without it, pages show no microphone.
 
     Raises:
-        ConfigurationError: Two providers share a name, the store's URL is none, or nothing says who may call in
-            production.
+        ConfigurationError: A provider or an agent is none, two providers share a name, the store's URL is none, or
+            nothing says who may call in production.
+        MissingExtraError: What an agent needs is not installed.
     """
 
     def __init__(
         self,
         providers: Iterable[AgentProvider] = (),
         *,
+        agents: Mapping[str, Any] | None = None,
         model: Any = None,
         store: str | StateStore | None = None,
         config: RuntimeConfig | None = None,
@@ -85,6 +89,7 @@ class CopilotRuntime:
         agents_as_actions: bool | Iterable[str] = False,
         transcribe: Transcribe | None = None,
     ) -> None:
+        given = [*checked_providers(providers), *providers_of({} if agents is None else agents)]
         log_without_values()
         self._transcription = Transcription(transcribe)
         self.config = config or RuntimeConfig()
@@ -109,7 +114,8 @@ class CopilotRuntime:
         answering = None if model is None else model_provider(model)
         self.service = RuntimeService(self.config, opened, answering, preparation, open_run_log(states, settings))
         self._instruments.watch_runs(self.service.observers)
-        for provider in (*providers, *(installed_providers() if self.config.installed_providers else ())):
+        installed = installed_providers() if self.config.installed_providers else ()
+        for provider in (*given, *installed):
             self.add_provider(provider)
         self._starting = asyncio.Lock()
         self._running = False
@@ -143,9 +149,9 @@ class CopilotRuntime:
         """Registers a provider.
 
         Raises:
-            ConfigurationError: Another one has its name.
+            ConfigurationError: It is no provider or cannot run anything, or another one has its name.
         """
-        self.service.add_provider(provider)
+        self.service.add_provider(checked_provider(provider))
 
     def remove_provider(self, name: str) -> AgentProvider:
         """Takes a provider out; runs that it executes go on.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checka
 from ...runtime.errors import MisuseError
 from ...runtime.events import MessagesSnapshot
 from ...runtime.provider import AgentDescriptor, AgentProvider
+from ..agent_names import check_names
 from ..threaded_iterator import in_thread
 from .decoding import decode_stream
 from .http import AGUIHttpAgent
@@ -55,6 +56,7 @@ class AGUIProvider(AgentProvider):
     def __init__(
         self, agents: Mapping[str, AgentSource], *, name: str = "agui", forward_node_name: Collection[str] = ()
     ) -> None:
+        check_names("AGUIProvider", agents, example='"https://…"')
         self.name = name
         self._agents = {agent_name: _agent(agent_name, source) for agent_name, source in agents.items()}
         self._continued = frozenset(forward_node_name)

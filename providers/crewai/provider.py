@@ -16,6 +16,7 @@ from ...runtime.errors import MisuseError
 from ...runtime.messages import ToolResultMessage
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.runs.transcript import Transcript
+from ..agent_names import check_names
 from .crew_inputs import client_tool_names, crew_inputs, lent
 from .flow_state import flow_inputs, result_text, state_messages
 from .framework import load_async
@@ -72,6 +73,7 @@ class CrewAIProvider(AgentProvider):
         answer_timeout: float = 3600.0,
         queue_size: int = 1024,
     ) -> None:
+        check_names("CrewAIProvider", agents, example="make_crew")
         self.name = name
         self._agents = {agent_name: _Maker(agent_name, source) for agent_name, source in agents.items()}
         self._inputs = dict(inputs or {})

@@ -14,6 +14,7 @@ from ...runtime.context import RunContext, RunInput
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.stores.interface import AgentState
+from ..agent_names import check_names
 from .configuration import forwarded_headers, run_configuration, shows_subgraphs
 from .deployment import Assistant, RemoteThread, find_assistant, remote_stream, server_thread_id
 from .run_plan import RunPlan, RunPlanner
@@ -63,6 +64,7 @@ class LangGraphPlatformProvider(AgentProvider):
         context_headers: Collection[str] | None = None,
         clients: Mapping[str, LangGraphClient] | None = None,
     ) -> None:
+        check_names("LangGraphPlatformProvider", deployments, example="deployment")
         self.name = name
         self._deployments = dict(deployments)
         self._descriptions = dict(descriptions or {})

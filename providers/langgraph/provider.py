@@ -19,6 +19,7 @@ from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.stores.interface import AgentState, StateStore
 from ...runtime.stores.settings import StoreSettings
+from ..agent_names import check_names
 from .checkpoints import AgentCheckpoints, delete_from, read_from
 from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
 from .graph_thread import LocalThread
@@ -77,6 +78,7 @@ class LangGraphProvider(AgentProvider):
         memory_options: MemoryOptions | None = None,
         replaces_memory: bool = False,
     ) -> None:
+        check_names("LangGraphProvider", graphs, example="graph")
         self.name = name
         self._agents = {
             agent: AgentGraph(agent, source, replaces_memory=replaces_memory) for agent, source in graphs.items()

@@ -14,7 +14,7 @@ from ...runtime.provider import AgentProvider
 from .callable_stream import is_message
 from .chat import ChatModel
 from .options import ModelOptions
-from .vendors import Vendors
+from .vendors import Vendors, check_spelling
 
 ModelSource: TypeAlias = object
 Choice: TypeAlias = ChatModel | AgentProvider | AsyncIterable[Any] | Generator[Any]
@@ -37,6 +37,8 @@ class ModelResolver:
     """
 
     def __init__(self, source: ModelSource, options: ModelOptions) -> None:
+        if isinstance(source, str):
+            check_spelling(source)
         self.vendors = Vendors(options)
         self._options = options
         self._source = source if isinstance(source, str) else adopted(source, options) or source

@@ -96,12 +96,24 @@ class Vendors:
             return self._chats[key]
 
 
+def check_spelling(spec: str) -> None:
+    """Check that a vendor and a model are written with a colon between them.
+
+    Raises:
+        MisuseError: It is a slash, as other libraries have it.
+    """
+    vendor, slash, name = spec.strip().partition("/")
+    if slash and ":" not in vendor:
+        raise MisuseError(f"{spec!r} names no vendor. Write it as '{vendor}:{name}'.")
+
+
 def split(spec: str) -> tuple[str, str]:
     """Return the vendor and the model that ``spec`` names; an empty vendor when only LangChain may know it.
 
     Raises:
-        MisuseError: It names nothing, or an OpenAI assistant.
+        MisuseError: It names nothing, or an OpenAI assistant, or is written with a slash for the colon.
     """
+    check_spelling(spec)
     vendor, colon, name = spec.strip().partition(":")
     if vendor in _ASSISTANTS:
         raise MisuseError(NO_ASSISTANTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Iterator
@@ -12,14 +13,20 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 
 from pydantic import ValidationError
+from starlette.applications import Starlette
 
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.optional import optional
+from ..agents import Kind, kind_of
 from ..runtime import CopilotRuntime
 from .options import is_of_settings
 
 GRAPH_FILE = "langgraph.json"
 DEFAULT_NAME = "runtime"
+SERVED = (Kind.GRAPH, Kind.CREW)
+"""What is served as it is, by the name that it has in its module."""
+
+_MOST_OFFERS = 10
 
 _PACKAGE = Path(__file__).parents[2]
 _OURS = tuple(str(_PACKAGE / room) for room in ("runtime", "providers", "server"))
@@ -27,13 +34,15 @@ _LOADERS = (*_OURS, str(importlib.__file__), "<frozen importlib")
 
 
 def load_runtime(target: str | None) -> CopilotRuntime:
-    """The runtime of ``file.py:name``, ``module:name``, or a ``langgraph.json`` or its folder.
+    """Return the runtime of ``file.py:name``, ``module:name``, or a ``langgraph.json`` or its folder.
+
+    A graph or a crew of that name gets a runtime of its own.
 
     Args:
         target: The name; None for a ``langgraph.json`` in the current folder.
 
     Raises:
-        ConfigurationError: There is no such thing, or it is no runtime.
+        ConfigurationError: There is no such thing, or it is neither a runtime nor an agent.
         MissingExtraError: What it needs is not installed.
         TargetError: Its own code raises.
     """
@@ -43,10 +52,40 @@ def load_runtime(target: str | None) -> CopilotRuntime:
     if path.is_dir() or path.suffix == ".json":
         return _of_graphs(path)
     place, name = _split(target)
-    found = getattr(_module(place), name, None)
-    if not isinstance(found, CopilotRuntime):
-        raise ConfigurationError(f"{place} has no CopilotRuntime named '{name}'.")
-    return found
+    module = _module(place)
+    found = getattr(module, name, None)
+    if isinstance(found, CopilotRuntime):
+        return found
+    if kind_of(found) in SERVED:
+        return _of_agent(place, name, found)
+    if isinstance(found, Starlette):
+        raise ConfigurationError(_about_application(place, name, found))
+    raise ConfigurationError(f"{place} has no CopilotRuntime named '{name}'.{_others(place, name, module)}")
+
+
+def _of_agent(place: str, name: str, agent: object) -> CopilotRuntime:
+    with _own_stack(place):
+        return CopilotRuntime(agents={name: agent})
+
+
+def _about_application(place: str, name: str, application: Starlette) -> str:
+    file = Path(place)
+    module = f"--app-dir {file.parent} {file.stem}" if place.endswith(".py") else place
+    return (
+        f"'{name}' in {place} is a {type(application).__name__} application. If a runtime is mounted on it, serve it"
+        f" with: uvicorn {module}:{name}. Else write CopilotRuntime(…).mount({name}) first."
+    )
+
+
+def _others(place: str, name: str, module: ModuleType) -> str:
+    """Return a sentence about what can be served from the module, and about what has the wanted name."""
+    wanted = f" '{name}' is a {type(getattr(module, name)).__name__}." if hasattr(module, name) else ""
+    offers = [
+        f"{place}:{other}"
+        for other, value in vars(module).items()
+        if isinstance(value, CopilotRuntime) or (not inspect.isclass(value) and kind_of(value) in SERVED)
+    ]
+    return f"{wanted} It has: {', '.join(offers[:_MOST_OFFERS])}." if offers else wanted
 
 
 def _of_default() -> CopilotRuntime:

@@ -1,0 +1,160 @@
+"""What an application hands over as agents: providers, or graphs, crews and URLs by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Any
+
+from ..runtime.errors import ConfigurationError
+from ..runtime.provider import AgentProvider
+
+
+class Kind(Enum):
+    """What an object is, told by the framework that its class comes from."""
+
+    GRAPH = "a LangGraph graph"
+    CREW = "a crew or flow of CrewAI"
+    AGUI = "an AG-UI agent"
+
+
+_FRAMEWORKS = {"langgraph": Kind.GRAPH, "crewai": Kind.CREW, "ag_ui": Kind.AGUI}
+
+
+def kind_of(value: object) -> Kind | None:
+    """Return what kind of agent an object is, without importing a framework; None if it is none.
+
+    A function may make an agent of any kind, and is therefore of none.
+    """
+    if isinstance(value, str):
+        return Kind.AGUI if value.startswith(("http://", "https://")) else None
+    classes = value.__mro__ if inspect.isclass(value) else type(value).__mro__
+    found = next((_FRAMEWORKS[root] for root in map(_root_package, classes) if root in _FRAMEWORKS), None)
+    if found is None and not inspect.isclass(value) and _speaks_agui(value):
+        return Kind.AGUI
+    return None if found is Kind.GRAPH and inspect.isclass(value) else found
+
+
+def _root_package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
+
+
+def _speaks_agui(value: object) -> bool:
+    own = any(kind.__module__ == "copilotkit_runtime.providers.agui.http" for kind in type(value).__mro__)
+    return own or (callable(getattr(value, "run", None)) and not isinstance(value, AgentProvider))
+
+
+def providers_of(agents: Any) -> Iterator[AgentProvider]:
+    """Yield the providers for ``CopilotRuntime(agents={"name": ...})``, one for each framework.
+
+    Args:
+        agents: By name: a LangGraph graph, a crew or flow, an AG-UI agent or its URL.
+
+    Raises:
+        ConfigurationError: It is no mapping, or a value is none of these.
+        MissingExtraError: What an agent needs is not installed.
+    """
+    if not isinstance(agents, Mapping):
+        raise ConfigurationError(
+            f'agents takes agents by name, not a {type(agents).__name__}. Write agents={{"my_agent": graph}}.'
+        )
+    sorted_out: dict[Kind, dict[str, Any]] = {}
+    for name, agent in agents.items():
+        sorted_out.setdefault(_checked_kind(name, agent), {})[name] = agent
+    for kind, named in sorted_out.items():
+        yield _provider(kind, named)
+
+
+def _checked_kind(name: str, agent: object) -> Kind:
+    if isinstance(agent, AgentProvider):
+        raise ConfigurationError(
+            f"agents: '{name}' is a provider, which names its agents itself."
+            f" Write providers=[{type(agent).__name__}(…)]."
+        )
+    kind = kind_of(agent)
+    if kind is not None:
+        return kind
+    if inspect.isroutine(agent):
+        raise ConfigurationError(
+            f"agents: '{name}' is a function, and what it makes cannot be seen. Write"
+            f' providers=[LangGraphProvider({{"{name}": {agent.__name__}}})], or CrewAIProvider or AGUIProvider.'
+        )
+    raise ConfigurationError(
+        f"agents: '{name}' is a {_class_name(agent)}, not a LangGraph graph, a crew or flow, an AG-UI agent or its"
+        " http:// or https:// URL. For agents of your own write a provider: providers=[MyProvider()]."
+    )
+
+
+def _provider(kind: Kind, agents: dict[str, Any]) -> AgentProvider:
+    if kind is Kind.GRAPH:
+        from ..providers.langgraph import LangGraphProvider
+
+        return LangGraphProvider(agents, name="agents-langgraph")
+    if kind is Kind.CREW:
+        from ..providers.crewai import CrewAIProvider
+
+        return CrewAIProvider(agents, name="agents-crewai")
+    from ..providers.agui import AGUIProvider
+
+    return AGUIProvider(agents, name="agents-agui")
+
+
+def checked_providers(providers: Any) -> Iterable[Any]:
+    """Return ``CopilotRuntime(providers=...)`` if it is a list or the like.
+
+    Raises:
+        ConfigurationError: It is a single provider or agent, or agents by name.
+    """
+    if isinstance(providers, AgentProvider):
+        raise ConfigurationError(
+            f"providers takes a list, not one {type(providers).__name__}. Write providers=[provider]."
+        )
+    if isinstance(providers, Mapping):
+        raise ConfigurationError('providers takes a list, not agents by name. Write agents={"my_agent": …}.')
+    if kind_of(providers) is not None or not isinstance(providers, Iterable):
+        checked_provider(providers)
+    return providers  # type: ignore[no-any-return]
+
+
+def checked_provider(provider: Any) -> AgentProvider:
+    """Return a provider that can be registered.
+
+    Raises:
+        ConfigurationError: It is no provider, or it can run nothing.
+    """
+    if inspect.isclass(provider) and issubclass(provider, AgentProvider):
+        raise ConfigurationError(
+            f"{provider.__name__} is a class, not a provider. Write providers=[{provider.__name__}(…)]."
+        )
+    if not isinstance(provider, AgentProvider):
+        raise ConfigurationError(_no_provider(provider))
+    _check_run(provider)
+    return provider
+
+
+def _no_provider(value: object) -> str:
+    if (kind := kind_of(value)) is not None:
+        return (
+            f"providers takes providers, and {_class_name(value)} is {kind.value} without a name."
+            ' Write agents={"my_agent": …} instead.'
+        )
+    return f"providers takes AgentProvider objects, not a {_class_name(value)}."
+
+
+def _class_name(value: object) -> str:
+    return value.__name__ if inspect.isclass(value) else type(value).__name__
+
+
+def _check_run(provider: AgentProvider) -> None:
+    run, owner = provider.execute_run, type(provider).__name__
+    if inspect.isgeneratorfunction(run):
+        raise ConfigurationError(
+            f"{owner}.execute_run is synchronous, and would block all other runs."
+            " Write `async def execute_run`, and await what takes time."
+        )
+    if inspect.iscoroutinefunction(run):
+        raise ConfigurationError(
+            f"{owner}.execute_run never yields. It is an async generator: yield the events of"
+            " copilotkit_runtime.events, such as TextMessageStart, in place of returning."
+        )

@@ -1,0 +1,131 @@
+"""The words that a person reads who makes a mistake on the first day."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from langgraph.graph import START, MessagesState, StateGraph
+
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
+from copilotkit_runtime.providers.langgraph import LangGraphProvider
+from copilotkit_runtime.runtime.errors import CopilotKitError
+from copilotkit_runtime.server.cli.target import load_runtime
+
+
+def answer(state: MessagesState) -> dict[str, Any]:
+    del state
+    return {"messages": [("ai", "hi")]}
+
+
+graph: Any = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer")
+
+
+class Own(AgentProvider):
+    name = "own"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return [AgentDescriptor(name="my_agent")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
+        yield events.TextMessageStart(message_id="1")
+
+
+class Synchronous(Own):
+    def execute_run(self, *_: Any) -> Iterator[events.Event]:  # type: ignore[override]
+        yield events.TextMessageStart(message_id="1")
+
+
+class Returning(Own):
+    async def execute_run(self, *_: Any) -> str:  # type: ignore[override]
+        return "hi"
+
+
+anything: Any = Own()
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "a graph without a name": (
+        lambda: LangGraphProvider(graph),
+        'LangGraphProvider takes agents by name, not a StateGraph. Write LangGraphProvider({"my_agent": graph}).',
+    ),
+    "a list of graphs": (lambda: LangGraphProvider([graph]), "by name, not a list"),  # type: ignore[arg-type]
+    "a URL without a name": (
+        lambda: AGUIProvider("http://127.0.0.1:1"),  # type: ignore[arg-type]
+        'AGUIProvider takes agents by name, not a str. Write AGUIProvider({"my_agent": "https://…"}).',
+    ),
+    "one provider": (lambda: CopilotRuntime(providers=anything), "not one Own. Write providers=[provider]."),
+    "a provider's class": (lambda: CopilotRuntime(providers=[Own]), "Write providers=[Own(…)]."),  # type: ignore[list-item]
+    "a graph for a provider": (
+        lambda: CopilotRuntime(providers=[graph]),
+        'StateGraph is a LangGraph graph without a name. Write agents={"my_agent": …} instead.',
+    ),
+    "a graph for providers": (lambda: CopilotRuntime(providers=graph), 'Write agents={"my_agent": …} instead.'),
+    "agents for providers": (
+        lambda: CopilotRuntime(providers={"a": graph}),  # type: ignore[dict-item]
+        'Write agents={"my_agent": …}.',
+    ),
+    "a graph for agents": (lambda: CopilotRuntime(agents=graph), 'Write agents={"my_agent": graph}.'),
+    "a function for an agent": (
+        lambda: CopilotRuntime(agents={"a": answer}),
+        'Write providers=[LangGraphProvider({"a": answer})]',
+    ),
+    "a provider for an agent": (lambda: CopilotRuntime(agents={"a": anything}), "Write providers=[Own(…)]."),
+    "no agent at all": (lambda: CopilotRuntime(agents={"a": 1}), "'a' is a int, not a LangGraph graph"),
+    "a run that blocks": (
+        lambda: CopilotRuntime(providers=[Synchronous()]),
+        "Synchronous.execute_run is synchronous, and would block all other runs. Write `async def execute_run`",
+    ),
+    "a run that returns": (lambda: CopilotRuntime(providers=[Returning()]), "Returning.execute_run never yields."),
+    "a provider added late": (lambda: CopilotRuntime().add_provider(graph), 'Write agents={"my_agent": …} instead.'),
+    "a model with a slash": (
+        lambda: CopilotRuntime(model="openai/gpt-4o"),
+        "'openai/gpt-4o' names no vendor. Write it as 'openai:gpt-4o'.",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_with_what_to_write(mistake: str) -> None:
+    make, words = MISTAKES[mistake]
+    with pytest.raises(CopilotKitError) as caught:
+        make()
+    assert words in caught.value.message
+
+
+async def test_agents_may_be_given_by_name() -> None:
+    agents = {"graph": graph, "compiled": graph.compile(), "far": "http://127.0.0.1:1/"}
+    runtime = CopilotRuntime(agents={**agents, "http": AGUIHttpAgent("http://127.0.0.1:1/")}, providers=[Own()])
+    assert {agent.name for agent in await runtime.discover_agents()} == {*agents, "http", "my_agent"}
+
+
+GRAPH = """
+from langgraph.graph import START, MessagesState, StateGraph
+def answer(state: MessagesState) -> dict: return {"messages": [("ai", "hi")]}
+graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer")
+number = 1
+"""
+
+
+async def test_a_graph_in_a_file_is_a_target(tmp_path: Path) -> None:
+    file = tmp_path / "served_graph.py"
+    file.write_text(GRAPH)
+    assert [agent.name for agent in await load_runtime(f"{file}:graph").discover_agents()] == ["graph"]
+
+
+@pytest.mark.parametrize(("name", "said"), [("runtime", ""), ("number", " 'number' is a int.")])
+def test_a_target_that_is_no_agent_is_told_with_what_is_there(tmp_path: Path, name: str, said: str) -> None:
+    file = tmp_path / "other_names.py"
+    file.write_text(GRAPH)
+    with pytest.raises(CopilotKitError) as caught:
+        load_runtime(f"{file}:{name}")
+    assert caught.value.message == f"{file} has no CopilotRuntime named '{name}'.{said} It has: {file}:graph."
+
+
+def test_an_application_for_a_target_is_told_how_to_serve_it(tmp_path: Path) -> None:
+    (tmp_path / "an_application.py").write_text(f"from {FastAPI.__module__} import FastAPI\napp = FastAPI()\n")
+    with pytest.raises(CopilotKitError, match=r"is a FastAPI application\..* uvicorn .*an_application:app\."):
+        load_runtime(f"{tmp_path / 'an_application.py'}:app")
