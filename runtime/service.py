@@ -35,6 +35,7 @@ from .runs.observer import Observers
 from .runs.remote import RemoteRun
 from .runs.run import PreparedRun, Run, RunStatus
 from .runs.thread_lock import Fail
+from .stores.errors import NotStoredError, StoreUnavailableError
 from .stores.interface import AgentState, StateStore
 from .stores.retry import retry_unavailable
 from .stores.run_log import RunLogStore
@@ -44,7 +45,8 @@ from .threads import Threads
 log = structlog.get_logger(__name__)
 
 SAVE_SECONDS = 45.0
-PATIENCE_WITH_STORE_SECONDS = 20.0
+PATIENCE_WITH_STORE_SECONDS = 40.0
+"""How long a run that has ended waits for a store that is away, with what it said, before it reports a failure."""
 
 
 class RuntimeService:
@@ -372,9 +374,13 @@ class RuntimeService:
         if run.agent_name and run.provider_asked and run.owns_thread:
             try:
                 async with asyncio.timeout(SAVE_SECONDS):
-                    await self._keep(run)
-            except Exception:
+                    await retry_unavailable(lambda: self._keep(run), PATIENCE_WITH_STORE_SECONDS)
+            except Exception as error:
                 log.exception("state_not_saved", thread_id=run.input.thread_id, agent=run.agent_name)
+                if not run.provider.keeps_state:
+                    run.not_stored(
+                        NotStoredError() if isinstance(error, TimeoutError | StoreUnavailableError) else error
+                    )
         if run.ending is not None:
             await self.archive.finish(run, run.ending)
         report = self._reports.pop(run, None)
@@ -395,6 +401,7 @@ class RuntimeService:
             await self._save(run)
 
     async def _save(self, run: Run) -> None:
+        # Each attempt reads anew: in an outage longer than the lock's lease another run may have written.
         transcript, asked = run.transcript, run.input
         if transcript.thread is not None:
             messages = without_instructions(transcript.thread)
@@ -404,10 +411,7 @@ class RuntimeService:
             messages = merge_messages(kept.messages, asked.messages, transcript.messages(), run.asked_at)
         state = transcript.state if transcript.state is not None else asked.state
         finished = AgentState(state=state, messages=messages)
-        # The run lock is still held, so that saving once more after an outage overwrites nothing of another run.
-        await retry_unavailable(
-            lambda: run.provider.save_state(asked.thread_id, run.agent_name, finished), PATIENCE_WITH_STORE_SECONDS
-        )
+        await run.provider.save_state(asked.thread_id, run.agent_name, finished)
 
     async def _open_store(self) -> None:
         try:

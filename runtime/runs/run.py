@@ -348,20 +348,25 @@ class Run:
         if self.status is not RunStatus.RUNNING:
             return  # the run was abandoned, and what it left behind has come to its end after all
         self.status = status
-        self.ending = ending = self._finished() if error is None else self._failed(error)
+        self.ending = self._finished() if error is None else self._failed(error)
         if status is RunStatus.CANCELLED:
             self._break_off()
         try:
-            self._observer.ended(self)
             await self._on_end(self)
             await self._prepared.resources.aclose()
         finally:
+            self._observer.ended(self)
             # The thread is free by now: clients send the next request as soon as they see the end.
-            self.log.force(self._sanitizer.clean(ending))
+            self.log.force(self._sanitizer.clean(self.ending))
             self.log.close()
             self._over.set()
             if self._overdue is not None:
                 self._overdue.cancel()
+
+    def not_stored(self, error: Exception) -> None:
+        """Report the finished run as failed, for what it said is not stored: for ``on_end`` alone."""
+        if self.status is RunStatus.FINISHED:
+            self.status, self.ending = RunStatus.FAILED, self._failed(error)
 
     def _break_off(self) -> None:
         """Close what the cancelled run left open, so that its log is a whole stream for whoever reads it later."""

@@ -24,6 +24,13 @@ class StoreUnavailableError(StoreError):
         super().__init__(message)
 
 
+class NotStoredError(StoreError):
+    """A run's answer is whole, but the store was away for too long to keep it."""
+
+    def __init__(self) -> None:
+        super().__init__("The answer could not be stored, because the state store does not answer.", status_code=503)
+
+
 class StateTooLargeError(StoreError):
     """An entry is larger than the store may keep.
 

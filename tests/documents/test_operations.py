@@ -20,3 +20,14 @@ def test_every_test_that_is_named_exists() -> None:
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "integration").rglob("test_*.py"))
     assert len(named) > 20
     assert [name for name in named if f"def test_{name}" not in tests] == []
+
+
+def test_every_promise_of_reliability_names_a_test_that_exists() -> None:
+    document = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    promises = [line for line in document.splitlines() if line.startswith("| ")][1:]
+    assert len(promises) == 9
+    for promise in promises:
+        named = re.findall(r"`(tests/[a-z_/]+\.py)::(test_\w+)`", promise)
+        assert named, promise
+        missing = [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")]
+        assert missing == []
