@@ -20,6 +20,8 @@ def credentials(text: str) -> dict[str, str]:
         return {"x-user": "ann"}
     if "the-key-of-ann" in text:
         return {"authorization": "Bearer the-key-of-ann"}
+    if found := re.search(r"COPILOTKIT_API_KEYS=\w+:([\w-]+)", text):
+        return {"authorization": f"Bearer {found[1]}"}
     if found := re.search(r'JwtAuth\(secret="(.+?)", audience="(.+?)"', text):
         token = jwt.encode({"sub": "ann", "aud": found[2], "exp": 2**40}, found[1])
         return {"authorization": f"Bearer {token}"}
