@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from ...runtime.json_text import scrub_all
+
 STREAM_HEADERS = [
     ("content-type", "text/event-stream"),
     ("cache-control", "no-cache, no-transform"),
@@ -21,12 +23,4 @@ def frame(event: Any) -> bytes:
     try:
         return b"data: %b\n\n" % _encode(event)
     except UnicodeEncodeError:
-        return b"data: %b\n\n" % _encode(_scrubbed(msgspec.to_builtins(event)))
-
-
-def _scrubbed(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_scrubbed(key): _scrubbed(item) for key, item in value.items()}
-    return [_scrubbed(item) for item in value] if isinstance(value, list) else value
+        return b"data: %b\n\n" % _encode(scrub_all(msgspec.to_builtins(event)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ...runtime.json_text import scrub_all
 from ..http.framing import Framing
 
 UTF8 = "charset=utf-8"
@@ -85,15 +86,7 @@ def encode(payload: dict[str, Any]) -> bytes:
     try:
         return _encoder.encode(payload)
     except UnicodeEncodeError:
-        return _encoder.encode(_scrubbed(payload))
-
-
-def _scrubbed(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_scrubbed(key): _scrubbed(item) for key, item in value.items()}
-    return [_scrubbed(item) for item in value] if isinstance(value, list) else value
+        return _encoder.encode(scrub_all(payload))
 
 
 def _multipart_part(payload: dict[str, Any]) -> bytes:
