@@ -41,6 +41,7 @@ class _Run(msgspec.Struct):
     base: Base = NO_EVENTS
     batches: list[Batch] = []
     ended: float = 0.0
+    takeovers: int = 0
 
     @property
     def size(self) -> int:
@@ -57,6 +58,7 @@ class _Run(msgspec.Struct):
             about=decode_about(self.given.about),
             started_at=moment(self.started),
             updated_at=moment(self.updated),
+            takeovers=self.takeovers,
         )
 
 
@@ -110,10 +112,12 @@ class MemoryRuns(RunLogStore):
         self._bytes += run.size - before
 
     @override
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None:
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
         run = self._owned(key, owner)
-        self._bytes += len(base.payload) - len(run.base.payload)
+        before = run.size
+        run.given = run.given if about is None else run.given._replace(about=about)
         run.base, run.last, run.status = base, base.last, status
+        self._bytes += run.size - before
         run.updated, run.ended = now(), monotonic()
         self._prune(key.thread_id)
         self._shrink(key.thread_id)
@@ -145,7 +149,15 @@ class MemoryRuns(RunLogStore):
         run = self._find(key)
         if run is None or run.status != "running" or run.expires >= monotonic():
             return False
-        run.owner, run.expires = owner, monotonic() + self.settings.lease
+        run.owner, run.expires, run.takeovers = owner, monotonic() + self.settings.lease, run.takeovers + 1
+        return True
+
+    @override
+    async def _release(self, key: RunKey, owner: str) -> bool:
+        run = self._find(key)
+        if run is None or run.owner != owner or run.status != "running":
+            return False
+        run.expires, run.takeovers = 0.0, run.takeovers - 1
         return True
 
     @override

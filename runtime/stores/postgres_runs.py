@@ -58,6 +58,7 @@ _MIGRATIONS: tuple[LiteralString, ...] = (
         FOREIGN KEY (thread_id, number) REFERENCES copilotkit_runs ON DELETE CASCADE
     );
     """,
+    "ALTER TABLE copilotkit_runs ADD COLUMN takeovers integer NOT NULL DEFAULT 0",
 )
 
 _SERIALISE = "SELECT pg_advisory_xact_lock(hashtextextended(%(thread_id)s || chr(31) || 'runs', 0))"
@@ -66,7 +67,7 @@ _OPEN = """
     SELECT %(thread_id)s, coalesce(max(number), 0) + 1, %(run_id)s, %(agent_name)s, %(owner)s,
         clock_timestamp() + %(lease)s, %(about)s
     FROM copilotkit_runs WHERE thread_id = %(thread_id)s
-    RETURNING thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at
+    RETURNING thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers
 """
 _APPEND = """
     WITH run AS (
@@ -82,7 +83,7 @@ _APPEND = """
 """
 _COMPACT = """
     UPDATE copilotkit_runs SET base = %(payload)s, base_last = %(last)s, last = greatest(last, %(last)s),
-        updated_at = clock_timestamp(), status = %(status)s
+        updated_at = clock_timestamp(), status = %(status)s, about = coalesce(%(about)s, about)
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
 """
 _DROP = """
@@ -125,11 +126,16 @@ _STOP = """
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running'
 """
 _CLAIM = """
-    UPDATE copilotkit_runs SET owner = %(owner)s, expires_at = clock_timestamp() + %(lease)s
+    UPDATE copilotkit_runs SET owner = %(owner)s, expires_at = clock_timestamp() + %(lease)s,
+        takeovers = takeovers + 1
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running'
         AND expires_at < clock_timestamp()
 """
-_RECORD: LiteralString = "thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at"
+_RELEASE = """
+    UPDATE copilotkit_runs SET expires_at = to_timestamp(0), takeovers = takeovers - 1
+    WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
+"""
+_RECORD: LiteralString = "thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers"
 _RUNS: LiteralString = f"""
     SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = %(thread_id)s ORDER BY number DESC LIMIT %(limit)s
 """  # noqa: S608 - of constants
@@ -191,18 +197,19 @@ class PostgresRuns(RunLogStore):
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
-        values = {**key._asdict(), **base._asdict(), "owner": owner, "status": "running"}
+        values = {**key._asdict(), **base._asdict(), "owner": owner, "status": "running", "about": None}
         async with self._database.transaction() as cursor:
             await _replace(cursor, values)
             await cursor.execute(_DROP, values)
 
     @override
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None:
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
         values = {
             **key._asdict(),
             **base._asdict(),
             "owner": owner,
             "status": status,
+            "about": about,
             "grace": timedelta(seconds=GRACE_SECONDS),
             "max_runs": self.settings.max_runs,
             "max_bytes": self.settings.max_run_bytes,
@@ -229,6 +236,10 @@ class PostgresRuns(RunLogStore):
     @override
     async def _claim(self, key: RunKey, owner: str) -> bool:
         return await self._change(_CLAIM, {**key._asdict(), "owner": owner, "lease": self._lease()})
+
+    @override
+    async def _release(self, key: RunKey, owner: str) -> bool:
+        return await self._change(_RELEASE, {**key._asdict(), "owner": owner})
 
     @override
     async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
@@ -311,6 +322,7 @@ def _record(
     about: bytes,
     started: datetime,
     updated: datetime,
+    takeovers: int,
 ) -> RunRecord:
     return RunRecord(
         thread_id=thread_id,
@@ -322,4 +334,5 @@ def _record(
         about=decode_about(about),
         started_at=started.astimezone(UTC),
         updated_at=updated.astimezone(UTC),
+        takeovers=takeovers,
     )

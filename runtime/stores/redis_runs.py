@@ -82,7 +82,8 @@ return 1
 # KEYS: and the thread's numbers. ARGV: also the prefix of the thread's runs
 _CLOSE = f"""{_OWNED}
 local last, payload, status, grace = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local max_runs, max_bytes, prefix = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local max_runs, max_bytes, prefix, about = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
+if about ~= '' then redis.call('HSET', KEYS[1], 'about', about) end
 redis.call('HSET', KEYS[1], 'base', payload, 'base_last', last, 'last', last, 'status', status,
     'updated', text(now), 'size', #payload)
 redis.call('ZREM', KEYS[3], KEYS[1])
@@ -126,12 +127,18 @@ _CLAIM = f"""{_NOW}
 local expires = redis.call('ZSCORE', KEYS[2], KEYS[1])
 if redis.call('HGET', KEYS[1], 'status') ~= 'running' or (expires and tonumber(expires) >= now) then return 0 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
+redis.call('HINCRBY', KEYS[1], 'takeovers', 1)
 redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[2])), KEYS[1])
+return 1
+"""
+_RELEASE = f"""{_OWNED}
+redis.call('HINCRBY', KEYS[1], 'takeovers', -1)
+redis.call('ZADD', KEYS[3], 0, KEYS[1])
 return 1
 """
 _Arguments: TypeAlias = list[str | bytes | int]
 
-_FIELDS = ("thread", "number", "run", "agent", "status", "last", "about", "started", "updated")
+_FIELDS = ("thread", "number", "run", "agent", "status", "last", "about", "started", "updated", "takeovers")
 
 
 class RedisRuns(RunLogStore):
@@ -154,6 +161,7 @@ class RedisRuns(RunLogStore):
         self._stop_script = client.register_script(_STOP)
         self._abandoned_script = client.register_script(_ABANDONED)
         self._claim_script = client.register_script(_CLAIM)
+        self._release_script = client.register_script(_RELEASE)
 
     @override
     async def delete(self, thread_id: str) -> bool:
@@ -183,7 +191,7 @@ class RedisRuns(RunLogStore):
         with translated():
             number, started = await self._open_script(keys, given)
         fields = (run.thread_id.encode(), number, run.run_id.encode(), run.agent_name.encode(), b"running", 0)
-        return _record(*fields, run.about, started, started)
+        return _record(*fields, run.about, started, started, 0)
 
     @override
     async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
@@ -198,9 +206,9 @@ class RedisRuns(RunLogStore):
             _owned(await self._compact_script(self._keys(key), [owner, base.last, base.payload]))
 
     @override
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None:
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
         limits = [int(GRACE_SECONDS), self.settings.max_runs, self.settings.max_run_bytes]
-        given: _Arguments = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id)]
+        given: _Arguments = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id), about or b""]
         with translated():
             _owned(await self._close_script([*self._keys(key), self._numbers(key.thread_id)], given))
 
@@ -227,6 +235,11 @@ class RedisRuns(RunLogStore):
     async def _claim(self, key: RunKey, owner: str) -> bool:
         with translated():
             return bool(await self._claim_script([self._run(key), self._leases], [owner, self._lease()]))
+
+    @override
+    async def _release(self, key: RunKey, owner: str) -> bool:
+        with translated():
+            return bool(await self._release_script(self._keys(key), [owner]))
 
     @override
     async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
@@ -313,6 +326,7 @@ def _record(
     about: bytes,
     started: bytes,
     updated: bytes,
+    takeovers: bytes | int | None,
 ) -> RunRecord:
     return RunRecord(
         thread_id=thread_id.decode(),
@@ -324,4 +338,5 @@ def _record(
         about=decode_about(about),
         started_at=moment(int(started)),
         updated_at=moment(int(updated)),
+        takeovers=int(takeovers or 0),
     )

@@ -20,6 +20,7 @@ from .run_records import (
     Progress,
     RunCompactedError,
     RunKey,
+    RunLostError,
     RunOutcome,
     RunPart,
     RunRecord,
@@ -97,7 +98,15 @@ class RunLogStore(ABC):
         """
         await self._compact(key, owner, Base(last, encode_json(compacted)))
 
-    async def close(self, key: RunKey, owner: str, status: RunOutcome, last: int, compacted: Sequence[Event]) -> None:
+    async def close(
+        self,
+        key: RunKey,
+        owner: str,
+        status: RunOutcome,
+        last: int,
+        compacted: Sequence[Event],
+        about: dict[str, Any] | None = None,
+    ) -> None:
         """End a run, and let go of the thread's oldest runs if there are too many.
 
         Args:
@@ -106,11 +115,13 @@ class RunLogStore(ABC):
             status: How it ended.
             last: The number of its last event.
             compacted: All its events, compacted.
+            about: What to keep with the run from now on; None for what was given when it began.
 
         Raises:
             RunLostError: The run is not ``owner``'s.
         """
-        await self._close(key, owner, status, Base(last, encode_json(compacted)))
+        kept = None if about is None else encode_json(about)
+        await self._close(key, owner, status, Base(last, encode_json(compacted)), kept)
 
     async def renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
         """Renew the leases of runs.
@@ -131,6 +142,15 @@ class RunLogStore(ABC):
     async def claim(self, key: RunKey, owner: str) -> bool:
         """Take over a running run whose lease has run out; return whether it is ``owner``'s now."""
         return await self._claim(key, owner)
+
+    async def release(self, key: RunKey, owner: str) -> None:
+        """Give a run away that goes on: another process may claim it at once.
+
+        Raises:
+            RunLostError: The run is not ``owner``'s.
+        """
+        if not await self._release(key, owner):
+            raise RunLostError
 
     async def runs(self, thread_id: str) -> list[RunRecord]:
         """List a thread's runs, oldest first."""
@@ -212,7 +232,7 @@ class RunLogStore(ABC):
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None: ...
 
     @abstractmethod
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None: ...
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None: ...
 
     @abstractmethod
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]: ...
@@ -224,7 +244,12 @@ class RunLogStore(ABC):
     async def _abandoned(self, limit: int) -> list[RunRecord]: ...
 
     @abstractmethod
-    async def _claim(self, key: RunKey, owner: str) -> bool: ...
+    async def _claim(self, key: RunKey, owner: str) -> bool:
+        """Take the run and count the takeover."""
+
+    @abstractmethod
+    async def _release(self, key: RunKey, owner: str) -> bool:
+        """End the lease; the claim that follows is no takeover from the dead, and does not count."""
 
     @abstractmethod
     async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:

@@ -44,7 +44,7 @@ class RunRecord(msgspec.Struct, kw_only=True, frozen=True):
     """What is kept of a run beside its events.
 
     ``number`` counts the thread's runs from 1. ``last`` is the number of the last event that is stored. ``about`` is
-    what the runtime keeps with the run: JSON of its own choice.
+    what the runtime keeps with the run: JSON of its own choice. ``takeovers`` counts the processes that died with it.
     """
 
     thread_id: str
@@ -56,6 +56,7 @@ class RunRecord(msgspec.Struct, kw_only=True, frozen=True):
     about: dict[str, Any]
     started_at: datetime
     updated_at: datetime
+    takeovers: int = 0
 
     @property
     def key(self) -> RunKey:

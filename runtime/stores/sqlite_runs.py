@@ -61,6 +61,7 @@ _MIGRATIONS = (
         )
         """,
     ),
+    ("ALTER TABLE copilotkit_runs ADD COLUMN takeovers INTEGER NOT NULL DEFAULT 0",),
 )
 
 _OPEN = """
@@ -80,7 +81,7 @@ _APPEND = """
 """
 _COMPACT = """
     UPDATE copilotkit_runs SET base = :payload, base_last = :last, last = max(last, :last), updated = :now,
-        status = :status
+        status = :status, about = coalesce(:about, about)
     WHERE thread_id = :thread_id AND number = :number AND owner = :owner AND status = 'running'
     RETURNING number
 """
@@ -110,10 +111,14 @@ _RENEW = """
 """
 _STOP = "UPDATE copilotkit_runs SET stop = 1 WHERE thread_id = ? AND number = ? AND status = 'running'"
 _CLAIM = """
-    UPDATE copilotkit_runs SET owner = ?, expires = ?
+    UPDATE copilotkit_runs SET owner = ?, expires = ?, takeovers = takeovers + 1
     WHERE thread_id = ? AND number = ? AND status = 'running' AND expires < ?
 """
-_RECORD = "thread_id, number, run_id, agent_name, status, last, about, started, updated"
+_RELEASE = """
+    UPDATE copilotkit_runs SET expires = 0, takeovers = takeovers - 1
+    WHERE thread_id = ? AND number = ? AND owner = ? AND status = 'running'
+"""
+_RECORD = "thread_id, number, run_id, agent_name, status, last, about, started, updated, takeovers"
 _RUNS = f"SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
 _ABANDONED = f"SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires < ? LIMIT ?"  # noqa: S608
 _STATUS = "SELECT last, status FROM copilotkit_runs WHERE thread_id = ? AND number = ?"
@@ -158,7 +163,8 @@ class SqliteRuns(RunLogStore):
             return int(number)
 
         number = await self._database.write(work)
-        return _record((run.thread_id, number, run.run_id, run.agent_name, "running", 0, run.about, present, present))
+        given = (run.thread_id, number, run.run_id, run.agent_name)
+        return _record((*given, "running", 0, run.about, present, present, 0))
 
     @override
     async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
@@ -175,7 +181,7 @@ class SqliteRuns(RunLogStore):
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
-        values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": "running"}
+        values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": "running", "about": None}
 
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(_COMPACT, values).fetchone() is None:
@@ -185,8 +191,8 @@ class SqliteRuns(RunLogStore):
         await self._database.write(work)
 
     @override
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base) -> None:
-        values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": status}
+    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
+        values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": status, "about": about}
         limits = {
             "thread_id": key.thread_id,
             "grace": now() - int(GRACE_SECONDS * 1_000_000),
@@ -227,6 +233,10 @@ class SqliteRuns(RunLogStore):
             return connection.execute(_CLAIM, (owner, self._expires(), *key, time())).rowcount > 0
 
         return await self._database.write(work)
+
+    @override
+    async def _release(self, key: RunKey, owner: str) -> bool:
+        return await self._database.write(lambda connection: connection.execute(_RELEASE, (*key, owner)).rowcount > 0)
 
     @override
     async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
@@ -282,8 +292,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO copilotkit_run_schema (version) VALUES (?)", (len(_MIGRATIONS),))
 
 
-def _record(row: tuple[str, int, str, str, StoredStatus, int, bytes, int, int]) -> RunRecord:
-    thread_id, number, run_id, agent_name, status, last, about, started, updated = row
+def _record(row: tuple[str, int, str, str, StoredStatus, int, bytes, int, int, int]) -> RunRecord:
+    thread_id, number, run_id, agent_name, status, last, about, started, updated, takeovers = row
     return RunRecord(
         thread_id=thread_id,
         number=number,
@@ -294,4 +304,5 @@ def _record(row: tuple[str, int, str, str, StoredStatus, int, bytes, int, int]) 
         about=decode_about(about),
         started_at=moment(started),
         updated_at=moment(updated),
+        takeovers=takeovers,
     )

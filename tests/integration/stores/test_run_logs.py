@@ -189,6 +189,45 @@ async def test_a_run_without_a_sign_of_life_can_be_taken_over_once(runs: RunLogS
     assert await everything(runs, key) == [STARTED, FINISHED]
 
 
+async def test_a_run_that_is_given_away_can_be_claimed_at_once(runs: RunLogStore) -> None:
+    key = await begun(runs, request="kept until the end", messages=[1])
+    with pytest.raises(RunLostError):
+        await runs.release(key, "somebody")
+    await runs.release(key, OWNER)
+    assert await runs.claim(key, "process-2")
+    with pytest.raises(RunLostError):
+        await runs.append(key, OWNER, 1, [STARTED])
+    await runs.append(key, "process-2", 1, [STARTED])
+    going_on = await runs.latest("thread")
+    assert going_on is not None
+    assert (going_on.status, going_on.about["request"]) == ("running", "kept until the end")
+
+    await runs.close(key, "process-2", "finished", 2, [STARTED, FINISHED], {"messages": [1]})
+    closed = await runs.latest("thread")
+    assert closed is not None
+    assert (closed.status, closed.about) == ("finished", {"messages": [1]})
+
+
+@pytest.mark.parametrize("settings", [StoreSettings(lease=0.2, heartbeat=0.1, prefix="test-takeovers")])
+async def test_the_processes_that_died_with_a_run_are_counted(runs: RunLogStore) -> None:
+    thread = f"takeovers-{id(runs)}"
+    key = await begun(runs, thread)
+    counted: list[int] = []
+
+    async def claim(owner: str) -> None:
+        await until(lambda: runs.claim(key, owner))
+        latest = await runs.latest(thread)
+        assert latest is not None
+        counted.append(latest.takeovers)
+
+    await claim("process-2")
+    await claim("process-3")
+    await runs.release(key, "process-3")
+    await claim("process-4")
+    await claim("process-5")
+    assert counted == [1, 2, 2, 3], "a hand-over is no death"
+
+
 async def test_whoever_waits_is_woken_by_events_and_by_the_end(runs: RunLogStore) -> None:
     key = await begun(runs)
     waiting = asyncio.create_task(runs.wait(key, 0, 20))
