@@ -93,8 +93,9 @@ class Remembering(AgentProvider):
 class World:
     """A served runtime that can be restarted, and what outlives it: a store, a saver and a LangGraph server."""
 
-    def __init__(self, store_url: str) -> None:
+    def __init__(self, store_url: str, ttl: float = 600.0) -> None:
         self.store_url = store_url
+        self.ttl = ttl
         self.prefix = f"test-{uuid4().hex}"
         self.saver = InMemorySaver()
         self.server = LangGraphServer(g=_graph())
@@ -102,7 +103,7 @@ class World:
         self.answers: list[tuple[str, str]] = []
 
     def _runtime(self) -> CopilotRuntime:
-        store: StateStore = open_store(self.store_url, StoreSettings(ttl=TTL, prefix=self.prefix))
+        store: StateStore = open_store(self.store_url, StoreSettings(ttl=self.ttl, prefix=self.prefix))
         graphs = {"a": _graph(), "a:b": _graph(), "a%3Ab": _graph(), "own": _graph().compile(checkpointer=self.saver)}
         remote = LangGraphPlatformProvider(
             {"remote": Deployment(url=URL, graph_id="g")}, clients={URL: self.server.client()}
@@ -220,7 +221,7 @@ def test_nobody_reads_another_whatever_is_done_to_threads(url: str) -> None:  # 
     @settings(max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.one_of(STEPS, NARROW), min_size=1, max_size=2))
     def play(lives: list[list[tuple[Verb, str, str, str]]]) -> None:
-        world = World(url)
+        world = World(url, TTL)
         asyncio.run(_play(world, lives))
         assert world.crossings() == []
 
