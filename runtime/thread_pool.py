@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from .cancellation import end_tasks
+
 T = TypeVar("T")
 
 
@@ -45,11 +47,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Waits no longer for the calls that still run."""
-        calls = list(self._calls)
-        for task in calls:
-            task.cancel()
-        if calls:
-            await asyncio.wait(calls)
+        await end_tasks(*self._calls)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._calls.discard(task)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from .cancellation import end_tasks
 from .errors import ConfigurationError, MisuseError, ThreadNotFoundError
 from .provider import AgentProvider
 from .runs.run import Run
@@ -79,8 +80,7 @@ class Threads:
     async def stop(self) -> None:
         """End what ``start`` began."""
         if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait([self._sweeper])
+            await end_tasks(self._sweeper)
             self._sweeper = None
 
     async def open(self, thread_id: str, identity: str | None, agent_name: str | None = None) -> str:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import structlog
 
+from ...runtime.cancellation import end_tasks
 from ...runtime.errors import NetworkError
 from .library import CALL_MARK, Session, call_tool, list_tools, session_on, streams
 from .server import MCPServer
@@ -105,8 +106,7 @@ class MCPConnection:
         finally:
             del self._lost[mark]
             lost.cancel()
-            call.cancel()
-            await asyncio.wait({call})
+            await end_tasks(call)
 
     def _lose(self, mark: str | None, delivered: bool) -> None:
         """Ends the call that was lost; without a mark, all of them, because the stream that they share has ended."""
@@ -124,8 +124,7 @@ class MCPConnection:
         self._closing.set()
         opened = self._opened is not None and self._opened.done()
         await asyncio.wait([self._task], timeout=CLOSE_SECONDS if opened else 0)
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await end_tasks(self._task, again=CLOSE_SECONDS)
 
     async def _session(self) -> Session:
         if self._opened is None or not self.alive:

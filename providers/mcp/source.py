@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from ...runtime.actions import Action, ActionSource
+from ...runtime.cancellation import end_tasks
 from ...runtime.context import RunContext
 from .guidance import mcp_guidance
 from .server import AllowList, Given, MCPServer, servers_of
@@ -65,8 +66,7 @@ class MCPSource(ActionSource):
     async def stop(self) -> None:
         """Ends all connections."""
         if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.wait([self._warming])
+            await end_tasks(self._warming)
         await asyncio.gather(*(toolbox.close() for toolbox in (*self._own, *self._named.values())), *self._closing)
         self._named.clear()
 

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from ...runtime.actions import Action
+from ...runtime.cancellation import end_tasks
 from ...runtime.context import RunContext
 from ...runtime.errors import ActionError, CopilotKitError
 from .connection import CallLostError, MCPConnection
@@ -49,8 +50,7 @@ class MCPToolbox:
     async def close(self) -> None:
         """Ends the connection."""
         if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.wait([self._refreshing])
+            await end_tasks(self._refreshing)
         async with self._connecting:
             self._leave()
         await asyncio.gather(*self._leaving)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import structlog
 
 from .. import events
+from ..cancellation import end_tasks
 from ..context import RunContext
 from ..errors import CopilotKitError, to_public_error
 from ..messages import new_id
@@ -101,11 +102,8 @@ class ActionStage(Stage):
 
     async def close(self) -> None:
         """Stops what is still being executed."""
-        tasks = [task for task in (self._answering, *(call.task for call in self._calls.values())) if task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        tasks = (self._answering, *(call.task for call in self._calls.values()))
+        await end_tasks(*(task for task in tasks if task is not None))
 
     def _start(self, event: events.ToolCallStart) -> bool:
         action = self._actions.get(event.tool_call_name)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from ..cancellation import end_tasks
 from ..thread_pool import Workers
 from .interface import Hook
 
@@ -72,7 +73,4 @@ class HookCalls:
         if not self._going_on:
             return
         _, late = await asyncio.wait(self._going_on, timeout=self._timeout)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
+        await end_tasks(*late)

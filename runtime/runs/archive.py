@@ -12,11 +12,11 @@ import msgspec
 import structlog
 
 from .. import events
+from ..cancellation import end_tasks
 from ..errors import StoreError, ThreadBusyError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
-from ..stores.run_watch import end
 from .compaction import compact
 from .recorder import Recording
 from .remote import RemoteRun
@@ -57,7 +57,7 @@ class RunArchive:
     async def stop(self) -> None:
         """End what ``start`` began."""
         if self._sweeper is not None:
-            await end(self._sweeper)
+            await end_tasks(self._sweeper)
             self._sweeper = None
         if self._stops:
             await asyncio.wait(self._stops, timeout=_CLOSE_SECONDS)

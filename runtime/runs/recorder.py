@@ -10,11 +10,11 @@ from typing import Any
 import structlog
 
 from .. import events
+from ..cancellation import end_tasks
 from ..errors import StoreError
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunLostError, RunOutcome
-from ..stores.run_watch import end
 from .compaction import Compactor
 from .log import Lagged, RunLog
 
@@ -94,7 +94,7 @@ class Recording:
 
     async def _end_task(self) -> None:
         if self._task is not None:
-            await end(self._task)
+            await end_tasks(self._task)
 
     async def _follow(self) -> None:
         try:

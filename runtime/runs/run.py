@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from .. import events
+from ..cancellation import CANCEL_AGAIN_SECONDS
 from ..context import RunContext, RunInput
 from ..errors import (
     GUARDRAILS_FAILED,
@@ -43,7 +44,6 @@ LOG_BOUND = 256
 """By how many events the fastest reader may lag before the provider waits."""
 FINISH_GRACE_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 5.0
-CANCEL_AGAIN_SECONDS = 1.0
 
 _ENDINGS = frozenset((events.RunFinished, events.RunError))
 """What the run tells itself, when its outcome is stored."""
@@ -135,7 +135,7 @@ class Run:
         self._reported_end: events.RunFinished | None = None
         self._task: asyncio.Task[None] | None = None
         self._overdue: asyncio.TimerHandle | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._interruption: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
 
     @property
@@ -167,12 +167,19 @@ class Run:
         """As ``stop``, without waiting for it: for what works beside the run's own task."""
         if self._task is not None and self.status is RunStatus.RUNNING:
             self._stopped_by = error
-            self._task.cancel()
+            self._begin_interruption(self._task)
 
     async def _interrupt(self) -> None:
-        task = self._task
-        if task is None or task.done():
-            return
+        if self._task is not None and not self._task.done():
+            await asyncio.shield(self._begin_interruption(self._task))
+
+    def _begin_interruption(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        # A task of its own, for whoever waits for it may be cancelled, and the run has to end all the same.
+        if self._interruption is None or self._interruption.done():
+            self._interruption = asyncio.create_task(self._cancel_until_ended(task), name="stop run")
+        return self._interruption
+
+    async def _cancel_until_ended(self, task: asyncio.Task[None]) -> None:
         deadline = monotonic() + CANCEL_GRACE_SECONDS
         # What an agent awaits may swallow a cancellation, so that one may not be enough.
         while self.status is RunStatus.RUNNING and monotonic() < deadline:
@@ -191,7 +198,7 @@ class Run:
 
     def _end_overdue(self) -> None:
         if self.status is RunStatus.RUNNING:
-            self._ending = asyncio.create_task(self.stop(RunTimeoutError(self._timeout)), name="overdue run")
+            self.fail(RunTimeoutError(self._timeout))
 
     async def join(self) -> None:
         """Wait until the run has ended: its outcome is stored, and its thread is free."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
+from ..cancellation import end_tasks
 from ..errors import CopilotKitError, ThreadBusyError
 from ..stores.interface import StateStore
 
@@ -58,7 +59,7 @@ class ThreadLock:
     ) -> None:
         try:
             if self._watching is not None:
-                await _end(self._watching)
+                await end_tasks(self._watching)
         finally:
             await self._lock.__aexit__(kind, error, trace)
 
@@ -70,10 +71,4 @@ async def _watch(lock: RunLock, fail: Fail) -> None:
         await asyncio.wait({lost, stop}, return_when=asyncio.FIRST_COMPLETED)
         fail(ThreadBusyError(LOST if lock.lost.is_set() else TAKEN_OVER))
     finally:
-        await _end(lost)
-        await _end(stop)
-
-
-async def _end(task: asyncio.Task[object]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+        await end_tasks(lost, stop)

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from ..cancellation import end_tasks
 from ..errors import StoreError, ThreadBusyError
 from .retry import retry_unavailable
 from .settings import StoreSettings
@@ -145,8 +146,7 @@ class RunLocks:
     async def stop(self) -> None:
         """Releases every lock and ends the heartbeat."""
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+            await end_tasks(self._keeper)
         for lock in list(self._held.values()):
             lock.lost.set()
             await self.release(lock)

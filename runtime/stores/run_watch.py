@@ -7,21 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from ..cancellation import end_tasks
 from ..errors import StoreError
 from .run_records import Progress, RunKey, has_changed
 
 POLL_SECONDS = 0.025
 SLOWEST_POLL_SECONDS = 1.0
-_CANCEL_AGAIN_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
-
-
-async def end(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has ended: again and again, for a client of a server may swallow it once."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=_CANCEL_AGAIN_SECONDS)
 
 
 class RunWatch:
@@ -57,7 +50,7 @@ class RunWatch:
     async def stop(self) -> None:
         """Stop looking. Nobody waits any longer."""
         if self._task is not None:
-            await end(self._task)
+            await end_tasks(self._task)
 
     async def _look(self) -> None:
         pause = POLL_SECONDS

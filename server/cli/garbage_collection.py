@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+from ...runtime.cancellation import end_tasks
 
 YOUNG_OBJECTS = 10_000
 """How many more objects than before are made until the young ones are looked at.
@@ -28,9 +30,7 @@ async def collected() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        collecting.cancel()
-        with suppress(asyncio.CancelledError):
-            await collecting
+        await end_tasks(collecting)
 
 
 async def _collect_the_young() -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+from ...runtime.cancellation import end_tasks
 from ...runtime.events import Event
 from ...runtime.runs.log import Lagged
 from ..http.exchange import Exchange
@@ -89,8 +90,7 @@ async def open_stream(exchange: Exchange, keep_alive_seconds: float) -> AsyncIte
         yield stream
     finally:
         if pinging is not None:
-            pinging.cancel()
-            await asyncio.wait([pinging])
+            await end_tasks(pinging)
     await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from starlette.types import Receive, Send
 
+from ...runtime.cancellation import end_tasks
 from .framing import Framing
 
 PING_SECONDS = 12.0
@@ -42,18 +43,12 @@ async def unless_disconnected(receive: Receive, work: Awaitable[None]) -> bool:
         await working
         return True
     finally:
-        await _cancelled(working, leaving)
+        await end_tasks(working, leaving)
 
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
 
 
 async def write_parts(send: Send, framing: Framing, answer: AnswerInParts) -> None:
@@ -77,7 +72,7 @@ async def _pings(send: Send, ping: bytes | None) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await _cancelled(pinging)
+        await end_tasks(pinging)
 
 
 async def _ping(send: Send, ping: bytes) -> None:

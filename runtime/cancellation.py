@@ -1,0 +1,39 @@
+"""Ending tasks. One cancellation may not be enough.
+
+Before Python 3.12, ``asyncio.wait_for`` swallows a cancellation that meets the end of what it waits for, and the
+clients of Redis and PostgreSQL use it. A task that was cancelled once may go on, and who waits for it waits for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+
+CANCEL_AGAIN_SECONDS = 1.0
+END_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+async def end_tasks(*tasks: asyncio.Future[Any], again: float = CANCEL_AGAIN_SECONDS) -> None:
+    """Cancel tasks until they have ended. Those that ignore it for ``END_SECONDS`` are reported to the log and left.
+
+    Args:
+        tasks: What is to end; what has ended already is left as it is.
+        again: After how many seconds the next cancellation follows. It interrupts what a task does to end in order.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + END_SECONDS
+    going_on = {task for task in tasks if not task.done()}
+    while going_on and clock() < deadline:
+        for task in going_on:
+            task.cancel()
+        _, going_on = await asyncio.wait(going_on, timeout=again)
+    if going_on:
+        log.error("tasks_ignore_cancellation", tasks=[_name(task) for task in going_on])
+
+
+def _name(task: asyncio.Future[Any]) -> str:
+    return task.get_name() if isinstance(task, asyncio.Task) else type(task).__name__
