@@ -1,4 +1,4 @@
-"""Bounds on the head of a request, which arrives before anybody knows who sends it.
+"""Bounds on the head of a request, which arrives before anybody knows who sends it, and on what nobody reads.
 
 uvicorn's fast protocol reads heads of any size, and copies a header again with each piece of it; and it waits for the
 rest of one for ever. Its other protocol, h11, has a bound on the size by itself.
@@ -7,9 +7,11 @@ rest of one for ever. Its other protocol, h11, has a bound on the size by itself
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
+
+from .lingering import LingeringTransport
 
 MAX_HEADERS = 200
 """Headers of one request."""
@@ -46,9 +48,14 @@ class ServerConfig(uvicorn.Config):
 if HttpToolsProtocol is not None:
 
     class BoundedHttpProtocol(HttpToolsProtocol):
-        """uvicorn's protocol, which refuses heads that are too large or do not come in time."""
+        """uvicorn's protocol, which refuses heads that are too large or do not come in time.
+
+        Whoever is answered before the whole request has come gets the answer, and may send the rest for a while.
+        """
 
         config: ServerConfig
+        transport: LingeringTransport
+        _unread = False
         _head_bytes = 0
         _end_of_last = b""
         _in_head = True
@@ -56,7 +63,7 @@ if HttpToolsProtocol is not None:
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             """Begin to wait for the first head."""
-            super().connection_made(transport)  # type: ignore[arg-type]
+            super().connection_made(LingeringTransport(cast("asyncio.Transport", transport), lambda: self._unread))
             self._await_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -66,14 +73,25 @@ if HttpToolsProtocol is not None:
 
         def data_received(self, data: bytes) -> None:
             """Parse what has come, unless the head is too large with it."""
+            if self.transport.lingers:
+                self.transport.discard()
+                return
+            self._unread = self._unread or self._in_head
             if self._in_head and self._exceeds(data):
                 self._refuse(431)
                 return
             super().data_received(data)
 
+        def eof_received(self) -> None:
+            """Close the connection, as nothing more will come of it."""
+            if self.transport.lingers:
+                self.transport.close_now()
+            super().eof_received()
+
         def on_message_begin(self) -> None:
             """Begin a head."""
             super().on_message_begin()
+            self._unread = True
             if not self._in_head:
                 self._await_head()
 
@@ -92,6 +110,25 @@ if HttpToolsProtocol is not None:
             self._stop_waiting()
             self._in_head, self._head_bytes, self._end_of_last = False, 0, b""
             super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            """End the request: whatever comes is another one."""
+            self._unread = False
+            self.transport.forget_unread()
+            super().on_message_complete()
+
+        def on_response_complete(self) -> None:
+            """Limit for how long the rest of an answered request may come."""
+            super().on_response_complete()
+            if self._unread and not self.transport.is_closing():
+                self.transport.limit_unread()
+
+        def shutdown(self) -> None:
+            """End the connection; at the end of the server nobody is waited for who sends what is not read."""
+            self._unread = False
+            if self.transport.lingers:
+                self.transport.close_now()
+            super().shutdown()
 
         def _exceeds(self, data: bytes) -> bool:
             self._head_bytes += len(data)

@@ -1,0 +1,101 @@
+"""Connections that end with an answer while the client is still sending its request.
+
+Closing such a connection at once resets it: the client loses the answer that says what was wrong. So the connection
+is closed in one direction only, and what still arrives is discarded until the client closes it too, within limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+IDLE_SECONDS = 5.0
+"""How long a client may send nothing more."""
+
+TOTAL_SECONDS = 30.0
+"""How long a client may send what nobody reads."""
+
+
+class LingeringTransport(asyncio.Transport):
+    """A connection's transport that closes late where part of a request is still to come.
+
+    Args:
+        transport: The connection's own transport.
+        unread: Returns whether part of a request is still to come.
+    """
+
+    def __init__(self, transport: asyncio.Transport, unread: Callable[[], bool]) -> None:
+        super().__init__()
+        self._transport = transport
+        self._unread = unread
+        self._loop = asyncio.get_running_loop()
+        self._idle: asyncio.TimerHandle | None = None
+        self._limit: asyncio.TimerHandle | None = None
+
+    @property
+    def lingers(self) -> bool:
+        """Whether the connection is closed but for what the client still sends."""
+        return self._idle is not None
+
+    def discard(self) -> None:
+        """Accept that the client has sent more, which is not read."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = self._loop.call_later(IDLE_SECONDS, self.close_now)
+
+    def limit_unread(self) -> None:
+        """Close the connection if the rest of an answered request has not come in time."""
+        self.forget_unread()
+        self._limit = self._loop.call_later(TOTAL_SECONDS, self.close_now)
+
+    def forget_unread(self) -> None:
+        """Note that the rest of an answered request has come."""
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def close_now(self) -> None:
+        """Close the connection in both directions."""
+        self.forget_unread()
+        if self._idle is not None:
+            self._idle.cancel()
+        self._transport.close()
+
+    def close(self) -> None:
+        """Close the connection: at once, unless part of a request is still to come."""
+        if self.is_closing() or not self._unread():
+            self.close_now()
+            return
+        self._idle = self._loop.call_later(IDLE_SECONDS, self.close_now)
+        self.limit_unread()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._transport.resume_reading()
+
+    def is_closing(self) -> bool:
+        """Return whether nothing more can be written."""
+        return self.lingers or self._transport.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        """Write to the connection."""
+        if not self.lingers:
+            self._transport.write(data)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the transport says of the connection."""
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        """Read nothing for now."""
+        if not self.lingers:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close the connection without sending what is still to be sent."""
+        self.forget_unread()
+        self._transport.abort()
