@@ -17,6 +17,7 @@ from ...runtime.stores.errors import StoreUnavailableError
 from ...runtime.stores.postgres import connection_options, open_pool, translated
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
+from .serializer import CheckpointSerializer
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class PatientPostgresSaver(AsyncPostgresSaver):
     """
 
     def __init__(self, pool: _Pool, seconds: float) -> None:
-        super().__init__(pool)
+        super().__init__(pool, serde=CheckpointSerializer(strict=True))
         self._seconds = seconds
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:

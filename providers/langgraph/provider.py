@@ -58,6 +58,8 @@ class LangGraphProvider(AgentProvider):
         memory_options: The vector index of the memory, and how long memories last.
         replaces_memory: Whether graphs that were compiled with a checkpointer or a store in the process's memory
             use the provider's instead.
+        checkpoint_types: The classes that checkpoints may hold besides those in the annotations of the graphs' states;
+            values of others are given to graphs as plain data. A checkpointer that was given has a list of its own.
 
     Raises:
         ConfigurationError: A value of ``graphs`` is neither a graph nor a factory.
@@ -77,11 +79,13 @@ class LangGraphProvider(AgentProvider):
         memory: BaseStore | None = None,
         memory_options: MemoryOptions | None = None,
         replaces_memory: bool = False,
+        checkpoint_types: Collection[type] = (),
     ) -> None:
         check_names("LangGraphProvider", graphs, example="graph")
         self.name = name
         self._agents = {
-            agent: AgentGraph(agent, source, replaces_memory=replaces_memory) for agent, source in graphs.items()
+            agent: AgentGraph(agent, source, replaces_memory=replaces_memory, types=checkpoint_types)
+            for agent, source in graphs.items()
         }
         self._memory_options = memory_options or MemoryOptions()
         self._memory = memory or memory_in_process(self._memory_options)

@@ -10,6 +10,8 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 from langgraph.checkpoint.memory import InMemorySaver
 from msgspec import Struct, field
 
+from .serializer import CheckpointSerializer
+
 
 class _Kept(Struct):
     """The checkpoints of one thread, oldest first, apart for the root graph and for its subgraphs."""
@@ -33,7 +35,7 @@ class RecentMemorySaver(InMemorySaver):
     """
 
     def __init__(self, *, checkpoints: int = 100, threads: int = 10_000) -> None:
-        super().__init__()
+        super().__init__(serde=CheckpointSerializer(strict=False))  # what it holds never leaves the process
         self._checkpoints = checkpoints
         self._threads = threads
         self._kept: OrderedDict[str, _Kept] = OrderedDict()

@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 
 from ...runtime.stores.settings import StoreSettings
 from .redis_records import CheckpointRecords, Place
+from .serializer import CheckpointSerializer
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
     """
 
     def __init__(self, client: Redis, settings: StoreSettings) -> None:
-        super().__init__()
+        super().__init__(serde=CheckpointSerializer(strict=True))
         self._records = CheckpointRecords(client, settings)
         self._loop = asyncio.get_running_loop()
 

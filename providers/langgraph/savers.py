@@ -16,6 +16,7 @@ from ...runtime.stores.settings import StoreSettings
 from ...runtime.stores.sqlite import create_private, translated
 from ...runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, scheme_of, sqlite_path
 from .recent_saver import RecentMemorySaver
+from .serializer import CheckpointSerializer
 
 
 @asynccontextmanager
@@ -55,7 +56,7 @@ async def _open_sqlite(url: str, settings: StoreSettings) -> AsyncIterator[BaseC
     path = sqlite_path(url)
     await asyncio.to_thread(create_private, path)
     async with aiosqlite.connect(path, timeout=settings.command_timeout) as connection:
-        saver = AsyncSqliteSaver(connection)
+        saver = AsyncSqliteSaver(connection, serde=CheckpointSerializer(strict=True))
 
         async def set_up() -> None:
             with translated():

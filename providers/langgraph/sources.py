@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -18,6 +18,8 @@ from langgraph.store.memory import InMemoryStore
 from ...runtime.context import RunContext
 from ...runtime.errors import ConfigurationError
 from .schema import Graph, GraphSchema, schema_of
+from .serializer import allowing
+from .state_types import state_types
 from .threaded_saver import ThreadedSaver, runs_synchronously
 
 GraphFactory: TypeAlias = Callable[..., Any]
@@ -34,13 +36,17 @@ class AgentGraph:
             if it is called ``config`` or annotated so, else the ``RunContext``.
         replaces_memory: Whether a checkpointer and a store in the process's memory, which the graph was compiled with,
             give way to the given ones, as on LangGraph's own server.
+        types: The types that its checkpoints may hold besides those that its state declares.
 
     Raises:
         ConfigurationError: ``source`` is neither.
     """
 
-    def __init__(self, name: str, source: Any, *, replaces_memory: bool = False) -> None:
+    def __init__(
+        self, name: str, source: Any, *, replaces_memory: bool = False, types: Collection[type] = ()
+    ) -> None:
         self.name = name
+        self._types = frozenset(types)
         self._replaces_memory = replaces_memory
         self._factory = source if _is_factory(source) else None
         self._graph = None if self._factory else _compiled(name, source)
@@ -99,7 +105,9 @@ class AgentGraph:
         if graph.checkpointer is False or graph.checkpointer is True:
             return graph
         own = self._own(graph)
-        return graph if own is not None and own is graph.checkpointer else graph.copy({"checkpointer": own or saver})
+        if own is not None:
+            return graph if own is graph.checkpointer else graph.copy({"checkpointer": own})
+        return graph.copy({"checkpointer": allowing(saver, self._types | state_types(graph))})
 
     def _remembering(self, graph: Graph, memory: BaseStore) -> Graph:
         if graph.store is None or (self._replaces_memory and isinstance(graph.store, InMemoryStore)):
