@@ -42,9 +42,7 @@ class AgentGraph:
         ConfigurationError: ``source`` is neither.
     """
 
-    def __init__(
-        self, name: str, source: Any, *, replaces_memory: bool = False, types: Collection[type] = ()
-    ) -> None:
+    def __init__(self, name: str, source: Any, *, replaces_memory: bool = False, types: Collection[type] = ()) -> None:
         self.name = name
         self._types = frozenset(types)
         self._replaces_memory = replaces_memory

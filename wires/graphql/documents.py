@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +29,6 @@ from .errors import RequestError, bad_request, request_errors
 
 CACHED_DOCUMENTS = 256
 CACHED_DOCUMENT_CHARACTERS = 32_768
-
-_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class DocumentCache:
     ) -> None:
         self._schema = schema
         self._limits = limits or DocumentLimits()
-        self._tells_names = introspection
+        self._hides_names = not introspection
         self._documents: OrderedDict[str, Document] = OrderedDict()
         forbidden = [] if introspection else [NoSchemaIntrospectionCustomRule]
         self._rules = [*specified_rules, *forbidden]
@@ -117,16 +114,12 @@ class DocumentCache:
     def _errors(self, ast: DocumentNode) -> list[GraphQLError]:
         try:
             check_size(ast, self._limits)
-            errors = validate(self._schema, ast, self._rules)
+            errors = validate(self._schema, ast, self._rules, hide_suggestions=self._hides_names)
             if not errors:
                 check_depth(ast, self._limits)
         except GraphQLError as error:
             return [error]
-        return errors if self._tells_names else [_discreet(error) for error in errors]
-
-
-def _discreet(error: GraphQLError) -> GraphQLError:
-    return GraphQLError(_SUGGESTION.sub("", error.message), error.nodes)
+        return errors
 
 
 class _IncrementalDirectives(Visitor):

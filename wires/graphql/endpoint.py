@@ -59,7 +59,7 @@ class GraphQLWire:
     ) -> None:
         self._service = service
         self._config = service.config
-        self._execution = Execution(schema)
+        self._execution = Execution(schema, suggestions=self._config.introspection)
         self._documents = DocumentCache(
             schema, introspection=self._config.introspection, limits=_document_limits(self._config)
         )

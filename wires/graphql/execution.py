@@ -63,10 +63,12 @@ class Execution:
 
     Args:
         schema: The executable schema.
+        suggestions: Whether errors name what the client may have meant.
     """
 
-    def __init__(self, schema: GraphQLSchema) -> None:
+    def __init__(self, schema: GraphQLSchema, *, suggestions: bool = True) -> None:
         self._schema = schema
+        self._suggestions = suggestions
 
     async def whole(self, request: GraphQLRequest, context: Any) -> Payload:
         """The operation's result in one piece, once it is complete.
@@ -99,6 +101,7 @@ class Execution:
             context_value=context,
             raw_variable_values=upgrade_variables(request.variables),
             operation_name=request.operation_name,
+            hide_suggestions=not self._suggestions,
         )
         if isinstance(built, list):
             raise RequestError(request_errors(built, None))

@@ -51,6 +51,21 @@ async def test_field_suggestions_are_off_in_production(production: httpx.AsyncCl
         assert "Did you mean" in await refused(development, "{helo}")
 
 
+@pytest.mark.parametrize("role", ["usr", "assistan", "Did you mean ?" * 1000])
+async def test_suggestions_of_values_are_off_in_production(production: httpx.AsyncClient, role: str) -> None:
+    message = {"id": "1", "createdAt": "2026-11-20T00:00:00Z", "textMessage": {"role": role, "content": ""}}
+    data = {"frontend": {"actions": []}, "metadata": {}, "messages": [message]}
+    document = "mutation($d: GenerateCopilotResponseInput!) {generateCopilotResponse(data: $d) {threadId}}"
+    literal = document.split("(", 1)[0] + "{generateCopilotResponse(data: {messages: [{textMessage: {role: usr}}]})}"
+    for body in ({"query": document, "variables": {"d": data}}, {"query": literal}):
+        response = await production.post(PATH, json=body)
+        assert response.json()["errors"]
+        assert "enum value" not in response.text
+    async with client_of(CopilotRuntime()) as development:
+        response = await development.post(PATH, json={"query": document, "variables": {"d": data}})
+        assert ("enum value" in response.text) == (role in ("usr", "assistan"))
+
+
 async def test_graphiql_is_off_in_production(production: httpx.AsyncClient) -> None:
     assert "GraphiQL" not in (await production.get(PATH, headers={"accept": "text/html"})).text
 
