@@ -1,0 +1,72 @@
+"""A connection that is answered early is closed late, but it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from copilotkit_runtime.server.cli import lingering
+from copilotkit_runtime.server.cli.lingering import LingeringTransport
+from tests.support.polling import until
+
+
+class _Connection(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = self.half_closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def is_closed(self) -> bool:
+        return self.closed
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.half_closed = True
+
+    def resume_reading(self) -> None:
+        pass
+
+
+async def test_a_connection_whose_request_is_whole_is_closed_at_once() -> None:
+    connection = _Connection()
+    LingeringTransport(connection, lambda: False).close()
+    assert connection.closed
+
+
+async def test_a_client_that_falls_silent_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering, "IDLE_SECONDS", 0.05)
+    connection = _Connection()
+    transport = LingeringTransport(connection, lambda: True)
+    transport.close()
+    assert (connection.half_closed, transport.is_closing(), connection.closed) == (True, True, False)
+    await until(connection.is_closed)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_client_that_sends_for_ever_is_cut_off(monkeypatch: pytest.MonkeyPatch, *, closes: bool) -> None:
+    monkeypatch.setattr(lingering, "TOTAL_SECONDS", 0.2)
+    connection = _Connection()
+    transport = LingeringTransport(connection, lambda: True)
+    (transport.close if closes else transport.limit_unread)()
+
+    async def sends_and_is_cut_off() -> bool:
+        transport.discard()
+        return connection.closed
+
+    await until(sends_and_is_cut_off)
+
+
+async def test_a_second_close_is_final() -> None:
+    connection = _Connection()
+    transport = LingeringTransport(connection, lambda: True)
+    transport.close()
+    transport.close()
+    assert connection.closed
