@@ -31,7 +31,7 @@ def state_types(graph: Graph) -> frozenset[type]:
 
 def _declared(graph: Graph) -> Iterator[Any]:
     for each in (graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))):
-        for channel in each.channels.values():
+        for channel in getattr(each, "channels", {}).values():
             yield getattr(channel, "ValueType", None)
             yield getattr(channel, "UpdateType", None)
         builder = getattr(each, "builder", None)
