@@ -99,7 +99,8 @@ async def test_half_a_character_is_stored_wherever_it_is(url: str, settings: Sto
     async with open_saver(url, settings) as saver:
         graph = StateGraph(State).add_node("answer", broken).add_edge(START, "answer").compile(checkpointer=saver)
         config: Any = {"configurable": {"thread_id": "thread"}}
-        await graph.ainvoke({"messages": []}, config)
+        given: Any = {"messages": []}
+        await graph.ainvoke(given, config)
         kept = (await graph.aget_state(config)).values["anything"]
 
     assert kept == {"half \ufffd": [{"half \ufffd": "half \ufffd"}]}
