@@ -9,6 +9,7 @@ from uuid import uuid4
 import msgspec
 
 from . import agui_events, events
+from .agui_messages import without_nulls
 from .errors import ProtocolError
 from .events import Event
 
@@ -120,6 +121,9 @@ class EventExpander:
         self._interrupted = self._interrupted or event.name == events.INTERRUPT
         return [event]
 
+    def _messages_snapshot(self, event: events.MessagesSnapshot) -> list[Event]:
+        return [events.MessagesSnapshot(messages=[without_nulls(message) for message in event.messages])]
+
     def _tool_call_result(self, event: agui_events.ToolCallAnswer) -> list[Event]:
         return [
             events.ToolCallResult(
@@ -166,6 +170,7 @@ class EventExpander:
         agui_events.ToolCallAnswer: _tool_call_result,
         agui_events.RunOutcome: _finish,
         events.Custom: _custom,
+        events.MessagesSnapshot: _messages_snapshot,
     }
 
 

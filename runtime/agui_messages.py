@@ -41,6 +41,19 @@ def messages_from_agui(items: Iterable[Any], tool_names: Mapping[str, str] | Non
     return [message for item in items if isinstance(item, Mapping) for message in _read(item, names)]
 
 
+def without_nulls(message: Item) -> dict[str, Any]:
+    """Return an AG-UI message without null values, which older AG-UI models write and clients' schemas refuse."""
+    return {key: _parts_without_nulls(value) for key, value in message.items() if value is not None}
+
+
+def _parts_without_nulls(value: Any) -> Any:
+    return [_part_without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
+def _part_without_nulls(part: Any) -> Any:
+    return {key: value for key, value in part.items() if value is not None} if isinstance(part, Mapping) else part
+
+
 def _read(item: Item, names: MutableMapping[str, str]) -> Iterator[Message]:
     id_ = _string(item, "id") or new_id()
     match item.get("role"):

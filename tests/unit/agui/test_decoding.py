@@ -87,6 +87,29 @@ def test_an_event_means_the_same_in_every_form(form: str) -> None:
     assert decode(FORMS[form]) == EXPECTED
 
 
+def test_messages_of_a_snapshot_bear_no_null_values_but_an_activitys_content_is_its_own() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    activity = {"id": "p", "role": "activity", "activityType": "plan", "content": {"next": None}}
+    written = [
+        {
+            "id": "u",
+            "role": "user",
+            "name": None,
+            "content": [{"type": "binary", "mimeType": "a/b", "url": None}, None],
+        },
+        {"id": "a", "role": "assistant", "content": None, "toolCalls": [{**call, "encryptedValue": None}]},
+        activity,
+    ]
+    clean = [
+        {"id": "u", "role": "user", "content": [{"type": "binary", "mimeType": "a/b"}, None]},
+        {"id": "a", "role": "assistant", "toolCalls": [call]},
+        activity,
+    ]
+    snapshot = {"type": "MESSAGES_SNAPSHOT", "messages": written}
+    for form in (snapshot, json.dumps(snapshot), f"data: {json.dumps(snapshot)}\n\n"):
+        assert decode([form]) == [events.MessagesSnapshot(messages=clean)]
+
+
 def test_what_we_encode_we_decode() -> None:
     assert decode([msgspec.json.encode(event) for event in EXPECTED]) == EXPECTED
 
@@ -220,12 +243,12 @@ def test_events_and_keys_that_are_not_known_are_passed_over_with_a_log_line() ->
 @pytest.mark.parametrize(
     "event",
     [
-        core.StateSnapshotEvent(snapshot={"theirs": 1}, subagent_run_id="s"),
+        core.StateSnapshotEvent.model_validate({"snapshot": {"theirs": 1}, "subagentRunId": "s"}),
         core.StateDeltaEvent.model_validate(
             {"delta": [{"op": "add", "path": "/theirs", "value": 1}], "subagentRunId": "s"}
         ),
-        core.StepStartedEvent(step_name="chat", subagent_run_id="s"),
-        core.StepFinishedEvent(step_name="chat", subagent_run_id="s"),
+        core.StepStartedEvent.model_validate({"stepName": "chat", "subagentRunId": "s"}),
+        core.StepFinishedEvent.model_validate({"stepName": "chat", "subagentRunId": "s"}),
     ],
     ids=lambda event: event.type.value,
 )

@@ -40,7 +40,6 @@ def test_synchronous_calls_see_the_same() -> None:
     assert found is not None
     assert found.config == written
     assert [each.config for each in mine.list(CONFIG)] == [written]
-    assert mine.get_delta_channel_history(config=written, channels=["messages"]) == {"messages": {"writes": []}}
     mine.delete_thread("t")
     assert mine.get_tuple(CONFIG) is None
 
@@ -52,7 +51,3 @@ async def test_the_saver_s_own_settings_are_kept() -> None:
     assert mine.serde is shared.serde
     assert mine.config_specs == shared.config_specs
     assert str(mine.get_next_version(None, None)).startswith("0000")
-    assert isinstance(mine.with_allowlist([("builtins", "set")]), AgentCheckpoints)
-    written = await mine.aput(CONFIG, empty_checkpoint(), {}, {})
-    history = await mine.aget_delta_channel_history(config=written, channels=["messages"])
-    assert history == {"messages": {"writes": []}}

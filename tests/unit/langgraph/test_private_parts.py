@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypedDict
 
-from langchain.agents.middleware.internal_call_transformer import INTERNAL_CALL_METADATA_KEY
 from langchain_core.messages import AIMessage
 from langgraph._internal._constants import NULL_TASK_ID, PREVIOUS
-from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint
 from langgraph.graph import START, MessagesState, StateGraph
@@ -16,7 +14,6 @@ from langgraph.store.base import Item
 from langgraph.store.memory import InMemoryStore
 
 from copilotkit_runtime.providers.langgraph import graph_thread
-from copilotkit_runtime.providers.langgraph.policy import NOTHING, policy_of
 from copilotkit_runtime.providers.langgraph.schema import schema_of
 
 
@@ -33,19 +30,6 @@ async def test_the_saver_in_memory_keeps_checkpoints_writes_and_values_in_these_
     assert checkpoints
     assert all((thread, namespace) == ("t", "") for thread, namespace, _ in saver.writes)
     assert all(blob[:2] == ("t", "") for blob in saver.blobs)
-
-
-class Counted(TypedDict):
-    items: Annotated[list[int], DeltaChannel(lambda now, writes: [*now, *[x for write in writes for x in write]])]
-
-
-async def test_the_metadata_of_a_thread_with_a_delta_channel_count_under_this_name() -> None:
-    saver = InMemorySaver()
-    graph = StateGraph(Counted).add_node("n", lambda _: {"items": [1]}).add_edge(START, "n")
-    await graph.compile(checkpointer=saver).ainvoke({"items": []}, {"configurable": {"thread_id": "t"}})
-    found = saver.get_tuple({"configurable": {"thread_id": "t"}})
-    assert found is not None
-    assert found.metadata.get("counters_since_delta_snapshot")
 
 
 def test_a_compiled_graph_has_its_builder_s_schemas() -> None:
@@ -73,10 +57,6 @@ def test_a_workflow_s_parameter_is_found_in_its_node() -> None:
         return messages
 
     assert schema_of(talk).takes_list
-
-
-def test_middleware_marks_its_own_calls_with_this_key() -> None:
-    assert policy_of({INTERNAL_CALL_METADATA_KEY: "token"}) == NOTHING
 
 
 def test_the_store_in_memory_keeps_its_items_in_this_attribute() -> None:
