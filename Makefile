@@ -108,7 +108,7 @@ typecheck: install
 bench: install
 	scripts/bench
 
-check: lint typecheck test release-check schema-diff clients audit e2e
+check: lint typecheck test test-floors release-check schema-diff clients audit e2e
 
 # Draws the packages' imports in docs/architecture.md anew.
 drawing: install

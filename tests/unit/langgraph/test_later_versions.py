@@ -6,7 +6,7 @@ its own calls.
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from langchain.agents.middleware.internal_call_transformer import INTERNAL_CALL_METADATA_KEY
 from langchain_core.runnables import RunnableConfig
@@ -42,7 +42,7 @@ async def test_an_agent_s_savers_look_up_the_past_of_a_delta_channel_under_the_a
     mine = AgentCheckpoints(InMemorySaver(), "mine")
     written = await mine.aput(CONFIG, empty_checkpoint(), {}, {})
 
-    past = {"messages": {"writes": []}}
+    past: Any = {"messages": {"writes": []}}
     assert mine.get_delta_channel_history(config=written, channels=["messages"]) == past
     assert await mine.aget_delta_channel_history(config=written, channels=["messages"]) == past
 
