@@ -7,6 +7,7 @@ does.
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Any
 
 from demo_model import DemoModel
@@ -15,11 +16,13 @@ from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
 from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 
+_ASK = re.compile(r"\bask me\b", re.IGNORECASE)
 STEPS = ("Read the request", "Answer it", "Tidy up")
 
 
@@ -49,9 +52,20 @@ def chat_model() -> BaseChatModel:
 
 def plan(state: PlannerState) -> PlannerState:
     """Lays out the steps, the first of them done."""
-    request = next((m.text for m in reversed(state["messages"]) if isinstance(m, HumanMessage)), "")
-    titles = (f"{STEPS[0]}: {request[:40]}", *STEPS[1:])
+    titles = (f"{STEPS[0]}: {_request(state)[:40]}", *STEPS[1:])
     return {"plan": [{"title": title, "done": number == 0} for number, title in enumerate(titles)]}
+
+
+def ask(state: PlannerState) -> PlannerState:
+    """Asks the person, who writes "ask me", before anything is answered; the answer is a step of the plan."""
+    if not _ASK.search(_request(state)):
+        return {}
+    answer = interrupt("Shall I go on with this plan?")
+    return {"plan": [*state["plan"][:1], {"title": f"Ask: {answer}", "done": True}, *state["plan"][1:]]}
+
+
+def _request(state: PlannerState) -> str:
+    return next((m.text for m in reversed(state["messages"]) if isinstance(m, HumanMessage)), "")
 
 
 async def answer(state: PlannerState) -> PlannerState:
@@ -68,13 +82,15 @@ def finish(state: PlannerState) -> PlannerState:
 
 
 def planner() -> CompiledStateGraph[Any, Any, Any, Any]:
-    """The agent: plan, answer, finish."""
+    """The agent: plan, ask if that is wished, answer, finish."""
     graph = StateGraph(PlannerState)
     graph.add_node("plan", plan)
+    graph.add_node("ask", ask)
     graph.add_node("answer", answer)
     graph.add_node("finish", finish)
     graph.add_edge(START, "plan")
-    graph.add_edge("plan", "answer")
+    graph.add_edge("plan", "ask")
+    graph.add_edge("ask", "answer")
     graph.add_edge("answer", "finish")
     return graph.compile()
 

@@ -19,6 +19,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 SECONDS_PER_PIECE = 0.03
 _BACKGROUND = re.compile(r"background.*?\b(?:to|into)\s+(#?\w+)", re.IGNORECASE | re.DOTALL)
+_NOTE = re.compile(r"\bnote\b[\s:]*(?:that|down)?\s*(.+)", re.IGNORECASE | re.DOTALL)
 _CHAPTER = "Once upon a time a runtime crossed the wire, byte by byte, and nobody in the browser noticed. "
 
 
@@ -65,10 +66,16 @@ class DemoModel(BaseChatModel):
     def _answer(self, messages: list[BaseMessage]) -> Iterator[ChatGenerationChunk]:
         id_ = f"demo-{uuid4()}"
         last = messages[-1]
-        wish = _BACKGROUND.search(last.text) if isinstance(last, HumanMessage) else None
-        if wish is not None and "changeBackground" in self.tools:
-            return _tool_call(id_, "changeBackground", {"color": wish.group(1)})
-        return _text(id_, _reply(last))
+        wish = self._wish(last.text) if isinstance(last, HumanMessage) else None
+        return _text(id_, _reply(last)) if wish is None else _tool_call(id_, *wish)
+
+    def _wish(self, text: str) -> tuple[str, dict[str, Any]] | None:
+        """Return the tool call that a text asks for, if the page has the tool."""
+        if (colour := _BACKGROUND.search(text)) is not None and "changeBackground" in self.tools:
+            return "changeBackground", {"color": colour.group(1)}
+        if (note := _NOTE.search(text)) is not None and "pinNote" in self.tools:
+            return "pinNote", {"text": note.group(1)}
+        return None
 
 
 def _reply(last: BaseMessage) -> str:

@@ -208,6 +208,8 @@ class RuntimeConfig(BaseSettings):
 
     graphiql: bool = True
     """Whether to serve GraphiQL to browsers that open the endpoint."""
+    chat_page: bool = True
+    """Whether to serve the chat page, in ``development`` only."""
     introspection: bool = True
     """Whether to allow introspection of the schema."""
     extensions: bool = False

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from ..wires.wire import EVERY_PATH
+from .chat.page import front_routes, page_routes
 from .probes import MetricsPage, ReadyProbe
 
 Lifespan: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
@@ -34,6 +35,10 @@ class Endpoints:
     ready: ReadyProbe
     metrics: MetricsPage | None = None
     owned: Sequence[OwnedPath] = ()
+    chat: bool = False
+    """Whether the chat page is served."""
+    graphiql: bool = False
+    """Whether browsers find GraphiQL on the shared URL."""
 
     def probes(self, base: str) -> list[BaseRoute]:
         """Return the routes that machines watch, below ``base``."""
@@ -46,7 +51,8 @@ def routes(endpoints: Endpoints, path: str) -> list[BaseRoute]:
     base = path.rstrip("/")
     below = [Route(f"{base}/", endpoints.shared)] if base else []
     own = [Route(f"{base}/health", endpoints.health), Route(base or "/", endpoints.shared), *below]
-    return [*own, *endpoints.probes(base), *_owned(endpoints, base, base)]
+    chat = page_routes(base) if endpoints.chat and base else []
+    return [*own, *chat, *endpoints.probes(base), *_owned(endpoints, base, base)]
 
 
 def _owned(endpoints: Endpoints, base: str, prefix: str) -> list[BaseRoute]:
@@ -69,7 +75,8 @@ def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette
     if base:
         behind_prefix += _owned(endpoints, base, f"/{{prefix:path}}{base}")
     elsewhere = Route("/{path:path}", endpoints.missing)
-    own = [*routes(endpoints, path), *endpoints.probes("")]
+    front = front_routes(base, graphiql=endpoints.graphiql) if endpoints.chat else []
+    own = [*routes(endpoints, path), *front, *endpoints.probes("")]
     return Starlette(routes=[*own, *anywhere, *behind_prefix, elsewhere], lifespan=around)
 
 

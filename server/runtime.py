@@ -377,6 +377,8 @@ class CopilotRuntime:
             missing=gateway.fixed(404, []),
             ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
+            chat=self.config.env == "development" and self.config.chat_page,
+            graphiql=self.config.graphiql,
             owned=[
                 http_app.OwnedPath(route.path, gateway.owned(wire, route)) for wire in routed for route in wire.routes()
             ],

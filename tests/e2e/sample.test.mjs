@@ -43,7 +43,7 @@ describe("the sample page of the quickstart", { timeout: 240_000 }, () => {
   }
 
   function build(runtimeUrl) {
-    const env = { ...process.env, VITE_RUNTIME_URL: runtimeUrl };
+    const env = { ...process.env, VITE_RUNTIME_URL: runtimeUrl, VITE_AGENT: "my_agent" };
     return run("npx", ["vite", "build", "--logLevel", "error", "--outDir", folder, "--emptyOutDir"], { cwd: SAMPLE, env });
   }
 

@@ -4,10 +4,11 @@ import { CopilotChat } from "@copilotkit/react-ui";
 import "@copilotkit/react-ui/styles.css";
 
 const RUNTIME_URL = import.meta.env.VITE_RUNTIME_URL ?? "http://127.0.0.1:8000/api/copilotkit";
+const AGENT = import.meta.env.VITE_AGENT ?? "planner";
 
 export function App() {
   return (
-    <CopilotKit runtimeUrl={RUNTIME_URL} agent="my_agent">
+    <CopilotKit runtimeUrl={RUNTIME_URL} agent={AGENT}>
       <Page />
     </CopilotKit>
   );
@@ -15,7 +16,7 @@ export function App() {
 
 function Page() {
   const [background, setBackground] = useState("white");
-  const { state } = useCoAgent<{ turns?: number }>({ name: "my_agent" });
+  const { state } = useCoAgent<{ turns?: number }>({ name: AGENT });
   useCopilotAction({
     name: "changeBackground",
     description: "Changes the background colour of the page.",

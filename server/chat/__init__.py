@@ -1,0 +1,1 @@
+"""A chat page for people who open a runtime in development."""

@@ -1,0 +1,49 @@
+// JSON Patch (RFC 6902), the form in which AG-UI reports changes of state.
+
+/** Return a copy of `value` with the operations applied. Throws if one does not fit. */
+export function patched(value, operations) {
+  const holder = { value: structuredClone(value) };
+  for (const operation of operations) apply(holder, operation);
+  return holder.value;
+}
+
+function apply(holder, { op, path, from, value }) {
+  const place = find(holder, path);
+  if (op === "add") add(place, value);
+  else if (op === "replace") place.parent[place.key] = value;
+  else if (op === "remove") remove(place);
+  else if (op === "copy") add(place, structuredClone(read(find(holder, from))));
+  else if (op === "move") {
+    const source = find(holder, from);
+    const moved = read(source);
+    remove(source);
+    add(find(holder, path), moved);
+  } else if (op === "test") {
+    if (JSON.stringify(read(place)) !== JSON.stringify(value)) throw new Error(`The state has another value at ${path}`);
+  } else throw new Error(`There is no operation ${op}`);
+}
+
+function find(holder, path) {
+  const keys = path.split("/").slice(1).map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+  let [parent, key] = [holder, "value"];
+  for (const next of keys) {
+    parent = read({ parent, key });
+    if (parent === null || typeof parent !== "object") throw new Error(`The state has nothing at ${path}`);
+    key = next;
+  }
+  return { parent, key };
+}
+
+function read({ parent, key }) {
+  return Object.hasOwn(parent, key) ? parent[key] : undefined;
+}
+
+function add({ parent, key }, value) {
+  if (Array.isArray(parent)) parent.splice(key === "-" ? parent.length : Number(key), 0, value);
+  else Object.defineProperty(parent, key, { value, writable: true, enumerable: true, configurable: true });
+}
+
+function remove({ parent, key }) {
+  if (Array.isArray(parent)) parent.splice(Number(key), 1);
+  else delete parent[key];
+}

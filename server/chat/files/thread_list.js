@@ -1,0 +1,53 @@
+import { element } from "./elements.js";
+import { deleteThread, listThreads } from "./wire.js";
+
+/** Lists the threads; one can be opened or deleted. */
+export class ThreadList {
+  constructor(place, { open, failed, gone }) {
+    this.place = place;
+    this.open = open;
+    this.failed = failed;
+    this.gone = gone;
+    this.current = null;
+  }
+
+  /** Read the threads anew and mark the current one. */
+  async refresh(current) {
+    this.current = current;
+    try {
+      this.show(await listThreads());
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  show(threads) {
+    this.place.replaceChildren(...threads.map((thread) => this.item(thread)));
+    if (threads.length === 0) this.place.append(element("li", { className: "empty", text: "None yet." }));
+  }
+
+  item(thread) {
+    const name = thread.name ?? "Without a name";
+    const when = new Date(thread.updatedAt).toLocaleString();
+    const open = element("button", {
+      type: "button",
+      className: "thread",
+      children: [element("span", { text: name }), element("small", { text: `${thread.agentId}, ${when}` })],
+      on: { click: () => this.open(thread.agentId, thread.id) },
+    });
+    if (thread.id === this.current) open.setAttribute("aria-current", "true");
+    const remove = element("button", { type: "button", className: "remove", text: "×", ariaLabel: `Delete ${name}` });
+    remove.addEventListener("click", () => this.remove(thread, name));
+    return element("li", { children: [open, remove] });
+  }
+
+  async remove(thread, name) {
+    if (!confirm(`Delete the thread "${name}" with everything in it?`)) return;
+    try {
+      await deleteThread(thread.id);
+      await this.gone(thread.id);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// AG-UI in its REST form, as CopilotKit's clients from 1.50 on speak it. The page stands at {runtime}/chat/.
+
+const TOKEN = "copilotkit-chat-token";
+
+/** A request that the runtime refused. */
+export class RefusedError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Keep a token that every further request carries, until the tab is closed. */
+export function useToken(token) {
+  sessionStorage.setItem(TOKEN, token);
+}
+
+/** Return what the runtime is and the agents that it has. */
+export function info() {
+  return json("info");
+}
+
+/** Return the newest threads. */
+export async function listThreads() {
+  return (await json("threads?limit=50")).threads;
+}
+
+/** Delete a thread with everything that belongs to it. */
+export function deleteThread(threadId) {
+  return json(`threads/${encodeURIComponent(threadId)}`, { method: "DELETE" });
+}
+
+/** Stop the run that goes on in a thread. */
+export function stopRun(agent, threadId) {
+  return json(`agent/${encodeURIComponent(agent)}/stop/${encodeURIComponent(threadId)}`, { method: "POST" });
+}
+
+/** Start a run and yield its events until it ends. */
+export function run(agent, input, signal) {
+  return events(`agent/${encodeURIComponent(agent)}/run`, input, signal);
+}
+
+/** Yield what has happened in a thread, then what happens until the run that goes on there ends. */
+export function connect(agent, threadId, signal) {
+  const input = { threadId, runId: crypto.randomUUID(), state: {}, messages: [], tools: [], context: [], forwardedProps: {} };
+  return events(`agent/${encodeURIComponent(agent)}/connect`, input, signal);
+}
+
+async function json(path, options) {
+  return (await request(path, options)).json();
+}
+
+async function* events(path, input, signal) {
+  const headers = { "Content-Type": "application/json", Accept: "text/event-stream" };
+  const response = await request(path, { method: "POST", headers, body: JSON.stringify(input), signal });
+  for await (const frame of frames(response.body.pipeThrough(new TextDecoderStream()))) {
+    if (frame.startsWith("data:")) yield JSON.parse(frame.slice("data:".length));
+  }
+}
+
+async function request(path, { headers = {}, ...options } = {}) {
+  const token = sessionStorage.getItem(TOKEN);
+  const credentials = token ? { Authorization: `Bearer ${token}` } : {};
+  const url = new URL(`../${path}`, document.baseURI);
+  const response = await fetch(url, { ...options, headers: { ...headers, ...credentials } });
+  if (!response.ok) throw new RefusedError(response.status, reason(response.status, await response.text()));
+  return response;
+}
+
+function reason(status, body) {
+  try {
+    const { message, error } = JSON.parse(body);
+    return message ?? error ?? `HTTP ${status}`;
+  } catch {
+    return `HTTP ${status} ${body.slice(0, 200)}`;
+  }
+}
+
+async function* frames(stream) {
+  const reader = stream.getReader();
+  let rest = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const whole = (rest + part.value).split("\n\n");
+    rest = whole.pop();
+    yield* whole;
+  }
+}
