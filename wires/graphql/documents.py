@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -26,6 +26,7 @@ from graphql import (
 
 from .complexity import DocumentLimits, Outline, check_depth, check_size
 from .errors import RequestError, bad_request, request_errors
+from .selection import SelectionReader
 
 CACHED_DOCUMENTS = 256
 CACHED_DOCUMENT_CHARACTERS = 32_768
@@ -33,10 +34,19 @@ CACHED_DOCUMENT_CHARACTERS = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A valid document. ``directives`` are its ``@defer`` and ``@stream``."""
+    """A valid document.
+
+    Attributes:
+        ast: The document as parsed.
+        directives: Its ``@defer`` and ``@stream``.
+        constant: Whether none of its directives depends on a variable.
+        selections: What reads the selections of its operations, by name, for requests that share them.
+    """
 
     ast: DocumentNode
     directives: tuple[DirectiveNode, ...]
+    constant: bool
+    selections: dict[str | None, SelectionReader] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """The operation to execute.
@@ -107,9 +117,9 @@ class DocumentCache:
         errors = self._errors(ast)
         if errors:
             raise RequestError(request_errors(errors, "GRAPHQL_VALIDATION_FAILED"), spec=True)
-        collector = _IncrementalDirectives()
+        collector = _Directives()
         visit(ast, collector)
-        return Document(ast, tuple(collector.found))
+        return Document(ast, tuple(collector.incremental), collector.constant)
 
     def _errors(self, ast: DocumentNode) -> list[GraphQLError]:
         try:
@@ -122,14 +132,17 @@ class DocumentCache:
         return errors
 
 
-class _IncrementalDirectives(Visitor):
+class _Directives(Visitor):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[DirectiveNode] = []
+        self.incremental: list[DirectiveNode] = []
+        self.constant = True
 
     def enter_directive(self, node: DirectiveNode, *_args: object) -> None:
         if node.name.value in ("defer", "stream"):
-            self.found.append(node)
+            self.incremental.append(node)
+        if any(isinstance(argument.value, VariableNode) for argument in node.arguments or ()):
+            self.constant = False
 
 
 def _active(directive: DirectiveNode, variables: dict[str, Any]) -> bool:

@@ -121,7 +121,7 @@ class GraphQLWire:
             await exchange.respond(406, headers=[("accept", acceptable(incremental=incremental))])
             return
         await self._ready()
-        asked = GraphQLRequest(document.ast, parameters.variables, parameters.operation_name)
+        asked = GraphQLRequest(document, parameters.variables, parameters.operation_name)
         context = GraphQLContext(service=self._service, client=client)
         runs = count if operation.operation is OperationType.MUTATION else 0
         async with self._admission.running(client, runs, context.runs):

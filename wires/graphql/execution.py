@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
+from graphql import ExecutionResult, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
 from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import AwaitableOrValue, Path
 
 from .compatibility import upgrade_variables
+from .documents import Document
 from .errors import RequestError, format_error, request_errors
 from .incremental import IncrementalRenderer
 from .incremental_result import IncrementalAnswer, Payload
@@ -23,7 +24,7 @@ from .selection import SelectionReader
 class GraphQLRequest:
     """What a client asks for, parsed and valid."""
 
-    document: DocumentNode
+    document: Document
     variables: dict[str, Any] | None
     operation_name: str | None
 
@@ -89,7 +90,7 @@ class Execution:
         result = await _execute(executor)
         if result.data is None or not executor.started:
             return _payload(result)
-        renderer = IncrementalRenderer(self._schema, SelectionReader(executor))
+        renderer = IncrementalRenderer(self._schema, _selections(request, executor))
         for started in executor.started:
             await _begin(renderer, started)
         return IncrementalAnswer(_payload(result), renderer, [started.response for started in executor.started])
@@ -97,7 +98,7 @@ class Execution:
     def _executor(self, kind: type[Any], request: GraphQLRequest, context: Any) -> Any:
         built = kind.build(
             self._schema,
-            request.document,
+            request.document.ast,
             context_value=context,
             raw_variable_values=upgrade_variables(request.variables),
             operation_name=request.operation_name,
@@ -106,6 +107,17 @@ class Execution:
         if isinstance(built, list):
             raise RequestError(request_errors(built, None))
         return built
+
+
+def _selections(request: GraphQLRequest, executor: _RunExecutor) -> SelectionReader:
+    """Return what reads the selections: the document's own reader, if they do not depend on the request."""
+    document = request.document
+    if not document.constant or any(one.defer_usage is not None for each in executor.started for one in each.details):
+        return SelectionReader(executor, executor.variable_values)
+    reader = document.selections.get(request.operation_name)
+    if reader is None:
+        reader = document.selections[request.operation_name] = SelectionReader(executor)
+    return reader
 
 
 async def _execute(executor: Executor[Any]) -> ExecutionResult:

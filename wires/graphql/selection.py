@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from ariadne.utils import convert_camel_case_to_snake
-from graphql import GraphQLObjectType, GraphQLOutputType
+from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLStreamDirective, get_directive_values
 from graphql.execution import Executor
-from graphql.execution.collect_fields import DeferUsage, FieldDetails
-from graphql.execution.executor import StreamUsage
-from graphql.pyutils import Path
+from graphql.execution.collect_fields import DeferUsage, FieldDetails, collect_subfields
+from graphql.execution.values import VariableValues
+
+_NO_VARIABLES = VariableValues({}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An active ``@stream``."""
+
+    label: str | None
+    initial_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,7 @@ class SelectedField:
     attribute: str
     type: GraphQLOutputType
     details: list[FieldDetails]
-    stream: StreamUsage | None
+    stream: Streamed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +50,34 @@ class Selection:
 
 
 class SelectionReader:
-    """Reads selections from one operation through graphql-core's own field collection.
+    """Reads selections from one operation through graphql-core's own field collection, each of them once.
 
     A deferred fragment keeps all its fields, also those that stand outside it too, as the path-addressed format of
     the published clients has it (docs/contract.md, section 2.6).
+
+    Args:
+        executor: Executes the operation. Nothing of a request is kept, so that requests can share a reader.
+        variables: What directives may depend on; without them they are taken for constant.
     """
 
-    def __init__(self, executor: Executor[Any]) -> None:
-        self._executor = executor
-        self._read: dict[tuple[str, int], Selection] = {}
+    def __init__(self, executor: Executor[Any], variables: VariableValues = _NO_VARIABLES) -> None:
+        self._schema = executor.schema
+        self._fragments = executor.fragments
+        self._operation = executor.operation
+        self._variables = variables
+        self._read: dict[tuple[str | int, ...], Selection] = {}
 
     def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
-        """What ``details`` select of ``type_``."""
-        key = (type_.name, id(details))
-        if key not in self._read:
-            self._read[key] = self._collect(type_, details)
-        return self._read[key]
+        """Return what ``details`` select of ``type_``."""
+        # Nodes are the document's, and last as long as the reader; lists of details are made anew for each request.
+        key = (type_.name, *(id(part) for one in details for part in (one.node, one.defer_usage)))
+        read = self._read.get(key)
+        if read is None:
+            read = self._read[key] = self._collect(type_, details)
+        return read
 
     def _collect(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
-        collected = self._executor.collect_subfields(type_, details)
+        collected = collect_subfields(self._schema, self._fragments, self._variables, self._operation, type_, details)
         grouped, usages = collected.grouped_field_set, collected.new_defer_usages
         here = self._fields(type_, grouped, lambda usage: not _among(usage, usages))
         deferred = [
@@ -76,7 +94,7 @@ class SelectionReader:
 
     def _field(self, type_: GraphQLObjectType, key: str, details: list[FieldDetails]) -> SelectedField:
         name = details[0].node.name.value
-        definition = self._executor.schema.get_field(type_, name)
+        definition = self._schema.get_field(type_, name)
         if definition is None:
             raise LookupError(f"{type_.name} has no field {name}")
         return SelectedField(
@@ -84,8 +102,18 @@ class SelectionReader:
             attribute="typename" if name == "__typename" else convert_camel_case_to_snake(name),
             type=definition.type,
             details=details,
-            stream=self._executor.get_stream_usage(details, Path(None, key, None)),
+            stream=self._streamed(details[0]),
         )
+
+    def _streamed(self, details: FieldDetails) -> Streamed | None:
+        # Validation admits only equal streams of one field.
+        stream = get_directive_values(GraphQLStreamDirective, details.node, self._variables)
+        if not stream or stream.get("if") is False:
+            return None
+        count = stream["initialCount"]
+        if count is None or count < 0:
+            raise ValueError("initialCount must be a positive integer")
+        return Streamed(stream.get("label"), count)
 
 
 def _among(usage: DeferUsage | None, usages: list[DeferUsage]) -> bool:

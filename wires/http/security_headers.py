@@ -16,4 +16,4 @@ _STRICT_TRANSPORT = ("strict-transport-security", "max-age=31536000")
 
 def security_headers(request: Request) -> HeaderPairs:
     """The headers of every answer; over TLS, browsers are told to stay with it."""
-    return [*_ALWAYS, _STRICT_TRANSPORT] if request.url.scheme == "https" else _ALWAYS
+    return [*_ALWAYS, _STRICT_TRANSPORT] if request.scope.get("scheme") == "https" else _ALWAYS

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from graphql import parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from copilotkit_runtime.resolvers import build_schema
 from copilotkit_runtime.runtime.service import RuntimeService
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.wires.graphql.context import GraphQLContext
+from copilotkit_runtime.wires.graphql.documents import Document, DocumentCache
 from copilotkit_runtime.wires.graphql.execution import Execution, GraphQLRequest
 from copilotkit_runtime.wires.graphql.incremental_result import IncrementalAnswer
 from copilotkit_runtime.wires.http.client import ClientRequest
@@ -23,7 +23,8 @@ from tests.support.request_bodies import generate, text_message
 
 SCHEMA = build_schema()
 EXECUTION = Execution(SCHEMA)
-DOCUMENT = parse(generate()["query"])
+DOCUMENTS = DocumentCache(SCHEMA)
+DOCUMENT = DOCUMENTS.get(generate()["query"])
 
 Steps = list[events.Event]
 
@@ -42,7 +43,7 @@ class Player(AgentProvider):
             yield step
 
 
-async def parts_of(steps: Steps, document: Any = DOCUMENT, **variables: Any) -> list[dict[str, Any]]:
+async def parts_of(steps: Steps, document: Document = DOCUMENT, **variables: Any) -> list[dict[str, Any]]:
     service = RuntimeService(RuntimeConfig(), MemoryStore(), None)
     service.add_provider(Player(steps))
     asked = generate(text_message("hi"), agent="player")["variables"]
@@ -139,7 +140,7 @@ async def test_any_way_of_asking_gets_the_same_answer(shape: str) -> None:
     selection = SHAPES[shape]
     switches = "$on: Boolean!, $off: Boolean!" if "$on" in selection else ""
     fragments = "".join(line + "\n" for line in FRAGMENTS.strip().splitlines() if f"...{line[9]}" in selection)
-    document = parse(
+    document = DOCUMENTS.get(
         f"mutation ($data: GenerateCopilotResponseInput!, {switches})"
         f"{{ generateCopilotResponse(data: $data) {{ {selection} }} }} {fragments}"
     )
@@ -157,7 +158,7 @@ async def test_any_way_of_asking_gets_the_same_answer(shape: str) -> None:
 
 
 async def test_labels_travel_with_their_parts() -> None:
-    document = parse(
+    document = DOCUMENTS.get(
         "mutation ($data: GenerateCopilotResponseInput!) { generateCopilotResponse(data: $data) {"
         ' messages @stream(label: "s") { id } ...on CopilotResponse @defer(label: "d") { threadId } } }'
     )
@@ -174,7 +175,7 @@ async def test_neighbouring_tokens_share_an_entry() -> None:
 
 
 async def test_two_runs_of_one_request_are_both_answered() -> None:
-    document = parse(
+    document = DOCUMENTS.get(
         "mutation ($data: GenerateCopilotResponseInput!) {"
         " a: generateCopilotResponse(data: $data) { messages @stream { id } }"
         " b: generateCopilotResponse(data: $data) { messages @stream { id } } }"
