@@ -81,6 +81,7 @@ class RuntimeService:
             state_bytes=config.max_state_bytes,
         )
         self._runs: set[Run] = set()
+        self._action_endpoints: list[ActionSource] = []
         self._reports: dict[Run, RequestReport] = {}
         self._by_thread: dict[str, list[Run]] = {}
         """The runs that go on, without those within other runs."""
@@ -92,6 +93,8 @@ class RuntimeService:
     def add_provider(self, provider: AgentProvider) -> None:
         """Registers a provider. One that is added to a started runtime must have been started itself."""
         self.registry.add(provider)
+        if isinstance(provider, ActionEndpoint):
+            self._action_endpoints.append(EndpointActions(provider.name, provider))
         provider.store = provider.store or self.store
 
     async def open(self) -> None:
@@ -316,8 +319,9 @@ class RuntimeService:
         self, provider: AgentProvider, request: RunRequest, report: RequestReport, agents: Sequence[AgentAction] | None
     ) -> Run:
         async def prepare(fail: Fail) -> PreparedRun:
-            endpoints = self._action_endpoints()
-            return await self.preparation.prepare(request, report, fail, endpoints=endpoints, agents=agents)
+            return await self.preparation.prepare(
+                request, report, fail, endpoints=self._action_endpoints, agents=agents
+            )
 
         run = Run(
             provider,
@@ -337,10 +341,6 @@ class RuntimeService:
             self.archive.begin(run)
         run.start()
         return run
-
-    def _action_endpoints(self) -> list[ActionSource]:
-        endpoints = ((p.name, p) for p in self.registry.all() if isinstance(p, ActionEndpoint))
-        return [EndpointActions(name, endpoint) for name, endpoint in endpoints]
 
     async def _agents_offered(self, request: RunRequest) -> list[AgentAction]:
         if not self.preparation.offers_agents:

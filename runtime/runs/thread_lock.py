@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
-from ..cancellation import end_tasks
 from ..errors import CopilotKitError, ThreadBusyError
 from ..stores.interface import StateStore
 
 if TYPE_CHECKING:
-    from ..stores.locks import RunLock
+    pass
 
 BusyPolicy: TypeAlias = Literal["queue", "reject", "interrupt"]
 Fail: TypeAlias = Callable[[CopilotKitError], None]
@@ -42,7 +40,6 @@ class ThreadLock:
         wait = 0.0 if policy == "reject" else None
         self._lock = store.lock(thread_id, agent_name, wait=wait, interrupt=policy == "interrupt")
         self._fail = fail
-        self._watching: asyncio.Task[None] | None = None
 
     @property
     def lost(self) -> bool:
@@ -51,24 +48,16 @@ class ThreadLock:
 
     async def __aenter__(self) -> Self:
         await self._lock.__aenter__()
-        self._watching = asyncio.create_task(_watch(self._lock, self._fail), name="thread lock")
+        self._lock.on_end = self._end_run
+        if self._lock.lost.is_set() or self._lock.stop_requested.is_set():
+            self._end_run()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if self._watching is not None:
-                await end_tasks(self._watching)
-        finally:
-            await self._lock.__aexit__(kind, error, trace)
+        self._lock.on_end = None
+        await self._lock.__aexit__(kind, error, trace)
 
-
-async def _watch(lock: RunLock, fail: Fail) -> None:
-    lost = asyncio.create_task(lock.lost.wait())
-    stop = asyncio.create_task(lock.stop_requested.wait())
-    try:
-        await asyncio.wait({lost, stop}, return_when=asyncio.FIRST_COMPLETED)
-        fail(ThreadBusyError(LOST if lock.lost.is_set() else TAKEN_OVER))
-    finally:
-        await end_tasks(lost, stop)
+    def _end_run(self) -> None:
+        self._fail(ThreadBusyError(LOST if self.lost else TAKEN_OVER))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -16,6 +16,7 @@ from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import structlog
+from typing_extensions import override
 
 from ..cancellation import end_tasks
 from ..errors import StoreError, ThreadBusyError
@@ -71,12 +72,27 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
         return
 
 
+class Notice(asyncio.Event):
+    """An event of a lock that is reported as soon as it happens."""
+
+    def __init__(self, report: Callable[[], None]) -> None:
+        super().__init__()
+        self._report = report
+
+    @override
+    def set(self) -> None:
+        """Note that it has happened, and report it the first time."""
+        if not self.is_set():
+            super().set()
+            self._report()
+
+
 class RunLock:
     """The right to run an agent on a thread, from entering to leaving the context.
 
     ``queued`` is set when the lock has its place in the queue. ``lost`` is set when the right passed to another run,
     because the store was unreachable for longer than the lease. ``stop_requested`` is set when somebody asked this run
-    to stop.
+    to stop. Either of them calls ``on_end``.
     """
 
     def __init__(self, locks: RunLocks, ticket: Ticket, wait: float | None, interrupt: bool) -> None:
@@ -84,8 +100,9 @@ class RunLock:
         self.wait = wait
         self.interrupt = interrupt
         self.queued = asyncio.Event()
-        self.lost = asyncio.Event()
-        self.stop_requested = asyncio.Event()
+        self.on_end: Callable[[], None] | None = None
+        self.lost = Notice(self._report_end)
+        self.stop_requested = Notice(self._report_end)
         self.expires = 0.0
         self._locks = locks
 
@@ -97,6 +114,10 @@ class RunLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._locks.release(self)
+
+    def _report_end(self) -> None:
+        if self.on_end is not None:
+            self.on_end()
 
 
 class RunLocks:

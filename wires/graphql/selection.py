@@ -65,7 +65,7 @@ class SelectionReader:
         self._fragments = executor.fragments
         self._operation = executor.operation
         self._variables = variables
-        self._read: dict[tuple[str | int, ...], Selection] = {}
+        self._read: dict[tuple[object, ...], Selection] = {}
 
     def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
         """Return what ``details`` select of ``type_``."""
