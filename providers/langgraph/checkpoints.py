@@ -15,6 +15,8 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 
+from .checkpoint_history import TrimsHistory
+
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import DeltaChannelHistory  # since 4.1
 
@@ -122,6 +124,11 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
     async def adelete_thread(self, thread_id: str) -> None:
         """Forgets a thread."""
         await self._saver.adelete_thread(self._prefix + thread_id)
+
+    async def trim(self, thread_id: str, turns: int) -> None:
+        """Delete old checkpoints of a thread, if the saver can (``TrimsHistory``)."""
+        if isinstance(self._saver, TrimsHistory):
+            await self._saver.trim(self._prefix + thread_id, turns)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

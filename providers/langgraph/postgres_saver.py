@@ -17,6 +17,7 @@ from ...runtime.stores.errors import StoreUnavailableError
 from ...runtime.stores.postgres import connection_options, open_pool, translated
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
+from .checkpoint_history import ListedCheckpoint, expired, unused_blobs
 from .serializer import CheckpointSerializer
 
 T = TypeVar("T")
@@ -24,6 +25,19 @@ T = TypeVar("T")
 _Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
 _SETUP_LOCK = 0x636865636B70
+
+_LIST = """
+    SELECT checkpoint_ns AS namespace, checkpoint_id AS id, parent_checkpoint_id AS parent_id, metadata,
+        COALESCE(checkpoint -> 'channel_versions', '{}') AS versions
+    FROM checkpoints WHERE thread_id = %s
+"""
+_DELETE = (
+    "DELETE FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = %s",
+    "DELETE FROM checkpoint_writes WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = %s",
+)
+_DELETE_BLOB = (
+    "DELETE FROM checkpoint_blobs WHERE thread_id = %s AND checkpoint_ns = %s AND channel = %s AND version = %s"
+)
 
 
 class PatientPostgresSaver(AsyncPostgresSaver):
@@ -40,6 +54,7 @@ class PatientPostgresSaver(AsyncPostgresSaver):
     def __init__(self, pool: _Pool, seconds: float) -> None:
         super().__init__(pool, serde=CheckpointSerializer(strict=True))
         self._seconds = seconds
+        self._connections = pool
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that ``config`` names, or else the newest of its thread and namespace."""
@@ -65,12 +80,37 @@ class PatientPostgresSaver(AsyncPostgresSaver):
         """Forgets a thread."""
         await self._retry_unavailable(lambda saver: saver.adelete_thread(thread_id))
 
+    async def trim(self, thread_id: str, turns: int) -> None:
+        """Delete the checkpoints that neither the newest one nor the last ``turns`` turns need."""
+
+        async def attempt() -> None:
+            async with translated(), self._connections.connection() as connection, connection.transaction():
+                await _trim(connection, thread_id, turns)
+
+        await retry_unavailable(attempt, self._seconds)
+
     async def _retry_unavailable(self, work: Callable[[AsyncPostgresSaver], Awaitable[T]]) -> T:
         async def attempt() -> T:
             async with translated():
                 return await work(AsyncPostgresSaver(self.conn, serde=self.serde))
 
         return await retry_unavailable(attempt, self._seconds)
+
+
+async def _trim(connection: AsyncConnection[DictRow], thread_id: str, turns: int) -> None:
+    rows = await (await connection.execute(_LIST, (thread_id,))).fetchall()
+    listed = [ListedCheckpoint(**row) for row in rows]
+    gone = expired(listed, turns)
+    if not gone:
+        return
+    names = [(thread_id, each.namespace, each.id) for each in gone]
+    blobs = [
+        (thread_id, namespace, channel, str(version)) for namespace, channel, version in unused_blobs(listed, gone)
+    ]
+    async with connection.cursor() as cursor:
+        for statement in _DELETE:
+            await cursor.executemany(statement, names)
+        await cursor.executemany(_DELETE_BLOB, blobs)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import BaseStore
 
 from ...runtime.context import RunContext, RunInput
+from ...runtime.errors import CopilotKitError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.stores.interface import AgentState, StateStore
@@ -201,6 +202,7 @@ class LangGraphProvider(AgentProvider):
             async with aclosing(run_events(plan, translator, _stream(graph, given), thread, config)) as events:
                 async for event in events:
                     yield event
+        await self._trim(agent_name, run.thread_id)
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
         """What the graph's checkpoint of this thread holds, or None if there is none."""
@@ -213,6 +215,19 @@ class LangGraphProvider(AgentProvider):
         config = _thread_configuration(thread_id)
         async with self._open(agent_name, RunContext(), config) as (graph, schema):
             await write_thread(graph, schema, config, state)
+        await self._trim(agent_name, thread_id)
+
+    async def _trim(self, agent_name: str, thread_id: str) -> None:
+        """Delete what is too old of a thread at the runtime's store; savers that were given are their owners'."""
+        given = None if self.store is None else self.store.settings
+        turns = (given or StoreSettings()).checkpoint_history
+        if not self._follows_store or turns is None:
+            return
+        try:
+            await self._savers[agent_name].trim(thread_id, turns)
+        except CopilotKitError as error:
+            # The run itself is kept; its thread's next one deletes what stayed.
+            log.warning("langgraph_history_not_trimmed", agent=agent_name, thread_id=thread_id, exc_info=error)
 
     @asynccontextmanager
     async def _saver_of(self, agent_name: str, thread_id: str) -> AsyncGenerator[BaseCheckpointSaver[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -10,6 +11,7 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 from langgraph.checkpoint.memory import InMemorySaver
 from msgspec import Struct, field
 
+from .checkpoint_history import ListedCheckpoint, expired
 from .serializer import CheckpointSerializer
 
 
@@ -67,6 +69,20 @@ class RecentMemorySaver(InMemorySaver):
             for key in list(checkpoints):
                 self._forget(thread_id, kept, checkpoints, key)
         self.storage.pop(thread_id, None)
+
+    async def trim(self, thread_id: str, turns: int) -> None:
+        """Delete the checkpoints that neither the newest one nor the last ``turns`` turns need."""
+        kept = self._kept.get(thread_id)
+        if kept is None or not kept.prunes:
+            return
+        for each in expired([*self._listed(thread_id)], turns):
+            key = each.namespace, each.id
+            self._forget(thread_id, kept, kept.nested if each.namespace else kept.roots, key)
+
+    def _listed(self, thread_id: str) -> Iterator[ListedCheckpoint]:
+        for namespace, checkpoints in self.storage[thread_id].items():
+            for id_, (_, metadata, parent_id) in checkpoints.items():
+                yield ListedCheckpoint(namespace, id_, parent_id, self.serde.loads_typed(metadata))
 
     def _touch(self, thread_id: str) -> _Kept:
         kept = self._kept.setdefault(thread_id, _Kept())

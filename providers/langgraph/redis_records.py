@@ -111,6 +111,10 @@ class CheckpointRecords:
         found = cast("list[bytes | None]", await self._retry_unavailable(lambda: self._client.hmget(key, [*fields])))
         return {field: value for field, value in zip(fields, found, strict=True) if value is not None}
 
+    async def remove(self, thread_id: str, places: Sequence[Place], blobs: Sequence[str]) -> None:
+        """Delete checkpoints of a thread with their writes, and the fields ``blobs``."""
+        await self._retry_unavailable(lambda: self._remove(thread_id, places, blobs))
+
     async def delete(self, thread_id: str) -> None:
         """Forgets a thread."""
         await self._retry_unavailable(lambda: self._delete(thread_id))
@@ -146,6 +150,15 @@ class CheckpointRecords:
                 pipeline.zrangebylex(names_key, low, high)
             entries, *writes = await pipeline.execute()
         return entries, writes
+
+    async def _remove(self, thread_id: str, places: Sequence[Place], blobs: Sequence[str]) -> None:
+        _, writes = await self._read(places)
+        names = [*(place.name for place in places), *(name.decode() for found in writes for name in found)]
+        values_key, names_key = self._keys(thread_id)
+        async with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.hdel(values_key, *names, *blobs)
+            pipeline.zrem(names_key, *names)
+            await pipeline.execute()
 
     async def _delete(self, thread_id: str) -> None:
         async with self._client.pipeline(transaction=True) as pipeline:

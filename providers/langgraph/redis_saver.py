@@ -24,6 +24,7 @@ from langgraph.checkpoint.base import (
 from redis.asyncio import Redis
 
 from ...runtime.stores.settings import StoreSettings
+from .checkpoint_history import ListedCheckpoint, expired, unused_blobs
 from .redis_records import CheckpointRecords, Place
 from .serializer import CheckpointSerializer
 
@@ -158,6 +159,26 @@ class RedisSaver(BaseCheckpointSaver[str]):
     async def adelete_thread(self, thread_id: str) -> None:
         """Forgets a thread."""
         await self._records.delete(str(thread_id))
+
+    async def trim(self, thread_id: str, turns: int) -> None:
+        """Delete the checkpoints that neither the newest one nor the last ``turns`` turns need."""
+        places = await self._records.places(thread_id, None)
+        if not places:
+            return
+        entries, _ = await self._records.read(places)
+        listed = [self._listed(place, entry) for place, entry in zip(places, entries, strict=True) if entry]
+        gone = expired(listed, turns)
+        if not gone:
+            return
+        removed = [Place(thread_id, each.namespace, each.id) for each in gone]
+        blobs = [Place(thread_id, namespace, "").blob_name(*blob) for namespace, *blob in unused_blobs(listed, gone)]
+        await self._records.remove(thread_id, removed, blobs)
+
+    def _listed(self, place: Place, packed: bytes) -> ListedCheckpoint:
+        entry = _unpack_checkpoint(packed)
+        versions = self.serde.loads_typed(entry.checkpoint)["channel_versions"]
+        metadata = self.serde.loads_typed(entry.metadata)
+        return ListedCheckpoint(place.namespace, place.checkpoint_id, entry.parent, metadata, versions)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """A channel's next version: a number that sorts as text, and a random part that tells forks apart."""

@@ -52,11 +52,12 @@ async def open_saver(url: str, settings: StoreSettings | None = None) -> AsyncIt
 async def _open_sqlite(url: str, settings: StoreSettings) -> AsyncIterator[BaseCheckpointSaver[Any]]:
     with optional("LangGraph's checkpoints in SQLite", "sqlite"):
         import aiosqlite
-        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+        from .sqlite_saver import TrimmedSqliteSaver
     path = sqlite_path(url)
     await asyncio.to_thread(create_private, path)
     async with aiosqlite.connect(path, timeout=settings.command_timeout) as connection:
-        saver = AsyncSqliteSaver(connection, serde=CheckpointSerializer(strict=True))
+        saver = TrimmedSqliteSaver(connection, serde=CheckpointSerializer(strict=True))
 
         async def set_up() -> None:
             with translated():

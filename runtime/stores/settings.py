@@ -16,6 +16,7 @@ class StoreSettings(msgspec.Struct, kw_only=True, frozen=True):
     were not used for longest.
     ``max_runs``, ``max_run_bytes``: of how many runs of a thread, and of how many bytes, the events are kept; the
     oldest runs go first.
+    ``checkpoint_history``: of how many turns of a thread LangGraph's checkpoints are kept; None for all.
     ``pool_size``: connections to a server.
     ``connect_timeout``, ``command_timeout``: how long one connection, one command may take.
     ``retry_for``: how long what is safe to repeat is tried again while the server does not answer.
@@ -30,6 +31,7 @@ class StoreSettings(msgspec.Struct, kw_only=True, frozen=True):
     max_total_bytes: int = 256 * _MEGABYTE
     max_runs: int = 200
     max_run_bytes: int = 32 * _MEGABYTE
+    checkpoint_history: int | None = 5
     pool_size: int = 10
     connect_timeout: float = 5.0
     command_timeout: float = 5.0
