@@ -6,7 +6,7 @@ import operator
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 import psycopg
@@ -31,8 +31,13 @@ class AskState(MessagesState):
     asked: str
 
 
+class NoteState(TypedDict):
+    noted: Annotated[int, operator.add]
+
+
 class LogState(AskState):
     log: Annotated[list[str], operator.add]
+    noted: int
 
 
 def _answer(state: LogState) -> dict[str, Any]:
@@ -45,9 +50,16 @@ def _ask(state: AskState) -> dict[str, Any]:
 
 
 def _graph() -> Any:
-    """Answers in a subgraph that remembers earlier turns, then perhaps asks in one that does not."""
+    """Counts in a subgraph that remembers earlier turns, answers, then perhaps asks in a subgraph that does not.
+
+    The first has no messages of its own: LangGraph gives such a subgraph its newest checkpoint in a fork, too, so that
+    it would bring back all that was said behind the fork.
+    """
     lasting = (
-        StateGraph(MessagesState).add_node("note", lambda _: {}).add_edge(START, "note").compile(checkpointer=True)
+        StateGraph(NoteState)
+        .add_node("note", lambda _: {"noted": 1})
+        .add_edge(START, "note")
+        .compile(checkpointer=True)
     )
     passing = StateGraph(AskState).add_node("ask", _ask).add_edge(START, "ask").compile()
     graph = StateGraph(LogState).add_node("lasting", lasting).add_node("answer", _answer).add_node("asking", passing)
