@@ -17,7 +17,7 @@ from ..errors import StoreError, ThreadBusyError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
-from .compaction import compact
+from .compaction import compact, without_earlier_turns
 from .recorder import Recording
 from .remote import RemoteRun
 from .run import Run, RunStatus
@@ -143,7 +143,9 @@ class RunArchive:
         first = (latest.last if latest is not None else record.last) + 1
         await self._store.append(record.key, self._owner, first, ending)
         last = first + len(ending) - 1
-        await self._store.close(record.key, self._owner, "broken", last, compact([*stored, *ending]))
+        await self._store.close(
+            record.key, self._owner, "broken", last, without_earlier_turns(compact([*stored, *ending]))
+        )
 
 
 def brought_messages(messages: Sequence[Message]) -> list[Message]:

@@ -32,6 +32,22 @@ def compact(run: Iterable[events.Event]) -> list[events.Event]:
     return compactor.compacted()
 
 
+def without_earlier_turns(run: Iterable[events.Event]) -> list[events.Event]:
+    """Return the compacted events of a run that has ended, with the last turn alone in a snapshot of the thread.
+
+    What came before is kept with earlier runs; with all of it in each, a thread would take the square of its length.
+    """
+    return [_last_turn(event) if isinstance(event, events.MessagesSnapshot) else event for event in run]
+
+
+def _last_turn(event: events.MessagesSnapshot) -> events.MessagesSnapshot:
+    for place in range(len(event.messages) - 1, 0, -1):
+        message = event.messages[place]
+        if isinstance(message, dict) and message.get("role") == "user":
+            return events.MessagesSnapshot(messages=event.messages[place:])
+    return event
+
+
 class Compactor:
     """Folds a valid event stream, event by event, into a shorter one that means the same.
 

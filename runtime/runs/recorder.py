@@ -15,7 +15,7 @@ from ..errors import StoreError
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunLostError, RunOutcome
-from .compaction import Compactor
+from .compaction import Compactor, without_earlier_turns
 from .log import Lagged, RunLog
 
 BATCH_SECONDS = 0.06
@@ -188,7 +188,8 @@ class Recording:
     async def _close(self, status: RunOutcome) -> None:
         if self.key is None:
             self.key = await self._open_run()
-        await self._store.close(self.key, self._owner, status, self._gathered, self._compactor.compacted())
+        kept = without_earlier_turns(self._compactor.compacted())
+        await self._store.close(self.key, self._owner, status, self._gathered, kept)
 
 
 async def _persist(write: Callable[[], Awaitable[Any]], deadline: float) -> None:

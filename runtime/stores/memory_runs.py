@@ -10,7 +10,7 @@ import msgspec
 from typing_extensions import override
 
 from .records import moment, now
-from .run_log import GRACE_SECONDS, READ_BATCHES, RunLogStore
+from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
 from .run_records import (
     Base,
     Batch,
@@ -196,8 +196,9 @@ class MemoryRuns(RunLogStore):
 
     def _prune(self, thread_id: str) -> None:
         thread = self._threads[thread_id]
-        for run in thread.values():
-            if run.ended and run.ended < monotonic() - GRACE_SECONDS:
+        settled = max(thread, default=0) - RUNS_IN_GRACE
+        for number, run in thread.items():
+            if run.ended and (run.ended < monotonic() - GRACE_SECONDS or number <= settled):
                 self._bytes -= sum(len(batch.payload) for batch in run.batches)
                 run.batches = []
         size = sum(run.size for run in thread.values())

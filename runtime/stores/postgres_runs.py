@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from ..errors import StoreError
 from .postgres import Database
-from .run_log import GRACE_SECONDS, READ_BATCHES, RunLogStore
+from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
 from .run_records import (
     Base,
     Batch,
@@ -93,7 +93,8 @@ _DROP = """
 _DROP_ENDED = """
     DELETE FROM copilotkit_run_events WHERE thread_id = %(thread_id)s AND number IN (
         SELECT number FROM copilotkit_runs
-        WHERE thread_id = %(thread_id)s AND status <> 'running' AND updated_at < clock_timestamp() - %(grace)s
+        WHERE thread_id = %(thread_id)s AND status <> 'running'
+            AND (updated_at < clock_timestamp() - %(grace)s OR number <= %(settled)s)
     )
 """
 _PRUNE = """
@@ -210,6 +211,7 @@ class PostgresRuns(RunLogStore):
             "owner": owner,
             "status": status,
             "about": about,
+            "settled": key.number - RUNS_IN_GRACE,
             "grace": timedelta(seconds=GRACE_SECONDS),
             "max_runs": self.settings.max_runs,
             "max_bytes": self.settings.max_run_bytes,

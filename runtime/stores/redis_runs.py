@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from .records import moment
 from .redis import translated
-from .run_log import GRACE_SECONDS, READ_BATCHES, RunLogStore
+from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
 from .run_records import (
     Base,
     Batch,
@@ -99,6 +99,8 @@ for _, number in ipairs(redis.call('ZREVRANGE', KEYS[4], 0, -1)) do
     elseif place > 1 and other[1] ~= 'running' and (place > max_runs or size > max_bytes) then
         redis.call('DEL', run, run .. ':events')
         redis.call('ZREM', KEYS[4], number)
+    elseif place > tonumber(ARGV[10]) and other[1] ~= 'running' then
+        redis.call('DEL', run .. ':events')
     end
 end
 return 1
@@ -209,6 +211,7 @@ class RedisRuns(RunLogStore):
     async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
         limits = [int(GRACE_SECONDS), self.settings.max_runs, self.settings.max_run_bytes]
         given: _Arguments = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id), about or b""]
+        given.append(RUNS_IN_GRACE)
         with translated():
             _owned(await self._close_script([*self._keys(key), self._numbers(key.thread_id)], given))
 

@@ -32,6 +32,8 @@ from .settings import StoreSettings
 
 GRACE_SECONDS = 60.0
 """How long the single events of an ended run are kept beside its compacted form, for those who still follow it."""
+RUNS_IN_GRACE = 3
+"""Of how many runs of a thread that have ended single events are kept at most."""
 READ_BATCHES = 256
 """How many batches one read returns at most."""
 _READ_ATTEMPTS = 5

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from ..errors import StoreError
 from .records import moment, now
-from .run_log import GRACE_SECONDS, READ_BATCHES, RunLogStore
+from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
 from .run_records import (
     Base,
     Batch,
@@ -89,7 +89,7 @@ _DROP = "DELETE FROM copilotkit_run_events WHERE thread_id = :thread_id AND numb
 _DROP_ENDED = """
     DELETE FROM copilotkit_run_events WHERE thread_id = :thread_id AND number IN (
         SELECT number FROM copilotkit_runs
-        WHERE thread_id = :thread_id AND status <> 'running' AND updated < :grace
+        WHERE thread_id = :thread_id AND status <> 'running' AND (updated < :grace OR number <= :settled)
     )
 """
 _PRUNE = """
@@ -195,6 +195,7 @@ class SqliteRuns(RunLogStore):
         values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": status, "about": about}
         limits = {
             "thread_id": key.thread_id,
+            "settled": key.number - RUNS_IN_GRACE,
             "grace": now() - int(GRACE_SECONDS * 1_000_000),
             "max_runs": self.settings.max_runs,
             "max_bytes": self.settings.max_run_bytes,
