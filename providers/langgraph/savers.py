@@ -34,7 +34,7 @@ async def open_saver(url: str, settings: StoreSettings | None = None) -> AsyncIt
     settings = settings or StoreSettings()
     scheme = scheme_of(url)
     if scheme == "memory":
-        yield RecentMemorySaver()
+        yield RecentMemorySaver(threads=settings.max_threads, max_bytes=settings.max_total_bytes)
         return
     if scheme == "sqlite":
         opened = _open_sqlite(url, settings)

@@ -42,8 +42,7 @@ def without_earlier_turns(run: Iterable[events.Event]) -> list[events.Event]:
 
 def _last_turn(event: events.MessagesSnapshot) -> events.MessagesSnapshot:
     for place in range(len(event.messages) - 1, 0, -1):
-        message = event.messages[place]
-        if isinstance(message, dict) and message.get("role") == "user":
+        if event.messages[place].get("role") == "user":
             return events.MessagesSnapshot(messages=event.messages[place:])
     return event
 

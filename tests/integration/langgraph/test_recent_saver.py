@@ -92,3 +92,27 @@ async def test_a_deleted_thread_leaves_nothing_behind() -> None:
     assert not saver.writes
     assert not saver.storage
     assert await page.state() is None
+
+
+def _size(saver: RecentMemorySaver) -> int:
+    namespaces = (kept for thread in saver.storage.values() for kept in thread.values())
+    checkpoints = (each for kept in namespaces for each in kept.values())
+    writes = (write[2] for writes in saver.writes.values() for write in writes.values())
+    blobs = (*saver.blobs.values(), *writes)
+    return sum(len(each[0][1]) + len(each[1][1]) for each in checkpoints) + sum(len(each[1]) for each in blobs)
+
+
+async def test_all_threads_together_take_a_bounded_number_of_bytes() -> None:
+    saver = RecentMemorySaver(max_bytes=50_000)
+    provider = Page(counting(), checkpointer=saver).provider
+    for number in range(20):
+        for _ in range(2):
+            await Page(provider, thread_id=str(number)).run(f"{number} " + "x" * 5_000)
+        assert _size(saver) == saver.size <= 60_000  # one run's writes come behind its last checkpoint
+    for number in range(20):
+        events = await Page(provider, thread_id="long").run(f"turn {number}" + "x" * 2_000)
+
+    # What is left of a thread that is too large is its newest state: its graph's, its subgraph's, and the last writes.
+    assert _size(saver) == saver.size <= 4 * 20 * 2_500
+    assert states(events)[-1] == {"count": 20}
+    assert {key.split(":")[1] for key in saver.storage} == {"long"}
