@@ -17,7 +17,7 @@ from .errors import RequestError, format_error, request_errors
 from .incremental import IncrementalRenderer
 from .incremental_result import IncrementalAnswer, Payload
 from .live_response import LiveResponse
-from .selection import SelectionReader
+from .selection import SelectionReader, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,10 @@ class Execution:
         result = await _execute(executor)
         if result.data is None or not executor.started:
             return _payload(result)
-        renderer = IncrementalRenderer(self._schema, _selections(request, executor))
+        selections = _selections(request, executor)
+        renderer = IncrementalRenderer(self._schema, selections)
         for started in executor.started:
-            await _begin(renderer, started)
+            await _begin(renderer, started, selections.known(started.details))
         return IncrementalAnswer(_payload(result), renderer, [started.response for started in executor.started])
 
     def _executor(self, kind: type[Any], request: GraphQLRequest, context: Any) -> Any:
@@ -138,10 +139,10 @@ def _payload(result: ExecutionResult) -> Payload:
     return {"errors": [format_error(error) for error in result.errors], "data": result.data}
 
 
-async def _begin(renderer: IncrementalRenderer, started: _Started) -> None:
-    response = started.response
-    while not renderer.ready(started.type, response, started.details):
+async def _begin(renderer: IncrementalRenderer, started: _Started, details: list[FieldDetails]) -> None:
+    response, shape = started.response, Shape(composite=started.type)
+    while not renderer.ready(shape, response, details):
         await response.run.arrival()
         if not response.advance():
             break
-    started.data.update(renderer.write(started.type, response, started.details, started.path))
+    started.data.update(renderer.write(shape, response, details, started.path))

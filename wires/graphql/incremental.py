@@ -9,19 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Protocol, TypeAlias
 
-from graphql import (
-    GraphQLObjectType,
-    GraphQLOutputType,
-    GraphQLSchema,
-    is_leaf_type,
-    is_list_type,
-    is_non_null_type,
-    is_object_type,
-)
+from graphql import GraphQLObjectType, GraphQLSchema
 from graphql.execution.collect_fields import FieldDetails
 
 from .response import PENDING, Channel
-from .selection import DeferredFragment, SelectedField, SelectionReader
+from .selection import DeferredFragment, SelectedField, SelectionReader, Shape
 
 Entry: TypeAlias = dict[str, Any]
 ResponsePath: TypeAlias = list[str | int]
@@ -87,65 +79,67 @@ class IncrementalRenderer:
         self._followers += followers
         self._has_new_followers = True
 
-    def ready(self, type_: GraphQLOutputType, value: Any, details: list[FieldDetails]) -> bool:
-        """Whether ``value`` can be written: nothing of it that may not follow is still to come."""
-        type_ = _nullable(type_)
+    def ready(self, shape: Shape, value: Any, details: list[FieldDetails]) -> bool:
+        """Return whether ``value`` can be written: nothing of it that may not follow is still to come."""
         if value is PENDING:
             return False
-        if value is None or is_leaf_type(type_):
+        if value is None or shape.serialize is not None:
             return True
-        if is_list_type(type_):
-            closed = value.closed if isinstance(value, Channel) else True
-            return closed and all(self.ready(type_.of_type, item, details) for item in value)
-        fields = self._selections.selection(self._object_type(type_, value), details).fields
-        return all(self._field_ready(field, _get(value, field)) for field in fields)
+        if shape.item is not None:
+            items, closed = (value.items, value.closed) if isinstance(value, Channel) else (value, True)
+            return closed and all(self.ready(shape.item, item, details) for item in items)
+        return self.fields_ready(value, self._selections.selection(self._object_type(shape, value), details).fields)
 
-    def write(self, type_: GraphQLOutputType, value: Any, details: list[FieldDetails], path: ResponsePath) -> Any:
-        """A ready value as JSON data; what may follow it is remembered."""
-        type_ = _nullable(type_)
+    def write(self, shape: Shape, value: Any, details: list[FieldDetails], path: ResponsePath) -> Any:
+        """Return a ready value as JSON data; what may follow it is remembered."""
         if value is None:
             return None
-        if is_leaf_type(type_):
-            return type_.serialize(value)
-        if is_list_type(type_):
-            return [self.write(type_.of_type, item, details, [*path, i]) for i, item in enumerate(value)]
-        object_type = self._object_type(type_, value)
-        selection = self._selections.selection(object_type, details)
+        if shape.serialize is not None:
+            return shape.serialize(value)
+        if shape.item is not None:
+            return [self.write(shape.item, item, details, [*path, i]) for i, item in enumerate(value)]
+        selection = self._selections.selection(self._object_type(shape, value), details)
         data = self.write_fields(value, selection.fields, path)
-        self._follow(*(_Deferred(self, value, fragment, path) for fragment in selection.deferred))
+        if selection.deferred:
+            self._follow(*(_Deferred(self, value, fragment, path) for fragment in selection.deferred))
         return data
 
     def write_fields(self, value: Any, fields: list[SelectedField], path: ResponsePath) -> dict[str, Any]:
-        """Some fields of an object as JSON data."""
-        return {field.key: self._write_field(field, _get(value, field), [*path, field.key]) for field in fields}
+        """Return some fields of an object as JSON data."""
+        return {field.key: self._write_field(field, field.read(value), [*path, field.key]) for field in fields}
 
     def fields_ready(self, value: Any, fields: list[SelectedField]) -> bool:
-        """Whether some fields of an object can be written."""
-        return all(self._field_ready(field, _get(value, field)) for field in fields)
+        """Return whether some fields of an object can be written."""
+        return all(self._field_ready(field, field.read(value)) for field in fields)
 
     def _field_ready(self, field: SelectedField, value: Any) -> bool:
         if field.stream is None or value is None:
-            return self.ready(field.type, value, field.details)
-        self._counts_elements |= field.stream.initial_count > 0
-        first = list(value)[: field.stream.initial_count]
-        complete = len(first) == field.stream.initial_count or not isinstance(value, Channel) or value.closed
-        return complete and all(self.ready(_item_type(field.type), item, field.details) for item in first)
+            return self.ready(field.shape, value, field.details)
+        count = field.stream.initial_count
+        if not count:
+            return True
+        self._counts_elements = True
+        first = list(value)[:count]
+        complete = len(first) == count or not isinstance(value, Channel) or value.closed
+        return complete and all(self.ready(_item(field), item, field.details) for item in first)
 
     def _write_field(self, field: SelectedField, value: Any, path: ResponsePath) -> Any:
         if field.stream is None or value is None:
-            return self.write(field.type, value, field.details, path)
+            return self.write(field.shape, value, field.details, path)
         channel = value if isinstance(value, Channel) else Channel.of(*value)
         count = min(field.stream.initial_count, len(channel))
-        item_type = _item_type(field.type)
-        first = [self.write(item_type, channel.items[i], field.details, [*path, i]) for i in range(count)]
-        follower = _Leaves if is_leaf_type(_nullable(item_type)) else _Objects
+        shape = _item(field)
+        first = [self.write(shape, channel.items[i], field.details, [*path, i]) for i in range(count)]
+        follower = _Leaves if shape.serialize is not None else _Objects
         self._follow(follower(self, field, channel, path, count))
         return first
 
-    def _object_type(self, type_: GraphQLOutputType, value: Any) -> GraphQLObjectType:
-        found = type_ if is_object_type(type_) else self._schema.get_type(value.typename)
-        if not is_object_type(found):
-            raise LookupError(f"{value!r} is of no type of the schema")
+    def _object_type(self, shape: Shape, value: Any) -> GraphQLObjectType:
+        if isinstance(shape.composite, GraphQLObjectType):
+            return shape.composite
+        found = self._schema.get_type(value.typename)
+        if not isinstance(found, GraphQLObjectType):
+            raise TypeError(f"{value!r} is of no type of the schema")
         return found
 
 
@@ -179,7 +173,7 @@ class _Stream:
         self._renderer = renderer
         self._details = field.details
         self._label = field.stream.label if field.stream is not None else None
-        self._item_type = _item_type(field.type)
+        self._item = _item(field)
         self.channel = channel
         self._path = path
         self._index = index
@@ -192,8 +186,7 @@ class _Leaves(_Stream):
     def advance(self, entries: list[Entry]) -> bool:
         items = self.channel.items
         if len(items) > self._index:
-            serialize = _nullable(self._item_type).serialize
-            fresh = [None if item is None else serialize(item) for item in items[self._index :]]
+            fresh = [self._renderer.write(self._item, item, self._details, self._path) for item in items[self._index :]]
             entries.append(_entry("items", fresh, [*self._path, self._index], self._label))
             self._index = len(items)
         return self._done()
@@ -202,10 +195,10 @@ class _Leaves(_Stream):
 class _Objects(_Stream):
     def advance(self, entries: list[Entry]) -> bool:
         for item in self.channel.items[self._index :]:
-            if not self._renderer.ready(self._item_type, item, self._details):
+            if not self._renderer.ready(self._item, item, self._details):
                 return False
             path = [*self._path, self._index]
-            data = self._renderer.write(self._item_type, item, self._details, path)
+            data = self._renderer.write(self._item, item, self._details, path)
             entries.append(_entry("items", [data], path, self._label))
             self._index += 1
         return self._done()
@@ -216,14 +209,7 @@ def _entry(kind: str, value: Any, path: ResponsePath, label: str | None) -> Entr
     return entry if label is None else {**entry, "label": label}
 
 
-def _nullable(type_: GraphQLOutputType) -> Any:
-    return type_.of_type if is_non_null_type(type_) else type_
-
-
-def _item_type(type_: GraphQLOutputType) -> GraphQLOutputType:
-    item_type: GraphQLOutputType = _nullable(type_).of_type
-    return item_type
-
-
-def _get(value: Any, field: SelectedField) -> Any:
-    return value.get(field.attribute) if isinstance(value, dict) else getattr(value, field.attribute)
+def _item(field: SelectedField) -> Shape:
+    if field.shape.item is None:
+        raise TypeError(f"{field.key} is no list")
+    return field.shape.item

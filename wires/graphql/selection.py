@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from ariadne.utils import convert_camel_case_to_snake
-from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLStreamDirective, get_directive_values
+from graphql import (
+    GraphQLCompositeType,
+    GraphQLEnumType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLScalarType,
+    GraphQLStreamDirective,
+    get_directive_values,
+)
 from graphql.execution import Executor
 from graphql.execution.collect_fields import DeferUsage, FieldDetails, collect_subfields
 from graphql.execution.values import VariableValues
 
 _NO_VARIABLES = VariableValues({}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a type's values look like, nullable or not: leaves, lists, or objects of a composite type.
+
+    Attributes:
+        serialize: Makes a leaf's JSON value; None for others.
+        item: The shape of a list's items; None for others.
+        composite: The type of objects; None for others.
+    """
+
+    serialize: Callable[[Any], Any] | None = None
+    item: Shape | None = None
+    composite: GraphQLCompositeType | None = None
+
+    @classmethod
+    def of(cls, type_: GraphQLOutputType) -> Shape:
+        """Return the shape of a type."""
+        if isinstance(type_, GraphQLNonNull):
+            return cls.of(type_.of_type)
+        if isinstance(type_, GraphQLList):
+            return cls(item=cls.of(type_.of_type))
+        if isinstance(type_, GraphQLScalarType | GraphQLEnumType):
+            return cls(serialize=type_.serialize)
+        return cls(composite=type_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +62,11 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class SelectedField:
-    """A field to answer: ``attribute`` is where its value stands on the answer's object."""
+    """A field to answer: ``read`` takes its value from the answer's object."""
 
     key: str
-    attribute: str
-    type: GraphQLOutputType
+    read: Callable[[Any], Any]
+    shape: Shape
     details: list[FieldDetails]
     stream: Streamed | None
 
@@ -65,12 +103,16 @@ class SelectionReader:
         self._fragments = executor.fragments
         self._operation = executor.operation
         self._variables = variables
-        self._read: dict[tuple[object, ...], Selection] = {}
+        self._known: dict[tuple[int, ...], list[FieldDetails]] = {}
+        self._read: dict[tuple[str, int], Selection] = {}
+
+    def known(self, details: list[FieldDetails]) -> list[FieldDetails]:
+        """Return the field details that the reader keeps for those of a request: they have the same nodes."""
+        return self._known.setdefault(tuple(id(one.node) for one in details), details)
 
     def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
-        """Return what ``details`` select of ``type_``."""
-        # Nodes are the document's, and last as long as the reader; lists of details are made anew for each request.
-        key = (type_.name, *(id(part) for one in details for part in (one.node, one.defer_usage)))
+        """Return what ``details``, which the reader keeps, select of ``type_``."""
+        key = (type_.name, id(details))
         read = self._read.get(key)
         if read is None:
             read = self._read[key] = self._collect(type_, details)
@@ -99,8 +141,8 @@ class SelectionReader:
             raise LookupError(f"{type_.name} has no field {name}")
         return SelectedField(
             key=key,
-            attribute="typename" if name == "__typename" else convert_camel_case_to_snake(name),
-            type=definition.type,
+            read=attrgetter("typename" if name == "__typename" else convert_camel_case_to_snake(name)),
+            shape=Shape.of(definition.type),
             details=details,
             stream=self._streamed(details[0]),
         )
