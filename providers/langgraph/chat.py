@@ -10,11 +10,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 
 from ...runtime.events import Event, TextMessageEnd, ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart
 from ...runtime.messages import new_id
+from ...runtime.predictions import Prediction, predicted_values
 from .content import reasoning_of, text_of, text_of_result
 from .message_events import begin, end_reasoning, reason, text_message, write
 from .model_call import ModelCall, StreamedCall
 from .policy import EmitPolicy, policy_of
-from .predictions import Predictions
 from .shown_state import ShownState
 from .thread_calls import ThreadCalls
 
@@ -29,7 +29,7 @@ class ChatStream:
     """
 
     def __init__(self, state: ShownState, calls: ThreadCalls, seen: Iterable[BaseMessage] = ()) -> None:
-        self._predictions = Predictions(state)
+        self._state = state
         self._thread_calls = calls
         self._seen: set[str] = set()
         self._open: dict[int, ModelCall] = {}
@@ -145,11 +145,10 @@ class ChatStream:
         if not delta:
             return
         call.arguments.append(delta)
-        call.length += len(delta)
         if call.client_id is not None and not call.hidden:
             events.append(ToolCallArgs(tool_call_id=call.client_id, delta=delta))
         if call.predictions:
-            events.extend(self._predictions.grown(call))
+            events.extend(self._predict(call.predictions, call.arguments.read_grown()))
 
     def _start_call(self, message: ModelCall, call: StreamedCall, part: Mapping[str, Any], events: list[Event]) -> None:
         call.name = part["name"]
@@ -162,8 +161,8 @@ class ChatStream:
         events.append(
             ToolCallStart(tool_call_id=call.client_id, tool_call_name=call.name, parent_message_id=message.id)
         )
-        if call.arguments:
-            events.append(ToolCallArgs(tool_call_id=call.client_id, delta="".join(call.arguments)))
+        if call.arguments.text:
+            events.append(ToolCallArgs(tool_call_id=call.client_id, delta=call.arguments.text))
 
     def _begin_call(self, vendor_id: str | None, name: str, message_id: str, place: int, hidden: bool) -> str:
         client_id = self._thread_calls.add(vendor_id, name, message_id, place)
@@ -186,10 +185,14 @@ class ChatStream:
         return events
 
     def _end_call(self, call: StreamedCall, *, broken: bool) -> list[Event]:
-        events = self._predictions.last(call)
+        events = self._predict(call.predictions, call.arguments.read_rest()) if call.predictions else []
         if call.client_id is not None and not call.hidden:
             events.append(ToolCallEnd(tool_call_id=call.client_id, broken=broken))
         return events
+
+    def _predict(self, predictions: Iterable[Prediction], arguments: dict[str, Any] | None) -> list[Event]:
+        values = [] if arguments is None else predicted_values(predictions, arguments)
+        return [event for key, value in values for event in self._state.predicted(key, value)]
 
     def _copy_or_new(self, message: AIMessage) -> list[Event]:
         copied = {call["id"] for call in message.tool_calls if self._streamed(call["id"])}
@@ -212,7 +215,7 @@ class ChatStream:
 
     def _whole_call(self, message_id: str, message: AIMessage, call: Any, policy: EmitPolicy) -> list[Event]:
         name, arguments = call["name"], call["args"]
-        predicted = self._predictions.show(policy.predicted_by(name), arguments)
+        predicted = self._predict(policy.predicted_by(name), arguments)
         ids = [each["id"] for each in message.tool_calls]
         place = ids[: message.tool_calls.index(call)].count(call["id"])
         hidden = not policy.shows_tool(name)

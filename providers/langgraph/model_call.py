@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from ...runtime.predictions import PartialArguments, Prediction
 from .history import RUN_ID_PREFIX
-from .policy import EmitPolicy, Prediction
+from .policy import EmitPolicy
 
 
 class StreamedCall(Struct):
@@ -17,9 +18,7 @@ class StreamedCall(Struct):
     id: str | None = None
     name: str = ""
     client_id: str | None = None
-    arguments: list[str] = field(default_factory=list)
-    length: int = 0
-    shown_at: int = 0
+    arguments: PartialArguments = field(default_factory=PartialArguments)
     hidden: bool = False
     predictions: tuple[Prediction, ...] = ()
 

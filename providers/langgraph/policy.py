@@ -6,18 +6,12 @@ travel in the call's metadata.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
-
-class Prediction(Struct, frozen=True):
-    """A state key that shows a tool call's argument while it streams; all of them if ``argument`` is None."""
-
-    state_key: str
-    tool: str
-    argument: str | None = None
+from ...runtime.predictions import Prediction, parse_predictions
 
 
 class EmitPolicy(Struct, frozen=True):
@@ -38,6 +32,7 @@ class EmitPolicy(Struct, frozen=True):
 
 EVERYTHING = EmitPolicy()
 NOTHING = EmitPolicy(messages=False, tool_calls=False)
+_PREDICTION_KEYS = ("copilotkit:emit-intermediate-state", "predict_state")
 
 
 def policy_of(metadata: Mapping[str, Any]) -> EmitPolicy:
@@ -47,7 +42,7 @@ def policy_of(metadata: Mapping[str, Any]) -> EmitPolicy:
     policy = EmitPolicy(
         messages=_setting(metadata, "emit-messages") is not False,
         tool_calls=_tool_names(_setting(metadata, "emit-tool-calls")),
-        predictions=tuple(_predictions(metadata)),
+        predictions=tuple(rule for key in _PREDICTION_KEYS for rule in parse_predictions(metadata.get(key))),
     )
     return EVERYTHING if policy == EVERYTHING else policy
 
@@ -63,11 +58,3 @@ def _tool_names(setting: Any) -> bool | frozenset[str]:
     if isinstance(setting, (list, tuple, set, frozenset)):
         return frozenset(str(name) for name in setting)
     return setting is not False
-
-
-def _predictions(metadata: Mapping[str, Any]) -> Iterable[Prediction]:
-    for key in ("copilotkit:emit-intermediate-state", "predict_state"):
-        rules = metadata.get(key)
-        for rule in rules if isinstance(rules, (list, tuple)) else ():
-            if isinstance(rule, Mapping) and "state_key" in rule and "tool" in rule:
-                yield Prediction(str(rule["state_key"]), str(rule["tool"]), rule.get("tool_argument"))

@@ -1,18 +1,19 @@
-"""An agent's state as the events of one run tell it, with what the model is about to write into it."""
+"""An agent's state as the events of one run report it, with what the model is about to write into it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pydantic_core
+from msgspec import Struct, field
 
 from .. import events
 from ..errors import ProtocolError
+from ..predictions import PartialArguments, Prediction, parse_predictions, predicted_values
 from .json_patch import JsonPatchError, apply_patch
 
 
 class StateTracker:
-    """Follows the state events of one run.
+    """The state events of one run, followed.
 
     The state starts empty, not as the client's (docs/contract.md, section 6.1). While a tool call streams whose tool is
     named by a ``PredictState`` event, its partial arguments show in the state ahead of the agent's own update.
@@ -20,17 +21,16 @@ class StateTracker:
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}
-        self._predictions: dict[str, list[dict[str, Any]]] = {}
-        self._tool_names: dict[str, str] = {}
-        self._arguments: dict[str, str] = {}
+        self._predictions: list[Prediction] = []
+        self._calls: dict[str, _PredictingCall] = {}
 
     def snapshot(self, event: events.StateSnapshot) -> None:
-        """Takes over a whole state. The thread's messages have their own events and stay out."""
+        """Take over a whole state. The thread's messages have their own events and stay out."""
         value = event.snapshot
         self.state = {k: v for k, v in value.items() if k != "messages"} if isinstance(value, dict) else {}
 
     def delta(self, event: events.StateDelta) -> None:
-        """Applies a JSON Patch.
+        """Apply a JSON Patch.
 
         Raises:
             ProtocolError: The patch does not fit the state.
@@ -42,40 +42,48 @@ class StateTracker:
         self.state = patched if isinstance(patched, dict) else {}
 
     def predict(self, event: events.Custom) -> None:
-        """Arms the prediction: ``value`` lists ``{state_key, tool, tool_argument?}``."""
-        self._predictions = {}
-        for rule in event.value if isinstance(event.value, list) else ():
-            self._predictions.setdefault(rule["tool"], []).append(rule)
+        """Arm the prediction: ``value`` lists ``{state_key, tool, tool_argument?}``."""
+        self._predictions = list(parse_predictions(event.value))
 
     def forget_predictions(self) -> None:
-        """Disarms the prediction, as a change of step does."""
-        self._predictions = {}
-        self._arguments = {}
+        """Disarm the prediction, as a change of step does."""
+        self._predictions = []
+        self._calls = {}
 
     def tool_call_started(self, event: events.ToolCallStart) -> None:
-        """Takes note of a call's tool."""
-        if event.tool_call_name in self._predictions:
-            self._tool_names[event.tool_call_id] = event.tool_call_name
-            self._arguments[event.tool_call_id] = ""
+        """Take note of a call's tool."""
+        if any(prediction.tool == event.tool_call_name for prediction in self._predictions):
+            self._calls[event.tool_call_id] = _PredictingCall(event.tool_call_name)
 
     def tool_call_arguments(self, event: events.ToolCallArgs) -> bool:
-        """Follows a call's arguments; true if the state shows more of them now."""
-        if event.tool_call_id not in self._arguments:
-            return False
-        text = self._arguments[event.tool_call_id] + event.delta
-        self._arguments[event.tool_call_id] = text
-        try:
-            arguments = pydantic_core.from_json(text, allow_partial="trailing-strings")
-        except ValueError:
-            return False
-        return isinstance(arguments, dict) and self._show(self._tool_names[event.tool_call_id], arguments)
+        """Follow a call's arguments.
 
-    def _show(self, tool: str, arguments: dict[str, Any]) -> bool:
-        shown = False
-        for rule in self._predictions.get(tool, ()):
-            argument = rule.get("tool_argument")
-            if argument and argument not in arguments:
-                continue
-            self.state = {**self.state, rule["state_key"]: arguments[argument] if argument else arguments}
-            shown = True
-        return shown
+        Returns:
+            Whether the state shows more of them now.
+        """
+        call = self._calls.get(event.tool_call_id)
+        if call is None:
+            return False
+        call.arguments.append(event.delta)
+        return self._show(call, call.arguments.read_grown())
+
+    def tool_call_ended(self, event: events.ToolCallEnd) -> bool:
+        """Show the last of a call's arguments.
+
+        Returns:
+            Whether the state shows more of them now.
+        """
+        call = self._calls.pop(event.tool_call_id, None)
+        return call is not None and self._show(call, call.arguments.read_rest())
+
+    def _show(self, call: _PredictingCall, arguments: dict[str, Any] | None) -> bool:
+        predictions = [prediction for prediction in self._predictions if prediction.tool == call.tool]
+        values = [] if arguments is None else predicted_values(predictions, arguments)
+        if values:
+            self.state = {**self.state, **dict(values)}
+        return bool(values)
+
+
+class _PredictingCall(Struct):
+    tool: str
+    arguments: PartialArguments = field(default_factory=PartialArguments)

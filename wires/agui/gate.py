@@ -221,7 +221,7 @@ class Gate:
         if shown is not None:
             del self._open["call", shown]
             self._out.append({"type": "TOOL_CALL_END", "toolCallId": shown})
-            self._out += self._state.call_ended()
+            self._out += self._state.call_ended(event)
             if event.broken:
                 self._out.append(_result(shown, f"result-{shown}", STOPPED))
 

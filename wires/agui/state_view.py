@@ -75,8 +75,10 @@ class StateView:
         self._unsent = self._predicted.state
         return self._predictions() if monotonic() - self._sent_at >= PREDICTION_SECONDS else []
 
-    def call_ended(self) -> list[dict[str, Any]]:
+    def call_ended(self, event: events.ToolCallEnd) -> list[dict[str, Any]]:
         """Return the event for what was not shown yet of complete arguments."""
+        if self._predicts and self._predicted.tool_call_ended(event):
+            self._unsent = self._predicted.state
         return self._predictions() if self._unsent is not None else []
 
     def step_finished(self) -> list[dict[str, Any]]:

@@ -115,6 +115,8 @@ class ResponseProjection:
     def _tool_call_end(self, event: events.ToolCallEnd) -> None:
         call = self._tool_calls.pop(event.tool_call_id)
         call.close(FailedMessageStatus(_BROKEN_ARGUMENTS) if event.broken else SuccessMessageStatus())
+        if self._state.tool_call_ended(event):
+            self._show_state()
 
     def _tool_call_result(self, event: events.ToolCallResult) -> None:
         name = event.tool_call_name or self._tool_names.get(event.tool_call_id, "unknown")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from copilotkit_runtime.providers.langgraph.policy import EVERYTHING, Prediction, policy_of
+from copilotkit_runtime.providers.langgraph.policy import EVERYTHING, policy_of
+from copilotkit_runtime.runtime.predictions import Prediction
 
 
 def test_without_any_setting_everything_shows() -> None:
