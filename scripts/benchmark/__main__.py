@@ -1,12 +1,16 @@
-"""Runs the servers, drives them in turns, and prints what a token cost each; then what our features cost."""
+"""Runs the servers, drives them in turns, and prints what a token cost each; then what our features cost.
+
+``ratio`` is to the TypeScript runtime, ``floor`` is what an application costs that only writes the same bytes.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from contextlib import ExitStack
 
-from scripts.benchmark import features
+from scripts.benchmark import cost, features
 from scripts.benchmark.measurement import Measurement, percentile
 from scripts.benchmark.pattern import Pattern
 from tests.parity.servers import Server, Target, ours, reference, serving
@@ -26,12 +30,20 @@ def _arguments() -> argparse.Namespace:
 
 def _targets(more: list[str]) -> list[Target]:
     added = [ours(app, name) for name, _, app in (spec.partition("=") for spec in more)]
-    return [reference(), ours(), *added]
+    return [reference(), _floor(), ours(), *added]
+
+
+def _floor() -> Target:
+    served = ("scripts.benchmark.floor:app", "--loop", "uvloop", "--http", "httptools")
+    quiet = ("--no-access-log", "--log-level", "warning")
+    # The port comes by the environment, as for the runtimes.
+    command = " ".join((sys.executable, "-m", "uvicorn", *served, *quiet, "--port", "$PORT"))
+    return Target("floor", ("sh", "-c", f"exec {command}"), {})
 
 
 def _patterns(tokens: int) -> list[Pattern]:
     paces = {"burst": None, "turns": 0.0, "2 ms": 0.002}
-    return [Pattern(name, tokens, pace) for name, pace in paces.items()]
+    return [*(Pattern(name, tokens, pace) for name, pace in paces.items()), Pattern("2 tokens", 2, None)]
 
 
 def _measure(servers: dict[str, Server], pattern: Pattern, arguments: argparse.Namespace) -> list[Measurement]:
@@ -68,6 +80,7 @@ def main() -> None:
             for measurement in measurements:
                 print(_row(measurement, measurements[0].cost), flush=True)
     asyncio.run(features.main())
+    asyncio.run(cost.main())
 
 
 if __name__ == "__main__":

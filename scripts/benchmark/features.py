@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from uuid import uuid4
 
 import copilotkit_runtime
 from copilotkit_runtime import (
@@ -86,9 +87,23 @@ async def _ignore(_told: object) -> None:
     pass
 
 
-async def answer(app: Any, tokens: int) -> None:
-    """Asks for an answer of so many tokens and reads it to its end."""
-    request = generate(text_message(str(tokens)), agent="counting")
+def _graphql(tokens: int) -> tuple[str, bytes, dict[str, Any], str]:
+    return PATH, b"multipart/mixed", generate(text_message(str(tokens)), agent="counting"), f'" {tokens - 1}"'
+
+
+def _agui(tokens: int) -> tuple[str, bytes, dict[str, Any], str]:
+    message = {"id": "asked", "role": "user", "content": str(tokens)}
+    ids = {"threadId": uuid4().hex, "runId": uuid4().hex}
+    body = {**ids, "messages": [message], "tools": [], "context": [], "state": {}, "forwardedProps": {}}
+    return f"{PATH}/agent/counting/run", b"text/event-stream", body, f'"delta":" {tokens - 1}"'
+
+
+REQUESTS = {"graphql": _graphql, "agui": _agui}
+
+
+async def answer(app: Any, tokens: int, wire: str = "graphql") -> None:
+    """Ask for an answer of so many tokens on a wire, and read it to its end."""
+    path, accept, request, last = REQUESTS[wire](tokens)
     waiting = [{"type": "http.request", "body": json.dumps(request).encode(), "more_body": False}]
     written: list[bytes] = []
 
@@ -98,10 +113,10 @@ async def answer(app: Any, tokens: int) -> None:
     async def send(message: dict[str, Any]) -> None:
         written.append(message.get("body", b""))
 
-    headers = [(b"host", b"bench"), (b"content-type", b"application/json"), (b"accept", b"multipart/mixed")]
-    scope = {"type": "http", "method": "POST", "path": PATH, "query_string": b"", "headers": headers, "root_path": ""}
+    headers = [(b"host", b"bench"), (b"content-type", b"application/json"), (b"accept", accept)]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "root_path": ""}
     await app({**scope, "scheme": "http", "server": ("bench", 80), "client": ("bench", 1)}, receive, send)
-    if f'" {tokens - 1}"'.encode() not in b"".join(written):
+    if last.encode() not in b"".join(written):
         raise RuntimeError(f"the answer is not whole: {b''.join(written)[-500:]!r}")
 
 
