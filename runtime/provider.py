@@ -88,6 +88,12 @@ class AgentProvider(ABC):
     async def delete_thread(self, thread_id: str) -> None:
         """Remove every trace of a thread that is kept elsewhere than in the runtime's store; do nothing if none is."""
 
+    async def delete_owner(self, owner: str) -> None:
+        """Remove what agents remember of a person across threads; do nothing if they remember nothing."""
+
+    async def compact_thread(self, thread_id: str) -> None:
+        """Let go of what no later run of a thread needs; do nothing if there is nothing of the kind."""
+
     async def start(self) -> None:
         """Called once, before the first run."""
 

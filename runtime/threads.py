@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from .cancellation import end_tasks
-from .errors import ConfigurationError, MisuseError, ThreadNotFoundError
+from .errors import ConfigurationError, MisuseError, ThreadBusyError, ThreadNotFoundError
 from .provider import AgentProvider
 from .runs.run import Run
 from .stores.errors import StoreKeyError
@@ -205,7 +205,7 @@ class Threads:
         return record is not None
 
     async def delete_of(self, owner: str) -> int:
-        """Delete all threads of an owner; returns how many there were.
+        """Delete all threads of an owner, and what agents remember of them; returns how many threads there were.
 
         Raises:
             MisuseError: The owner is empty.
@@ -218,7 +218,32 @@ class Threads:
             for thread in page:
                 await self.delete(thread.thread_id)
             deleted += len(page)
+        for provider in self._providers():
+            await provider.delete_owner(owner)
         return deleted
+
+    async def compact(self) -> int:
+        """Let go of what no later run needs, in all threads in which none goes on; returns how many these were."""
+        await self.sweep()
+        compacted, cursor = 0, None
+        while True:
+            page = await self._store.threads(limit=_PAGE, cursor=cursor)
+            for thread in page.threads:
+                compacted += await self._compact(thread)
+            cursor = page.cursor
+            if cursor is None:
+                break
+        await self._store.compact()
+        return compacted
+
+    async def _compact(self, thread: ThreadInfo) -> bool:
+        try:
+            async with self._locked(thread.thread_id, thread.agents, wait=0.0):
+                for provider in self._providers():
+                    await provider.compact_thread(thread.thread_id)
+        except ThreadBusyError:
+            return False
+        return True
 
     async def assign(self, thread_id: str, owner: str) -> None:
         """Make somebody the owner of a thread that has none, with all that is kept under it.
@@ -250,10 +275,14 @@ class Threads:
                 log.exception("threads_not_swept")
 
     @asynccontextmanager
-    async def _locked(self, thread_id: str, agents: Iterable[str]) -> AsyncGenerator[None]:
+    async def _locked(
+        self, thread_id: str, agents: Iterable[str], *, wait: float = STOP_SECONDS
+    ) -> AsyncGenerator[None]:
+        """Hold the locks of agents; runs that go on are asked to stop if there is time to wait for them."""
         async with AsyncExitStack() as locks:
             for agent in sorted(agents):
-                await locks.enter_async_context(self._store.lock(thread_id, agent, wait=STOP_SECONDS, interrupt=True))
+                lock = self._store.lock(thread_id, agent, wait=wait, interrupt=wait > 0)
+                await locks.enter_async_context(lock)
             yield
 
     async def _remove(self, thread_id: str) -> None:

@@ -230,12 +230,20 @@ class CopilotRuntime:
         return await self.service.threads.delete(thread_id, identity=owner)
 
     async def delete_threads(self, *, owner: str) -> int:
-        """Delete all threads of an owner; returns how many there were.
+        """Delete all threads of an owner, and what agents remember of them; returns how many threads there were.
 
         Raises:
             ThreadBusyError: A run in one of them did not stop.
         """
         return await self.service.threads.delete_of(owner)
+
+    async def compact_store(self) -> int:
+        """Let go of what no later run needs, such as old checkpoints, and give the room back.
+
+        Returns:
+            How many threads were compacted: all but those in which a run went on.
+        """
+        return await self.service.threads.compact()
 
     async def assign_thread(self, thread_id: str, owner: str) -> None:
         """Make somebody the owner of a thread that has none, with all that is kept under it.

@@ -20,6 +20,7 @@ from langgraph.store.base import (
 )
 
 _ANONYMOUS = "anonymous"
+_PAGE = 100
 
 
 class OwnedMemory(BaseStore):
@@ -44,6 +45,11 @@ class OwnedMemory(BaseStore):
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do several operations."""
         return [self._outer(result) for result in await self._memory.abatch([self._inner(op) for op in ops])]
+
+    async def delete_all(self) -> None:
+        """Delete all that is the owner's."""
+        while found := await self.asearch((), limit=_PAGE):
+            await self.abatch([PutOp(item.namespace, item.key, None) for item in found])
 
     def _inner(self, op: Op) -> Op:
         match op:

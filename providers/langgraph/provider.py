@@ -185,6 +185,15 @@ class LangGraphProvider(AgentProvider):
             async with self._saver_of(agent_name, thread_id) as saver:
                 await delete_from(saver, thread_id)
 
+    async def delete_owner(self, owner: str) -> None:
+        """Remove the owner's part of the long-term memory; a store that a graph brings itself is the graph's."""
+        await OwnedMemory(self._memory, owner).delete_all()
+
+    async def compact_thread(self, thread_id: str) -> None:
+        """Delete the checkpoints that no later run needs."""
+        for agent_name in self._agents:
+            await self._trim(agent_name, thread_id)
+
     async def list_agents(self) -> list[AgentDescriptor]:
         """The registered agents."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]

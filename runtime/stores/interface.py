@@ -246,6 +246,9 @@ class StateStore(ABC):
     async def request_stop(self, thread_id: str, agent_name: str) -> None:
         """Asks the run that holds the lock, and those that queue for it, to stop."""
 
+    async def compact(self) -> None:
+        """Give the room back of what was deleted, where the store does not do so by itself. It may take minutes."""
+
     async def start(self) -> None:
         """Called once, before first use."""
 

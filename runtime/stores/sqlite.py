@@ -128,6 +128,7 @@ _TAKE_TICKET = """
     INSERT INTO copilotkit_tickets (thread_id, agent_name, token, expires) VALUES (?, ?, ?, ?)
     ON CONFLICT (token) DO UPDATE SET expires = excluded.expires
 """
+_VACUUM_SECONDS = 600.0
 _QUEUE = "SELECT token, stop FROM copilotkit_tickets WHERE thread_id = ? AND agent_name = ? ORDER BY seq"
 _RENEW = "UPDATE copilotkit_tickets SET expires = ? WHERE token = ? AND expires >= ? RETURNING token, stop"
 _STOP = """
@@ -197,17 +198,26 @@ class Database:
         """Does ``work`` on the connection's thread; all it writes is written at once, or nothing is."""
         return await self._work(lambda: self._transact(work, "BEGIN IMMEDIATE"))
 
+    async def vacuum(self) -> None:
+        """Write the file anew without the room of what was deleted. Other processes wait for it."""
+        await self._work(self._vacuum, _VACUUM_SECONDS)
+
+    def _vacuum(self) -> None:
+        if self._connection is not None:
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
         if self._connection is None:
             raise StoreError("The state store was not started.")
         with _transaction(self._connection, begin):
             return work(self._connection)
 
-    async def _work(self, work: Callable[[], T]) -> T:
+    async def _work(self, work: Callable[[], T], seconds: float | None = None) -> T:
         if self._worker is None:
             raise StoreError("The state store was not started.")
         with translated():
-            async with asyncio.timeout(2 * self._timeout):
+            async with asyncio.timeout(2 * self._timeout if seconds is None else seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
     def _connect(self) -> None:
@@ -310,6 +320,10 @@ class SqliteStore(RecordStore):
     def database(self) -> Database:
         """What is connected to, for the runs that are kept beside the states."""
         return self._database
+
+    @override
+    async def compact(self) -> None:
+        await self._database.vacuum()
 
     @override
     async def _open(self) -> None:

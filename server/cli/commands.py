@@ -13,6 +13,7 @@ from ...runtime.info import RuntimeInfo, runtime_info
 from ...schema import load_sdl
 from . import options as settings
 from .errors import exit_with_message
+from .store import app as store_commands
 from .target import load_runtime
 from .threads import app as threads
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(threads, name="threads", help="List, show, export and delete threads.")
+app.add_typer(store_commands, name="store", help="Keep the store small.")
 
 Target = Annotated[
     str | None,

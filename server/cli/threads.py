@@ -45,13 +45,13 @@ def list_threads(target: Target = None, owner: Owner = None, store: Store = None
             if cursor is None:
                 return
 
-    _with_runtime(work, target, store, config)
+    with_runtime(work, target, store, config)
 
 
 @app.command()
 def show(thread: Thread, target: Target = None, store: Store = None, config: Settings = None) -> None:
     """Print a thread's record as JSON."""
-    typer.echo(_pretty(_with_runtime(lambda runtime: _record(runtime, thread), target, store, config)))
+    typer.echo(_pretty(with_runtime(lambda runtime: _record(runtime, thread), target, store, config)))
 
 
 @app.command()
@@ -65,7 +65,7 @@ def export(thread: Thread, target: Target = None, store: Store = None, config: S
             states[agent.name] = await runtime.load_agent_state(thread_id=thread, agent_name=agent.name)
         return {"thread": record, "agents": {name: state for name, state in states.items() if state is not None}}
 
-    typer.echo(_pretty(_with_runtime(work, target, store, config)))
+    typer.echo(_pretty(with_runtime(work, target, store, config)))
 
 
 @app.command()
@@ -86,12 +86,14 @@ def delete(
         await _record(runtime, thread or "")
         return int(await runtime.delete_thread(thread or ""))
 
-    typer.echo(f"deleted {_with_runtime(work, target, store, config)}")
+    typer.echo(f"deleted {with_runtime(work, target, store, config)}")
 
 
-def _with_runtime(
+def with_runtime(
     work: Callable[[CopilotRuntime], Awaitable[T]], target: str | None, store: str | None, config: Path | None
 ) -> T:
+    """Do ``work`` with a runtime that has started."""
+
     async def run() -> T:
         async with runtime:
             return await work(runtime)
