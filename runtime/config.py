@@ -263,6 +263,8 @@ class RuntimeConfig(BaseSettings):
     """Whether to load the providers of installed packages (entry points ``copilotkit_runtime.providers``)."""
     on_disconnect: Literal["cancel", "continue"] = "cancel"
     """What to do with a run when its client disconnects."""
+    on_crash: Literal["close", "resume"] = "close"
+    """What to do with a run when its process dies: close it, or have another process go on with it where it can."""
     busy_policy: Literal["queue", "reject", "interrupt"] = "queue"
     """What to do with a run while another run of the same agent is active on its thread: wait, fail, or replace it."""
     action_errors: Literal["masked", "shown"] = "masked"

@@ -69,6 +69,8 @@ class RunInput(msgspec.Struct, kw_only=True):
     forwarded: ForwardedParameters = ForwardedParameters()
     request_type: RequestType | None = None
     extensions: dict[str, Any] = {}
+    unique_id: str = ""
+    """The runtime's own id of the run: ``run_id`` is the client's and need not be unique."""
 
 
 class RunContext(msgspec.Struct, kw_only=True):

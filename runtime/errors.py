@@ -281,6 +281,13 @@ class ShuttingDownError(CopilotKitError):
         super().__init__("The server is shutting down. Please try again.", status_code=503)
 
 
+class RunHandedOverError(CopilotKitError):
+    """The server is about to end, and another process goes on with the run."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down. Another one goes on with this run.", status_code=503)
+
+
 class ThreadBusyError(CopilotKitError):
     """Another run is going on for this thread and agent, and the policy is not to wait."""
 

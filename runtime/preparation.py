@@ -6,9 +6,10 @@ Actions, guardrails and hooks of one runtime live here; each run takes from them
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from typing import TypeAlias
 
 import msgspec
 
@@ -30,11 +31,15 @@ from .hooks.interface import Hooks
 from .hooks.reports import RequestReport
 from .messages import Message, TextMessage
 from .request import RunRequest
+from .runs.remote import RemoteRun
 from .runs.run import PreparedRun
 from .runs.stages import StageFactory
 from .runs.thread_lock import Fail, ThreadLock
 from .stores.interface import StateStore
 from .thread_pool import Workers
+
+Earlier: TypeAlias = Callable[[], Awaitable[RemoteRun | None]]
+"""Finds a run that began earlier on the same thread and has to end first, though it may not have the lock."""
 
 _NO_GATE = GuardrailGate((), "open", 0)
 
@@ -112,6 +117,7 @@ class Preparation:
         *,
         endpoints: Iterable[ActionSource],
         agents: Sequence[AgentAction] | None,
+        earlier: Earlier | None = None,
     ) -> PreparedRun:
         """Return what the run of ``request`` needs to ask its provider.
 
@@ -122,6 +128,7 @@ class Preparation:
             endpoints: The sources of actions among the providers.
             agents: The agents that are offered as tools; None for a run within a run, which calls no agents, and does
                 not wait for its thread, since it might wait for the run that it is part of.
+            earlier: Finds a run that is to have the thread first.
 
         Raises:
             ThreadBusyError: Another run has the thread.
@@ -132,7 +139,7 @@ class Preparation:
             lock = self._lock(request, fail, nested=agents is None)
             if lock is not None:
                 with self._waiting_for(request):
-                    await resources.enter_async_context(lock)
+                    await self._take_turn(lock, resources, earlier)
             # What a run within a run says passes the guardrails of the outer one.
             gate = _NO_GATE if agents is None else self._gate_for(request)
             await _judge(gate, request)
@@ -146,6 +153,18 @@ class Preparation:
                 *report.stages(),
             ]
             return PreparedRun(input=run_input, stages=stages, lock=lock, resources=resources.pop_all())
+
+    async def _take_turn(self, lock: ThreadLock, resources: AsyncExitStack, earlier: Earlier | None) -> None:
+        while True:
+            async with AsyncExitStack() as held:
+                await held.enter_async_context(lock)
+                first = await earlier() if earlier is not None else None
+                if first is None:
+                    resources.push_async_exit(held.pop_all())
+                    return
+            if self._config.busy_policy == "reject":
+                raise ThreadBusyError("Another run of this agent is active on this thread.")
+            await first.join()
 
     def _lock(self, request: RunRequest, fail: Fail, *, nested: bool) -> ThreadLock | None:
         if request.agent_name is None or request.ephemeral:

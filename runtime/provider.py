@@ -53,6 +53,23 @@ class AgentProvider(ABC):
     def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
         """Runs an agent; yields what happens, as it happens."""
 
+    def can_resume(self, agent_name: str) -> bool:
+        """Return whether ``resume_run`` can go on with a run of this agent that another process began."""
+        del agent_name
+        return False
+
+    def resume_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
+        """Go on with a run whose process has gone, from what the agent keeps of it; yield what happens.
+
+        Called for agents that ``can_resume``, with the input and context that the run began with. What was not kept is
+        done again. The runtime leaves out what was shown before, and expects the first event about the state to be a
+        snapshot.
+
+        Raises:
+            NotImplementedError: The provider cannot.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot go on with runs of other processes.")
+
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
         """What the agent last knew on this thread, or None. By default, what the runtime's store holds."""
         if self.store is None:

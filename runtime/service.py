@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -18,9 +19,11 @@ from .context import RunInput
 from .errors import (
     CopilotKitError,
     NoModelError,
+    RunHandedOverError,
     ShuttingDownError,
     ThreadNotFoundError,
 )
+from .events import Event
 from .hooks.reports import RequestReport
 from .input_limits import InputLimits, check_input
 from .preparation import Preparation
@@ -28,17 +31,22 @@ from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
 from .reserved import cleaned_config, cleaned_properties
-from .runs.archive import RunArchive
+from .runs.archive import REQUEST, RunArchive
+from .runs.broken_runs import BrokenRuns
+from .runs.continuation import Continuation
 from .runs.handle import RunHandle
 from .runs.history import merge_messages, without_instructions
+from .runs.kept_request import keep_request, kept_request
 from .runs.observer import Observers
 from .runs.remote import RemoteRun
+from .runs.repetition import RepetitionStage
 from .runs.run import PreparedRun, Run, RunStatus
 from .runs.thread_lock import Fail
 from .stores.errors import NotStoredError, StoreUnavailableError
 from .stores.interface import AgentState, StateStore
 from .stores.retry import retry_unavailable
 from .stores.run_log import RunLogStore
+from .stores.run_records import RunRecord
 from .stores.urls import open_run_log
 from .threads import Threads
 
@@ -87,7 +95,9 @@ class RuntimeService:
         """The runs that go on, without those within other runs."""
         self._started: list[AgentProvider] = []
         self.threads = Threads(store, self._all_providers, lambda: self._runs)
-        self.archive = RunArchive(runs or open_run_log(store))
+        run_log = runs or open_run_log(store)
+        self.archive = RunArchive(run_log)
+        self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume)
         self.threads.delete_with(self.archive.delete)
 
     def add_provider(self, provider: AgentProvider) -> None:
@@ -109,6 +119,7 @@ class RuntimeService:
         await self.registry.agents()
         await self.preparation.start()
         await self.threads.start()
+        self.broken_runs.start()
 
     async def close(self) -> None:
         """End the runs that still go on, then stops the providers and the store."""
@@ -127,12 +138,19 @@ class RuntimeService:
         return len(self._runs)
 
     async def drain(self, grace_seconds: float) -> None:
-        """Refuses new runs, and ends those that have not ended by themselves within ``grace_seconds``."""
+        """Refuse new runs, and end those that have not ended by themselves within ``grace_seconds``.
+
+        Those that another process can go on with are handed over.
+        """
         self.draining = True
+        await self.broken_runs.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 await asyncio.gather(*(run.join() for run in self._runs))
-        await asyncio.gather(*(run.stop(ShuttingDownError()) for run in self._runs))
+        await asyncio.gather(*(run.stop(self._end_of(run)) for run in self._runs))
+
+    def _end_of(self, run: Run) -> CopilotKitError:
+        return RunHandedOverError() if self.archive.is_resumable(run) else ShuttingDownError()
 
     async def available_agents(self) -> list[AgentDescriptor]:
         """All agents of all providers."""
@@ -316,12 +334,29 @@ class RuntimeService:
         return msgspec.structs.replace(request, input=msgspec.structs.replace(asked, thread_id=spelling))
 
     def _start_run(
-        self, provider: AgentProvider, request: RunRequest, report: RequestReport, agents: Sequence[AgentAction] | None
+        self,
+        provider: AgentProvider,
+        request: RunRequest,
+        report: RequestReport,
+        agents: Sequence[AgentAction] | None,
+        taken_over: tuple[RunRecord, Continuation] | None = None,
     ) -> Run:
+        past = taken_over[1] if taken_over is not None else None
+        lasts = agents is not None and not request.ephemeral
+        request.input.unique_id = request.input.unique_id or uuid4().hex
+
         async def prepare(fail: Fail) -> PreparedRun:
-            return await self.preparation.prepare(
-                request, report, fail, endpoints=self._action_endpoints, agents=agents
+            prepared = await self.preparation.prepare(
+                request,
+                report,
+                fail,
+                endpoints=self._action_endpoints,
+                agents=agents,
+                earlier=partial(self.archive.earlier, run) if lasts and self._resumes else None,
             )
+            if past is not None:
+                prepared.stages = [*prepared.stages, partial(RepetitionStage, past=past)]
+            return prepared
 
         run = Run(
             provider,
@@ -333,14 +368,45 @@ class RuntimeService:
             observer=self.observers,
             prepare=prepare,
             ephemeral=request.ephemeral,
+            past=past,
         )
         self._runs.add(run)
         self._reports[run] = report
-        if agents is not None and not request.ephemeral:
+        if lasts:
             self._by_thread.setdefault(run.input.thread_id, []).append(run)
-            self.archive.begin(run)
+            if taken_over is not None:
+                self.archive.go_on(run, *taken_over)
+            else:
+                self.archive.begin(run, self._kept(request, provider))
         run.start()
         return run
+
+    @property
+    def _resumes(self) -> bool:
+        return self.config.on_crash == "resume"
+
+    def _kept(self, request: RunRequest, provider: AgentProvider) -> dict[str, Any] | None:
+        """Return what another process needs to go on with a run, if it may and can."""
+        if not self._resumes or request.agent_name is None or not provider.can_resume(request.agent_name):
+            return None
+        return keep_request(request, self.config.store_max_bytes)
+
+    async def _resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> bool:
+        """Go on with a run of another process, which this one has claimed; return whether that can be done."""
+        request = kept_request(record.about.get(REQUEST))
+        if request is None or not self._resumes or self.draining:
+            return False
+        provider = await self.registry.owner_of(record.agent_name)
+        if not provider.can_resume(record.agent_name):
+            return False
+        kept = await provider.load_state(record.thread_id, record.agent_name)
+        past = Continuation(stored, last, kept.messages if kept is not None else ())
+        report = self.preparation.report(request)
+        report.provider = provider.name
+        agents = await self._agents_offered(request)
+        log.warning("run_taken_over", thread_id=record.thread_id, run_id=record.run_id, events=last)
+        self._start_run(provider, request, report, agents, (record, past))
+        return True
 
     async def _agents_offered(self, request: RunRequest) -> list[AgentAction]:
         if not self.preparation.offers_agents:
@@ -371,7 +437,8 @@ class RuntimeService:
     async def _ended(self, run: Run) -> None:
         self._runs.discard(run)
         self._forget(run)
-        if run.agent_name and run.provider_asked and run.owns_thread:
+        handed_over = isinstance(run.error, RunHandedOverError)
+        if run.agent_name and run.provider_asked and run.owns_thread and not handed_over:
             try:
                 async with asyncio.timeout(SAVE_SECONDS):
                     await retry_unavailable(lambda: self._keep(run), PATIENCE_WITH_STORE_SECONDS)
@@ -384,7 +451,7 @@ class RuntimeService:
         if run.ending is not None:
             await self.archive.finish(run, run.ending)
         report = self._reports.pop(run, None)
-        if report is not None:
+        if report is not None and not handed_over:
             report.ended(run)
 
     def _forget(self, run: Run) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ...runtime.context import RunContext, RunInput
 from ...runtime.reserved import without_reserved
 from .custom_events import HANDLER
-from .run_plan import page_properties
+from .run_plan import RUN_MARK, page_properties
 from .schema import Graph
 
 FORWARDED_HEADERS = "copilotkit_forwarded_headers"
@@ -92,7 +92,8 @@ def run_configuration(run: RunInput, context: RunContext, headers: Collection[st
     }
     if forwarded:
         configurable[FORWARDED_HEADERS] = forwarded
-    return merge_configs(page_configuration(run), {"configurable": configurable})
+    own = RunnableConfig(configurable=configurable, metadata={RUN_MARK: run.unique_id})
+    return merge_configs(page_configuration(run), own)
 
 
 def forwarded_headers(context: RunContext, names: Collection[str] | None) -> dict[str, str]:

@@ -132,11 +132,16 @@ class RemoteThread:
         """Return nothing: a server does not show the channels of the functional API."""
         return None, None
 
-    async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
+    async def at_breakpoint(self, snapshot: StateSnapshot) -> bool:
         """A thread that is interrupted, with no interrupt to answer, stands at a breakpoint."""
-        del node_name, snapshot
+        del snapshot
         thread = await self._client.threads.get(self._thread_id, headers=self._headers)
         return thread["status"] == "interrupted"
+
+    async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
+        """Look whether the thread stands at any breakpoint: the server does not name the node."""
+        del node_name
+        return await self.at_breakpoint(snapshot)
 
 
 def _snapshot(told: Any) -> StateSnapshot:

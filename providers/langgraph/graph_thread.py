@@ -42,6 +42,9 @@ class GraphThread(Protocol):
     async def inputs(self, snapshot: StateSnapshot) -> tuple[Any, Any]:
         """Return what a functional workflow saved, and the input on which it still works; None if there is none."""
 
+    async def at_breakpoint(self, snapshot: StateSnapshot) -> bool:
+        """Return whether the graph stopped at a static breakpoint before its next nodes."""
+
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
         """Whether the graph stopped at a static breakpoint, to go on behind ``node_name``."""
 
@@ -95,6 +98,11 @@ class LocalThread:
         if not isinstance(saver, BaseCheckpointSaver) or snapshot.created_at is None:
             return None
         return await saver.aget_tuple(snapshot.config)
+
+    async def at_breakpoint(self, snapshot: StateSnapshot) -> bool:
+        """Look at the breakpoints that the graph was compiled with."""
+        before = self._graph.interrupt_before_nodes
+        return before == "*" or bool(set(before).intersection(snapshot.next))
 
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
         """Looks at the breakpoints that the graph was compiled with."""

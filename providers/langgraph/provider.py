@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, cast
 
@@ -198,13 +198,32 @@ class LangGraphProvider(AgentProvider):
         """The registered agents."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
 
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        """Runs a graph; yields what happens, as it happens."""
+    def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
+        """Run a graph; yield what happens, as it happens."""
+        return self._run(agent_name, run, context, RunPlanner.plan)
+
+    def can_resume(self, agent_name: str) -> bool:
+        """Return whether the agent's checkpoints outlive the process."""
+        agent = self._agents[agent_name]
+        saver = agent.own_checkpointer or self._checkpointer
+        return not agent.never_saves and not isinstance(saver, InMemorySaver)
+
+    def resume_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
+        """Go on from the graph's last checkpoint. Nodes that had not ended run again."""
+        return self._run(agent_name, run, context, RunPlanner.resume)
+
+    async def _run(
+        self,
+        agent_name: str,
+        run: RunInput,
+        context: RunContext,
+        plan_of: Callable[[RunPlanner], Awaitable[RunPlan]],
+    ) -> AsyncGenerator[Event]:
         own = run_configuration(run, context, self._context_headers)
         async with self._open(agent_name, context, own) as (graph, schema):
             config = graph_configuration(graph, own)
             thread = LocalThread(graph)
-            plan = await RunPlanner(thread, schema, run, config).plan()
+            plan = await plan_of(RunPlanner(thread, schema, run, config))
             shown = shows_subgraphs(run, otherwise=self._stream_subgraphs)
             translator = Translator(schema, plan, subgraphs=shown)
             given = graph_context(graph, run, context)

@@ -31,6 +31,9 @@ from .interrupts import asks_by_message, resume_map, typed_answers
 from .messages import as_langchain, to_langchain
 from .schema import OWN_KEYS, GraphSchema
 
+RUN_MARK = "copilotkit_run"
+"""Where the metadata of checkpoints say which run wrote them."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -84,6 +87,20 @@ class RunPlanner:
         if snapshot.interrupts and not edited and (plan := await self._answered(snapshot, known)):
             return plan
         return await self._begun(snapshot, known, edited or cut_message(known, self._said))
+
+    async def resume(self) -> RunPlan:
+        """Return what is left of a run that another process began: the rest of the graph, or all of the run."""
+        if not self._thread.remembers:
+            return self._from_scratch()
+        snapshot = await self._thread.state(self._config)
+        mark = (snapshot.metadata or {}).get(RUN_MARK)
+        if not mark or mark != self._run.unique_id:
+            return await self.plan()
+        plan = self._plan(snapshot, self._known(snapshot), None)
+        waits = bool(snapshot.interrupts) or await self._thread.at_breakpoint(snapshot)
+        plan.runs = bool(snapshot.next) and not waits
+        plan.interrupts = snapshot.interrupts
+        return plan
 
     async def _begun(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage | None) -> RunPlan:
         if point is not None and (fork := await self._forked(snapshot, known, point)):

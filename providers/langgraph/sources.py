@@ -78,6 +78,11 @@ class AgentGraph:
         return isinstance(self.own_checkpointer, InMemorySaver)
 
     @property
+    def never_saves(self) -> bool:
+        """Whether the graph was compiled to keep no checkpoints at all."""
+        return self._graph is not None and getattr(self._graph, "checkpointer", None) is False
+
+    @property
     def own_checkpointer(self) -> BaseCheckpointSaver[Any] | None:
         """What the graph was compiled with and keeps, if it is compiled already and not built for each run."""
         return None if self._graph is None else self._own(self._graph)

@@ -1,9 +1,10 @@
-"""The durable side of runs: those of this process, those of other processes, and those that broke off."""
+"""The durable side of runs: those of this process, and those of other processes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -12,23 +13,23 @@ import msgspec
 import structlog
 
 from .. import events
-from ..cancellation import end_tasks
-from ..errors import StoreError, ThreadBusyError
+from ..errors import RunHandedOverError, StoreError, ThreadBusyError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
-from .compaction import compact, without_earlier_turns
+from .continuation import Continuation
 from .recorder import Recording
 from .remote import RemoteRun
 from .run import Run, RunStatus
 from .thread_lock import LOST
-from .verifier import EventVerifier
 
-BROKEN_OFF = "RUN_BROKEN_OFF"
-"""The code of the error that ends a run whose process has died."""
-BROKEN_OFF_TEXT = "The server that executed this run has gone. What it had said until then is kept."
-SWEEP_SECONDS = 5.0
-"""How often runs are looked for whose process has died."""
+MESSAGES = "messages"
+"""What is kept with a run: the messages that came with it,"""
+REQUEST = "request"
+"""while it goes on, and may be taken over, its request,"""
+ALIASES = "aliases"
+"""and the ids under which the agent keeps messages and calls that were shown under others."""
+_OPEN_SECONDS = 15.0
 _CLOSE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -43,44 +44,53 @@ class RunArchive:
 
     def __init__(self, store: RunLogStore) -> None:
         self._store = store
-        self._owner = uuid4().hex
+        self.owner = uuid4().hex
+        """This process, as the store knows it."""
         self._recordings: dict[Run, Recording] = {}
+        self._resumable: set[Run] = set()
         self._stops: set[asyncio.Task[None]] = set()
-        self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the store of runs, and begin to look for runs that broke off."""
+        """Open the store of runs."""
         await self._store.start()
-        if self._store.shared:
-            self._sweeper = asyncio.create_task(self._keep_sweeping(), name="broken-runs")
 
     async def stop(self) -> None:
-        """End what ``start`` began."""
-        if self._sweeper is not None:
-            await end_tasks(self._sweeper)
-            self._sweeper = None
+        """Close the store of runs, once what was to be stopped has ended."""
         if self._stops:
             await asyncio.wait(self._stops, timeout=_CLOSE_SECONDS)
         await self._store.stop()
 
-    def begin(self, run: Run) -> None:
-        """Begin to record a run, which is about to start."""
-        self._recordings[run] = Recording(
-            self._store,
-            run.log,
-            partial(self._open, run),
-            self._owner,
-            on_stop=partial(self._stop, run),
-            on_lost=lambda: run.fail(ThreadBusyError(LOST)),
-        )
+    def begin(self, run: Run, request: Mapping[str, Any] | None = None) -> None:
+        """Begin to record a run, which is about to start.
+
+        Args:
+            run: The run.
+            request: What another process needs to go on with it, if one may.
+        """
+        about = {MESSAGES: msgspec.to_builtins(brought_messages(run.input.messages), str_keys=True)}
+        if request is not None and self._store.shared:
+            about[REQUEST] = request
+        self._record(run, about)
+
+    def go_on(self, run: Run, record: RunRecord, past: Continuation) -> None:
+        """Go on recording a run that another process began and this one has claimed."""
+        self._record(run, record.about, (record.key, past))
+
+    def is_resumable(self, run: Run) -> bool:
+        """Return whether another process may go on with a run of this one."""
+        return run in self._resumable
 
     async def finish(self, run: Run, ending: events.Event) -> None:
-        """Store the end of a run. A store that does not answer in time is reported to the log."""
+        """Store the end of a run, or hand it over. A store that does not answer in time is reported to the log."""
+        self._resumable.discard(run)
         recording = self._recordings.pop(run, None)
         if recording is None or run.status is RunStatus.RUNNING:
             return
         try:
-            await recording.finish(run.status.value, ending)
+            if isinstance(run.error, RunHandedOverError):
+                await recording.hand_over()
+            else:
+                await recording.finish(run.status.value, ending)
         except StoreError:
             log.exception("run_not_stored", thread_id=run.input.thread_id, run_id=run.input.run_id)
 
@@ -108,18 +118,45 @@ class RunArchive:
         """Forget all runs of a thread."""
         await self._store.delete(thread_id)
 
-    async def sweep(self) -> None:
-        """Close the runs whose process has died."""
-        for record in await self._store.abandoned():
-            if await self._store.claim(record.key, self._owner):
-                log.warning("run_broken_off", thread_id=record.thread_id, run_id=record.run_id)
-                await self._close(record)
+    async def earlier(self, run: Run) -> RemoteRun | None:
+        """Return a run of the same agent on the same thread that began before and goes on, or None.
 
-    async def _open(self, run: Run) -> RunKey:
+        While a run waits for its thread, the lock of a process that died may run out before another one goes on with
+        what it did.
+        """
+        recording = self._recordings.get(run)
+        if recording is None or not self._store.shared:
+            return None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_OPEN_SECONDS):
+                await recording.opened.wait()
+        if recording.key is None:
+            return None
+        for record in await self._store.runs(recording.key.thread_id):
+            before = record.number < recording.key.number and record.agent_name == run.agent_name
+            if before and record.status == "running":
+                return RemoteRun(self._store, record)
+        return None
+
+    def _record(self, run: Run, about: dict[str, Any], taken_over: tuple[RunKey, Continuation] | None = None) -> None:
+        if REQUEST in about:
+            self._resumable.add(run)
+        aliases = taken_over[1].aliases if taken_over is not None else None
+        self._recordings[run] = Recording(
+            self._store,
+            run.log,
+            partial(self._open, run, about),
+            self.owner,
+            on_stop=partial(self._stop, run),
+            on_lost=lambda: run.fail(ThreadBusyError(LOST)),
+            about=lambda: about_ended(about, aliases),
+            taken_over=taken_over,
+        )
+
+    async def _open(self, run: Run, about: dict[str, Any]) -> RunKey:
         asked = run.input
-        about = {"messages": msgspec.to_builtins(brought_messages(asked.messages), str_keys=True)}
         record = await self._store.open(
-            asked.thread_id, run_id=asked.run_id, agent_name=run.agent_name, owner=self._owner, about=about
+            asked.thread_id, run_id=asked.run_id, agent_name=run.agent_name, owner=self.owner, about=about
         )
         return record.key
 
@@ -127,25 +164,6 @@ class RunArchive:
         task = asyncio.create_task(run.cancel(), name="stop-run")
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except StoreError as error:
-                log.warning("broken_runs_not_closed", error=str(error))
-            await asyncio.sleep(SWEEP_SECONDS)
-
-    async def _close(self, record: RunRecord) -> None:
-        stored = await self._store.history(record.key)
-        latest = (await self._store.peek([record.key])).get(record.key)
-        ending = ending_of(record, stored)
-        first = (latest.last if latest is not None else record.last) + 1
-        await self._store.append(record.key, self._owner, first, ending)
-        last = first + len(ending) - 1
-        await self._store.close(
-            record.key, self._owner, "broken", last, without_earlier_turns(compact([*stored, *ending]))
-        )
 
 
 def brought_messages(messages: Sequence[Message]) -> list[Message]:
@@ -162,10 +180,14 @@ def _role(message: Message) -> Any:
     return getattr(message, "role", None)
 
 
-def ending_of(record: RunRecord, stored: Sequence[events.Event]) -> list[events.Event]:
-    """Return the events that end a run that broke off: closers of all that is open, and an error."""
-    verifier = EventVerifier()
-    for event in stored:
-        verifier.check(event)
-    started = [] if stored else [events.RunStarted(thread_id=record.thread_id, run_id=record.run_id)]
-    return [*started, *verifier.closing(), events.RunError(message=BROKEN_OFF_TEXT, code=BROKEN_OFF)]
+def about_ended(about: Mapping[str, Any], aliases: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+    """Return what stays with a run that has ended, without what a takeover would have needed; None for all of it.
+
+    Args:
+        about: What was kept with the run until then.
+        aliases: The ids under which the agent keeps what was shown under others.
+    """
+    if REQUEST not in about and not aliases:
+        return None
+    kept = {name: value for name, value in about.items() if name != REQUEST}
+    return {**kept, **({ALIASES: dict(aliases)} if aliases else {})}

@@ -49,6 +49,23 @@ class RunLog:
         self._writable = asyncio.Event()
         self._writers = 0  # how many wait for room
 
+    def restore(self, history: Sequence[Event], last: int) -> None:
+        """Begin with what another process wrote.
+
+        Args:
+            history: Its events, of which the first may be compacted.
+            last: The number of the last one.
+        """
+        self.last = last
+        if len(history) == last:
+            self._tail = list(history)
+        else:
+            self._compactor.add_all(history)
+            self._cut = last
+        self._full_at = self._cut + 2 * TAIL_EVENTS
+        while self.last >= self._full_at:
+            self._compact()
+
     def append_nowait(self, event: Event) -> bool:
         """Append an event unless the readers lag too far behind; return whether it was appended.
 

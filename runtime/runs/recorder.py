@@ -16,6 +16,7 @@ from ..stores.errors import StoreUnavailableError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunLostError, RunOutcome
 from .compaction import Compactor, without_earlier_turns
+from .continuation import Continuation
 from .log import Lagged, RunLog
 
 BATCH_SECONDS = 0.06
@@ -47,6 +48,8 @@ class Recording:
         owner: This process.
         on_stop: Awaited when somebody elsewhere has asked the run to stop.
         on_lost: Called when the run has gone to another process.
+        about: Returns what to keep with the run once it has ended; None for what was given when it began.
+        taken_over: The run's place in the store and what another process wrote there, if one began it.
     """
 
     def __init__(
@@ -58,9 +61,14 @@ class Recording:
         *,
         on_stop: Callable[[], None],
         on_lost: Callable[[], None],
+        about: Callable[[], dict[str, Any] | None] = lambda: None,
+        taken_over: tuple[RunKey, Continuation] | None = None,
     ) -> None:
         self.key: RunKey | None = None
         self.lost = False
+        self.opened = asyncio.Event()
+        """Set once the run has its place in the store."""
+        self._about = about
         self._store = store
         self._log = run_log
         self._open_run = open_run
@@ -68,9 +76,11 @@ class Recording:
         self._on_stop = on_stop
         self._on_lost = on_lost
         self._compactor = Compactor()
-        self._reader = run_log.subscribe(attached=False) if store.shared else None
         self._pending: list[events.Event] = []
         self._gathered = 0  # the number of the last event that was taken from the log
+        if taken_over is not None:
+            self._go_on(*taken_over)
+        self._reader = run_log.subscribe(self._gathered, attached=False) if store.shared else None
         self._whole = False  # whether the next write is the compacted form of all
         self._compact_at = COMPACT_EVENTS
         self._writing = asyncio.Lock()
@@ -91,6 +101,27 @@ class Recording:
         if self._store.shared:
             await _persist(self._flush, deadline)
         await _persist(lambda: self._close(status), deadline)
+
+    async def hand_over(self) -> None:
+        """Write what is left, and give the run away as one that goes on.
+
+        Raises:
+            StoreError: It could not be stored in time.
+        """
+        await self._end_task()
+        if self.lost:
+            return
+        self._gather()
+        deadline = monotonic() + PATIENCE_SECONDS
+        await _persist(self._flush, deadline)
+        if self.key is not None:
+            key = self.key
+            await _persist(lambda: self._store.release(key, self._owner), deadline)
+
+    def _go_on(self, key: RunKey, past: Continuation) -> None:
+        self.key, self._gathered = key, past.last
+        self.opened.set()
+        self._compactor.add_all(past.history)
 
     async def _end_task(self) -> None:
         if self._task is not None:
@@ -166,6 +197,7 @@ class Recording:
         async with self._writing:
             if self.key is None:
                 self.key = await self._open_run()
+                self.opened.set()
             if self._whole or self._gathered >= self._compact_at:
                 await self._write_whole(self.key)
             batch, first = list(self._pending), self._gathered - len(self._pending) + 1
@@ -189,7 +221,7 @@ class Recording:
         if self.key is None:
             self.key = await self._open_run()
         kept = without_earlier_turns(self._compactor.compacted())
-        await self._store.close(self.key, self._owner, status, self._gathered, kept)
+        await self._store.close(self.key, self._owner, status, self._gathered, kept, self._about())
 
 
 async def _persist(write: Callable[[], Awaitable[Any]], deadline: float) -> None:

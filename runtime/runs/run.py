@@ -28,6 +28,7 @@ from ..errors import (
 from ..media import messages_for
 from ..messages import now
 from ..provider import AgentProvider
+from .continuation import Continuation
 from .exits import enter_run
 from .foreign_events import converted
 from .log import RunLog, Subscription
@@ -92,6 +93,7 @@ class Run:
         prepare: Awaited before the provider is asked, with a function that ends the run with an error; it may raise,
             to end the run.
         ephemeral: Whether nothing of the run is kept.
+        past: What another process has done of the run, if this one goes on with it.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Run:
         observer: RunObserver | None = None,
         prepare: Prepare | None = None,
         ephemeral: bool = False,
+        past: Continuation | None = None,
     ) -> None:
         self.provider = provider
         self.agent_name = agent_name
@@ -137,6 +140,17 @@ class Run:
         self._overdue: asyncio.TimerHandle | None = None
         self._interruption: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
+        self._past = past
+        self._shown = self._verifier if past is None else EventVerifier()
+        """Knows what is open in the log, where that is not what is open in the provider's stream."""
+        if past is not None:
+            self._restore(past)
+
+    def _restore(self, past: Continuation) -> None:
+        self.log.restore(past.history, past.last)
+        for event in past.history:
+            self._shown.check(event)
+            self.transcript.record(event)
 
     @property
     def owns_thread(self) -> bool:
@@ -207,7 +221,8 @@ class Run:
     async def _execute(self) -> None:
         enter_run()
         try:
-            self.log.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
+            if self._past is None:
+                self.log.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
             await self._perform()
             await self._conclude(RunStatus.FINISHED)
         except asyncio.CancelledError as error:
@@ -251,6 +266,8 @@ class Run:
 
     async def _feed(self, flow: Flow) -> None:
         try:
+            if self._past is not None:
+                await self._catch_up(self._past, flow)
             await self._read_provider(flow)
             await self._close_what_is_open(flow.feed)
         except Exception:
@@ -258,8 +275,15 @@ class Run:
             await flow.finish()
             raise
 
+    async def _catch_up(self, past: Continuation, flow: Flow) -> None:
+        for event in past.settle():
+            await self._deliver(event)
+        for event in past.unanswered():
+            await flow.feed(event)
+
     async def _read_provider(self, flow: Flow | None) -> None:
-        stream = self.provider.execute_run(self.agent_name, self._provider_input(), self.context)
+        ask = self.provider.execute_run if self._past is None else self.provider.resume_run
+        stream = ask(self.agent_name, self._provider_input(), self.context)
         try:
             async with asyncio.timeout(None) as grace, _closing(stream):
                 items = aiter(stream)
@@ -315,6 +339,8 @@ class Run:
             await feed(event)
 
     async def _deliver(self, event: events.Event) -> None:
+        if self._past is not None:
+            self._shown.check(event)
         self.transcript.record(event)
         if not self.log.append_nowait(event):
             await self.log.append(event)
@@ -377,7 +403,7 @@ class Run:
 
     def _break_off(self) -> None:
         """Close what the cancelled run left open, so that its log is a whole stream for whoever reads it later."""
-        for event in self._verifier.closing():
+        for event in self._shown.closing():
             if isinstance(event, events.TextMessageEnd | events.ToolCallEnd):
                 event.broken = True
             self.log.force(event)

@@ -9,7 +9,7 @@ import msgspec
 
 from ...runtime import events
 from ...runtime.messages import Message, ReasoningMessage, ToolResultMessage
-from ...runtime.runs.archive import RunArchive
+from ...runtime.runs.archive import ALIASES, MESSAGES, RunArchive
 from ...runtime.runs.transcript import Transcript
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
@@ -24,7 +24,7 @@ _messages = msgspec.json.Decoder(list[Message])
 
 def brought_by(record: RunRecord) -> list[Message]:
     """Return the messages that came with a run, as they were kept with it."""
-    return _messages.decode(msgspec.json.encode(record.about.get("messages", [])))
+    return _messages.decode(msgspec.json.encode(record.about.get(MESSAGES, [])))
 
 
 class ThreadHistory:
@@ -86,6 +86,7 @@ class ThreadHistory:
         passed += gate.finish()
         self.seen.update(message.id for message in brought)
         self.seen.update(gate.told)
+        self.seen.update(record.about.get(ALIASES, ()))
         return passed
 
     def _shown(self, record: RunRecord, run: Sequence[events.Event]) -> Sequence[events.Event]:

@@ -20,7 +20,7 @@ from copilotkit_runtime import CopilotRuntime, events
 from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.request import RunRequest
-from copilotkit_runtime.runtime.runs.archive import BROKEN_OFF
+from copilotkit_runtime.runtime.runs.broken_runs import BROKEN_OFF
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.handle import RunHandle
 from tests.integration.stores.test_durability import durable
