@@ -205,6 +205,14 @@ class RuntimeConfig(BaseSettings):
     """How long a thread is kept after its last write; unset to keep it forever."""
     store_max_bytes: Count = 16 * _MEGABYTE
     """The maximum encoded size of one agent's state and messages on one thread."""
+    store_max_runs: Count = 200
+    """The number of runs of a thread whose events are kept; the oldest are forgotten first."""
+    store_max_run_bytes: Count = 32 * _MEGABYTE
+    """The maximum size of the events that are kept of all runs of a thread."""
+    store_run_ttl_seconds: Seconds | None = None
+    """How long the events of a run are kept after its last one; unset for as long as its thread."""
+    store_lease_seconds: Annotated[float, Field(ge=1)] = 20.0
+    """How long a process may be silent before others take its threads and its runs."""
 
     graphiql: bool = True
     """Whether to serve GraphiQL to browsers that open the endpoint."""

@@ -99,7 +99,7 @@ class CopilotRuntime:
         chosen = self.config.store if store is None else store
         self.store_name = without_secrets(chosen) if isinstance(chosen, str) else type(chosen).__name__
         """The store for people: its URL without password, or its class."""
-        settings = StoreSettings(ttl=self.config.store_ttl_seconds, max_bytes=self.config.store_max_bytes)
+        settings = _store_settings(self.config)
         states = open_store(chosen, settings) if isinstance(chosen, str) else chosen
         opened = self._instruments.watch_store(states)
         preparation = Preparation(
@@ -399,6 +399,19 @@ class CopilotRuntime:
                 yield
 
         return around()
+
+
+def _store_settings(config: RuntimeConfig) -> StoreSettings:
+    lease = config.store_lease_seconds
+    return StoreSettings(
+        ttl=config.store_ttl_seconds,
+        max_bytes=config.store_max_bytes,
+        max_runs=config.store_max_runs,
+        max_run_bytes=config.store_max_run_bytes,
+        run_ttl=config.store_run_ttl_seconds,
+        lease=lease,
+        heartbeat=min(1.0, lease / 4),
+    )
 
 
 def _action_sources(actions: Iterable[Any] | ActionsOf) -> list[ActionSource]:

@@ -84,6 +84,7 @@ class MemoryRuns(RunLogStore):
 
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:
+        self._forget_old()
         thread = self._threads.setdefault(run.thread_id, {})
         number = max(thread, default=0) + 1
         opened = _Run(run, number, owner, monotonic() + self.settings.lease, now(), now())
@@ -209,6 +210,18 @@ class MemoryRuns(RunLogStore):
                 run = thread.pop(number)
                 size -= run.size
                 self._bytes -= run.size
+
+    def _forget_old(self) -> None:
+        """Let go of runs that were last written too long ago: those of the threads that were are the first."""
+        age = self.settings.run_age
+        oldest = 0 if age is None else now() - int(age * 1_000_000)
+        while self._threads:
+            thread_id, thread = next(iter(self._threads.items()))
+            old = [number for number, run in thread.items() if run.ended and run.updated < oldest]
+            self._bytes -= sum(thread.pop(number).size for number in old)
+            if thread:
+                return
+            del self._threads[thread_id]
 
     def _shrink(self, written: str) -> None:
         self._threads.move_to_end(written)

@@ -287,7 +287,8 @@ class PostgresRuns(RunLogStore):
         return timedelta(seconds=self.settings.lease)
 
     def _ttl(self) -> timedelta | None:
-        return None if self.settings.ttl is None else timedelta(seconds=self.settings.ttl)
+        age = self.settings.run_age
+        return None if age is None else timedelta(seconds=age)
 
 
 async def _replace(cursor: AsyncCursor, values: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ expire(KEYS[1], ttl)
 expire(run, ttl)
 return {{number, text(now)}}
 """
-# KEYS: run, stream, leases. ARGV: owner, then each script's own
+# KEYS: run, stream, leases, the thread's numbers. ARGV: owner, then each script's own
 _OWNED = f"""{_NOW}
 local kept = redis.call('HMGET', KEYS[1], 'owner', 'status', 'last', 'stop')
 if kept[1] ~= ARGV[1] or kept[2] ~= 'running' then return false end
@@ -68,8 +68,7 @@ if tonumber(last) > tonumber(kept[3]) then
 end
 redis.call('HSET', KEYS[1], 'updated', text(now))
 redis.call('ZADD', KEYS[3], text(now + lease), KEYS[1])
-expire(KEYS[1], ttl)
-expire(KEYS[2], ttl)
+for _, key in ipairs({{KEYS[1], KEYS[2], KEYS[4]}}) do expire(key, ttl) end
 return kept[4] or '0'
 """
 _COMPACT = f"""{_OWNED}
@@ -79,7 +78,7 @@ if tonumber(last) > tonumber(kept[3]) then redis.call('HSET', KEYS[1], 'last', l
 redis.call('XTRIM', KEYS[2], 'MINID', text(last + 1) .. '-0')
 return 1
 """
-# KEYS: and the thread's numbers. ARGV: also the prefix of the thread's runs
+# ARGV: also the prefix of the thread's runs
 _CLOSE = f"""{_OWNED}
 local last, payload, status, grace = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local max_runs, max_bytes, prefix, about = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
@@ -107,6 +106,7 @@ return 1
 """
 _RENEW = f"""{_OWNED}
 redis.call('ZADD', KEYS[3], text(now + tonumber(ARGV[2])), KEYS[1])
+for _, key in ipairs({{KEYS[1], KEYS[2], KEYS[4]}}) do expire(key, ARGV[3]) end
 return kept[4] or '0'
 """
 _STOP = """
@@ -213,14 +213,14 @@ class RedisRuns(RunLogStore):
         given: _Arguments = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id), about or b""]
         given.append(RUNS_IN_GRACE)
         with translated():
-            _owned(await self._close_script([*self._keys(key), self._numbers(key.thread_id)], given))
+            _owned(await self._close_script(self._keys(key), given))
 
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
         with translated():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for key in keys:
-                    await self._renew_script(self._keys(key), [owner, self._lease()], client=pipeline)
+                    await self._renew_script(self._keys(key), [owner, self._lease(), self._ttl()], client=pipeline)
                 stops = await pipeline.execute()
         return {key: bool(int(stop)) for key, stop in zip(keys, stops, strict=True) if stop is not None}
 
@@ -262,7 +262,7 @@ class RedisRuns(RunLogStore):
 
     @override
     async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
-        run, stream, _ = self._keys(key)
+        run, stream, *_ = self._keys(key)
         with translated():
             async with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.hmget(run, ["last", "status"])
@@ -300,13 +300,14 @@ class RedisRuns(RunLogStore):
 
     def _keys(self, key: RunKey) -> list[str]:
         run = self._run(key)
-        return [run, f"{run}:events", self._leases]
+        return [run, f"{run}:events", self._leases, self._numbers(key.thread_id)]
 
     def _lease(self) -> int:
         return int(self.settings.lease * 1_000_000)
 
     def _ttl(self) -> int:
-        return 0 if self.settings.ttl is None else max(int(self.settings.ttl), 1)
+        age = self.settings.run_age
+        return 0 if age is None else max(int(age), 1)
 
 
 def _owned(answer: Any) -> Any:

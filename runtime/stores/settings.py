@@ -16,6 +16,7 @@ class StoreSettings(msgspec.Struct, kw_only=True, frozen=True):
     were not used for longest.
     ``max_runs``, ``max_run_bytes``: of how many runs of a thread, and of how many bytes, the events are kept; the
     oldest runs go first.
+    ``run_ttl``: how long the events of a run are kept after its last one; None for as long as its thread.
     ``checkpoint_history``: of how many turns of a thread LangGraph's checkpoints are kept; None for all.
     ``pool_size``: connections to a server.
     ``connect_timeout``, ``command_timeout``: how long one connection, one command may take.
@@ -31,6 +32,7 @@ class StoreSettings(msgspec.Struct, kw_only=True, frozen=True):
     max_total_bytes: int = 256 * _MEGABYTE
     max_runs: int = 200
     max_run_bytes: int = 32 * _MEGABYTE
+    run_ttl: float | None = None
     checkpoint_history: int | None = 5
     pool_size: int = 10
     connect_timeout: float = 5.0
@@ -39,3 +41,8 @@ class StoreSettings(msgspec.Struct, kw_only=True, frozen=True):
     lease: float = 20.0
     heartbeat: float = 1.0
     prefix: str = "copilotkit"
+
+    @property
+    def run_age(self) -> float | None:
+        """How long a run's events are kept at most; None for ever."""
+        return min((age for age in (self.ttl, self.run_ttl) if age is not None), default=None)

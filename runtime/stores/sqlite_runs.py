@@ -277,8 +277,8 @@ class SqliteRuns(RunLogStore):
         return time() + self.settings.lease
 
     def _oldest(self) -> int:
-        ttl = self.settings.ttl
-        return 0 if ttl is None else now() - int(ttl * 1_000_000)
+        age = self.settings.run_age
+        return 0 if age is None else now() - int(age * 1_000_000)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -228,6 +228,23 @@ async def test_the_processes_that_died_with_a_run_are_counted(runs: RunLogStore)
     assert counted == [1, 2, 2, 3], "a hand-over is no death"
 
 
+@pytest.mark.parametrize("settings", [StoreSettings(run_ttl=1.0, prefix="test-age")])
+async def test_runs_are_forgotten_by_their_age_and_those_that_go_on_are_not(runs: RunLogStore) -> None:
+    old, going_on = f"old-{id(runs)}", f"going-on-{id(runs)}"
+    await ended(runs, old)
+    key = await begun(runs, going_on)
+
+    async def is_forgotten() -> bool:
+        await ended(runs, f"another-{id(runs)}")
+        assert await runs.renew([key], OWNER) == {key: False}
+        return await runs.latest(old) is None
+
+    await until(is_forgotten)
+    assert (await begun(runs, going_on)).number == 2
+    await runs.append(key, OWNER, 1, [STARTED])
+    assert await everything(runs, key) == [STARTED]
+
+
 async def test_whoever_waits_is_woken_by_events_and_by_the_end(runs: RunLogStore) -> None:
     key = await begun(runs)
     waiting = asyncio.create_task(runs.wait(key, 0, 20))
