@@ -94,11 +94,14 @@ class RunPlanner:
             return self._from_scratch()
         snapshot = await self._thread.state(self._config)
         mark = (snapshot.metadata or {}).get(RUN_MARK)
-        if not mark or mark != self._run.unique_id:
+        # An answer is kept with the checkpoint that asked, which the run before wrote.
+        answered = bool(self._run.resume and snapshot.tasks and not snapshot.interrupts)
+        if not answered and (not mark or mark != self._run.unique_id):
             return await self.plan()
         plan = self._plan(snapshot, self._known(snapshot), None)
         waits = bool(snapshot.interrupts) or await self._thread.at_breakpoint(snapshot)
-        plan.runs = bool(snapshot.next) and not waits
+        # A task that has ended, and whose step has not, is not among the next ones.
+        plan.runs = bool(snapshot.tasks) and not waits
         plan.interrupts = snapshot.interrupts
         return plan
 
