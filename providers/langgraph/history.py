@@ -8,7 +8,7 @@ for every message, so that a long request does not stop the loop.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -104,21 +104,22 @@ class CheckpointMessages:
         places = [i for i, message in enumerate(said) if message in self]
         if not places:
             return list(said)
+        aliases = {**self._aliases, **self._shown_otherwise(said)}
         texts = self._texts.copy()
         texts.subtract(_answer(message) for message in said if message in self)
         answered = {message.tool_call_id for message in said if isinstance(message, ToolResultMessage)}
         return [
-            self._addressed(message, answered)
+            self._addressed(message, answered, aliases)
             for i, message in enumerate(said)
             if message in self or not _is_stale(message, texts, passed=i < places[-1])
         ]
 
-    def _addressed(self, message: Message, answered: Set[str]) -> Message:
-        if isinstance(message, ToolCallMessage) and message.id in self._aliases:
-            return msgspec.structs.replace(message, id=self._aliases[message.id])
+    def _addressed(self, message: Message, answered: Set[str], aliases: Mapping[str, str]) -> Message:
+        if isinstance(message, ToolCallMessage) and message.id in aliases:
+            return msgspec.structs.replace(message, id=aliases[message.id])
         if not isinstance(message, ToolResultMessage):
             return message
-        call_id = self._aliases.get(message.tool_call_id, message.tool_call_id)
+        call_id = aliases.get(message.tool_call_id, message.tool_call_id)
         known = self._answers.get(call_id)
         waiting = self.calls.waiting(self.calls.vendor_ids.get(call_id, call_id))
         # A client that knows calls by their vendor's ids gives the newest one's result under an id that was answered.
@@ -126,6 +127,18 @@ class CheckpointMessages:
         if new and waiting and waiting not in answered and message.id != f"result-{call_id}":
             call_id = waiting
         return msgspec.structs.replace(message, tool_call_id=call_id)
+
+    def _shown_otherwise(self, said: Sequence[Message]) -> dict[str, str]:
+        """Return the calls that a client got under other ids, for a node that made them ran again elsewhere."""
+        strange = [m for m in said if isinstance(m, ToolCallMessage) and m not in self and m.id not in self._aliases]
+        sent = {message.id for message in said}
+        kept: dict[bytes, list[str]] = {}
+        for message in self.messages if strange else ():
+            for call in message.tool_calls if isinstance(message, AIMessage) else ():
+                if call["id"] not in sent:
+                    kept.setdefault(_content(call["name"], call["args"]), []).append(call["id"] or "")
+        alike = ((each.id, kept.get(_content(each.name, each.arguments))) for each in strange)
+        return {id_: ids.pop(0) for id_, ids in alike if ids}
 
     def _other_ids(self) -> Iterable[tuple[str, str]]:
         """The ids under which calls may have streamed, when other calls of the run were known that nobody kept."""
@@ -135,6 +148,10 @@ class CheckpointMessages:
                 streamed = CallIds({vendor_id}).assign(vendor_id, message.id)
                 if streamed not in self.calls.names:
                     yield streamed, call["id"] or ""
+
+
+def _content(name: str, arguments: dict[str, Any]) -> bytes:
+    return msgspec.json.encode([name, arguments], enc_hook=str, order="deterministic")
 
 
 def _answer(message: Message) -> str:

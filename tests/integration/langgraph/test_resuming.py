@@ -17,9 +17,9 @@ from langgraph.types import Command, interrupt
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import Resume, RunContext, RunInput
-from copilotkit_runtime.runtime.messages import Message
+from copilotkit_runtime.runtime.messages import Message, ToolCallMessage
 from copilotkit_runtime.runtime.runs.continuation import Continuation
-from tests.integration.langgraph.scripted_model import user
+from tests.integration.langgraph.scripted_model import Page, result, user
 from tests.support.gone_on import gone_on
 from tests.support.resumable_runtime import graph
 
@@ -141,3 +141,21 @@ async def test_only_agents_whose_checkpoints_outlive_the_process_go_on() -> None
         provider.checkpointer = saver
         assert provider.can_resume("graph")
         assert not any(provider.can_resume(agent) for agent in ("own", "never"))
+
+
+async def test_a_result_for_a_call_that_a_node_made_again_under_another_id_reaches_it() -> None:
+    heard: list[Any] = []
+
+    def act(state: MessagesState) -> dict[str, Any]:
+        heard.append([(m.type, getattr(m, "tool_call_id", None)) for m in state["messages"]])
+        if state["messages"][-1].type == "tool":
+            return {"messages": [AIMessage("Done.")]}
+        call = {"name": "look", "id": "second", "args": {"b": 1, "a": 2}}
+        return {"messages": [AIMessage("", tool_calls=[call])]}
+
+    acting = StateGraph(MessagesState).add_node(act).add_edge(START, "act").compile()
+    page = Page(acting, checkpointer=InMemorySaver())
+    await page.run("Look.")
+    shown = ToolCallMessage(id="first", name="look", arguments={"a": 2, "b": 1})
+    await page.run("Look.", shown, result("first", "look", "found"))
+    assert heard[-1] == [("human", None), ("ai", None), ("tool", "second")]
