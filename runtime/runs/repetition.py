@@ -37,10 +37,15 @@ class _Held:
         return ruled_out
 
     def reached(self) -> Said | None:
-        """Return the open one whose whole text has been said again, if none has more to be said again."""
-        if any(len(each.text) > self.length for each in self.candidates):
+        """Return the open one whose whole text has been said again, unless it may still be another one."""
+        if any(len(each.text) > self.length or not each.open for each in self.candidates):
             return None
-        return max((each for each in self.candidates if each.open), key=lambda each: len(each.text), default=None)
+        return self.longest()
+
+    def longest(self) -> Said | None:
+        """Return the open one of which most has been said again, if all of one has."""
+        whole = (each for each in self.candidates if each.open and len(each.text) <= self.length)
+        return max(whole, key=lambda each: len(each.text), default=None)
 
 
 class RepetitionStage(Stage):
@@ -159,7 +164,7 @@ class RepetitionStage(Stage):
     async def _end_held(self, key: Key, held: _Held, event: Any) -> None:
         text = held.text
         less = held.candidates[0] if text and held.candidates else None
-        said = next((each for each in held.candidates if each.text == text), less)
+        said = next((each for each in held.candidates if each.text == text), held.longest() or less)
         if said is None:
             await self._show(key, held, held.candidates)
             await self._end(event)
@@ -167,6 +172,9 @@ class RepetitionStage(Stage):
         self._match(key, said)
         if said.open:
             said.open = False
+            rest = text[len(said.text) :]
+            if rest:
+                await self.emit(said.content(rest))
             await self.emit(said.end(broken=getattr(event, "broken", False)))
 
     def _match(self, key: Key, said: Said) -> None:
