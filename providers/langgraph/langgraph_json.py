@@ -8,7 +8,6 @@ own server: it is reported in the log and not used.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import os
 import platform
@@ -25,6 +24,7 @@ from langgraph.store.base import BaseStore
 from msgspec import Struct
 
 from ...runtime.errors import ConfigurationError
+from ...runtime.python_files import add_to_path, import_file
 from .memory_options import MemoryOptions
 
 log = structlog.get_logger(__name__)
@@ -147,12 +147,7 @@ def _add_dependencies(dependencies: Iterable[str], folder: Path) -> None:
     for dependency in dependencies:
         if dependency.startswith("."):
             for place in (folder / dependency, folder / dependency / "src"):
-                _add_to_path(place.resolve())
-
-
-def _add_to_path(place: Path) -> None:
-    if place.is_dir() and str(place) not in sys.path:
-        sys.path.insert(0, str(place))
+                add_to_path(place.resolve())
 
 
 def _load(name: str, spec: str, folder: Path) -> Any:
@@ -168,32 +163,6 @@ def _import_file(name: str, file: Path) -> ModuleType:
     file = file.resolve()
     if not file.is_file():
         raise ConfigurationError(f"Graph '{name}': there is no file {file}.")
-    package = _package_root(file)
-    if package != file.parent:
-        _add_to_path(package)
-        return importlib.import_module(".".join(file.relative_to(package).with_suffix("").parts))
-    return _import_lone_file(file)
-
-
-def _package_root(file: Path) -> Path:
-    """The folder from which ``file`` is imported, so that its relative imports work."""
-    folder = file.parent
-    while (folder / "__init__.py").is_file():
-        folder = folder.parent
-    return folder
-
-
-def _import_lone_file(file: Path) -> ModuleType:
-    name = f"{file.stem}_{sha256(str(file).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{file} is no Python module.")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    # Graphs in several folders may be in files of one name.
+    own_name = f"{file.stem}_{sha256(str(file).encode()).hexdigest()[:12]}"
+    return sys.modules.get(own_name) or import_file(file, own_name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import sys
 import traceback
@@ -17,6 +16,7 @@ from starlette.applications import Starlette
 
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.optional import optional
+from ...runtime.python_files import add_to_path, import_file
 from ..agents import Kind, kind_of
 from ..runtime import CopilotRuntime
 from .options import is_of_settings
@@ -131,15 +131,9 @@ def _module_of_file(file: Path) -> ModuleType:
     path = file.resolve()
     if not path.is_file():
         raise ConfigurationError(f"The file {file} does not exist.")
-    sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{file} cannot be loaded.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    add_to_path(path.parent)
     with _own_stack(str(file)):
-        spec.loader.exec_module(module)
-    return module
+        return import_file(path, path.stem)
 
 
 @contextmanager
