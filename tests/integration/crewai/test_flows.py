@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -522,18 +521,20 @@ async def test_only_so_many_flows_wait() -> None:
 
 
 async def test_a_flow_that_blocks_its_loop_does_not_block_ours() -> None:
+    blocking, released = threading.Event(), threading.Event()
+    released_in_time: list[bool] = []
+
     class Blocking(Flow[Counting]):
         @start()
         async def only(self) -> None:
-            time.sleep(0.3)  # noqa: ASYNC251 - the point of the test
+            blocking.set()
+            released_in_time.append(released.wait(timeout=20))
 
     running = asyncio.create_task(run_flow(Blocking))
-    longest, last = 0.0, time.monotonic()
-    while not running.done():
-        await asyncio.sleep(0.005)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    assert await asyncio.to_thread(blocking.wait, timeout=20)
+    released.set()
     await running
-    assert longest < 0.2
+    assert released_in_time == [True]
 
 
 async def test_stopping_a_run_cancels_what_its_flow_awaits() -> None:

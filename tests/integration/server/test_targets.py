@@ -10,7 +10,11 @@ import pytest
 
 from copilotkit_runtime.server.cli.target import TargetError, load_runtime
 
-SERVED = "from copilotkit_runtime import CopilotRuntime, RuntimeConfig\nruntime = CopilotRuntime(config=RuntimeConfig(cors_origins=[ORIGIN]))\n"
+SERVED = """
+from copilotkit_runtime import CopilotRuntime, RuntimeConfig
+
+runtime = CopilotRuntime(config=RuntimeConfig(cors_origins=[ORIGIN]))
+"""
 
 
 @pytest.fixture(autouse=True)
