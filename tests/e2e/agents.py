@@ -35,10 +35,11 @@ cancelled_at: dict[str, float] = {}
 
 
 class Call(NamedTuple):
-    """A tool call to answer with."""
+    """A tool call to answer with; without an id of its own it gets a new one."""
 
     name: str
     arguments: dict[str, Any]
+    id: str | None = None
 
 
 Rule: TypeAlias = Callable[[Sequence[BaseMessage], Sequence[str]], Iterable[str] | Call]
@@ -92,7 +93,7 @@ def _text(words: Iterable[str], id_: str) -> Iterator[AIMessageChunk]:
 
 
 def _call(call: Call, id_: str) -> Iterator[AIMessageChunk]:
-    opening = tool_call_chunk(name=call.name, args="", id=f"call-{uuid4()}", index=0)
+    opening = tool_call_chunk(name=call.name, args="", id=call.id or f"call-{uuid4()}", index=0)
     arguments = re.findall(r".{1,4}", json.dumps(call.arguments))
     for chunk in (opening, *(tool_call_chunk(args=piece, index=0) for piece in arguments)):
         yield AIMessageChunk(content="", id=id_, tool_call_chunks=[chunk])
