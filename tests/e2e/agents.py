@@ -147,10 +147,25 @@ def paint(messages: Sequence[BaseMessage], tools: Sequence[str]) -> Iterable[str
     return Call("changeBackground", {"color": "teal"})
 
 
+def invite(messages: Sequence[BaseMessage], _tools: Sequence[str]) -> Iterable[str] | Call:
+    """Has the person approve of cake, by the page's tool, and repeats the answer."""
+    if isinstance(messages[-1], ToolMessage):
+        return words(f"The person says: {messages[-1].text}")
+    return Call("approve", {"what": "cake"})
+
+
+def view(messages: Sequence[BaseMessage], _tools: Sequence[str]) -> Iterable[str]:
+    """How many pictures the person has sent."""
+    blocks = [block for message in messages if isinstance(message.content, list) for block in message.content]
+    pictures = [block for block in blocks if isinstance(block, dict) and block["type"] == "image_url"]
+    return words(f"Pictures seen: {len(pictures)}.")
+
+
 def chat(messages: Sequence[BaseMessage], tools: Sequence[str]) -> Iterable[str] | Call:
     """Suggests when the page asks for that, paints when told to, else repeats what was said."""
-    if "extract" in tools:
-        return Call("extract", {"suggestions": [{"title": "Paint it", "message": "Please paint it."}]})
+    for suggest in ("extract", "copilotkitSuggest"):
+        if suggest in tools:
+            return Call(suggest, {"suggestions": [{"title": "Paint it", "message": "Please paint it."}]})
     last = messages[-1]
     if isinstance(last, ToolMessage) or "paint" in last.text:
         return paint(messages, tools)
@@ -251,8 +266,10 @@ runtime = CopilotRuntime(
                 "counter": agent(first=count, second=count),
                 "endless": agent(babble=babble),
                 "fragile": agent(before=fail_before, middle=answering(break_off), after=fail_after),
+                "host": agent(invite=answering(invite)),
                 "painter": agent(paint=answering(paint)),
                 "speaker": agent(speak=answering(speak)),
+                "viewer": agent(view=answering(view)),
                 "witness": agent(report=answering(report)),
             }
         ),

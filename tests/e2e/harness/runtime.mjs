@@ -60,6 +60,7 @@ function refused(error) {
 
 async function stop(child) {
   if (child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
   const exited = once(child, "exit");
   child.kill("SIGTERM");
   const stubborn = setTimeout(() => child.kill("SIGKILL"), STOP_MS);

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+
+import { openBrowser } from "./browser.mjs";
+import { builtPage } from "./built_page.mjs";
+import { eventually } from "./eventually.mjs";
+import { startSite } from "./site.mjs";
+
+const ASSISTANT = '.copilotKitAssistantMessage, [data-testid="copilot-assistant-message"]';
+const USER = '.copilotKitUserMessage, [data-testid="copilot-user-message"]';
+const WAIT_MS = 15_000;
+
+/** A person with a browser, on a site whose page is built with the React packages of one version. */
+export class ReactClient {
+  static async start(version) {
+    return new ReactClient(await startSite({ pages: builtPage(version) }), await openBrowser());
+  }
+
+  constructor(site, browser) {
+    this.site = site;
+    this.browser = browser;
+    this.contexts = [];
+  }
+
+  /** Opens a conversation, on a new thread unless `threadId` names one. `api` is `v1` or `v2`; for more see the page. */
+  async open({ api, threadId = randomUUID(), ...settings }) {
+    const context = await this.browser.newContext();
+    this.contexts.push(context);
+    await context.addInitScript(() => localStorage.setItem("cpk:inspector:hidden", "1"));
+    const tab = await Tab.open(context, `${this.site.url}${api}.html?${new URLSearchParams({ threadId, ...settings })}`);
+    await tab.joined();
+    return tab;
+  }
+
+  /** Closes all tabs. */
+  async leave() {
+    await Promise.all(this.contexts.splice(0).map((context) => context.close()));
+  }
+
+  async stop() {
+    await this.browser.close();
+    await this.site.stop();
+  }
+}
+
+/** One tab with a chat. `problems` is what the console complains about, `requests` what was sent to the runtime. */
+class Tab {
+  static async open(context, url) {
+    const tab = new Tab(await context.newPage(), url);
+    await tab.page.goto(url);
+    await tab.ready();
+    return tab;
+  }
+
+  constructor(page, url) {
+    this.page = page;
+    this.url = url;
+    this.threadId = new URL(url).searchParams.get("threadId");
+    this.main = page.locator("main");
+    this.answers = page.locator(ASSISTANT);
+    this.questions = page.locator(USER);
+    this.choice = page.getByTestId("choice");
+    this.suggestions = page.getByTestId("copilot-suggestion");
+    this.input = page.locator("textarea");
+    this.button = page.getByTestId("copilot-send-button");
+    this.count = page.getByTestId("count");
+    this.problems = [];
+    this.requests = [];
+    page.setDefaultTimeout(WAIT_MS);
+    page.on("pageerror", (error) => this.problems.push(`uncaught: ${error}`));
+    page.on("console", (message) => message.type() === "error" && this.problems.push(message.text()));
+    page.on("request", (request) => request.url().includes("/api/") && this.requests.push(request));
+  }
+
+  /** Waits until the client knows the runtime and joins the thread. */
+  async ready() {
+    await this.input.waitFor();
+    await eventually(() => this.requests.some(isConnect), { withinMs: WAIT_MS, what: "the client to join the thread" });
+  }
+
+  /** Waits until the client has the thread's past: a turn typed before that is wiped out by it. */
+  async joined() {
+    await Promise.all(this.requests.filter(isConnect).map(async (request) => (await request.response())?.finished()));
+    await this.rest();
+  }
+
+  /** Opens the same conversation in another tab of the same browser. */
+  another() {
+    return Tab.open(this.page.context(), this.url);
+  }
+
+  /** Loads the page again. That its last document is cut off from the runtime is none of the problems. */
+  async reload() {
+    this.requests.length = 0;
+    await this.page.reload();
+    this.problems.length = 0;
+    await this.ready();
+  }
+
+  async say(text) {
+    await this.input.fill(text);
+    await this.button.click();
+    await this.questions.filter({ hasText: text }).last().waitFor();
+  }
+
+  /** Attaches a file to the message that is written next. */
+  async attach(path) {
+    await this.page.locator('input[type="file"]').setInputFiles(path);
+    await this.page.locator("main img").first().waitFor();
+  }
+
+  /** Presses the button that stops the run, and waits until it has ended. */
+  async stop() {
+    await this.page.bringToFront(); // a tab behind another draws no frames, without which a click waits for ever
+    const answered = this.page.waitForResponse((response) => isStop(response.request()));
+    await this.button.click();
+    await answered;
+    await this.rest();
+  }
+
+  /** Waits until an answer contains `text`. */
+  hear(text) {
+    return this.answers.filter({ hasText: text }).last().waitFor();
+  }
+
+  /** Waits until no run goes on. */
+  rest() {
+    return this.page.locator('main[data-running="false"]').waitFor();
+  }
+
+  /** What the assistant said, as one text. */
+  async answer() {
+    return (await this.answers.allInnerTexts()).join("\n").trim();
+  }
+
+  /** Waits until the answer is longer than it was, and returns it. */
+  async growth() {
+    const before = (await this.answer()).length;
+    const grown = async () => (await this.answer()).length > before + 20 && this.answer();
+    return eventually(grown, { withinMs: WAIT_MS, what: "the answer to grow" });
+  }
+
+  /** Chooses an answer to the question that the page puts. */
+  choose(answer) {
+    return this.choice.getByRole("button", { name: answer }).click();
+  }
+
+  /** Waits until the state that page and agent share has this count. */
+  counted(count) {
+    return this.page.locator(`[data-testid="count"][data-count="${count}"]`).waitFor();
+  }
+
+  /** Has the page list the threads anew, and waits for the answer. */
+  async refreshThreads() {
+    const listed = this.page.waitForResponse((response) => isThreadList(response.request()));
+    await this.page.getByTestId("threads").getByText("Refresh").click();
+    await (await listed).finished();
+  }
+
+  assertNoProblems() {
+    assert.deepEqual(this.problems, []);
+  }
+}
+
+function isConnect(request) {
+  return /\/connect$/.test(request.url()) || /"method":"agent\/connect"/.test(request.postData() ?? "");
+}
+
+function isThreadList(request) {
+  return /\/threads\?/.test(request.url()) || /"path":"\/threads\?/.test(request.postData() ?? "");
+}
+
+function isStop(request) {
+  return /\/stop\//.test(request.url()) || /"method":"agent\/stop"/.test(request.postData() ?? "");
+}

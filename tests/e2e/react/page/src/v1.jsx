@@ -1,0 +1,4 @@
+import { open } from "./open.jsx";
+import { FirstApi } from "./FirstApi.jsx";
+
+open(FirstApi);

@@ -1,0 +1,4 @@
+import { open } from "./open.jsx";
+import { SecondApi } from "./SecondApi.jsx";
+
+open(SecondApi);
