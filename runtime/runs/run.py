@@ -21,6 +21,7 @@ from ..errors import (
     AgentExitedError,
     CopilotKitError,
     GuardrailsDeniedError,
+    RunHandedOverError,
     RunTimeoutError,
     ThreadBusyError,
     to_public_error,
@@ -49,7 +50,11 @@ CANCEL_GRACE_SECONDS = 5.0
 _ENDINGS = frozenset((events.RunFinished, events.RunError))
 """What the run tells itself, when its outcome is stored."""
 
-_CODES: dict[type[CopilotKitError], str] = {GuardrailsDeniedError: GUARDRAILS_FAILED, ThreadBusyError: "THREAD_BUSY"}
+_CODES: dict[type[CopilotKitError], str] = {
+    GuardrailsDeniedError: GUARDRAILS_FAILED,
+    ThreadBusyError: "THREAD_BUSY",
+    RunHandedOverError: "RUN_HANDED_OVER",
+}
 """The errors that clients know by a code of their own."""
 
 
@@ -370,7 +375,9 @@ class Run:
 
     def _failed(self, error: Exception) -> events.RunError:
         self.cause, self.error = error, to_public_error(error)
-        if self.error is error:
+        if isinstance(error, RunHandedOverError):
+            log.info("run_handed_over", **self._log_fields())
+        elif self.error is error:
             log.warning("run_failed", code=str(self.error.code), error=self.error.message, **self._log_fields())
         else:
             log.error("run_failed", exc_info=error, **self._log_fields(), **self.error.more)

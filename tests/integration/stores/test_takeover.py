@@ -21,7 +21,8 @@ from tests.integration.stores.test_durability import contents, load
 from tests.parity.fold import fold
 from tests.parity.servers import Server, Target, ours, serving
 from tests.parity.wire import PartReader, ask
-from tests.support.agui_client import events_of, run_input, types_of, user
+from tests.support.agui_client import events_of, run_input, say, types_of, user
+from tests.support.agui_client import script as script_of
 from tests.support.polling import until
 from tests.support.request_bodies import generate, text_message
 
@@ -98,6 +99,9 @@ class Reader:
     async def join(self) -> None:
         await self._task
 
+    def leave(self) -> None:
+        self._task.cancel()
+
 
 def starting(client: httpx.AsyncClient, server: Server, thread: str, asked: str, run: str = "r") -> Reader:
     body = run_input(user(asked, f"u-{run}"), thread=thread, run=run)
@@ -138,7 +142,7 @@ def two(store_url: str, **settings: str) -> Iterator[tuple[Server, Server]]:
         yield first, second
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("url", SHARED, indirect=True)
 async def test_a_run_goes_on_in_another_process_and_is_shown_once(url: str, gate: Path, thread: str) -> None:
     async with httpx.AsyncClient(timeout=90) as client:
@@ -167,7 +171,7 @@ async def test_a_run_goes_on_in_another_process_and_is_shown_once(url: str, gate
             assert list(spoken(again).values()) == [GREETING, "".join(WORDS)]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 async def test_a_graphql_client_waits_for_the_run_and_finds_its_turn_whole(url: str, gate: Path, thread: str) -> None:
     asked = text_message(script(gate), id_="u1")
@@ -191,7 +195,7 @@ async def test_a_graphql_client_waits_for_the_run_and_finds_its_turn_whole(url: 
             assert len(said) == 6
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("url", ["redis"], indirect=True)
 async def test_a_tool_call_that_broke_off_is_completed_and_not_called_twice(url: str, gate: Path, thread: str) -> None:
     call: list[Any] = [
@@ -220,3 +224,88 @@ async def test_a_tool_call_that_broke_off_is_completed_and_not_called_twice(url:
 
 async def _has(reader: Reader, type_: str) -> bool:
     return type_ in types_of(reader.events)
+
+
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("on_crash", ["close", "resume"])
+@pytest.mark.parametrize("url", ["redis", "postgres"], indirect=True)
+async def test_a_kill_in_the_middle_of_twenty_runs_on_two_processes(url: str, on_crash: str, gate: Path) -> None:
+    threads = [f"thread-{number}-{uuid4()}" for number in range(20)]
+    finished = f"finished-{uuid4()}"
+    limits = httpx.Limits(max_connections=100)
+    async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+        with two(url, on_crash=on_crash) as servers:
+            await starting(client, servers[0], finished, json.dumps({"say": ["whole"]})).join()
+            runs = [starting(client, servers[n % 2], thread, script(gate)) for n, thread in enumerate(threads)]
+            shown = "".join(WORDS[:5])
+            for run in runs:
+                await run.until_said(GREETING, shown)
+            survivor, lost = servers[1], threads[::2]
+            for thread in lost:
+                stored = Reader(client, f"{survivor.url}/agent/graph/connect", run_input(thread=thread, run="c"))
+                await stored.until_said(GREETING, shown)
+                stored.leave()
+            killed = monotonic()
+            kill(servers[0], gate)
+            await asyncio.gather(*(run.join() for run in runs))
+
+            seen = await asyncio.gather(*(connect(client, survivor.url, thread) for thread in lost))
+            assert monotonic() - killed < LEASE + SLACK
+            for events in seen:
+                texts = list(spoken(events).values())
+                if on_crash == "resume":
+                    assert (texts, terminal(events)) == ([GREETING, "".join(WORDS)], ["RUN_FINISHED"])
+                else:
+                    assert (texts, terminal(events)) == ([GREETING, shown], ["RUN_ERROR"])
+            for run, thread in list(zip(runs, threads, strict=True))[1::2]:
+                assert list(spoken(run.events).values()) == [GREETING, "".join(WORDS)]
+                assert terminal(run.events) == ["RUN_FINISHED"]
+                assert list(spoken(await connect(client, survivor.url, thread)).values()) == [GREETING, "".join(WORDS)]
+
+            assert contents(await load(client, survivor.url, "graph", finished))[1:] == [GREETING, "whole"]
+            news = [starting(client, survivor, thread, json.dumps({"say": ["next"]}), run="n") for thread in lost]
+            await asyncio.gather(*(run.join() for run in news))
+            assert [list(spoken(run.events).values()) for run in news] == [[GREETING, "next"]] * len(lost)
+            assert [terminal(run.events) for run in news] == [["RUN_FINISHED"]] * len(lost)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("url", ["redis", "postgres"], indirect=True)
+async def test_a_process_that_is_told_to_end_hands_its_runs_over_at_once(url: str, gate: Path) -> None:
+    going_on, ending, refused = (f"{name}-{uuid4()}" for name in ("going-on", "ending", "refused"))
+    settings = {"shutdown_grace_seconds": "2", "store_lease_seconds": "60"}
+    async with httpx.AsyncClient(timeout=120) as client:
+        with two(url, **settings) as (first, second):
+            handed_over = starting(client, first, going_on, script(gate))
+            await handed_over.until_said(GREETING, "".join(WORDS[:5]))
+            slow = [{**step, "after": 0.3} for step in say("slow")]
+            body = run_input(script_of(*slow, {"hang": True}), thread=ending, run="r")
+            closed = Reader(client, f"{first.url}/agent/scripted/run", body)
+            await closed.until_said("slow")
+            os.kill(first.pid, signal.SIGTERM)
+            told = monotonic()
+            await asyncio.gather(handed_over.join(), closed.join())
+            ended = monotonic() - told
+            assert ended >= 2, "runs have the time of grace"
+            assert [event["code"] for event in handed_over.events if event["type"] == "RUN_ERROR"] == [
+                "RUN_HANDED_OVER"
+            ]
+            assert terminal(closed.events) == ["RUN_ERROR"]
+
+            elsewhere = Reader(client, f"{second.url}/agent/graph/connect", run_input(thread=going_on, run="c"))
+            taken_over = until(lambda: _nodes_are(gate, {"greet": 1, "answer": 2}), 10)
+            await taken_over
+            assert monotonic() - told < ended + SLACK, "long before the lease of the process is over"
+            await asyncio.to_thread(gate.unlink)
+            await elsewhere.join()
+            assert list(spoken(elsewhere.events).values()) == [GREETING, "".join(WORDS)]
+            assert terminal(elsewhere.events) == ["RUN_FINISHED"]
+            past = await client.post(f"{second.url}/agent/scripted/connect", json=run_input(thread=ending, run="c"))
+            assert list(spoken(events_of(past.text)).values()) == ["slow"]
+            assert len(terminal(events_of(past.text))) == 1
+            with pytest.raises(httpx.HTTPError):
+                await client.post(f"{first.url}/agent/graph/run", json=run_input(user("{}"), thread=refused))
+
+
+async def _nodes_are(gate: Path, expected: dict[str, int]) -> bool:
+    return await asyncio.to_thread(nodes, gate) == expected
