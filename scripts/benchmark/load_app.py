@@ -1,4 +1,7 @@
-"""A runtime whose one agent says so many words at such a pace: ``{"words": 1800, "pace": 0.033}``."""
+"""A runtime whose one agent says so many words at such a pace: ``{"words": 1800, "pace": 0.033}``.
+
+Its store is the one that ``COPILOTKIT_STORE`` names; by default memory.
+"""
 
 from __future__ import annotations
 
@@ -37,4 +40,4 @@ class Speaker(AgentProvider):
         yield events.TextMessageEnd(message_id="speech")
 
 
-runtime = CopilotRuntime(providers=[Speaker()], store="memory://")
+runtime = CopilotRuntime(providers=[Speaker()])

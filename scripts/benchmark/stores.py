@@ -39,7 +39,7 @@ def state_of(size: int) -> AgentState:
 
 
 @contextmanager
-def _urls(folder: Path) -> Iterator[dict[str, str]]:
+def store_urls(folder: Path) -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         servers: dict[str, Server] = {"redis": _redis(folder), "postgres": _postgres(folder)}
         for server in servers.values():
@@ -97,7 +97,7 @@ def main() -> None:
     print(ROW.format(*HEAD))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        with _urls(Path(folder)) as urls:
+        with store_urls(Path(folder)) as urls:
             for name, url in urls.items():
                 for label, size in SIZES.items():
                     measured = _measure(url, state_of(size), arguments.times, arguments.at_once)

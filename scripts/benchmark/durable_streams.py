@@ -1,0 +1,120 @@
+"""What durable run logs cost: many streams at once, with the store in memory, on Redis and on PostgreSQL.
+
+    .venv/bin/python -m scripts.benchmark.durable_streams                 500 streams, 30 tokens a second, 60 s
+    .venv/bin/python -m scripts.benchmark.durable_streams --seconds 600   ten minutes
+
+Processor time is the server process's alone, so that other work on the machine counts little. Exits with 1 if a
+stream failed, if a token costs more than 1.25 times what it costs with the memory store, or if memory grew by more
+than a tenth in the second half of the streams.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvloop
+from msgspec import Struct
+
+from scripts.benchmark import processor
+from scripts.benchmark.load_client import Speech, wave
+from scripts.benchmark.load_streams import resident_megabytes
+from scripts.benchmark.measurement import percentile
+from scripts.benchmark.stores import store_urls
+from tests.parity.servers import Server, Target, ours, serving
+
+STORES = ("memory", "redis", "postgres")
+DEAREST = 1.25
+GROWTH = 1.1
+WARMUP_STREAMS, WARMUP_SECONDS = 50, 3.0
+ROW = "{:<9} {:>7} {:>9} {:>9} {:>7} {:>11} {:>10} {:>8}"
+HEAD = ("store", "failed", "tokens", "us/token", "ratio", "pause p99", "middle MB", "end MB")
+
+
+class Outcome(Struct):
+    """What the streams on one store came to."""
+
+    speeches: list[Speech]
+    used: float
+    middle: float
+    end: float
+
+    @property
+    def tokens(self) -> int:
+        """How many came."""
+        return sum(speech.words for speech in self.speeches)
+
+    @property
+    def cost(self) -> float:
+        """Microseconds of processor time for each token."""
+        return self.used / max(self.tokens, 1) * 1e6
+
+    @property
+    def failed(self) -> int:
+        """How many streams did not end well."""
+        return sum(speech.failed for speech in self.speeches)
+
+    def row(self, store: str, base: float) -> str:
+        """The line of the table."""
+        pauses = [speech.longest_pause for speech in self.speeches]
+        pause = f"{percentile(pauses, 99) * 1000:.0f} ms"
+        figures = (f"{self.cost:.1f}", f"{self.cost / base:.2f}", pause, f"{self.middle:.0f}", f"{self.end:.0f}")
+        return ROW.format(store, self.failed, self.tokens, *figures)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts.benchmark.durable_streams", description=__doc__)
+    parser.add_argument("--streams", type=int, default=500, help="streams at once")
+    parser.add_argument("--rate", type=float, default=30.0, help="tokens a second of each stream")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each stream is")
+    parser.add_argument("--stores", nargs="+", default=STORES, choices=STORES, help="the first is compared with")
+    return parser.parse_args()
+
+
+@contextmanager
+def _served(url: str) -> Iterator[Server]:
+    app = ours("scripts/benchmark/load_app.py:runtime")
+    with serving(Target("durable", app.command, {**app.environment, "COPILOTKIT_STORE": url})) as server:
+        yield server
+
+
+async def _measure(server: Server, streams: int, rate: float, seconds: float) -> Outcome:
+    await wave(server.url, WARMUP_STREAMS, round(rate * WARMUP_SECONDS), 1 / rate)
+    middle = asyncio.create_task(_memory_after(server.pid, seconds / 2))
+    before = processor.seconds(server.pid)
+    speeches = await wave(server.url, streams, round(rate * seconds), 1 / rate)
+    used = processor.seconds(server.pid) - before
+    return Outcome(speeches, used, await middle, resident_megabytes(server.pid))
+
+
+async def _memory_after(pid: int, seconds: float) -> float:
+    await asyncio.sleep(seconds)
+    return resident_megabytes(pid)
+
+
+def main() -> int:
+    """Measure each store; the exit status says whether all was well."""
+    arguments = _arguments()
+    print(f"{arguments.streams} streams at once, {arguments.rate:g} tokens a second each, {arguments.seconds:g} s")
+    print(ROW.format(*HEAD))
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        with store_urls(Path(name)) as urls:
+            for store in arguments.stores:
+                with _served(urls[store]) as server:
+                    measured = _measure(server, arguments.streams, arguments.rate, arguments.seconds)
+                    outcomes.append(uvloop.run(measured))
+                print(outcomes[-1].row(store, outcomes[0].cost), flush=True)
+    dear = any(each.cost > DEAREST * outcomes[0].cost for each in outcomes)
+    grew = any(each.end > GROWTH * each.middle for each in outcomes)
+    return int(dear or grew or any(each.failed for each in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
