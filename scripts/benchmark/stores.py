@@ -40,6 +40,7 @@ def state_of(size: int) -> AgentState:
 
 @contextmanager
 def store_urls(folder: Path) -> Iterator[dict[str, str]]:
+    """Start servers for all stores; yield the URLs by the stores' names."""
     with ExitStack() as stack:
         servers: dict[str, Server] = {"redis": _redis(folder), "postgres": _postgres(folder)}
         for server in servers.values():
