@@ -249,6 +249,8 @@ class Run:
                 if self._prepare is not None:
                     self._prepared = await self._prepare(self.fail)
                     self.input = self._prepared.input
+                if not self.provider.keeps_state:
+                    self._sanitizer.ids.know(self.input.messages)
                 stages = self._prepared.stages
                 self.provider_asked = True
                 with self._observer.providing(self):

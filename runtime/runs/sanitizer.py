@@ -9,6 +9,7 @@ import structlog
 
 from .. import events
 from ..json_text import scrub
+from .message_ids import MessageIds
 
 log = structlog.get_logger(__name__)
 
@@ -23,10 +24,11 @@ class EventSanitizer:
     """Cleans one run's events.
 
     Half a surrogate pair becomes U+FFFD, unless its other half comes with the next piece of the same text. What JSON
-    lacks is left out of states and other values, with a line in the log.
+    lacks is left out of states and other values, with a line in the log. Messages get ids that are used once.
     """
 
     def __init__(self) -> None:
+        self.ids = MessageIds()
         self.sees_all = False
         """Whether even plain text must be cleaned: an id was not clean, or half a character waits for its other."""
         self._halves: dict[tuple[type, str], str] = {}
@@ -35,6 +37,8 @@ class EventSanitizer:
         """Return ``event``, or a clean copy of it."""
         if not isinstance(event, msgspec.Struct):
             return event  # which the verifier will see
+        event = self.ids.named(event)
+        self.sees_all = self.sees_all or self.ids.renames
         if type(event) in _TEXTS:
             return self._clean_text(event)
         try:
