@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import dropwhile
 
-from ..messages import Message, TextMessage
+import msgspec
+
+from ..messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
 
 
 def without_instructions(messages: Iterable[Message]) -> list[Message]:
@@ -39,4 +42,28 @@ def merge_messages(
     unsent = [(index, message) for index, message in enumerate(kept) if message.id not in sent]
     before = [message for index, message in unsent if index < last_sent]
     unknown = [message for index, message in unsent if index > last_sent and message.created_at >= since]
+    added = _with_own_ids(list(added), {message.id for message in before if message.created_at < since})
     return list({message.id: message for message in (*before, *asked, *unknown, *added)}.values())
+
+
+def _with_own_ids(added: Sequence[Message], taken: Set[str]) -> list[Message]:
+    """Return what a run added, under other ids where the thread has said something else under the same ones."""
+    begun = (message.id for message in added if isinstance(message, TextMessage | ToolCallMessage))
+    renamed = {id_: _free(id_, taken) for id_ in begun if id_ in taken}
+    return [_renamed(message, renamed) for message in added] if renamed else list(added)
+
+
+def _free(id_: str, taken: Set[str]) -> str:
+    return next(name for count in itertools.count(2) if (name := f"{id_}-{count}") not in taken)
+
+
+def _renamed(message: Message, ids: Mapping[str, str]) -> Message:
+    if isinstance(message, ToolResultMessage):
+        call_id = ids.get(message.tool_call_id, message.tool_call_id)
+        id_ = message.id.replace(message.tool_call_id, call_id) if call_id != message.tool_call_id else message.id
+        return msgspec.structs.replace(message, id=id_, tool_call_id=call_id)
+    if isinstance(message, TextMessage | ToolCallMessage):
+        parent = message.parent_message_id
+        parent = ids.get(parent, parent) if parent is not None else None
+        return msgspec.structs.replace(message, id=ids.get(message.id, message.id), parent_message_id=parent)
+    return message
