@@ -35,26 +35,20 @@ from .runs.archive import REQUEST, RunArchive
 from .runs.broken_runs import BrokenRuns
 from .runs.continuation import Continuation
 from .runs.handle import RunHandle
-from .runs.history import merge_messages, without_instructions
 from .runs.kept_request import keep_request, kept_request
 from .runs.observer import Observers
 from .runs.remote import RemoteRun
 from .runs.repetition import RepetitionStage
 from .runs.run import PreparedRun, Run, RunStatus
 from .runs.thread_lock import Fail
-from .stores.errors import NotStoredError, StoreUnavailableError
+from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
-from .stores.retry import retry_unavailable
 from .stores.run_log import RunLogStore
 from .stores.run_records import RunRecord
 from .stores.urls import open_run_log
 from .threads import Threads
 
 log = structlog.get_logger(__name__)
-
-SAVE_SECONDS = 45.0
-PATIENCE_WITH_STORE_SECONDS = 40.0
-"""How long a run that has ended waits for a store that is away, with what it said, before it reports a failure."""
 
 
 class RuntimeService:
@@ -95,6 +89,7 @@ class RuntimeService:
         """The runs that go on, without those within other runs."""
         self._started: list[AgentProvider] = []
         self.threads = Threads(store, self._all_providers, lambda: self._runs)
+        self.turns = TurnSaver(store, self.threads.renew)
         run_log = runs or open_run_log(store)
         self.archive = RunArchive(run_log)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume)
@@ -124,6 +119,7 @@ class RuntimeService:
     async def close(self) -> None:
         """End the runs that still go on, then stops the providers and the store."""
         await self.drain(0)
+        await self.turns.stop()
         await self.threads.stop()
         await self.preparation.stop()
         for provider in reversed(self._started):
@@ -438,21 +434,21 @@ class RuntimeService:
         self._runs.discard(run)
         self._forget(run)
         handed_over = isinstance(run.error, RunHandedOverError)
-        if run.agent_name and run.provider_asked and run.owns_thread and not handed_over:
-            try:
-                async with asyncio.timeout(SAVE_SECONDS):
-                    await retry_unavailable(lambda: self._keep(run), PATIENCE_WITH_STORE_SECONDS)
-            except Exception as error:
-                log.exception("state_not_saved", thread_id=run.input.thread_id, agent=run.agent_name)
-                if not run.provider.keeps_state:
-                    run.not_stored(
-                        NotStoredError() if isinstance(error, TimeoutError | StoreUnavailableError) else error
-                    )
+        if run.agent_name and run.provider_asked and not handed_over:
+            await self._save(run)
         if run.ending is not None:
             await self.archive.finish(run, run.ending)
         report = self._reports.pop(run, None)
         if report is not None and not handed_over:
             report.ended(run)
+
+    async def _save(self, run: Run) -> None:
+        try:
+            await self.turns.save(run)
+        except Exception as error:
+            log.exception("state_not_saved", thread_id=run.input.thread_id, agent=run.agent_name)
+            if not run.provider.keeps_state:
+                run.not_stored(error)
 
     def _forget(self, run: Run) -> None:
         runs = self._by_thread.get(run.input.thread_id, [])
@@ -460,25 +456,6 @@ class RuntimeService:
             runs.remove(run)
         if not runs:
             self._by_thread.pop(run.input.thread_id, None)
-
-    async def _keep(self, run: Run) -> None:
-        if run.ephemeral:
-            await run.provider.delete_thread(run.input.thread_id)
-        elif await self.threads.renew(run) and not run.provider.keeps_state:
-            await self._save(run)
-
-    async def _save(self, run: Run) -> None:
-        # Each attempt reads anew: in an outage longer than the lock's lease another run may have written.
-        transcript, asked = run.transcript, run.input
-        if transcript.thread is not None:
-            messages = without_instructions(transcript.thread)
-        else:
-            # What the runtime's store keeps, and not what a provider might have to ask a remote service for.
-            kept = await AgentProvider.load_state(run.provider, asked.thread_id, run.agent_name) or AgentState()
-            messages = merge_messages(kept.messages, asked.messages, transcript.messages(), run.asked_at)
-        state = transcript.state if transcript.state is not None else asked.state
-        finished = AgentState(state=state, messages=messages)
-        await run.provider.save_state(asked.thread_id, run.agent_name, finished)
 
     async def _open_store(self) -> None:
         try:

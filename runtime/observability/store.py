@@ -52,6 +52,11 @@ class ObservedStore(StateStore):
             return await self._inner.merge(thread_id, agent_name, changes)
 
     @override
+    async def compact(self) -> None:
+        with self._observe("compact"):
+            await self._inner.compact()
+
+    @override
     async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
         with self._observe("threads"):
             return await self._inner.threads(owner=owner, limit=limit, cursor=cursor)

@@ -46,6 +46,24 @@ def merge_messages(
     return list({message.id: message for message in (*before, *asked, *unknown, *added)}.values())
 
 
+def insert_turn(
+    kept: Sequence[Message], asked: Sequence[Message], added: Iterable[Message], since: datetime
+) -> list[Message]:
+    """Return what is to be kept of a thread once a turn is stored late, in front of what was said after it.
+
+    Args:
+        kept: The messages kept so far; all of what is newer than the turn stays.
+        asked: Those that the client sent.
+        added: Those that the run added.
+        since: When the request arrived.
+    """
+    later = [message for message in kept if message.created_at >= since]
+    earlier = [message for message in kept if message.created_at < since]
+    added = _with_own_ids(list(added), {message.id for message in later})
+    merged = merge_messages(earlier, asked, added, since)
+    return list({message.id: message for message in (*merged, *later)}.values())
+
+
 def _with_own_ids(added: Sequence[Message], taken: Set[str]) -> list[Message]:
     """Return what a run added, under other ids where the thread has said something else under the same ones."""
     begun = (message.id for message in added if isinstance(message, TextMessage | ToolCallMessage))

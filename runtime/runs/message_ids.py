@@ -67,8 +67,8 @@ class MessageIds:
 
     def _answer(self, event: events.ToolCallResult) -> Any:
         message_id = event.message_id
-        if message_id is not None and (not isinstance(message_id, str) or not message_id):
-            message_id = str(uuid4())
+        if message_id is not None:
+            message_id = str(message_id) or str(uuid4())
         call_id = self._last.get(event.tool_call_id, event.tool_call_id)
         return self._changed(event, {"tool_call_id": call_id, "message_id": message_id})
 

@@ -162,6 +162,14 @@ class Run:
         """Whether the run may still write to its thread: no other run has got the right to it."""
         return self._prepared.lock is None or not self._prepared.lock.lost
 
+    async def confirm_thread(self) -> bool:
+        """Look in the store whether the run still has the right to its thread.
+
+        Raises:
+            StoreError: The store does not answer.
+        """
+        return self._prepared.lock is None or await self._prepared.lock.confirm()
+
     def start(self) -> None:
         """Begin the run, on the running loop."""
         loop = asyncio.get_running_loop()

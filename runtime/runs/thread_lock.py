@@ -46,6 +46,14 @@ class ThreadLock:
         """Whether another run may have the right by now."""
         return self._lock.lost.is_set()
 
+    async def confirm(self) -> bool:
+        """Look in the store whether the right is still held; by the process's own clock it may seem so for too long.
+
+        Raises:
+            StoreError: The store does not answer.
+        """
+        return await self._lock.confirm()
+
     async def __aenter__(self) -> Self:
         await self._lock.__aenter__()
         self._lock.on_end = self._end_run

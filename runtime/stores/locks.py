@@ -106,6 +106,14 @@ class RunLock:
         self.expires = 0.0
         self._locks = locks
 
+    async def confirm(self) -> bool:
+        """Look in the store whether the lock is still held, and renew it.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+        """
+        return await self._locks.confirm(self)
+
     async def __aenter__(self) -> Self:
         await self._locks.acquire(self)
         return self
@@ -163,6 +171,19 @@ class RunLocks:
         """Lets the next in the queue have its turn. A store that is out of reach learns it from the lease."""
         if self._held.pop(lock.ticket.token, None) is not None:
             await self._leave(lock.ticket)
+
+    async def confirm(self, lock: RunLock) -> bool:
+        """Renew a lock's ticket; returns whether the lock is held, by the store's clock.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+        """
+        if lock.lost.is_set():
+            return False
+        asked = monotonic()
+        stops = await self._desk.renew([lock.ticket], self._settings.lease)
+        await self._judge(lock, stops.get(lock.ticket.token), asked + self._settings.lease)
+        return not lock.lost.is_set()
 
     async def stop(self) -> None:
         """Releases every lock and ends the heartbeat."""

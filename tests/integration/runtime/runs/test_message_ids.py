@@ -31,7 +31,7 @@ class Naming(AgentProvider):
                 yield events.TextMessageEnd(message_id=id_)
             else:
                 yield events.ToolCallStart(tool_call_id=id_, tool_call_name="look")
-                yield events.ToolCallArgs(tool_call_id=id_, delta='{"number": %d}' % number)
+                yield events.ToolCallArgs(tool_call_id=id_, delta=f'{{"number": {number}}}')
                 yield events.ToolCallEnd(tool_call_id=id_)
                 yield events.ToolCallResult(tool_call_id=id_, content=f"result {number}")
 

@@ -1,0 +1,190 @@
+"""What runs said, on its way to the state store: at their end, or later if the store is away by then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from time import monotonic
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from ..cancellation import end_tasks
+from ..errors import CopilotKitError, StoreError, ThreadBusyError
+from ..messages import Message
+from ..provider import AgentProvider
+from ..stores.errors import NotStoredError, StoreConflictError, StoreUnavailableError
+from ..stores.interface import AgentState, StateStore
+from ..stores.retry import retry_unavailable
+from .history import insert_turn, merge_messages, without_instructions
+from .run import Run
+from .thread_lock import LOST
+
+SAVE_SECONDS = 45.0
+PATIENCE_WITH_STORE_SECONDS = 40.0
+LATE_SECONDS = 3600.0
+"""How long what could not be stored is kept in memory."""
+LATE_TURNS = 1_000
+LATE_BYTES = 64 << 20
+_RETRY_SECONDS = 2.0
+_LAST_TRY_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class _Late(NamedTuple):
+    """A run whose turn is to be stored, its size in bytes, and when it is given up."""
+
+    size: int
+    deadline: float
+
+
+class TurnSaver:
+    """Writes the turns of runs to the state store.
+
+    A turn that the store could not take is kept in memory, within bounds, until the store is back. It is then put in
+    its place among what was stored meanwhile, and takes nothing back that a newer run has written.
+
+    Args:
+        store: Gives the right to threads, for turns that are stored late.
+        renew: Records that a run has written to its thread; returns whether the thread is still the run's.
+    """
+
+    def __init__(self, store: StateStore, renew: Callable[[Run], Awaitable[bool]]) -> None:
+        self._store = store
+        self._renew = renew
+        self._late: OrderedDict[Run, _Late] = OrderedDict()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many turns wait for the store to come back."""
+        return len(self._late)
+
+    async def save(self, run: Run) -> None:
+        """Store the turn of a run that has ended; later, if the run has lost its thread or the store is away.
+
+        Raises:
+            NotStoredError: The store was away for too long.
+            ThreadBusyError: Another run may have had the thread meanwhile.
+            Exception: What the provider's own place for its state raised.
+        """
+        if not run.owns_thread:
+            self._put_off(run)
+            return
+        try:
+            async with asyncio.timeout(SAVE_SECONDS):
+                await retry_unavailable(lambda: self._keep(run), PATIENCE_WITH_STORE_SECONDS)
+        except ThreadBusyError:
+            self._put_off(run)
+            raise
+        except (TimeoutError, StoreUnavailableError) as error:
+            self._put_off(run)
+            raise NotStoredError from error
+
+    async def stop(self) -> None:
+        """Try to store what still waits once more, for a limited time."""
+        if self._task is not None:
+            await end_tasks(self._task)
+            self._task = None
+        if self._late:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_TRY_SECONDS):
+                    await self._try_all()
+        for run in list(self._late):
+            self._give_up(run, "the process ends")
+
+    async def _keep(self, run: Run) -> None:
+        if run.ephemeral:
+            await run.provider.delete_thread(run.input.thread_id)
+        elif await self._renew(run) and not run.provider.keeps_state:
+            await self._write(run)
+
+    async def _write(self, run: Run) -> None:
+        while True:
+            kept = await _kept(run)
+            # Behind the reading: whoever takes the thread from now on changes the version that was read.
+            if not await run.confirm_thread():
+                raise ThreadBusyError(LOST)
+            try:
+                await _save(run, _finished(run, kept), kept.version)
+            except StoreConflictError:
+                continue
+            return
+
+    def _put_off(self, run: Run) -> None:
+        if run.ephemeral or run.provider.keeps_state:
+            return
+        size = len(msgspec.json.encode([run.transcript.messages(), run.input.messages, run.transcript.state]))
+        self._late[run] = _Late(size, monotonic() + LATE_SECONDS)
+        while len(self._late) > LATE_TURNS or sum(late.size for late in self._late.values()) > LATE_BYTES:
+            self._give_up(next(iter(self._late)), "too much waits for the store")
+        if self._late and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._save_late(), name="late turns")
+
+    def _give_up(self, run: Run, reason: str) -> None:
+        del self._late[run]
+        log.error("turn_lost", reason=reason, thread_id=run.input.thread_id, run_id=run.input.run_id)
+
+    async def _save_late(self) -> None:
+        while self._late:
+            await asyncio.sleep(_RETRY_SECONDS)
+            for run in [run for run, late in self._late.items() if late.deadline <= monotonic()]:
+                self._give_up(run, "the store was away for too long")
+            with suppress(StoreUnavailableError):
+                await self._try_all()
+
+    async def _try_all(self) -> None:
+        for run in list(self._late):
+            try:
+                await self._insert(run)
+            except (StoreUnavailableError, ThreadBusyError):
+                raise StoreUnavailableError from None
+            except CopilotKitError as error:
+                self._give_up(run, error.message)
+            else:
+                del self._late[run]
+                log.info("turn_stored_late", thread_id=run.input.thread_id, run_id=run.input.run_id)
+
+    async def _insert(self, run: Run) -> None:
+        async with self._store.lock(run.input.thread_id, run.agent_name, wait=_LAST_TRY_SECONDS):
+            if not await self._renew(run):
+                raise StoreError("The thread is gone.")
+            kept = await _kept(run)
+            await _save(run, _inserted(run, kept), kept.version)
+
+
+def _finished(run: Run, kept: AgentState) -> AgentState:
+    """Return what is to be kept after a run that has had its thread to itself."""
+    transcript, asked = run.transcript, run.input
+    messages: list[Message]
+    if transcript.thread is not None:
+        messages = without_instructions(transcript.thread)
+    else:
+        messages = merge_messages(kept.messages, asked.messages, transcript.messages(), run.asked_at)
+    state = transcript.state if transcript.state is not None else asked.state
+    return AgentState(state=state, messages=messages)
+
+
+def _inserted(run: Run, kept: AgentState) -> AgentState:
+    """Return what is to be kept once a run's turn is in its place among what was stored since."""
+    if kept.updated_at is None or kept.updated_at < run.asked_at:
+        return _finished(run, kept)
+    messages = insert_turn(kept.messages, run.input.messages, run.transcript.messages(), run.asked_at)
+    return AgentState(state=kept.state, messages=messages)
+
+
+async def _kept(run: Run) -> AgentState:
+    """Return what the runtime's store keeps, and not what a provider might have to ask a remote service for."""
+    return await AgentProvider.load_state(run.provider, run.input.thread_id, run.agent_name) or AgentState()
+
+
+async def _save(run: Run, state: AgentState, version: int) -> None:
+    provider, thread_id = run.provider, run.input.thread_id
+    if provider.store is None or type(provider).save_state is not AgentProvider.save_state:
+        await provider.save_state(thread_id, run.agent_name, state)
+    else:
+        await provider.store.save(thread_id, run.agent_name, state, expected_version=version)
