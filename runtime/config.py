@@ -247,6 +247,8 @@ class RuntimeConfig(BaseSettings):
     """Whether threads without a name are named after the first message of their user."""
     admins: Names = ()
     """Identities that may read the debug events of all users."""
+    show_errors: bool | None = None
+    """Whether clients see the class and the text of what agents raise. Unset: if `env` is set to `development`."""
     list_threads: bool | None = None
     """Whether clients may list threads. Unset: authenticated clients may, and all in development."""
 
@@ -332,15 +334,24 @@ class RuntimeConfig(BaseSettings):
     """Whether to serve ``/metrics``. Requires the extra ``metrics``."""
     tracing: bool = False
     """Whether to record spans. Requires the extra ``otel``; ``OTEL_*`` variables configure the exporter."""
+    access_log: bool = True
+    """Whether each request is logged with its agent, run, duration and tokens; off in ``production`` unless set."""
     blocked_loop_seconds: Annotated[float, Field(ge=0)] = 1.0
     """Report when the event loop is blocked for this long; 0 to disable."""
+
+    @property
+    def shows_errors(self) -> bool:
+        """Whether clients see what agents raise: nobody who has not said that this is development shows it."""
+        if self.show_errors is not None:
+            return self.show_errors
+        return self.env == "development" and "env" in self.model_fields_set
 
     @model_validator(mode="before")
     @classmethod
     def _harden_production(cls, values: dict[str, Any]) -> dict[str, Any]:
         if values.get("env") != "production":
             return values
-        return {"graphiql": False, "introspection": False, **values}
+        return {"graphiql": False, "introspection": False, "access_log": False, **values}
 
     @model_validator(mode="after")
     def _check_combinations(self) -> RuntimeConfig:

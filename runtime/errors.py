@@ -6,12 +6,15 @@ and 7.2, appendix C). An error's ``status_code`` never becomes an HTTP status: a
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
 import structlog
+
+from .redaction import shortened, without_secrets
 
 _DOCS = "https://docs.copilotkit.ai"
 _COMMON_ISSUES = f"{_DOCS}/troubleshooting/common-issues"
@@ -461,6 +464,8 @@ def helpful_message(error: BaseException) -> str:
     pattern = _pattern_of(error)
     if pattern is not None:
         return _CANNED_BY_PATTERN[pattern]
+    if missing_key(error) is not None:
+        return _CANNED_BY_PATTERN["api key"]
     lowered = str(error).lower()
     if "network" in lowered:
         return _NETWORK_FALLBACK
@@ -477,11 +482,59 @@ def _correlation() -> dict[str, Any]:
     return {} if known is None else {"correlationId": known}
 
 
-def to_public_error(error: BaseException) -> CopilotKitError:
-    """``error`` as one of the hierarchy: itself if it is one, else an error that hides what it said."""
+def to_public_error(error: BaseException, *, shown: bool = False) -> CopilotKitError:
+    """Return ``error`` as one of the hierarchy: itself if it is one, else an error that hides what it said.
+
+    Args:
+        error: The error.
+        shown: Whether its class and its text are shown behind the public text, as developers need them.
+    """
     if isinstance(error, CopilotKitError):
         return error
     kind = NetworkError if _pattern_of(error) in _NETWORK_PATTERNS else CopilotKitError
-    replacement = kind(helpful_message(error), original_type=type(error).__name__, extensions=_correlation())
+    message = _with_words(helpful_message(error), error) if shown else helpful_message(error)
+    replacement = kind(message, original_type=type(error).__name__, extensions=_correlation())
     replacement.__cause__ = error
     return replacement
+
+
+def _with_words(message: str, error: BaseException) -> str:
+    key = missing_key(error)
+    message = message if key is None else f"{key} is not set, and the agent's model needs it."
+    text = without_secrets(shortened(str(error), _SHOWN_CHARACTERS)).strip()
+    return f"{message} ({type(error).__name__}: {text})" if text else f"{message} ({type(error).__name__})"
+
+
+_SHOWN_CHARACTERS = 600
+_KEY_NAME = re.compile(r"\b[A-Z][A-Z0-9_]{1,60}_(?:API_KEY|API_TOKEN|ACCESS_KEY_ID)\b")
+_KEY_MISSING = re.compile(
+    r"\b(?:must be (?:set|provided)|(?:is )?not set|is required|required for|missing|did not find|not found|no api key"
+    r"|please (?:set|add|provide)|could not resolve authentication method|was provided)\b",
+    re.IGNORECASE,
+)
+_KEY_WORDS = ("api_key", "api key", "apikey", "auth_token", "access_key")
+_VENDORS_KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "google": "GOOGLE_API_KEY"}
+
+
+def missing_key(error: BaseException) -> str | None:
+    """Return the environment variable of the API key that a vendor's library misses; None if it misses none.
+
+    Vendors' libraries have no common error for it, and frameworks wrap theirs: their texts are all there is.
+    """
+    for cause in _causes(error):
+        text = str(cause)[:2_000]
+        if isinstance(cause, CopilotKitError) or getattr(cause, "status_code", None) is not None:
+            continue  # a service has answered: there was a key
+        if _KEY_MISSING.search(text) and any(word in text.lower() for word in _KEY_WORDS):
+            named = _KEY_NAME.search(text)
+            return named[0] if named is not None else _vendors_key(cause)
+    return None
+
+
+def _vendors_key(error: BaseException) -> str:
+    trace, modules = error.__traceback__, [type(error).__module__]
+    while trace is not None:
+        modules.append(trace.tb_frame.f_globals.get("__name__", ""))
+        trace = trace.tb_next
+    roots = (module.partition(".")[0] for module in reversed(modules))
+    return next((_VENDORS_KEYS[root] for root in roots if root in _VENDORS_KEYS), "The API key")

@@ -365,6 +365,7 @@ class RuntimeService:
             prepare=prepare,
             ephemeral=request.ephemeral,
             past=past,
+            shows_errors=self.config.shows_errors,
         )
         self._runs.add(run)
         self._reports[run] = report

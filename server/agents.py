@@ -130,6 +130,7 @@ def checked_provider(provider: Any) -> AgentProvider:
     if not isinstance(provider, AgentProvider):
         raise ConfigurationError(_no_provider(provider))
     _check_run(provider)
+    _check_awaited(provider)
     return provider
 
 
@@ -158,3 +159,19 @@ def _check_run(provider: AgentProvider) -> None:
             f"{owner}.execute_run never yields. It is an async generator: yield the events of"
             " copilotkit_runtime.events, such as TextMessageStart, in place of returning."
         )
+
+
+_AWAITED = ("list_agents", "load_state", "save_state", "keeps_thread", "delete_thread", "start", "stop")
+
+
+def _check_awaited(provider: AgentProvider) -> None:
+    """Check that what the runtime awaits can be awaited. One that passes a coroutine on says so by its annotation."""
+    for name in _AWAITED:
+        method = inspect.unwrap(getattr(provider, name))
+        if not (inspect.ismethod(method) or inspect.isfunction(method)) or inspect.iscoroutinefunction(method):
+            continue
+        returned = str(inspect.signature(method).return_annotation)
+        if not any(word in returned for word in ("Awaitable", "Coroutine", "Future", "Task")):
+            raise ConfigurationError(
+                f"{type(provider).__name__}.{name} is synchronous, and the runtime awaits it. Write `async def {name}`."
+            )

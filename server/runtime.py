@@ -22,10 +22,11 @@ from ..runtime.hooks import Hooks
 from ..runtime.info import RuntimeInfo, runtime_info
 from ..runtime.messages import Message
 from ..runtime.observability.instrumentation import Instruments
-from ..runtime.observability.logs import log_without_values, without_secrets
+from ..runtime.observability.logs import log_without_values
 from ..runtime.observability.loop_watchdog import LoopWatchdog
 from ..runtime.preparation import Preparation
 from ..runtime.provider import AgentDescriptor, AgentProvider
+from ..runtime.redaction import without_secrets
 from ..runtime.runs.exits import contain_exits, release_exits
 from ..runtime.service import RuntimeService
 from ..runtime.stores.interface import AgentState, StateStore, ThreadInfo, ThreadPage

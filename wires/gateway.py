@@ -18,6 +18,7 @@ from .http.client import ClientRequest
 from .http.cors import HeaderPairs
 from .http.exchange import Exchange
 from .http.refusal import Refusal
+from .http.request_log import logged
 from .wire import Renderer, Wire, WireRoute
 
 Dispatch: TypeAlias = Callable[[Exchange], Awaitable[None]]
@@ -87,6 +88,7 @@ class Gateway:
         with (
             structlog.contextvars.bound_contextvars(correlation_id=exchange.id),
             self._instruments.request(request.headers),
+            logged(exchange, all_requests=self._config.access_log),
         ):
             if request.method == "OPTIONS":
                 await exchange.preflight()
@@ -122,6 +124,7 @@ class Gateway:
 
     async def _refuse(self, exchange: Exchange, renderer: Renderer, refusal: Refusal) -> None:
         self._instruments.refused(refusal.status)
+        exchange.refused = refusal.message
         status, headers, body = renderer.render(refusal, exchange)
         await exchange.respond(status, body, headers)
 

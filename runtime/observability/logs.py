@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import structlog
 from typing_extensions import override
 
+from ..redaction import HIDDEN, MAX_TEXT, names_secret, shortened, without_secrets
 from ..runs.observer import RunObserver
 
 if TYPE_CHECKING:
@@ -25,39 +25,10 @@ LogFormat = Literal["auto", "console", "json"]
 
 log = structlog.get_logger(__name__)
 
-HIDDEN = "[hidden]"
-
-_HIDDEN_NAMES = (
-    r"authorization|cookie|credentials?|passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key"
-    r"|public[_-]api[_-]key"
-)
-_SECRET_KEY = re.compile(rf"(^|[_-])({_HIDDEN_NAMES})($|[_-])", re.IGNORECASE)
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-# "password=x" in a URL or a call, and "'api_key': 'x'" in a printed dictionary, as tracebacks have them.
-# Each alternative begins with a fixed word, so that a text is searched once, however it repeats itself.
-_SECRET_TEXT = re.compile(
-    rf"(?P<quoted>(?:{_HIDDEN_NAMES})(?:=|[\"']\s?:\s?)[\"'])[^\"']+"
-    rf"|(?P<named>(?:{_HIDDEN_NAMES})=)(?:(?:basic|bearer)\s{{1,8}})?[^\s\"'&,;)]+"
-    r"|(?P<scheme>bearer\s{1,8})[^\s\"',]+"
-    r"|(?P<user>://[^/\s:@]{0,256}:)[^\s/@]{1,256}(?=@)"
-    r"|\b(sk|pk|rk|ck|gsk)[-_][A-Za-z0-9_-]{16,}"
-    r"|\beyJ[A-Za-z0-9_-]{5,1000}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAKIA[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}",
-    re.IGNORECASE,
-)
-_KEPT = ("quoted", "named", "scheme", "user")
 _PLAIN = (bool, int, float, type(None))
 _DEPTH = 6
-_MAX_TEXT = 2_000
-"""Characters of one logged text; a stack may have more."""
 _MAX_STACK = 16_000
 _MAX_ITEMS = 50
-_CUT_WORD = re.compile(r"\S{1,200}\Z")
-
-
-def without_secrets(text: str) -> str:
-    """``text`` with what looks like a key, a token or a password taken out."""
-    return _SECRET_TEXT.sub(lambda match: next(filter(None, map(match.group, _KEPT)), "") + HIDDEN, text)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -68,23 +39,13 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return {key: _redacted(key, value, _DEPTH) for key, value in event.items()}
 
 
-def shortened(text: str, limit: int = _MAX_TEXT) -> str:
-    """Return ``text``, without its middle if it is longer than ``limit`` characters."""
-    if len(text) <= limit:
-        return text
-    head, tail = text[: limit * 2 // 3], text[len(text) - limit // 3 :]
-    # A secret that the cut goes through would no longer look like one: what is left of it goes, too.
-    head, tail = _CUT_WORD.sub("", head), tail.partition(" ")[2] if " " in tail[:200] else tail[200:]
-    return f"{head} [{len(text) - len(head) - len(tail)} characters left out] {tail}"
-
-
 def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event.pop("color_message", None)  # uvicorn's copy of its own text, for terminals
     return event
 
 
 def _redacted(key: str, value: Any, depth: int) -> Any:
-    if value is not None and _SECRET_KEY.search(_HUMP.sub("_", key)):
+    if value is not None and names_secret(key):
         return HIDDEN
     if isinstance(value, _PLAIN):
         return value
@@ -94,11 +55,26 @@ def _redacted(key: str, value: Any, depth: int) -> Any:
     if depth and isinstance(value, list | tuple):
         return [_redacted("", item, depth - 1) for item in value[:_MAX_ITEMS]]
     text = value if isinstance(value, str) else repr(value)
-    return without_secrets(shortened(text, _MAX_STACK if key in ("exception", "stack") else _MAX_TEXT))
+    return without_secrets(shortened(text, _MAX_STACK if key in ("exception", "stack") else MAX_TEXT))
+
+
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+def _readable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Write the fields and the stack into the line itself, and pass the fields on for handlers that read them.
+
+    Python's default handler prints nothing but the line.
+    """
+    name, stack = str(event.pop("event", "")), event.pop("exception", None)
+    line = " ".join([name, *(f"{key}={value!r}" for key, value in event.items())])
+    text = line if stack is None else f"{line}\n{stack}"
+    extra = {key: value for key, value in event.items() if key not in _RECORD_FIELDS}
+    return {"msg": text, "extra": {"event": name, **extra}}
 
 
 def log_without_values() -> None:
-    """Hands the log to the standard library, secrets and local variables left out, unless the process has its own way.
+    """Hand the log to the standard library, secrets and local variables left out, unless the process has its own way.
 
     structlog's own default prints the values of a failed run's variables, messages and keys among them.
     """
@@ -110,7 +86,7 @@ def log_without_values() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.format_exc_info,
             redact,
-            structlog.stdlib.render_to_log_kwargs,
+            _readable,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,

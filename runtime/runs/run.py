@@ -24,6 +24,7 @@ from ..errors import (
     RunHandedOverError,
     RunTimeoutError,
     ThreadBusyError,
+    missing_key,
     to_public_error,
 )
 from ..media import messages_for
@@ -99,6 +100,7 @@ class Run:
             to end the run.
         ephemeral: Whether nothing of the run is kept.
         past: What another process has done of the run, if this one goes on with it.
+        shows_errors: Whether clients see the class and the text of what the provider raises.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class Run:
         prepare: Prepare | None = None,
         ephemeral: bool = False,
         past: Continuation | None = None,
+        shows_errors: bool = False,
     ) -> None:
         self.provider = provider
         self.agent_name = agent_name
@@ -132,6 +135,7 @@ class Run:
         self.first_event_at: float | None = None
         self.provider_asked = False
         self.asked_at = now()
+        self._shows_errors = shows_errors
         self._prepare = prepare
         self._prepared = PreparedRun(input=run)
         self._observer = observer or RunObserver()
@@ -384,11 +388,15 @@ class Run:
         return events.RunFinished(thread_id=self.input.thread_id, run_id=self.input.run_id, result=result)
 
     def _failed(self, error: Exception) -> events.RunError:
-        self.cause, self.error = error, to_public_error(error)
+        self.cause, self.error = error, to_public_error(error, shown=self._shows_errors)
+        key = missing_key(error)
         if isinstance(error, RunHandedOverError):
             log.info("run_handed_over", **self._log_fields())
         elif self.error is error:
             log.warning("run_failed", code=str(self.error.code), error=self.error.message, **self._log_fields())
+        elif key is not None:  # what is to do is in the first line, not in the last of a stack
+            reason = f"{key} is not set, and the agent's model needs it."
+            log.error("run_failed", reason=reason, error=str(error), **self._log_fields(), **self.error.more)
         else:
             log.error("run_failed", exc_info=error, **self._log_fields(), **self.error.more)
         code = next((code for kind, code in _CODES.items() if isinstance(self.error, kind)), str(self.error.code))

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from ...runtime.config import ENVIRONMENT_PREFIX, RuntimeConfig, SettingLayers, read_settings_file
-from ...runtime.observability.logs import HIDDEN, without_secrets
 from ...runtime.rates import Rate
+from ...runtime.redaction import HIDDEN, without_secrets
 
 DEFAULT_STORE = "sqlite:///copilotkit.sqlite"
 """Where the command line keeps states when nobody said where: on disk, so that they outlive the process."""
@@ -30,7 +30,7 @@ def layers(file: Path | None, **flags: Any) -> SettingLayers:
     if file is not None:
         read_settings_file(file)
     given = {name: value for name, value in flags.items() if value is not None}
-    return SettingLayers(flags=given, file=file, defaults={"store": DEFAULT_STORE})
+    return SettingLayers(flags=given, file=file, defaults={"store": DEFAULT_STORE, "env": "development"})
 
 
 def is_of_settings(error: ValidationError) -> bool:

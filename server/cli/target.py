@@ -14,7 +14,7 @@ from types import ModuleType, TracebackType
 from pydantic import ValidationError
 from starlette.applications import Starlette
 
-from ...runtime.errors import ConfigurationError, CopilotKitError
+from ...runtime.errors import ConfigurationError, CopilotKitError, missing_key
 from ...runtime.optional import optional
 from ...runtime.python_files import add_to_path, import_file
 from ..agents import Kind, kind_of
@@ -161,8 +161,13 @@ class TargetError(Exception):
     """
 
     def __init__(self, place: str, error: Exception) -> None:
-        super().__init__(f"{place} cannot be loaded: it raises {type(error).__name__}.")
-        self.stack = "".join(traceback.format_exception(type(error), error, _own_part(error)))
+        key = missing_key(error)
+        if key is None:
+            super().__init__(f"{place} cannot be loaded: it raises {type(error).__name__}.")
+            self.stack = "".join(traceback.format_exception(type(error), error, _own_part(error)))
+        else:
+            super().__init__(f"{place} cannot be loaded: {key} is not set. Set it in the environment and start again.")
+            self.stack = ""
 
 
 def _own_part(error: Exception) -> TracebackType | None:

@@ -7,7 +7,14 @@ from typing import Any
 import msgspec
 import structlog
 
-from ...runtime.errors import AuthenticationError, CopilotKitError, MisuseError, ShuttingDownError, ThreadNotFoundError
+from ...runtime.errors import (
+    AuthenticationError,
+    CopilotKitError,
+    MisuseError,
+    ShuttingDownError,
+    ThreadNotFoundError,
+    to_public_error,
+)
 from ...runtime.stores.errors import StoreKeyError, StoreUnavailableError
 from ..http.exchange import Exchange
 from ..http.refusal import Refusal
@@ -79,8 +86,13 @@ def thread_not_found() -> JsonRefusal:
     return JsonRefusal(404, {"error": "Thread not found", "message": "The thread was not found."})
 
 
-def run_refusal(error: Exception) -> Refusal:
-    """Refuse a run that cannot begin: a hook's own answer, a known error, or one whose text is not for clients."""
+def run_refusal(error: Exception, *, shown: bool = False) -> Refusal:
+    """Refuse a run that cannot begin: a hook's own answer, a known error, or one whose text is not for clients.
+
+    Args:
+        error: Why it cannot.
+        shown: Whether clients see the class and the text of an unknown error all the same.
+    """
     if isinstance(error, Refusal):
         return error
     if isinstance(error, ThreadNotFoundError):
@@ -93,7 +105,8 @@ def run_refusal(error: Exception) -> Refusal:
         status = error.status_code if 400 <= error.status_code <= 599 else 500
         return JsonRefusal(status, {"error": "Failed to run agent", "message": error.message})
     log.error("run_not_started", exc_info=error)
-    return JsonRefusal(500, {"error": "Failed to run agent", "message": MASKED})
+    message = to_public_error(error, shown=True).message if shown else MASKED
+    return JsonRefusal(500, {"error": "Failed to run agent", "message": message})
 
 
 def known_refusal(error: CopilotKitError) -> Refusal:

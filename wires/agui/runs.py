@@ -83,6 +83,7 @@ class Runs:
         async with self._admission.running(client, 1, started):
             handle = await self._start(request)
             started.append(handle)
+            exchange.runs.append(handle)
             await self._name_thread(client, given)
             gate = self._gate(agent, given)
             try:
@@ -120,6 +121,7 @@ class Runs:
         async with self._admission.running(client, 1, started):
             handle = await self._start(request)
             started.append(handle)
+            exchange.runs.append(handle)
             gate = Gate(
                 given.thread_id, given.run_id, msgspec.structs.replace(self.options(agent.provider), quiet=True)
             )
@@ -236,7 +238,7 @@ class Runs:
         except Refusal:
             raise
         except Exception as error:
-            raise run_refusal(error) from error
+            raise run_refusal(error, shown=self._config.shows_errors) from error
 
     async def _refuse_mcp(self, exchange: Exchange, given: RunAgentInput) -> None:
         async with open_stream(exchange, 0) as stream:

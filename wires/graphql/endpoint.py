@@ -59,7 +59,9 @@ class GraphQLWire:
     ) -> None:
         self._service = service
         self._config = service.config
-        self._execution = Execution(schema, suggestions=self._config.introspection)
+        self._execution = Execution(
+            schema, suggestions=self._config.introspection, shows_errors=self._config.shows_errors
+        )
         self._documents = DocumentCache(
             schema, introspection=self._config.introspection, limits=_document_limits(self._config)
         )
@@ -122,7 +124,7 @@ class GraphQLWire:
             return
         await self._ready()
         asked = GraphQLRequest(document, parameters.variables, parameters.operation_name)
-        context = GraphQLContext(service=self._service, client=client)
+        context = GraphQLContext(service=self._service, client=client, runs=exchange.runs)
         runs = count if operation.operation is OperationType.MUTATION else 0
         async with self._admission.running(client, runs, context.runs):
             await self._deliver(exchange, format_, asked, context, incremental=incremental)

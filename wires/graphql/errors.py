@@ -12,6 +12,8 @@ from ..http.refusal import Refusal
 
 log = structlog.get_logger(__name__)
 
+_MOST_CHARACTERS = 200
+
 
 class RequestError(Refusal):
     """A GraphQL request that is refused before anything was executed.
@@ -64,13 +66,15 @@ def request_errors(errors: list[GraphQLError], code: str | None) -> list[dict[st
     return [{**error.formatted, **extensions} for error in errors]
 
 
-def format_error(error: GraphQLError) -> dict[str, Any]:
-    """An error that a resolver raised. What it did not mean to show, it does not show."""
+def format_error(error: GraphQLError, *, shown: bool = False) -> dict[str, Any]:
+    """Format an error that a resolver raised. What it did not mean to show is not shown, unless ``shown``."""
     original = error.original_error
     if original is None or isinstance(original, GraphQLError):
         return dict(error.formatted)
-    told = to_public_error(original)
-    if told is not original:
+    told = to_public_error(original, shown=shown)
+    if told is original:
+        log.warning("request_refused", code=str(told.code), reason=told.message[:_MOST_CHARACTERS], path=error.path)
+    else:
         log.error("resolver_failed", exc_info=original, path=error.path, **told.more)
     formatted = {**error.formatted, "message": told.message}
     return {**formatted, "extensions": {**told.extensions, "originalError": _original(error, told)}}

@@ -65,10 +65,12 @@ class Execution:
     Args:
         schema: The executable schema.
         suggestions: Whether errors name what the client may have meant.
+        shows_errors: Whether clients see the class and the text of unknown errors.
     """
 
-    def __init__(self, schema: GraphQLSchema, *, suggestions: bool = True) -> None:
+    def __init__(self, schema: GraphQLSchema, *, suggestions: bool = True, shows_errors: bool = False) -> None:
         self._schema = schema
+        self._shows_errors = shows_errors
         self._suggestions = suggestions
 
     async def whole(self, request: GraphQLRequest, context: Any) -> Payload:
@@ -77,7 +79,7 @@ class Execution:
         Raises:
             RequestError: The operation could not begin.
         """
-        return _payload(await _execute(self._executor(Executor, request, context)))
+        return self._payload(await _execute(self._executor(Executor, request, context)))
 
     async def incremental(self, request: GraphQLRequest, context: Any) -> IncrementalAnswer | Payload:
         """The operation's result in parts; in one piece if it has no run to follow.
@@ -89,12 +91,18 @@ class Execution:
         executor.started = []
         result = await _execute(executor)
         if result.data is None or not executor.started:
-            return _payload(result)
+            return self._payload(result)
         selections = _selections(request, executor)
         renderer = IncrementalRenderer(self._schema, selections)
         for started in executor.started:
             await _begin(renderer, started, selections.known(started.details))
-        return IncrementalAnswer(_payload(result), renderer, [started.response for started in executor.started])
+        return IncrementalAnswer(self._payload(result), renderer, [started.response for started in executor.started])
+
+    def _payload(self, result: ExecutionResult) -> Payload:
+        if not result.errors:
+            return {"data": result.data}
+        errors = [format_error(error, shown=self._shows_errors) for error in result.errors]
+        return {"errors": errors, "data": result.data}
 
     def _executor(self, kind: type[Any], request: GraphQLRequest, context: Any) -> Any:
         built = kind.build(
@@ -131,12 +139,6 @@ async def _execute(executor: Executor[Any]) -> ExecutionResult:
         # the request had, which would be left to the garbage collector.
         del executor.async_helpers
     return done
-
-
-def _payload(result: ExecutionResult) -> Payload:
-    if not result.errors:
-        return {"data": result.data}
-    return {"errors": [format_error(error) for error in result.errors], "data": result.data}
 
 
 async def _begin(renderer: IncrementalRenderer, started: _Started, details: list[FieldDetails]) -> None:

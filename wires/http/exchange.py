@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Send
 
 from ...runtime.config import RuntimeConfig
+from ...runtime.runs.handle import RunHandle
 from .cors import HeaderPairs, cors_headers, preflight_headers
 from .framing import header_pairs
 from .request_id import HEADER, correlation_id
@@ -32,11 +33,18 @@ class Exchange:
         self.id = correlation_id(request.headers)
         self.wildcard = False
         """Whether ``*`` is written where all origins are admitted, instead of the request's own origin."""
+        self.status = 0
+        """The status of the answer, once it has begun."""
+        self.refused: str | None = None
+        """Why the request was refused, if it was, whatever the status says."""
+        self.runs: list[RunHandle] = []
+        """The runs that were started or joined for the request."""
         self._cors = (config.cors_origins, config.cors_credentials)
         self._headers = headers
 
     async def begin(self, status: int, headers: HeaderPairs) -> None:
         """Send the head of the answer."""
+        self.status = status
         common = [*self._headers, (HEADER, self.id), *security_headers(self.request)]
         if self.request.method != "OPTIONS":
             common += cors_headers(self.request.headers, *self._cors, wildcard=self.wildcard)
@@ -46,6 +54,15 @@ class Exchange:
         """Send a whole answer."""
         await self.begin(status, [*(headers or []), ("content-length", str(len(body)))])
         await self.send({"type": "http.response.body", "body": body})
+
+    @property
+    def foreign_origin(self) -> str | None:
+        """The origin of a page that may not read the answer, if the request comes from one."""
+        headers = self.request.headers
+        origin = headers.get("origin")
+        if origin is None or origin.partition("://")[2] == headers.get("host"):
+            return None
+        return None if cors_headers(headers, *self._cors, wildcard=self.wildcard) else origin
 
     async def preflight(self) -> None:
         """Answer a preflight request."""

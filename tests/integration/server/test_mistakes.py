@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,21 @@ class Returning(Own):
         return "hi"
 
 
+class Listing(Own):
+    def list_agents(self) -> list[AgentDescriptor]:  # type: ignore[override]
+        return []
+
+
+class Loading(Own):
+    def load_state(self, *_: Any) -> None:  # type: ignore[override]
+        return None
+
+
+class Passing(Own):
+    def list_agents(self) -> Awaitable[list[AgentDescriptor]]:  # type: ignore[override]
+        return super().list_agents()
+
+
 anything: Any = Own()
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
@@ -80,6 +95,11 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         "Synchronous.execute_run is synchronous, and would block all other runs. Write `async def execute_run`",
     ),
     "a run that returns": (lambda: CopilotRuntime(providers=[Returning()]), "Returning.execute_run never yields."),
+    "agents that are not awaited": (
+        lambda: CopilotRuntime(providers=[Listing()]),
+        "Listing.list_agents is synchronous, and the runtime awaits it. Write `async def list_agents`.",
+    ),
+    "a state that is not awaited": (lambda: CopilotRuntime(providers=[Loading()]), "Write `async def load_state`."),
     "a provider added late": (lambda: CopilotRuntime().add_provider(graph), 'Write agents={"my_agent": …} instead.'),
     "a model with a slash": (
         lambda: CopilotRuntime(model="openai/gpt-4o"),
@@ -100,6 +120,11 @@ async def test_agents_may_be_given_by_name() -> None:
     agents = {"graph": graph, "compiled": graph.compile(), "far": "http://127.0.0.1:1/"}
     runtime = CopilotRuntime(agents={**agents, "http": AGUIHttpAgent("http://127.0.0.1:1/")}, providers=[Own()])
     assert {agent.name for agent in await runtime.discover_agents()} == {*agents, "http", "my_agent"}
+
+
+async def test_a_method_may_pass_a_coroutine_on() -> None:
+    agents = await CopilotRuntime(providers=[Passing()]).discover_agents()
+    assert [agent.name for agent in agents] == ["my_agent"]
 
 
 GRAPH = """

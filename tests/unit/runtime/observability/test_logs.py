@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from copilotkit_runtime.runtime.observability.logs import HIDDEN, redact, without_secrets
+from copilotkit_runtime.runtime.observability.logs import redact
+from copilotkit_runtime.runtime.redaction import HIDDEN, without_secrets
 
 
 @pytest.mark.parametrize(

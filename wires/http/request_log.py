@@ -1,0 +1,80 @@
+"""The log of requests: one line for each that is refused, and if the settings ask for it, one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from ...runtime.runs.run import Run
+from .exchange import Exchange
+
+log = structlog.get_logger(__name__)
+
+_CLIENT_VERSION = "x-copilotkit-runtime-client-gql-version"
+_MOST_CHARACTERS = 200
+_FAILED = 500  # what failed has been logged with its stack
+_PROBES = ("/health", "/ready", "/metrics")
+
+
+@contextmanager
+def logged(exchange: Exchange, *, all_requests: bool) -> Iterator[None]:
+    """Log the request that is answered in the block.
+
+    Args:
+        exchange: The request.
+        all_requests: Whether those that are served are logged, too.
+    """
+    began = monotonic()
+    try:
+        yield
+    finally:
+        if all_requests and not exchange.request.url.path.endswith(_PROBES):
+            log.info("request", **_place(exchange), **_facts(exchange), seconds=round(monotonic() - began, 3))
+        reason = _reason(exchange)
+        if reason is not None:
+            log.warning("request_refused", **_place(exchange), reason=reason[:_MOST_CHARACTERS], **_client(exchange))
+
+
+def _place(exchange: Exchange) -> dict[str, Any]:
+    request = exchange.request
+    return {"method": request.method, "path": request.url.path[:_MOST_CHARACTERS], "status": exchange.status}
+
+
+def _reason(exchange: Exchange) -> str | None:
+    if exchange.status == _FAILED:
+        return None
+    origin = exchange.foreign_origin
+    if origin is not None:
+        return f"The origin {origin} is not in cors_origins."
+    if exchange.refused is not None:
+        return exchange.refused
+    return _WORDS.get(exchange.status, "It cannot be answered.") if exchange.status >= 400 else None
+
+
+_WORDS = {
+    404: "Nothing is served at this path.",
+    405: "The path is not served with this method.",
+    406: "The client accepts no format of the answer.",
+    415: "The body is of a kind that is not read.",
+}
+
+
+def _client(exchange: Exchange) -> dict[str, str]:
+    """Return who asked, as clients that are too old or too new are known by it."""
+    headers = exchange.request.headers
+    named = {"client": headers.get(_CLIENT_VERSION), "user_agent": headers.get("user-agent")}
+    return {key: value[:_MOST_CHARACTERS] for key, value in named.items() if value}
+
+
+def _facts(exchange: Exchange) -> dict[str, Any]:
+    """Return what is known of the runs of a request; of several, the last."""
+    if not exchange.runs:
+        return {}
+    handle = exchange.runs[-1]
+    run = handle.run
+    tokens = {"tokens": run.transcript.pieces} if isinstance(run, Run) else {}
+    return {"agent": handle.agent_name, "thread_id": handle.thread_id, "run_id": handle.run_id, **tokens}
