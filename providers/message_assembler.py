@@ -8,17 +8,14 @@ from typing import Any
 from ..runtime.call_ids import CallIds
 from ..runtime.events import (
     Event,
-    ReasoningEnd,
     ReasoningMessageContent,
-    ReasoningMessageEnd,
-    ReasoningMessageStart,
-    ReasoningStart,
     TextMessageContent,
     TextMessageEnd,
     TextMessageStart,
 )
 from ..runtime.messages import new_id
 from .call_assembler import CallAssembler
+from .event_groups import begin_reasoning, end_reasoning
 from .text_pieces import TextPieces
 
 
@@ -140,14 +137,11 @@ class MessageAssembler:
         self._reasonings += 1
         self._reasoning = f"{self._id()}-reasoning-{self._reasonings}"
         return [
-            ReasoningStart(message_id=self._reasoning),
-            ReasoningMessageStart(message_id=self._reasoning),
+            *begin_reasoning(self._reasoning),
             ReasoningMessageContent(message_id=self._reasoning, delta=delta),
         ]
 
     def _end_reasoning(self) -> Iterable[Event]:
         rest = [*self.reasoning(self._reasoning_pieces.end())]
         message_id, self._reasoning = self._reasoning, None
-        if message_id is None:
-            return rest
-        return [*rest, ReasoningMessageEnd(message_id=message_id), ReasoningEnd(message_id=message_id)]
+        return rest if message_id is None else [*rest, *end_reasoning(message_id)]

@@ -16,6 +16,7 @@ import msgspec
 
 from ...runtime import events
 from ...runtime.errors import MisuseError
+from ..event_groups import tool_call
 from .flow_state import public_state
 from .session import CURRENT
 from .text_log import message as whole_message
@@ -74,11 +75,7 @@ async def copilotkit_emit_tool_call(*, name: str, args: dict[str, Any], tool_cal
     except TypeError as error:
         raise MisuseError(f"Tool arguments for '{name}' are not JSON-serializable: {error}") from error
     call_id = tool_call_id or str(uuid4())
-    await _emit(
-        events.ToolCallStart(tool_call_id=call_id, tool_call_name=name, parent_message_id=call_id),
-        events.ToolCallArgs(tool_call_id=call_id, delta=arguments),
-        events.ToolCallEnd(tool_call_id=call_id),
-    )
+    await _emit(*tool_call(call_id, name, arguments, call_id))
     return call_id
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from ...runtime import events
 from ...runtime.errors import MisuseError
+from ..event_groups import begin_reasoning, end_reasoning
 from .authoring import emit
 
 if TYPE_CHECKING:
@@ -129,16 +130,10 @@ class _Reader:
             return
         if self._reasoning is None:
             self._reasoning = str(uuid4())
-            emit(
-                events.ReasoningStart(message_id=self._reasoning),
-                events.ReasoningMessageStart(message_id=self._reasoning),
-            )
+            emit(*begin_reasoning(self._reasoning))
         emit(events.ReasoningMessageContent(message_id=self._reasoning, delta=text))
 
     def _end_reasoning(self) -> None:
         if self._reasoning is not None:
-            emit(
-                events.ReasoningMessageEnd(message_id=self._reasoning),
-                events.ReasoningEnd(message_id=self._reasoning),
-            )
+            emit(*end_reasoning(self._reasoning))
             self._reasoning = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ...runtime import events
+from ..event_groups import text_message
 
 if TYPE_CHECKING:
     from ...runtime.events import Event
@@ -44,13 +45,8 @@ class TextLog:
 
 
 def message(text: str) -> list[Event]:
-    """Returns the events of a whole message."""
-    id_ = str(uuid4())
-    return [
-        events.TextMessageStart(message_id=id_),
-        events.TextMessageContent(message_id=id_, delta=text),
-        events.TextMessageEnd(message_id=id_),
-    ]
+    """Return the events of a whole message, under an id of its own."""
+    return text_message(str(uuid4()), text)
 
 
 def message_id(said: list[Event]) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from ...runtime import events
 from ...runtime.events import Event
 from ..agui.decoding import EventDecoder
+from ..event_groups import begin_reasoning, end_reasoning, tool_call
 from .flow_state import public_state
 
 
@@ -142,33 +143,23 @@ class Translator:
             call.name = call.name or self._name(part.function.name)
             call.opened = True
             self._awaiting.append(call)
-            out.append(self._start_of(call, self._text.get(event.call_id)))
+            parent = self._text.get(event.call_id)
+            out.append(events.ToolCallStart(tool_call_id=call.id, tool_call_name=call.name, parent_message_id=parent))
         if event.chunk and call.opened:
             out.append(events.ToolCallArgs(tool_call_id=call.id, delta=event.chunk))
         return out
-
-    def _start_of(self, call: _StreamedCall, parent: str | None) -> Event:
-        return events.ToolCallStart(tool_call_id=call.id, tool_call_name=call.name, parent_message_id=parent)
 
     def _thought(self, _source: Any, event: Any) -> list[Event]:
         out: list[Event] = []
         if event.call_id not in self._reasoning:
             message_id = self._reasoning[event.call_id] = str(uuid4())
-            out = [
-                events.ReasoningStart(message_id=message_id),
-                events.ReasoningMessageStart(message_id=message_id),
-            ]
+            out = begin_reasoning(message_id)
         message_id = self._reasoning[event.call_id]
         return [*out, events.ReasoningMessageContent(message_id=message_id, delta=event.chunk)]
 
     def _end_reasoning(self, call_id: str) -> list[Event]:
         message_id = self._reasoning.pop(call_id, None)
-        if message_id is None:
-            return []
-        return [
-            events.ReasoningMessageEnd(message_id=message_id),
-            events.ReasoningEnd(message_id=message_id),
-        ]
+        return [] if message_id is None else end_reasoning(message_id)
 
     def _end_of_answer(self, _source: Any, event: Any) -> list[Event]:
         out = self._end_reasoning(event.call_id)
@@ -190,11 +181,7 @@ class Translator:
             return []
         call = _StreamedCall(id=str(uuid4()), name=name)
         self._running.append((name, event.tool_args, call.id))
-        return [
-            self._start_of(call, None),
-            events.ToolCallArgs(tool_call_id=call.id, delta=json_text(event.tool_args)),
-            events.ToolCallEnd(tool_call_id=call.id),
-        ]
+        return tool_call(call.id, name, json_text(event.tool_args))
 
     def _tool_finished(self, _source: Any, event: Any) -> list[Event]:
         return self._result(event, json_text(event.output))

@@ -11,8 +11,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from ...runtime.events import Event, TextMessageEnd, ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart
 from ...runtime.messages import new_id
 from ...runtime.predictions import Prediction, predicted_values
+from ..event_groups import text_message, tool_call
 from .content import reasoning_of, text_of, text_of_result
-from .message_events import begin, end_reasoning, reason, text_message, write
+from .message_events import begin, end_reasoning, reason, write
 from .model_call import ModelCall, StreamedCall
 from .policy import EmitPolicy, policy_of
 from .shown_state import ShownState
@@ -85,11 +86,7 @@ class ChatStream:
         """Return the events of a tool call that the agent emitted by hand."""
         client_id = self._thread_calls.add(call_id, name, call_id)
         self._run_calls.add(client_id)
-        return [
-            ToolCallStart(tool_call_id=client_id, tool_call_name=name, parent_message_id=client_id),
-            ToolCallArgs(tool_call_id=client_id, delta=arguments),
-            ToolCallEnd(tool_call_id=client_id),
-        ]
+        return tool_call(client_id, name, arguments, client_id)
 
     def broken(self, metadata: Mapping[str, Any]) -> list[Event]:
         """Return the events with which a model call ends that failed in the middle."""
@@ -222,12 +219,8 @@ class ChatStream:
         client_id = self._begin_call(call["id"], name, message_id, place, hidden)
         if hidden:
             return predicted
-        return [
-            ToolCallStart(tool_call_id=client_id, tool_call_name=name, parent_message_id=message_id),
-            ToolCallArgs(tool_call_id=client_id, delta=pydantic_core.to_json(arguments).decode()),
-            *predicted,
-            ToolCallEnd(tool_call_id=client_id),
-        ]
+        [*begun, end] = tool_call(client_id, name, pydantic_core.to_json(arguments).decode(), message_id)
+        return [*begun, *predicted, end]
 
     def _result(self, message: ToolMessage) -> list[Event]:
         call_id = self._thread_calls.answer(message.tool_call_id)

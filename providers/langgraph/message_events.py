@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from ...runtime.events import (
-    Event,
-    ReasoningEnd,
-    ReasoningMessageContent,
-    ReasoningMessageEnd,
-    ReasoningMessageStart,
-    ReasoningStart,
-    TextMessageContent,
-    TextMessageEnd,
-    TextMessageStart,
-)
+from ...runtime.events import Event, ReasoningMessageContent, TextMessageContent, TextMessageStart
 from ...runtime.messages import new_id
+from .. import event_groups
 from .model_call import ModelCall
 
 
@@ -39,9 +30,7 @@ def reason(call: ModelCall, text: str, events: list[Event]) -> None:
         return
     if not call.shows_reasoning:
         call.shows_reasoning = True
-        id_ = f"{begin(call)}-reasoning"
-        events.append(ReasoningStart(message_id=id_))
-        events.append(ReasoningMessageStart(message_id=id_))
+        events.extend(event_groups.begin_reasoning(f"{begin(call)}-reasoning"))
     events.append(ReasoningMessageContent(message_id=f"{call.id}-reasoning", delta=text))
 
 
@@ -50,14 +39,4 @@ def end_reasoning(call: ModelCall) -> list[Event]:
     if not call.shows_reasoning:
         return []
     call.shows_reasoning = False
-    id_ = f"{call.id}-reasoning"
-    return [ReasoningMessageEnd(message_id=id_), ReasoningEnd(message_id=id_)]
-
-
-def text_message(id_: str, text: str) -> list[Event]:
-    """Return the events of a text message that is there as a whole."""
-    return [
-        TextMessageStart(message_id=id_),
-        TextMessageContent(message_id=id_, delta=text),
-        TextMessageEnd(message_id=id_),
-    ]
+    return event_groups.end_reasoning(f"{call.id}-reasoning")

@@ -10,6 +10,7 @@ import msgspec
 from ...runtime import events
 from ...runtime.errors import NetworkError, ProtocolError
 from ...runtime.events import Event
+from ..event_groups import text_message, tool_call
 from .agent_state import NodeTracker
 
 _Reader: TypeAlias = Callable[[dict[str, Any]], list[Event]]
@@ -104,12 +105,10 @@ class LangGraphEvents:
         data = line.get("data")
         if line.get("name") == "copilotkit_manually_emit_message" and isinstance(data, dict):
             message_id = data["message_id"]
-            return [*self._end_text(), *self._text(message_id, data["message"]), *self._end_text()]
+            return [*self._end_text(), *self._end_calls(), *text_message(message_id, data["message"])]
         if line.get("name") == "copilotkit_manually_emit_tool_call" and isinstance(data, dict):
             arguments = data["args"] if isinstance(data["args"], str) else msgspec.json.encode(data["args"]).decode()
-            start = self._start_call(data["id"], data["id"], data["name"], data["id"])
-            delta = events.ToolCallArgs(tool_call_id=data["id"], delta=arguments)
-            return [*start, delta, *self._end_call(data["id"])]
+            return [*self._end_text(), *tool_call(data["id"], data["name"], arguments, data["id"])]
         return []
 
 

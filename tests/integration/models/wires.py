@@ -208,8 +208,9 @@ class BedrockWire(Wire):
 
     def model(self, url: str) -> Any:
         chat = pytest.importorskip("langchain_aws").ChatBedrockConverse
+        once = pytest.importorskip("botocore.config").Config(retries={"total_max_attempts": 1})
         keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": KEY}
-        return chat(model="amazon.nova-lite-v1:0", region_name="us-east-1", endpoint_url=url, max_retries=0, **keys)
+        return chat(model="amazon.nova-lite-v1:0", region_name="us-east-1", endpoint_url=url, config=once, **keys)
 
     def head(self, *deltas: str) -> list[bytes]:
         start = [] if self._blocks else [event_frame("messageStart", role="assistant")]
