@@ -12,7 +12,9 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
 
     Messages meet by id. A client may send the whole thread or only a part of it: what it leaves out is still there.
     A list that ends with a user's message that is followed by others in the kept thread takes those back, so that the
-    agent answers it anew; a known id with another content is an edit.
+    agent answers it anew; a known id with another content is an edit. A result comes right behind its call. What the
+    user says next comes last, even if the client does not know what was said before it, such as the half of an answer
+    that it stopped.
 
     Args:
         kept: The messages that the server keeps, oldest first.
@@ -26,7 +28,7 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
     edits = {message.id: message for message in sent}
     after: dict[str | None, list[Message]] = {}
     anchor: str | None = kept[-1].id if kept and sent and not any(message.id in known for message in sent) else None
-    for message in sent:
+    for message in sent[: _begin_of_turn(sent, known)]:
         if message.id in known:
             anchor = message.id
         else:
@@ -35,7 +37,14 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
     for message in kept:
         joined.append(_edited(message, edits.get(message.id)))
         joined += after.get(message.id, ())
-    return joined
+    return [*joined, *sent[_begin_of_turn(sent, known) :]]
+
+
+def _begin_of_turn(sent: Sequence[Message], known: set[str]) -> int:
+    """Return the index of the first user's message behind the last known one; the number of messages without any."""
+    last_known = max((index for index, message in enumerate(sent) if message.id in known), default=-1)
+    said = (index for index, message in enumerate(sent) if index > last_known and _is_users(message))
+    return next(said, len(sent))
 
 
 def _edited(kept: Message, sent: Message | None) -> Message:

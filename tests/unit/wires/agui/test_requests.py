@@ -142,6 +142,10 @@ def said(*ids: str, role: Any = "user") -> list[TextMessage]:
         ("u1 a1 u2 a2", "u1 a1 u2", "u1 a1 u2"),
         ("u1 a1 u2 a2", "u1", "u1"),
         ("u1 a1", "", "u1 a1"),
+        ("u1 a1", "u1 u2", "u1 a1 u2"),
+        ("u1 a1 u2 a2", "u1 a1 u3", "u1 a1 u2 a2 u3"),
+        ("u1 a1 u2 a2", "u1 a9 u2 a2 u3", "u1 a9 a1 u2 a2 u3"),
+        ("u1 a1", "u1 a9 u2 u3", "u1 a9 a1 u2 u3"),
     ],
 )
 def test_what_a_client_leaves_out_is_still_there(kept: str, sent: str, joined: str) -> None:

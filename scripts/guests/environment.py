@@ -1,0 +1,62 @@
+"""Environments of guests: one for each distinct set of requirements, kept between nights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from scripts.guests.table import Application
+
+
+class EnvironmentFault(RuntimeError):
+    """The requirements of an application cannot be installed."""
+
+
+class Environments:
+    """Makes environments with ``uv``.
+
+    Args:
+        folder: Where they are kept.
+        uv: The command.
+        python: The interpreter that they are made for.
+        wheel: The runtime's wheel, for applications that it serves in its own process.
+    """
+
+    def __init__(self, folder: Path, uv: str, python: str, wheel: Path | None) -> None:
+        self._folder = folder
+        self._uv = uv
+        self._python = python
+        self._wheel = wheel
+
+    def python_of(self, application: Application) -> Path:
+        """Return the interpreter of an application's environment, which is made if it is not there.
+
+        Raises:
+            EnvironmentFault: ``uv`` failed.
+        """
+        environment = self._folder / _digest(application)
+        python = environment / "bin" / "python"
+        if not python.exists():
+            self._run("venv", "--quiet", "--python", self._python, str(environment))
+        wanted = [*application.requirements, *([] if application.agui else [self._runtime(application)])]
+        # The runtime's version stays the same while its code changes.
+        again = ["--reinstall-package", "copilotkit-runtime-py"]
+        self._run("pip", "install", "--quiet", "--python", str(python), *again, *wanted)
+        return python
+
+    def _runtime(self, application: Application) -> str:
+        extra = "crewai" if application.framework == "CrewAI" else "langgraph"
+        return f"copilotkit-runtime-py[{extra}] @ {self._wheel.as_uri()}" if self._wheel else "copilotkit-runtime-py"
+
+    def _run(self, *arguments: str) -> None:
+        command = [self._uv, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+        if done.returncode:
+            raise EnvironmentFault(" ".join(done.stderr.split())[-300:])
+
+
+def _digest(application: Application) -> str:
+    wanted = "\n".join(sorted(application.requirements)) + f"\n{application.agui}"
+    return hashlib.sha256(wanted.encode()).hexdigest()[:16]
