@@ -18,7 +18,8 @@ function textOf({ content }) {
 }
 
 function answerTo({ messages, tools }) {
-  const asked = messages.findLastIndex(({ role }) => role === "user");
+  // Some frameworks send an empty user message behind a tool's result.
+  const asked = messages.findLastIndex((message) => message.role === "user" && textOf(message).trim());
   const said = asked < 0 ? "" : textOf(messages[asked]);
   const results = messages.slice(asked + 1).filter(({ role }) => role === "tool");
   if (results.length > 0) return { content: `Result: ${textOf(results.at(-1))}` };

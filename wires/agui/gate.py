@@ -185,6 +185,7 @@ class Gate:
         shown = self._texts.get(event.message_id)
         if shown is None:
             shown = self._open_text(event.message_id)
+        self._unseen.said(event.message_id, event.delta)
         if shown != event.message_id:
             event = events.TextMessageContent(message_id=shown, delta=event.delta)
         self._out.append(event)

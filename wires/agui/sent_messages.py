@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+
+import msgspec
 
 from ...runtime.messages import ImageMessage, MediaMessage, Message, TextMessage
 
@@ -10,7 +13,7 @@ from ...runtime.messages import ImageMessage, MediaMessage, Message, TextMessage
 def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     """Return a thread's messages at the start of a run.
 
-    Messages meet by id. A client may send the whole thread or only a part of it: what it leaves out is still there.
+    Messages meet by id, and answers of which the agent's list has a copy under an id of its own by their text. A client may send the whole thread or only a part of it: what it leaves out is still there.
     A list that ends with a user's message that is followed by others in the kept thread takes those back, so that the
     agent answers it anew; a known id with another content is an edit. A result comes right behind its call. What the
     user says next comes last, even if the client does not know what was said before it, such as the half of an answer
@@ -20,6 +23,7 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
         kept: The messages that the server keeps, oldest first.
         sent: Those that the client sent, oldest first.
     """
+    sent = _under_kept_ids(kept, sent)
     known = {message.id for message in kept}
     if sent and sent[-1].id in known and _is_users(sent[-1]):
         cut = next(index for index, message in enumerate(kept) if message.id == sent[-1].id)
@@ -38,6 +42,22 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
         joined.append(_edited(message, edits.get(message.id)))
         joined += after.get(message.id, ())
     return [*joined, *sent[_begin_of_turn(sent, known) :]]
+
+
+def _under_kept_ids(kept: Sequence[Message], sent: Sequence[Message]) -> Sequence[Message]:
+    """Return what was sent, with the kept ids for answers that the client knows under the ids that they streamed with."""
+    known, listed = {message.id for message in kept}, {message.id for message in sent}
+    unsent: dict[str, deque[str]] = {}
+    for message in kept:
+        if message.id not in listed and isinstance(message, TextMessage) and message.role == "assistant":
+            unsent.setdefault(message.content, deque()).append(message.id)
+    return [message if message.id in known else _renamed(message, unsent) for message in sent]
+
+
+def _renamed(message: Message, ids: dict[str, deque[str]]) -> Message:
+    if not isinstance(message, TextMessage) or message.role != "assistant" or not ids.get(message.content):
+        return message
+    return msgspec.structs.replace(message, id=ids[message.content].popleft())
 
 
 def _begin_of_turn(sent: Sequence[Message], known: set[str]) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 from ...runtime.agui_messages import messages_from_agui, messages_to_agui
@@ -15,7 +17,8 @@ class UnseenMessages:
     """Finds in an agent's snapshots of its thread what the client cannot know.
 
     A snapshot itself would take from the client what it does not contain, and put everything in its own order; so
-    the messages of this run that were not streamed are written as if they had been.
+    the messages of this run that were not streamed are written as if they had been. A message that was streamed and that
+    the snapshot has under another id, as LlamaIndex's adapter gives each a new one, is a copy.
 
     Args:
         known: The ids of the messages that the client has.
@@ -25,6 +28,8 @@ class UnseenMessages:
         self._client = set(known)
         self._streamed: set[str] = set()
         self._answered: set[str] = set()
+        self._texts: dict[str, Any] = {}
+        self._copies: dict[str, str] = {}
         self._unplaced: Sequence[Any] | None = None
 
     @property
@@ -35,6 +40,11 @@ class UnseenMessages:
     def streamed(self, id_: str) -> None:
         """Take note of a message, a call or a result that the client has got."""
         self._streamed.add(id_)
+
+    def said(self, id_: str, delta: str) -> None:
+        """Take note of a piece of a message's text."""
+        # A hash that grows, because the text itself may be long.
+        self._texts.setdefault(id_, sha256()).update(_encoded(delta))
 
     def answered(self, call_id: str) -> None:
         """Take note of a call's result."""
@@ -66,13 +76,29 @@ class UnseenMessages:
 
     def _write(self, thread: Sequence[Any], fresh_id: FreshId) -> list[Json]:
         written: list[Json] = []
+        copies = self._uncopied(thread)
         for item in messages_to_agui(messages_from_agui(thread)):
+            if item["role"] == "assistant" and item["id"] not in self._streamed:
+                self._take_for_copy(item, copies)
             match item["role"]:
                 case "assistant":
                     written += self._assistant(item, fresh_id)
                 case "tool" if item["toolCallId"] not in self._answered and item["id"] not in self._streamed:
                     written.append(self._result(item))
         return written
+
+    def _uncopied(self, thread: Sequence[Any]) -> Counter[str]:
+        """Return the texts that were streamed, and that the snapshot does not have under their own ids, by their hash."""
+        listed = {item.get("id") for item in thread if isinstance(item, dict)}
+        texts = Counter(text.hexdigest() for id_, text in self._texts.items() if id_ not in listed)
+        return texts - Counter(text for id_, text in self._copies.items() if id_ in listed)
+
+    def _take_for_copy(self, item: Json, copies: Counter[str]) -> None:
+        digest = sha256(_encoded(item.get("content") or "")).hexdigest()
+        if copies[digest] > 0:
+            copies[digest] -= 1
+            self._copies[item["id"]] = digest
+            self._streamed.add(item["id"])
 
     def _assistant(self, item: Json, fresh_id: FreshId) -> list[Json]:
         written: list[Json] = []
@@ -100,6 +126,10 @@ class UnseenMessages:
             "content": item["content"],
             "role": "tool",
         }
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _call(call: Json, parent: str) -> list[Json]:

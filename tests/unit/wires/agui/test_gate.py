@@ -228,6 +228,16 @@ def test_messages_that_were_not_streamed_are_shown_once() -> None:
     assert shown[2]["messageId"] == "b"
 
 
+def test_a_copy_under_another_id_is_not_shown_again() -> None:
+    answers = [{"id": id_, "role": "assistant", "content": "ok"} for id_ in ("x", "y")]
+    asked = {"id": "u", "role": "user", "content": "hi"}
+    once = events.MessagesSnapshot(messages=[asked, answers[0]])
+    twice = events.MessagesSnapshot(messages=[asked, *answers])
+    pieces = [events.TextMessageContent(message_id="a", delta=delta) for delta in "ok"]
+    shown = body_of(*pieces, once, once, twice, twice, known=("u",))
+    assert [event["messageId"] for event in shown if event["type"] == "TEXT_MESSAGE_START"] == ["a", "y"]
+
+
 def test_a_history_that_the_client_has_no_part_of_is_not_an_answer() -> None:
     old = events.MessagesSnapshot(messages=THREAD)
     assert types_of(body_of(old, events.TextMessageStart(message_id="z"), known=("u9",))) == [

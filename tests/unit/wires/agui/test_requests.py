@@ -157,6 +157,12 @@ def test_a_known_message_with_another_text_is_an_edit() -> None:
     assert join_history(said("u1", "a1"), [edited, *said("a1", "u2")])[0] == edited
 
 
+def test_an_answer_that_the_agent_keeps_under_another_id_is_the_same_one() -> None:
+    kept = [*said("u1"), *(TextMessage(id=id_, role="assistant", content="ok") for id_ in ("k1", "k2"))]
+    streamed = TextMessage(id="s1", role="assistant", content="ok")
+    assert [m.id for m in join_history(kept, [*said("u1"), streamed, *said("u2")])] == ["u1", "k1", "k2", "u2"]
+
+
 def test_a_result_comes_behind_its_call() -> None:
     result = ToolResultMessage(id="t1", tool_call_id="c", tool_name="f", result="ok")
     assert [m.id for m in join_history(said("u1", "a1"), [*said("u1", "a1"), result])] == ["u1", "a1", "t1"]
