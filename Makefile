@@ -22,7 +22,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show \
 	--deselect="tests/integration/mcp/test_servers.py::test_a_server_that_is_not_there_is_never_fatal[no command]"
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench guests check lock clean
 
 install: $(LINKED)
 
@@ -108,6 +108,11 @@ typecheck: install
 
 bench: install
 	scripts/bench
+
+# Agents that others published, each in an environment of its own: GUESTS=NAME for some, SOURCES=FOLDER of snapshots.
+SOURCES ?= https://github.com
+guests: install
+	nice $(BIN)/python -m scripts.guests --sources $(SOURCES) $(GUESTS)
 
 check: lint typecheck test test-floors release-check schema-diff clients audit e2e
 

@@ -37,18 +37,27 @@ class AGUIConversation(Conversation):
         self._asked: list[Any] = []
 
     async def say(self, text: str) -> Turn:
+        """Send a user's message."""
         self._messages.append({"id": str(uuid4()), "role": "user", "content": text})
         return await self._run()
 
     async def give_result(self, result: str) -> Turn:
+        """Send the result of the tool that was called last."""
         call = [call for message in self._messages for call in message.get("toolCalls", ())][-1]
         self._messages.append({"id": str(uuid4()), "role": "tool", "content": result, "toolCallId": call["id"]})
         return await self._run()
 
     async def answer(self, response: str) -> Turn:
+        """Send the answer to the agent's question."""
         return await self._run(forwardedProps={"command": {"resume": response, "interruptEvent": self._asked[-1]}})
 
     async def stop_midway(self, text: str) -> None:
+        """Stop the run once the agent speaks.
+
+        Raises:
+            RuntimeError: The run ended before.
+            TimeoutError: It does not end.
+        """
         self._messages.append({"id": str(uuid4()), "role": "user", "content": text})
         async with asyncio.timeout(TURN_SECONDS):
             events = self._events("run", self._input())
@@ -64,6 +73,7 @@ class AGUIConversation(Conversation):
                     pass
 
     async def reload(self) -> list[str]:
+        """Return the thread's texts as a fresh client sees them."""
         fresh = _Chat([])
         async with asyncio.timeout(TURN_SECONDS):
             async for event in self._events("connect", {**self._input(), "messages": [], "state": {}}):

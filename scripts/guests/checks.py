@@ -15,7 +15,7 @@ Check = Callable[[Guest, Open], Awaitable[None]]
 SENTENCE = "Every word of this came from the vendor, one after the other, and none came twice."
 
 
-class Failed(Exception):
+class CheckError(Exception):
     """A guest did not do what was asked; the text is the reason."""
 
 
@@ -23,7 +23,7 @@ async def speak(_guest: Guest, opened: Open) -> None:
     """Text arrives once, whole and in pieces.
 
     Raises:
-        Failed: It does not.
+        CheckError: It does not.
     """
     turn = _well(await opened().say(f"<<say {SENTENCE}>>"))
     _require("".join(turn.texts).count(SENTENCE) == 1, f"shows {turn.texts}")
@@ -34,7 +34,7 @@ async def remember(_guest: Guest, opened: Open) -> None:
     """The second turn knows the first.
 
     Raises:
-        Failed: It does not.
+        CheckError: It does not.
     """
     word, conversation = f"w{uuid4().hex}", opened()
     _well(await conversation.say(f"My word is {word}. <<say Noted.>>"))
@@ -46,7 +46,7 @@ async def use_frontend_tool(_guest: Guest, opened: Open) -> None:
     """The client's tool is called, and its result reaches the model, on two turns of a thread.
 
     Raises:
-        Failed: It does not.
+        CheckError: It does not.
     """
     conversation = opened()
     for colour in ("teal", "navy"):
@@ -61,7 +61,7 @@ async def show_state(guest: Guest, opened: Open) -> None:
     """The agent's state is shown, and kept for the next turn.
 
     Raises:
-        Failed: It does not.
+        CheckError: It does not.
     """
     call, conversation = _scripted(guest.state), opened()
     turn = _well(await conversation.say(call.order))
@@ -74,7 +74,7 @@ async def ask_and_go_on(guest: Guest, opened: Open) -> None:
     """The agent asks; the answer continues it, and the thread goes on after that.
 
     Raises:
-        Failed: It does not.
+        CheckError: It does not.
     """
     call, conversation = _scripted(guest.interrupt), opened()
     turn = _well(await conversation.say(call.order))
@@ -89,7 +89,7 @@ async def stop(_guest: Guest, opened: Open) -> None:
     """The stop button ends the run, and the thread goes on.
 
     Raises:
-        Failed: It does not.
+        CheckError: It does not.
     """
     conversation = opened()
     await conversation.stop_midway("<<go on>>")
@@ -101,7 +101,7 @@ async def show_history(_guest: Guest, opened: Open) -> None:
     """A fresh client sees the thread.
 
     Raises:
-        Failed: It does not.
+        CheckError: It does not.
     """
     conversation = opened()
     asked = f"Remember me. <<say {SENTENCE}>>"
@@ -127,14 +127,14 @@ def _well(turn: Turn) -> Turn:
 
 
 def _scripted(call: Call | None) -> Call:
-    _require(call is not None, "the table scripts no call")
-    assert call is not None
+    if call is None:
+        raise CheckError("the table scripts no call")
     return call
 
 
 def _require(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise Failed(otherwise)
+        raise CheckError(otherwise)
 
 
 def _short(value: object) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.guests.table import Application
 
 
-class EnvironmentFault(RuntimeError):
+class InstallError(RuntimeError):
     """The requirements of an application cannot be installed."""
 
 
@@ -34,7 +34,7 @@ class Environments:
         """Return the interpreter of an application's environment, which is made if it is not there.
 
         Raises:
-            EnvironmentFault: ``uv`` failed.
+            InstallError: ``uv`` failed.
         """
         environment = self._folder / _digest(application)
         python = environment / "bin" / "python"
@@ -54,7 +54,7 @@ class Environments:
         command = [self._uv, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
         if done.returncode:
-            raise EnvironmentFault(" ".join(done.stderr.split())[-300:])
+            raise InstallError(" ".join(done.stderr.split())[-300:])
 
 
 def _digest(application: Application) -> str:

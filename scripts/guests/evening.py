@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from scripts.guests.agui_wire import AGUIConversation
-from scripts.guests.checks import CHECKS, Check, Failed
+from scripts.guests.checks import CHECKS, Check, CheckError
 from scripts.guests.conversation import TURN_SECONDS, Conversation
-from scripts.guests.environment import EnvironmentFault, Environments
+from scripts.guests.environment import Environments, InstallError
 from scripts.guests.graphql_wire import GraphQLConversation
 from scripts.guests.processes import ADDRESSES, StartError, bare_environment, free_port, running
 from scripts.guests.report import Outcome
@@ -56,7 +56,7 @@ def spend(application: Application, sources: str, environments: Environments, ve
         try:
             with _served(application, sources, environments, vendor, Path(place)) as origin:
                 return asyncio.run(_check_all(application, origin))
-        except (SourceError, EnvironmentFault, StartError) as error:
+        except (SourceError, InstallError, StartError) as error:
             faults = {type(error).__name__: str(error)}
             return [Outcome(application, guest, "start", faults) for guest in application.guests]
 
@@ -119,7 +119,7 @@ async def _fault(check: Check, guest: Guest, wire: str, client: httpx.AsyncClien
     try:
         async with asyncio.timeout(_CHECK_SECONDS):
             await check(guest, opened)
-    except Failed as failed:
+    except CheckError as failed:
         return str(failed)
     except Exception as error:  # noqa: BLE001  # whatever a guest brings about is its row's reason, and the next follows
         return " ".join(traceback.format_exception_only(error)).strip()[:300]

@@ -25,15 +25,24 @@ class GraphQLConversation(Conversation):
         self._page = ReactPage(client, agent, tools=[_ACTION])
 
     async def say(self, text: str) -> Turn:
+        """Send a user's message."""
         return self._turn(await self._page.say(text))
 
     async def give_result(self, result: str) -> Turn:
+        """Send the result of the tool that was called last."""
         return self._turn(await self._page.give_result(result))
 
     async def answer(self, response: str) -> Turn:
+        """Send the answer to the agent's question."""
         return self._turn(await self._page.answer(response))
 
     async def stop_midway(self, text: str) -> None:
+        """Stop the run once the agent speaks.
+
+        Raises:
+            RuntimeError: The run ended before.
+            TimeoutError: It does not end.
+        """
         # The client's stop button closes the request.
         body = generate(text_message(text), agent=self._page.agent, threadId=self._page.thread_id)
         headers = {"accept": ACCEPT}
@@ -46,6 +55,7 @@ class GraphQLConversation(Conversation):
         raise RuntimeError("the run ended before it could be stopped")
 
     async def reload(self) -> list[str]:
+        """Return the thread's texts as a fresh client sees them."""
         await self._page.reload()
         return self._page.texts()
 
@@ -62,5 +72,3 @@ class GraphQLConversation(Conversation):
             asked=response["metaEvents"],
             fault=None if status.get("code") == "Success" else json.dumps(status)[:300],
         )
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from scripts.guests.table import Application
 
@@ -33,8 +33,7 @@ def bring(application: Application, sources: str, place: Path) -> Path:
     unpacked = place / "source"
     command = ["git", "-C", str(repository), "archive", f"{application.commit}:{application.folder}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as archive:
-        assert archive.stdout is not None
-        _unpack(archive.stdout, unpacked)
+        _unpack(cast("IO[bytes]", archive.stdout), unpacked)
         said = archive.communicate()[1].decode()
     if archive.returncode:
         raise SourceError(said.strip().splitlines()[-1] if said.strip() else f"git ended with {archive.returncode}")

@@ -116,8 +116,8 @@ def _guest(entry: dict[str, Any]) -> Guest:
     for kind in ("lacks", "fails"):
         if unknown := entry.get(kind, {}).keys() - set(CAPABILITIES):
             raise TableError(f"guest {entry.get('name')!r}: {kind} names {', '.join(sorted(unknown))}")
-    calls = {kind: Call(**entry.pop(kind)) for kind in ("state", "interrupt") if kind in entry}
+    calls: dict[str, Any] = {kind: Call(**entry[kind]) for kind in ("state", "interrupt") if kind in entry}
     try:
-        return Guest(**entry, **calls)
+        return Guest(**{**entry, **calls})
     except TypeError as error:
         raise TableError(f"guest {entry.get('name')!r}: {error}") from error

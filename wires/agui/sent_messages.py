@@ -13,7 +13,8 @@ from ...runtime.messages import ImageMessage, MediaMessage, Message, TextMessage
 def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     """Return a thread's messages at the start of a run.
 
-    Messages meet by id, and answers of which the agent's list has a copy under an id of its own by their text. A client may send the whole thread or only a part of it: what it leaves out is still there.
+    Messages meet by id; answers that the agent keeps under an id of its own meet by their text. A client may send the
+    whole thread or only a part of it: what it leaves out is still there.
     A list that ends with a user's message that is followed by others in the kept thread takes those back, so that the
     agent answers it anew; a known id with another content is an edit. A result comes right behind its call. What the
     user says next comes last, even if the client does not know what was said before it, such as the half of an answer
@@ -45,7 +46,7 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
 
 
 def _under_kept_ids(kept: Sequence[Message], sent: Sequence[Message]) -> Sequence[Message]:
-    """Return what was sent, with the kept ids for answers that the client knows under the ids that they streamed with."""
+    """Return what was sent, with the kept ids for answers that the client knows under those of their streams."""
     known, listed = {message.id for message in kept}, {message.id for message in sent}
     unsent: dict[str, deque[str]] = {}
     for message in kept:

@@ -17,8 +17,8 @@ class UnseenMessages:
     """Finds in an agent's snapshots of its thread what the client cannot know.
 
     A snapshot itself would take from the client what it does not contain, and put everything in its own order; so
-    the messages of this run that were not streamed are written as if they had been. A message that was streamed and that
-    the snapshot has under another id, as LlamaIndex's adapter gives each a new one, is a copy.
+    the messages of this run that were not streamed are written as if they had been. What was streamed and has another
+    id in the snapshot, as LlamaIndex's adapter gives each message a new one, is a copy.
 
     Args:
         known: The ids of the messages that the client has.
@@ -88,7 +88,7 @@ class UnseenMessages:
         return written
 
     def _uncopied(self, thread: Sequence[Any]) -> Counter[str]:
-        """Return the texts that were streamed, and that the snapshot does not have under their own ids, by their hash."""
+        """Return how often each text was streamed that the snapshot does not have under its id, by its hash."""
         listed = {item.get("id") for item in thread if isinstance(item, dict)}
         texts = Counter(text.hexdigest() for id_, text in self._texts.items() if id_ not in listed)
         return texts - Counter(text for id_, text in self._copies.items() if id_ in listed)

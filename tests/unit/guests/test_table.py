@@ -1,0 +1,46 @@
+"""The table of guests: the kept one can be read, and a wrong entry is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.guests.table import TableError, read_table
+
+ENTRY = """
+[[application]]
+name = "a"
+framework = "f"
+repository = "o/n"
+commit = "c"
+folder = "."
+served = "x:y"
+"""
+
+
+def test_the_table_has_what_the_nights_are_for() -> None:
+    applications = read_table()
+    wanted = {"LangGraph", "CrewAI", "pydantic-ai", "agno", "llama-index", "ADK", "strands", "ag2"}
+    assert {application.framework for application in applications} >= wanted
+    assert sum(len(application.guests) for application in applications) >= 20
+    for application in applications:
+        assert re.fullmatch(r"[0-9a-f]{40}", application.commit)
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+", application.repository)
+        assert all(re.fullmatch(r"[\w.,\[\]-]+==[\w.]+", one) for one in application.requirements)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("served_by = 1", "served_by"),
+        ('[[application.guest]]\nname = "g"\nfails = { flying = "no" }', "flying"),
+        ('[[application.guest]]\nname = "g"\nroute = "/"', "route"),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path: Path, more: str, named: str) -> None:
+    table = tmp_path / "table.toml"
+    table.write_text(ENTRY + more, encoding="utf-8")
+    with pytest.raises(TableError, match=named):
+        read_table(table)
