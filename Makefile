@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+# On a terminal uv shows how far it is; elsewhere that would fill a log.
+UV_QUIET := $(shell test -t 2 || echo --quiet)
 STAMP := $(VENV)/.installed
 LINKED := $(VENV)/.linked
 FOLDERS := $(shell find schema resolvers runtime wires server providers testing -type d -not -name __pycache__)
@@ -27,14 +29,17 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 install: $(LINKED)
 
 $(STAMP): requirements/dev.txt requirements/uv.txt
-	@command -v $(UV) >/dev/null || scripts/bring-uv $(PYTHON)
+	@echo "Setting up $(VENV), once: about a minute on a slow line."
+	@command -v $(UV) >/dev/null || { echo "  1/3 uv, into .tools"; scripts/bring-uv $(PYTHON); }
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@echo "  2/3 the locked packages"
+	@$(UV) pip sync $(UV_QUIET) --python $(BIN)/python --require-hashes requirements/dev.txt
 	@touch $@
 
 # A strict editable install links file by file, so a folder that changed is linked anew.
 $(LINKED): $(STAMP) pyproject.toml $(FOLDERS)
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --config-settings editable_mode=strict --editable .
+	@test -e $@ || echo "  3/3 this package"
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --config-settings editable_mode=strict --editable .
 	@touch $@
 
 serve: install

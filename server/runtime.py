@@ -100,6 +100,8 @@ class CopilotRuntime:
         chosen = self.config.store if store is None else store
         self.store_name = without_secrets(chosen) if isinstance(chosen, str) else type(chosen).__name__
         """The store for people: its URL without password, or its class."""
+        self.model_name = None if model is None else model if isinstance(model, str) else type(model).__name__
+        """The model for people: as it was named, or its class."""
         settings = _store_settings(self.config)
         states = open_store(chosen, settings) if isinstance(chosen, str) else chosen
         opened = self._instruments.watch_store(states)
@@ -125,6 +127,11 @@ class CopilotRuntime:
     def authenticates(self) -> bool:
         """Whether requests need credentials."""
         return self._admission.authenticates
+
+    @property
+    def serves_chat(self) -> bool:
+        """Whether the chat page is served."""
+        return self.config.env == "development" and self.config.chat_page
 
     def create_app(self) -> Starlette:
         """A Starlette application that serves the runtime at ``config.graphql_path``."""
@@ -386,7 +393,7 @@ class CopilotRuntime:
             missing=gateway.fixed(404, []),
             ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
-            chat=self.config.env == "development" and self.config.chat_page,
+            chat=self.serves_chat,
             graphiql=self.config.graphiql,
             owned=[
                 http_app.OwnedPath(route.path, gateway.owned(wire, route)) for wire in routed for route in wire.routes()

@@ -125,12 +125,19 @@ def configure_logging(level: str = "info", format_: LogFormat = "auto") -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     # Their lines at "info" are one per request and say less than ours.
-    for name in ("uvicorn.access", "httpx", "httpcore"):
+    quiet = ["uvicorn.access", "httpx", "httpcore"]
+    if _is_for_people(format_):
+        quiet.append("uvicorn.error")  # people read the summary, and its lines would stand in between
+    for name in quiet:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
+def _is_for_people(format_: LogFormat) -> bool:
+    return format_ == "console" or (format_ == "auto" and sys.stderr.isatty())
+
+
 def _renderer(format_: LogFormat) -> Processor:
-    if format_ == "console" or (format_ == "auto" and sys.stderr.isatty()):
+    if _is_for_people(format_):
         return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     return structlog.processors.JSONRenderer()
 

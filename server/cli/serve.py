@@ -29,7 +29,7 @@ from ..shutdown import SignalDrain
 from .errors import exit_with_message
 from .garbage_collection import collected
 from .request_heads import ServerConfig
-from .summary import summary
+from .summary import coloured, summary
 from .target import load_runtime
 from .workers import STARTUP_FAILURE, Workers, check_version
 
@@ -101,9 +101,10 @@ class PlainStart:
 
 
 async def tell(runtime: CopilotRuntime, port: int) -> None:
-    """Writes the summary to standard output."""
+    """Write the summary to standard output, in colour if that is a terminal."""
+    in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for line in summary(runtime, port, await runtime.discover_agents()):
-        typer.echo(line)
+        typer.echo(coloured(line) if in_colour else line)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
+
+import typer
 
 from ...runtime.config import RuntimeConfig
 from ...runtime.provider import AgentDescriptor
@@ -21,19 +25,52 @@ def origin(config: RuntimeConfig, port: int) -> str:
 
 
 def summary(runtime: CopilotRuntime, port: int, agents: list[AgentDescriptor]) -> Iterator[str]:
-    """The lines that tell a person where the server is, what it serves, and what they may have overlooked."""
+    """Yield the lines that say where the server is, what it serves, what may be overlooked, and what to do next."""
     config, base = runtime.config, origin(runtime.config, port)
-    yield f"CopilotKit runtime at {base}{config.graphql_path}"
+    endpoint = f"{base}{config.graphql_path}"
+    yield f"CopilotKit runtime at {endpoint}"
+    if runtime.serves_chat:
+        yield f"  chat     {chat_url(config, port)} in a browser"
+    if config.graphiql:
+        yield f"  GraphiQL {endpoint} in a browser"
     yield f"  ready    {base}/ready"
     if config.metrics:
         yield f"  metrics  {base}/metrics"
-    if config.graphiql:
-        yield f"  GraphiQL {base}{config.graphql_path} in a browser"
     yield f"  agents   {', '.join(agent.name for agent in agents) or 'none'}"
-    yield f"  model    {'yes' if runtime.service.model is not None else 'none'}"
-    yield f"  store    {runtime.store_name}"
+    yield f"  model    {runtime.model_name or 'none'}"
+    yield f"  store    {runtime.store_name}{_state_file(runtime.store_name)}"
     for warning in warnings(runtime, agents):
         yield f"  warning  {warning}"
+    agent = f' agent="{agents[0].name}"' if agents else ""
+    yield f'  next     <CopilotKit runtimeUrl="{endpoint}"{agent}> in a React app'
+    yield "  stop     Ctrl+C"
+
+
+def chat_url(config: RuntimeConfig, port: int) -> str:
+    """Return where the chat page is."""
+    return f"{origin(config, port)}{'/' if config.graphql_path.rstrip('/') else '/chat/'}"
+
+
+def _state_file(store: str) -> str:
+    """Return a remark about the file that a store writes, which nobody may have asked for."""
+    if scheme_of(store) != "sqlite":
+        return ""
+    file = Path(store.partition(":///")[2]).absolute()
+    return f" ({file} keeps all threads; with --store memory:// nothing is kept)"
+
+
+_LINE = re.compile(r"  (?P<label>\S+)(?P<gap> +)(?P<rest>.*)")
+
+
+def coloured(line: str) -> str:
+    """Return a line of the summary for a terminal: labels faint, warnings yellow, addresses bold."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return typer.style(line, bold=True)
+    if match["label"] == "warning":
+        return typer.style(line, fg=typer.colors.YELLOW)
+    rest = re.sub(r"https?://[^\s\"]+", lambda url: typer.style(url[0], fg=typer.colors.CYAN), match["rest"])
+    return f"  {typer.style(match['label'], dim=True)}{match['gap']}{rest}"
 
 
 def warnings(runtime: CopilotRuntime, agents: list[AgentDescriptor]) -> Iterator[str]:
@@ -43,6 +80,8 @@ def warnings(runtime: CopilotRuntime, agents: list[AgentDescriptor]) -> Iterator
         yield "there is neither an agent nor a model: no chat can be answered"
     if config.jwt_secret is not None and len(config.jwt_secret.get_secret_value().encode()) < _SAFE_SECRET_BYTES:
         yield f"jwt_secret is shorter than {_SAFE_SECRET_BYTES} bytes: tokens can be forged by guessing it"
+    if config.env == "production" and not runtime.authenticates and "*" in config.cors_origins:
+        yield "any web page may use the agents: cors_origins is '*', and no authentication is configured"
     if not _is_local(config.host):
         yield from _public_warnings(runtime)
     if config.workers > 1:
