@@ -152,7 +152,13 @@ class Preparation:
                 *_guard_stages(gate, request),
                 *report.stages(),
             ]
-            return PreparedRun(input=run_input, stages=stages, lock=lock, resources=resources.pop_all())
+            return PreparedRun(
+                input=run_input,
+                stages=stages,
+                lock=lock,
+                client_tools=frozenset(each.tool.name for each in request.frontend_actions) - offered.keys(),
+                resources=resources.pop_all(),
+            )
 
     async def _take_turn(self, lock: ThreadLock, resources: AsyncExitStack, earlier: Earlier | None) -> None:
         while True:

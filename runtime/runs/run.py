@@ -45,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 LOG_BOUND = 256
 """By how many events the fastest reader may lag before the provider waits."""
+BROKEN_OFF_RESULT = '{{"status":"{}"}}'
+"""The result of a call that was cut off by the end of its run."""
 FINISH_GRACE_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 5.0
 
@@ -75,6 +77,8 @@ class PreparedRun:
     input: RunInput
     stages: Sequence[StageFactory] = ()
     lock: ThreadLock | None = None
+    client_tools: frozenset[str] = frozenset()
+    """The tools whose results a later request brings."""
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
     """What the run holds until its outcome is stored."""
 
@@ -145,6 +149,7 @@ class Run:
         self._verifier = EventVerifier()
         self._sanitizer = EventSanitizer()
         self._reported_end: events.RunFinished | None = None
+        self._results: list[events.ToolCallResult] = []
         self._task: asyncio.Task[None] | None = None
         self._overdue: asyncio.TimerHandle | None = None
         self._interruption: asyncio.Task[None] | None = None
@@ -407,6 +412,8 @@ class Run:
             return  # the run was abandoned, and what it left behind has come to its end after all
         self.status = status
         self.ending = self._finished() if error is None else self._failed(error)
+        if status is not RunStatus.FINISHED:
+            self._answer_calls()
         if status is RunStatus.CANCELLED:
             self._break_off()
         try:
@@ -426,12 +433,26 @@ class Run:
         if self.status is RunStatus.FINISHED:
             self.status, self.ending = RunStatus.FAILED, self._failed(error)
 
+    def _answer_calls(self) -> None:
+        """Give each call a result that nobody else will give one: vendors refuse a thread with calls without."""
+        if self.provider.keeps_state:
+            return
+        half = {event.tool_call_id for event in self._shown.closing() if isinstance(event, events.ToolCallEnd)}
+        for call in self.transcript.unanswered():
+            if call.id in half or call.name not in self._prepared.client_tools:
+                content = BROKEN_OFF_RESULT.format(self.status.value)
+                self._results.append(events.ToolCallResult(tool_call_id=call.id, content=content))
+        for result in self._results:
+            self.transcript.record(result)
+
     def _break_off(self) -> None:
         """Close what the cancelled run left open, so that its log is a whole stream for whoever reads it later."""
         for event in self._shown.closing():
             if isinstance(event, events.TextMessageEnd | events.ToolCallEnd):
                 event.broken = True
             self.log.force(event)
+        for result in self._results:
+            self.log.force(result)
 
     def _log_fields(self) -> dict[str, Any]:
         return {"thread_id": self.input.thread_id, "run_id": self.input.run_id, "agent": self.agent_name}

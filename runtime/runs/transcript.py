@@ -52,6 +52,13 @@ class Transcript:
             _complete(self._messages[id_], "".join(pieces))
         return list(self._messages.values())
 
+    def unanswered(self) -> list[ToolCallMessage]:
+        """Return the calls that have no result."""
+        results = (message for message in self._messages.values() if isinstance(message, ToolResultMessage))
+        answered = {result.tool_call_id for result in results}
+        calls = (message for message in self._messages.values() if isinstance(message, ToolCallMessage))
+        return [call for call in calls if call.id not in answered]
+
     def _text_start(self, event: events.TextMessageStart) -> None:
         self._messages[event.message_id] = TextMessage(
             id=event.message_id, role="assistant", content="", parent_message_id=event.parent_message_id

@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
-from copilotkit_runtime.runtime.request import RunRequest
+from copilotkit_runtime.runtime.context import Tool
+from copilotkit_runtime.runtime.messages import TextMessage, ToolCallMessage, ToolResultMessage
+from copilotkit_runtime.runtime.request import FrontendAction, RunRequest
 from copilotkit_runtime.runtime.runs.run import RunStatus
 from copilotkit_runtime.runtime.runs.verifier import EventVerifier
 
@@ -52,6 +54,7 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
         async with asyncio.timeout(5):
             await provider.waits.wait()
         assert await runtime.service.stop("t")
+        kept = await runtime.load_agent_state(thread_id="t", agent_name="a")
         seen: list[events.Event] = []
         while batch := await handle.read():
             seen += batch
@@ -64,3 +67,56 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
     assert [type(event) for event in seen].count(events.RunFinished) == 1
     ends = [event for event in seen if isinstance(event, events.TextMessageEnd | events.ToolCallEnd)]
     assert all(event.broken for event in ends if event not in SCRIPT)
+    assert kept is not None
+    calls = [message.id for message in kept.messages if isinstance(message, ToolCallMessage)]
+    results = [message.tool_call_id for message in kept.messages if isinstance(message, ToolResultMessage)]
+    assert calls == results == (["c"] if at > 3 else [])
+    assert [event.tool_call_id for event in seen if isinstance(event, events.ToolCallResult)] == calls
+
+
+class RaisingLate(AgentProvider):
+    """Says half a word and calls a tool of its own and one of the client's; raises once it is stopped."""
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return [AgentDescriptor(name="a")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
+        yield events.TextMessageStart(message_id="m")
+        yield events.TextMessageContent(message_id="m", delta="half")
+        for id_, name in (("own", "look"), ("client's", "show")):
+            yield events.ToolCallStart(tool_call_id=id_, tool_call_name=name)
+            yield events.ToolCallEnd(tool_call_id=id_)
+        self.waits.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise self.error
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.waits = asyncio.Event()
+
+
+@pytest.mark.parametrize("error", [ValueError("late"), RuntimeError("late"), SystemExit(1), TimeoutError("late")])
+async def test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_said(error: BaseException) -> None:
+    provider = RaisingLate(error)
+    async with CopilotRuntime(providers=[provider], store="memory://") as runtime:
+        asked = RunInput(thread_id="t", run_id="r")
+        request = RunRequest(
+            agent_name="a", input=asked, context=RunContext(), frontend_actions=[FrontendAction(tool=Tool(name="show", description="", parameters={}))]
+        )
+        handle = await runtime.service.start(request)
+        async with asyncio.timeout(5):
+            await provider.waits.wait()
+        assert await runtime.service.stop("t")
+        kept = await runtime.load_agent_state(thread_id="t", agent_name="a")
+        seen: list[events.Event] = []
+        while batch := await handle.read():
+            seen += batch
+    assert sum(isinstance(event, events.RunFinished | events.RunError) for event in seen) == 1
+    assert isinstance(seen[-1], events.RunFinished | events.RunError)
+    assert kept is not None
+    assert [message.content for message in kept.messages if isinstance(message, TextMessage)] == ["half"]
+    # The client's tool is the client's to answer.
+    results = [message.tool_call_id for message in kept.messages if isinstance(message, ToolResultMessage)]
+    assert results == ["own"]
