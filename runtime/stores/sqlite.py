@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import time
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -22,6 +21,7 @@ from ..errors import StoreError
 from .errors import StoreUnavailableError
 from .interface import ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
+from .machine_clock import living, machine_seconds
 from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings
 from .thread_keys import thread_key
@@ -122,15 +122,17 @@ _CLAIM = """
         WHERE copilotkit_threads.owner IS NULL OR copilotkit_threads.owner = :owner
     RETURNING thread_id
 """
-_DROP_TICKETS = "DELETE FROM copilotkit_tickets WHERE thread_id = ? AND agent_name = ? AND expires < ?"
-_SWEEP_TICKETS = "DELETE FROM copilotkit_tickets WHERE expires < ?"
+_DROP_TICKETS = """
+    DELETE FROM copilotkit_tickets WHERE thread_id = ? AND agent_name = ? AND expires NOT BETWEEN ? AND ?
+"""
+_SWEEP_TICKETS = "DELETE FROM copilotkit_tickets WHERE expires NOT BETWEEN ? AND ?"
 _TAKE_TICKET = """
     INSERT INTO copilotkit_tickets (thread_id, agent_name, token, expires) VALUES (?, ?, ?, ?)
     ON CONFLICT (token) DO UPDATE SET expires = excluded.expires
 """
 _VACUUM_SECONDS = 600.0
 _QUEUE = "SELECT token, stop FROM copilotkit_tickets WHERE thread_id = ? AND agent_name = ? ORDER BY seq"
-_RENEW = "UPDATE copilotkit_tickets SET expires = ? WHERE token = ? AND expires >= ? RETURNING token, stop"
+_RENEW = "UPDATE copilotkit_tickets SET expires = ? WHERE token = ? AND expires BETWEEN ? AND ? RETURNING token, stop"
 _STOP = """
     UPDATE copilotkit_tickets SET stop = 1 WHERE thread_id = ? AND agent_name = ?
     AND seq < coalesce((SELECT seq FROM copilotkit_tickets WHERE token = ?), 9223372036854775807)
@@ -262,7 +264,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 class SqliteTickets(TicketDesk):
-    """Tickets in a table. All processes are on one machine, so that its clock serves them all."""
+    """Tickets in a table. All processes are on one machine, so that its clock serves them all (``machine_clock``)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -270,8 +272,8 @@ class SqliteTickets(TicketDesk):
     @override
     async def enter(self, ticket: Ticket, lease: float) -> Standing:
         def work(connection: sqlite3.Connection) -> Standing:
-            connection.execute(_DROP_TICKETS, (*ticket[:2], time()))
-            connection.execute(_TAKE_TICKET, (*ticket, time() + lease))
+            connection.execute(_DROP_TICKETS, (*ticket[:2], *living(lease)))
+            connection.execute(_TAKE_TICKET, (*ticket, machine_seconds() + lease))
             queue = connection.execute(_QUEUE, ticket[:2]).fetchall()
             return Standing(queue[0][0] == ticket.token, bool(dict(queue)[ticket.token]))
 
@@ -282,7 +284,7 @@ class SqliteTickets(TicketDesk):
         def work(connection: sqlite3.Connection) -> dict[str, bool]:
             stops: dict[str, bool] = {}
             for ticket in tickets:
-                rows = connection.execute(_RENEW, (time() + lease, ticket.token, time()))
+                rows = connection.execute(_RENEW, (machine_seconds() + lease, ticket.token, *living(lease)))
                 stops.update({token: bool(stop) for token, stop in rows})
             return stops
 
@@ -328,7 +330,7 @@ class SqliteStore(RecordStore):
     @override
     async def _open(self) -> None:
         await self._database.open()
-        await self._database.write(lambda connection: connection.execute(_SWEEP_TICKETS, (time(),)))
+        await self._database.write(lambda connection: connection.execute(_SWEEP_TICKETS, living(self._settings.lease)))
 
     @override
     async def _close(self) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from time import time
 
 from typing_extensions import override
 
 from ..errors import StoreError
+from .machine_clock import living, machine_seconds
 from .records import moment, now
 from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
 from .run_records import (
@@ -112,7 +112,7 @@ _RENEW = """
 _STOP = "UPDATE copilotkit_runs SET stop = 1 WHERE thread_id = ? AND number = ? AND status = 'running'"
 _CLAIM = """
     UPDATE copilotkit_runs SET owner = ?, expires = ?, takeovers = takeovers + 1
-    WHERE thread_id = ? AND number = ? AND status = 'running' AND expires < ?
+    WHERE thread_id = ? AND number = ? AND status = 'running' AND expires NOT BETWEEN ? AND ?
 """
 _RELEASE = """
     UPDATE copilotkit_runs SET expires = 0, takeovers = takeovers - 1
@@ -120,7 +120,9 @@ _RELEASE = """
 """
 _RECORD = "thread_id, number, run_id, agent_name, status, last, about, started, updated, takeovers"
 _RUNS = f"SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
-_ABANDONED = f"SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires < ? LIMIT ?"  # noqa: S608
+_ABANDONED = f"""
+    SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires NOT BETWEEN ? AND ? LIMIT ?
+"""  # noqa: S608
 _STATUS = "SELECT last, status FROM copilotkit_runs WHERE thread_id = ? AND number = ?"
 _BATCHES = """
     SELECT first, last, payload FROM copilotkit_run_events WHERE thread_id = ? AND number = ? AND last > ?
@@ -224,14 +226,14 @@ class SqliteRuns(RunLogStore):
     @override
     async def _abandoned(self, limit: int) -> list[RunRecord]:
         def work(connection: sqlite3.Connection) -> list[RunRecord]:
-            return [_record(row) for row in connection.execute(_ABANDONED, (time(), limit))]
+            return [_record(row) for row in connection.execute(_ABANDONED, (*living(self.settings.lease), limit))]
 
         return await self._database.read(work)
 
     @override
     async def _claim(self, key: RunKey, owner: str) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
-            return connection.execute(_CLAIM, (owner, self._expires(), *key, time())).rowcount > 0
+            return connection.execute(_CLAIM, (owner, self._expires(), *key, *living(self.settings.lease))).rowcount > 0
 
         return await self._database.write(work)
 
@@ -274,7 +276,7 @@ class SqliteRuns(RunLogStore):
         return Base(last, payload.encode() if isinstance(payload, str) else payload)
 
     def _expires(self) -> float:
-        return time() + self.settings.lease
+        return machine_seconds() + self.settings.lease
 
     def _oldest(self) -> int:
         age = self.settings.run_age

@@ -102,9 +102,8 @@ async def test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_
     provider = RaisingLate(error)
     async with CopilotRuntime(providers=[provider], store="memory://") as runtime:
         asked = RunInput(thread_id="t", run_id="r")
-        request = RunRequest(
-            agent_name="a", input=asked, context=RunContext(), frontend_actions=[FrontendAction(tool=Tool(name="show", description="", parameters={}))]
-        )
+        show = FrontendAction(tool=Tool(name="show", description="", parameters={}))
+        request = RunRequest(agent_name="a", input=asked, context=RunContext(), frontend_actions=[show])
         handle = await runtime.service.start(request)
         async with asyncio.timeout(5):
             await provider.waits.wait()

@@ -1,0 +1,77 @@
+"""Leases go by the store's clock: a process whose wall clock jumps keeps what it holds, and takes nothing away."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from copilotkit_runtime.runtime.errors import ThreadBusyError
+from copilotkit_runtime.runtime.stores import machine_clock
+from copilotkit_runtime.runtime.stores.settings import StoreSettings
+from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
+from tests.integration.stores.conftest import KINDS
+
+HOUR = 3600.0
+
+
+def jump(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + seconds)
+
+
+@pytest.mark.parametrize("url", KINDS, indirect=True)
+@pytest.mark.parametrize("seconds", [HOUR, -HOUR])
+async def test_a_lock_survives_a_jump_of_the_wall_clock(
+    url: str, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    store = open_store(url, settings)
+    await store.start()
+    try:
+        async with store.lock("thread", "agent") as held:
+            jump(monkeypatch, seconds)
+            with pytest.raises(ThreadBusyError):
+                async with store.lock("thread", "agent", wait=0.2):
+                    pass
+            assert await held.confirm()
+        async with store.lock("thread", "agent", wait=0.2):
+            pass
+    finally:
+        await store.stop()
+
+
+@pytest.mark.parametrize("url", KINDS, indirect=True)
+@pytest.mark.parametrize("seconds", [HOUR, -HOUR])
+async def test_no_run_is_taken_over_because_a_wall_clock_jumped(
+    url: str, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    store = open_store(url, settings)
+    await store.start()
+    runs = open_run_log(store)
+    await runs.start()
+    try:
+        record = await runs.open("thread", run_id="run", agent_name="agent", owner="one")
+        jump(monkeypatch, seconds)
+        assert await runs.abandoned() == []
+        assert not await runs.claim(record.key, "two")
+        assert await runs.renew([record.key], "one") == {record.key: False}
+    finally:
+        await runs.stop()
+        await store.stop()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_lock_from_before_the_machine_started_anew_is_over(
+    url: str, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(url, settings)
+    await store.start()
+    held: Any = store.lock("thread", "agent")
+    await held.__aenter__()
+    real = machine_clock.machine_seconds
+    monkeypatch.setattr(machine_clock, "machine_seconds", lambda: real() - 30 * 24 * HOUR)
+
+    async with store.lock("thread", "agent", wait=0.2):
+        pass
+    await store.stop()
