@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,11 @@ def reference() -> Target:
     """The published TypeScript runtime."""
     quiet = {"COPILOTKIT_TELEMETRY_DISABLED": "true", "DO_NOT_TRACK": "1", "NODE_ENV": "production"}
     return Target("typescript", ("node", str(REFERENCE / "server.mjs")), quiet)
+
+
+def newest_reference() -> Target:
+    """The newest published TypeScript runtime, which speaks AG-UI."""
+    return replace(reference(), name="typescript-agui", command=("node", str(REFERENCE / "agui" / "server.mjs")))
 
 
 def ours(app: str = "tests/parity/app.py:runtime", name: str = "python") -> Target:
