@@ -46,8 +46,7 @@ class RunLog:
         self._alone = False  # whether there is exactly one reader
         self._full_at = 2 * TAIL_EVENTS
         self._loop = asyncio.get_running_loop()  # kept: looking it up costs a system call each time
-        self._writable = asyncio.Event()
-        self._writers = 0  # how many wait for room
+        self._room: asyncio.Event | None = None  # while writers wait for it
 
     def restore(self, history: Sequence[Event], last: int) -> None:
         """Begin with what another process wrote.
@@ -102,12 +101,9 @@ class RunLog:
             LogClosedError: The log has ended.
         """
         while not self.append_nowait(event):
-            self._writable.clear()
-            self._writers += 1
-            try:
-                await self._writable.wait()
-            finally:
-                self._writers -= 1
+            if self._room is None:
+                self._room = asyncio.Event()
+            await self._room.wait()
         return self.last
 
     def force(self, event: Event) -> None:
@@ -154,8 +150,7 @@ class RunLog:
         else:
             batch = [*self._compactor.compacted(), *self._tail]
         reader.offset = self.last
-        if self._writers:
-            self._writable.set()
+        self._make_room()
         return batch
 
     def arrival(self, reader: Subscription) -> asyncio.Future[None]:
@@ -191,7 +186,12 @@ class RunLog:
         self._attached = len(attached)
         self._pacer = attached[0] if len(attached) == 1 else None
         self._alone = len(self._readers) == 1
-        self._writable.set()
+        self._make_room()
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
 
 class Subscription:

@@ -30,6 +30,7 @@ from ..errors import (
 from ..media import messages_for
 from ..messages import now
 from ..provider import AgentProvider
+from ..signals import Signal
 from .continuation import Continuation
 from .exits import enter_run
 from .foreign_events import converted
@@ -153,7 +154,7 @@ class Run:
         self._task: asyncio.Task[None] | None = None
         self._overdue: asyncio.TimerHandle | None = None
         self._interruption: asyncio.Task[None] | None = None
-        self._over = asyncio.Event()
+        self._over = Signal()
         self._past = past
         self._shown = self._verifier if past is None else EventVerifier()
         """Knows what is open in the log, where that is not what is open in the provider's stream."""

@@ -16,10 +16,10 @@ from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import structlog
-from typing_extensions import override
 
 from ..cancellation import end_tasks
 from ..errors import StoreError, ThreadBusyError
+from ..signals import Signal
 from .retry import retry_unavailable
 from .settings import StoreSettings
 
@@ -72,21 +72,6 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-class Notice(asyncio.Event):
-    """An event of a lock that is reported as soon as it happens."""
-
-    def __init__(self, report: Callable[[], None]) -> None:
-        super().__init__()
-        self._report = report
-
-    @override
-    def set(self) -> None:
-        """Note that it has happened, and report it the first time."""
-        if not self.is_set():
-            super().set()
-            self._report()
-
-
 class RunLock:
     """The right to run an agent on a thread, from entering to leaving the context.
 
@@ -99,10 +84,10 @@ class RunLock:
         self.ticket = ticket
         self.wait = wait
         self.interrupt = interrupt
-        self.queued = asyncio.Event()
+        self.queued = Signal()
         self.on_end: Callable[[], None] | None = None
-        self.lost = Notice(self._report_end)
-        self.stop_requested = Notice(self._report_end)
+        self.lost = Signal(self._report_end)
+        self.stop_requested = Signal(self._report_end)
         self.expires = 0.0
         self._locks = locks
 

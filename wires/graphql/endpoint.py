@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from graphql import GraphQLSchema, OperationType
+from graphql import GraphQLSchema, OperationDefinitionNode, OperationType
 from starlette.requests import Request
 
 from ...runtime.config import EMULATED_VERSION, RuntimeConfig
@@ -95,7 +95,10 @@ class GraphQLWire:
         except UnsupportedMediaTypeError:
             await exchange.respond(415)
             return
-        await self._execute(exchange, client, parameters)
+        body.release()
+        asked, operation = self._read(exchange, parameters)
+        del parameters
+        await self._execute(exchange, client, asked, operation)
 
     def render(self, refusal: Refusal, exchange: Exchange) -> Rendered:
         """Return a refusal in the format that the client reads."""
@@ -109,21 +112,25 @@ class GraphQLWire:
         headers = [("content-type", format_.content_type), *refusal.headers.items()]
         return Rendered(200 if lenient else refusal.status, headers, body)
 
-    async def _execute(self, exchange: Exchange, client: ClientRequest, parameters: Parameters) -> None:
+    def _read(self, exchange: Exchange, parameters: Parameters) -> tuple[GraphQLRequest, OperationDefinitionNode]:
         document = self._documents.get(parameters.query)
         operation = document.operation(parameters.operation_name)
         if exchange.request.method == "GET" and operation.operation is not OperationType.QUERY:
             raise bad_request("Can only perform a mutation operation from a POST request.", status=405, allow="POST")
-        count = document.root_fields(operation)
+        return GraphQLRequest(document, parameters.variables, parameters.operation_name), operation
+
+    async def _execute(
+        self, exchange: Exchange, client: ClientRequest, asked: GraphQLRequest, operation: OperationDefinitionNode
+    ) -> None:
+        count = asked.document.root_fields(operation)
         await self._admission.charge(client, count)
-        check_variables(parameters.variables, self._config)
-        incremental = document.incremental(operation, parameters.variables)
+        check_variables(asked.variables, self._config)
+        incremental = asked.document.incremental(operation, asked.variables)
         format_ = negotiate(exchange.accept, incremental=incremental)
         if format_ is None:
             await exchange.respond(406, headers=[("accept", acceptable(incremental=incremental))])
             return
         await self._ready()
-        asked = GraphQLRequest(document, parameters.variables, parameters.operation_name)
         context = GraphQLContext(service=self._service, client=client, runs=exchange.runs)
         runs = count if operation.operation is OperationType.MUTATION else 0
         async with self._admission.running(client, runs, context.runs):

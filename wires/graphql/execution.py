@@ -20,9 +20,9 @@ from .live_response import LiveResponse
 from .selection import SelectionReader, Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GraphQLRequest:
-    """What a client asks for, parsed and valid."""
+    """What a client asks for, parsed and valid. Its variables are let go of when it is executed."""
 
     document: Document
     variables: dict[str, Any] | None
@@ -105,11 +105,12 @@ class Execution:
         return {"errors": errors, "data": result.data}
 
     def _executor(self, kind: type[Any], request: GraphQLRequest, context: Any) -> Any:
+        variables, request.variables = upgrade_variables(request.variables), None
         built = kind.build(
             self._schema,
             request.document.ast,
             context_value=context,
-            raw_variable_values=upgrade_variables(request.variables),
+            raw_variable_values=variables,
             operation_name=request.operation_name,
             hide_suggestions=not self._suggestions,
         )

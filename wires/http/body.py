@@ -21,7 +21,7 @@ _MEDIA_KEYS = ("bytes", "data", "value", "url")
 _JSON_TYPES = ("application/json", "application/graphql+json")
 
 
-class Body(msgspec.Struct, kw_only=True, frozen=True):
+class Body(msgspec.Struct, kw_only=True):
     """What a request brought.
 
     ``data`` is the decoded JSON, of a body that is JSON; ``fault`` is why it could not be decoded.
@@ -36,6 +36,10 @@ class Body(msgspec.Struct, kw_only=True, frozen=True):
     def is_json(self) -> bool:
         """Whether the client says that the body is JSON."""
         return self.content_type in _JSON_TYPES
+
+    def release(self) -> None:
+        """Let go of what was read: an answer may be streamed for minutes."""
+        self.raw, self.data = b"", None
 
 
 def content_type_of(request: Request) -> str:
