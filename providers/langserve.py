@@ -56,7 +56,7 @@ class LangServeChain:
         self._transport = Transport(**settings)
 
     async def describe(self, context: RunContext | None = None) -> Tool:
-        """The chain as a tool.
+        """Return the chain as a tool.
 
         Raises:
             ConfigurationError: If the chain's input is of a type that a model cannot fill in.
@@ -66,7 +66,7 @@ class LangServeChain:
         return Tool(name=self.name, description=self.description, parameters=shape.parameters)
 
     async def invoke(self, arguments: dict[str, Any], context: RunContext | None = None) -> Any:
-        """Calls the chain, once; returns its output.
+        """Call the chain, once, and return its output.
 
         Raises:
             CopilotKitError: As ``describe``.
@@ -81,7 +81,7 @@ class LangServeChain:
         return answer["output"]
 
     async def aclose(self) -> None:
-        """Closes the connections to the chain."""
+        """Close the connections to the chain."""
         await self._transport.aclose()
 
     async def _find_shape(self, context: RunContext) -> _Shape:

@@ -87,7 +87,7 @@ class Transport:
         return self._own_client
 
     async def aclose(self) -> None:
-        """Closes the connections that this transport opened."""
+        """Close the connections that this transport opened."""
         client, self._own_client = self._own_client, None
         if client is not None:
             await client.aclose()
@@ -96,7 +96,7 @@ class Transport:
     async def stream(
         self, url: str, payload: Mapping[str, Any], context: RunContext, *, accept: str
     ) -> AsyncIterator[httpx.Response]:
-        """Posts ``payload``; yields the answer while it comes in. Leaving the block closes the request.
+        """Post ``payload``, and yield the answer while it comes in. Leaving the block closes the request.
 
         Raises:
             CopilotKitError: If the service cannot be reached, breaks off, is silent for too long, or refuses.
@@ -113,7 +113,7 @@ class Transport:
                 yield response
 
     async def post(self, url: str, payload: Mapping[str, Any], context: RunContext) -> Any:
-        """Posts ``payload``; returns what the answer's JSON holds.
+        """Post ``payload``, and return what the answer's JSON holds.
 
         Raises:
             CopilotKitError: As ``stream``; also if the answer is not JSON.
@@ -122,7 +122,7 @@ class Transport:
             return decode_body(await response.aread())
 
     async def get(self, url: str, context: RunContext) -> Any:
-        """Gets ``url``; returns what the answer's JSON holds. Raises as ``post`` does."""
+        """Get ``url``, and return what the answer's JSON holds. Raises as ``post`` does."""
         headers = {**await self._headers_for(context), "accept": "application/json"}
         with network_errors():
             async with AsyncExitStack() as stack:
@@ -132,7 +132,7 @@ class Transport:
                 return decode_body(await response.aread())
 
     async def _send(self, stack: AsyncExitStack, method: str, url: str, **request: Any) -> httpx.Response:
-        """Sends a request and follows its redirects; ``stack`` closes the answer."""
+        """Send a request and follow its redirects; ``stack`` closes the answer."""
         followed = _SAME_METHOD if method == "POST" else _ANY_REDIRECT
         for left in reversed(range(_REDIRECTS_FOLLOWED + 1)):
             response = await stack.enter_async_context(
@@ -165,7 +165,7 @@ class Transport:
 
 
 def redirect_within_origin(url: httpx.URL, headers: Mapping[str, str]) -> httpx.URL | None:
-    """Returns where an answer from ``url`` redirects to, or None if that is nowhere, or another origin."""
+    """Return where an answer from ``url`` redirects to, or None if that is nowhere, or another origin."""
     try:
         target = url.join(headers["location"])
     except (KeyError, httpx.InvalidURL):
@@ -174,12 +174,12 @@ def redirect_within_origin(url: httpx.URL, headers: Mapping[str, str]) -> httpx.
 
 
 def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
-    """Returns scheme, host and port, with the scheme's own port if the URL names none."""
+    """Return scheme, host and port, with the scheme's own port if the URL names none."""
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def checked_url(url: str) -> str:
-    """Returns ``url`` without its trailing slash.
+    """Return ``url`` without its trailing slash.
 
     Raises:
         MisuseError: If it is not an absolute HTTP URL.
@@ -194,7 +194,7 @@ def checked_url(url: str) -> str:
 
 
 def decode_body(body: bytes) -> Any:
-    """Returns what a JSON body holds.
+    """Return what a JSON body holds.
 
     Raises:
         ProtocolError: If it is not JSON.
@@ -207,7 +207,7 @@ def decode_body(body: bytes) -> Any:
 
 @contextmanager
 def network_errors() -> Iterator[None]:
-    """Raises the failures of httpx as the runtime's own errors."""
+    """Raise the failures of httpx as the runtime's own errors."""
     try:
         yield
     except httpx.HTTPError as error:
@@ -215,7 +215,7 @@ def network_errors() -> Iterator[None]:
 
 
 def refusal_of(status: int, url: str) -> CopilotKitError:
-    """Returns the error for an HTTP status that is no success."""
+    """Return the error for an HTTP status that is no success."""
     if status in _UNAUTHORIZED:
         return AuthenticationError("The agent service did not accept our credentials.", status_code=status)
     if status == 404:

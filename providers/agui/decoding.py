@@ -29,7 +29,7 @@ class EventDecoder:
         self._expander = EventExpander()
 
     def decode(self, item: Any) -> list[Event]:
-        """Returns the events that ``item`` completes.
+        """Return the events that ``item`` completes.
 
         Raises:
             ProtocolError: If ``item`` is neither an event nor part of a stream of events.
@@ -39,7 +39,7 @@ class EventDecoder:
         return self._expander.expand(parse_event(item))
 
     def close(self) -> list[Event]:
-        """Returns the events that the end of the stream completes."""
+        """Return the events that the end of the stream completes."""
         last = [event for data in self._reader.close() for event in self._decode_json(data.decode("utf-8", "replace"))]
         return [*last, *self._expander.close()]
 
@@ -54,7 +54,7 @@ class EventDecoder:
 
 
 async def decode_stream(items: AsyncGenerator[Any]) -> AsyncGenerator[Event]:
-    """Yields the events of one run, from the items that its agent yields; closes ``items`` at the end.
+    """Yield the events of one run, from the items that its agent yields, and close ``items`` at the end.
 
     Raises:
         CopilotKitError: If the agent reports that its run failed. Its text is the agent's own, which AG-UI

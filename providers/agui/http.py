@@ -37,7 +37,7 @@ class AGUIHttpAgent:
         self._transport = Transport(**settings)
 
     async def events(self, payload: Mapping[str, Any], context: RunContext) -> AsyncGenerator[Event]:
-        """Posts a ``RunAgentInput`` to the agent and yields its events; closing the iterator closes the request.
+        """Post a ``RunAgentInput`` to the agent and yield its events; closing the iterator closes the request.
 
         Raises:
             CopilotKitError: If the agent cannot be reached, refuses, breaks off, is silent for too long,
@@ -53,7 +53,7 @@ class AGUIHttpAgent:
             raise NetworkError("The agent service ended the stream before the run was over.")
 
     async def aclose(self) -> None:
-        """Closes the connections to the agent."""
+        """Close the connections to the agent."""
         await self._transport.aclose()
 
     async def _pieces(self, payload: Mapping[str, Any], context: RunContext) -> AsyncGenerator[bytes]:

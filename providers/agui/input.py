@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run_agent_input(run: RunInput, context: RunContext, *, forward_node_name: bool = False) -> dict[str, Any]:
-    """Returns the JSON object that starts a run of an AG-UI agent.
+    """Return the JSON object that starts a run of an AG-UI agent.
 
     Args:
         run: The run.
@@ -48,7 +48,7 @@ def _forwarded_props(run: RunInput, context: RunContext, *, forward_node_name: b
 
 
 def _resume_entry(answer: Resume) -> dict[str, Any] | None:
-    """The answer as AG-UI 1.0 wants it, if what was asked was an interrupt of AG-UI 1.0."""
+    """Return the answer as AG-UI 1.0 wants it, if what was asked was an interrupt of AG-UI 1.0."""
     id_ = answer.interrupt_id or _interrupt_id(answer.value)
     if id_ is None:
         return None

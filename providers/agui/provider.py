@@ -30,7 +30,7 @@ class InProcessAgent(Protocol):
     """
 
     def run(self, input: Any, /) -> Any:
-        """Returns an iterator of events, async or not, or a coroutine for one."""
+        """Return an iterator of events, async or not, or a coroutine for one."""
 
 
 AgentSource: TypeAlias = str | AGUIHttpAgent | InProcessAgent | Callable[..., Any]
@@ -64,11 +64,11 @@ class AGUIProvider(AgentProvider):
             raise MisuseError(f"forward_node_name names agents that are not there: {', '.join(unknown)}.")
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """Lists the agents."""
+        """List the agents."""
         return [AgentDescriptor(name=name, description=agent.description or "") for name, agent in self._agents.items()]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        """Runs an agent.
+        """Run an agent.
 
         Raises:
             CopilotKitError: As the agent's failure demands.
@@ -89,7 +89,7 @@ class AGUIProvider(AgentProvider):
         return False
 
     async def stop(self) -> None:
-        """Closes the connections to the agents."""
+        """Close the connections to the agents."""
         for agent in self._agents.values():
             await agent.aclose()
 
@@ -108,7 +108,7 @@ class _LocalAgent:
                 yield event
 
     async def aclose(self) -> None:
-        """Does nothing: the agent is its giver's."""
+        """Do nothing: the agent is its giver's."""
 
     def _runner(self) -> Callable[[Any], Any]:
         source: Any = self._source
@@ -124,7 +124,7 @@ class _LocalAgent:
 
 
 def _without_system_messages(event: MessagesSnapshot) -> MessagesSnapshot:
-    """Returns the thread without instructions: clients do not show them, and send their own with every request."""
+    """Return the thread without instructions: clients do not show them, and send their own with every request."""
     return MessagesSnapshot(messages=[message for message in event.messages if message.get("role") != "system"])
 
 
@@ -139,7 +139,7 @@ def _agent(name: str, source: AgentSource) -> AGUIHttpAgent | _LocalAgent:
 
 
 def _as_model(payload: dict[str, Any]) -> Any:
-    """Returns the input as a model of ``ag_ui.core`` where that package is installed: what agents expect."""
+    """Return the input as a model of ``ag_ui.core`` where that package is installed: what agents expect."""
     try:
         core = importlib.import_module("ag_ui.core")
     except ImportError:

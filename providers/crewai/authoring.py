@@ -50,20 +50,20 @@ def emit(*to_emit: Event) -> None:
 
 
 async def copilotkit_emit_state(state: Any) -> Literal[True]:
-    """Shows ``state`` (a mapping or a pydantic model) to the client, as it is now."""
+    """Show ``state`` (a mapping or a pydantic model) to the client, as it is now."""
     await _emit(events.StateSnapshot(snapshot=public_state(state)))
     return True
 
 
 async def copilotkit_emit_message(message: str) -> str:
-    """Sends ``message`` as the assistant's; returns its id."""
+    """Send ``message`` as the assistant's, and return its id."""
     said = whole_message(message)
     await _emit(*said)
     return message_id(said)
 
 
 async def copilotkit_emit_tool_call(*, name: str, args: dict[str, Any], tool_call_id: str | None = None) -> str:
-    """Calls a tool of the client; returns the call's id.
+    """Call a tool of the client, and return the call's id.
 
     Raises:
         MisuseError: If ``name`` is empty, or ``args`` is not JSON.
@@ -82,13 +82,13 @@ async def copilotkit_emit_tool_call(*, name: str, args: dict[str, Any], tool_cal
 async def copilotkit_emit_tool_result(
     tool_call_id: str, content: str, *, message_id: str | None = None
 ) -> Literal[True]:
-    """Shows the result of a tool that the flow ran itself."""
+    """Show the result of a tool that the flow ran itself."""
     await _emit(events.ToolCallResult(tool_call_id=tool_call_id, content=content, message_id=message_id))
     return True
 
 
 async def copilotkit_exit() -> Literal[True]:
-    """Gives the conversation back to the client once the run is over. It does not stop the flow."""
+    """Give the conversation back to the client once the run is over. It does not stop the flow."""
     await _emit(events.Custom(name=events.EXIT, value=True))
     return True
 

@@ -25,7 +25,7 @@ class AttributeDict(dict[str, Any]):
 
 
 async def copilotkit_stream(response: Any) -> Any:
-    """Shows a model's answer token by token.
+    """Show a model's answer token by token.
 
     Args:
         response: What ``litellm.completion``, ``litellm.acompletion`` or the OpenAI SDK returned for

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values for the placeholders in a crew's texts.
+    """Return the values for the placeholders in a crew's texts.
 
     Those that the crew's author gave come first, then the client's state; ``{message}`` is what the person said last,
     ``{conversation}`` the whole talk. One placeholder that nothing fills, as ``{topic}`` in most examples, gets what
@@ -66,7 +66,7 @@ def lent(crew: Any, run: RunInput, session: Session, translator: Translator, *, 
 
 
 def client_tool(tool: Tool, session: Session, translator: Translator) -> Any:
-    """Returns a tool of CrewAI's that the client runs: it is streamed the call, and a later run brings the result."""
+    """Return a tool of CrewAI's that the client runs: it is streamed the call, and a later run brings the result."""
     base_tool = import_module("crewai.tools").BaseTool
     schema = import_module("crewai.utilities.pydantic_schema_utils").create_model_from_schema(
         {"title": f"{tool.name}Arguments", "type": "object", "properties": {}, **tool.parameters}
@@ -83,13 +83,13 @@ def client_tool(tool: Tool, session: Session, translator: Translator) -> Any:
 
 
 def client_tool_names(tools: Iterable[Tool]) -> dict[str, str]:
-    """Returns the client's names of its tools by CrewAI's: ``changeColour`` is ``change_colour`` there."""
+    """Return the client's names of its tools by CrewAI's: ``changeColour`` is ``change_colour`` there."""
     sanitize = import_module("crewai.utilities.string_utils").sanitize_tool_name
     return {sanitize(tool.name): tool.name for tool in tools}
 
 
 def thread_scope(thread_id: str) -> str:
-    """Returns the path of a thread's memories. It is a digest, because CrewAI's own names are lossy."""
+    """Return the path of a thread's memories. It is a digest, because CrewAI's own names are lossy."""
     return f"/thread/{hashlib.sha256(thread_id.encode()).hexdigest()[:32]}"
 
 

@@ -15,7 +15,7 @@ _OURS = frozenset({"id", "messages", "copilotkit", "tools"})
 
 
 def flow_inputs(run: RunInput, state: Any) -> dict[str, Any]:
-    """Returns what to start a flow with, as far as the state's own type has a field for it.
+    """Return what to start a flow with, as far as the state's own type has a field for it.
 
     ``id`` is the thread's, so that ``@persist`` keeps a flow's memory by thread.
     """
@@ -34,7 +34,7 @@ def flow_inputs(run: RunInput, state: Any) -> dict[str, Any]:
 
 
 def openai_messages(run: RunInput) -> list[dict[str, Any]]:
-    """Returns the thread's messages as OpenAI's chat completions have them, without the client's instructions."""
+    """Return the thread's messages as OpenAI's chat completions have them, without the client's instructions."""
     messages = messages_to_agui(run.messages)
     if messages and messages[0]["role"] == "system":
         messages = messages[1:]
@@ -42,14 +42,14 @@ def openai_messages(run: RunInput) -> list[dict[str, Any]]:
 
 
 def public_state(state: Any) -> dict[str, Any]:
-    """Returns a copy of a flow's state as JSON, without what the runtime itself put in."""
+    """Return a copy of a flow's state as JSON, without what the runtime itself put in."""
     plain = state.model_dump(mode="json") if hasattr(state, "model_dump") else _plain(state)
     hidden = _OURS | {"context"} if "copilotkit" in plain else _OURS
     return {key: value for key, value in plain.items() if key not in hidden}
 
 
 def result_text(result: Any) -> str:
-    """Returns the text of a flow's result: of a crew's or an agent's output, or data as JSON; "" if there is none."""
+    """Return the text of a flow's result: of a crew's or an agent's output, or data as JSON; "" if there is none."""
     if isinstance(result, str):
         return result if result.strip() else ""
     if isinstance(raw := getattr(result, "raw", None), str):
@@ -63,7 +63,7 @@ def result_text(result: Any) -> str:
 
 
 def state_messages(state: Any) -> list[dict[str, Any]]:
-    """Returns the messages that a flow keeps in its state, as AG-UI has them."""
+    """Return the messages that a flow keeps in its state, as AG-UI has them."""
     messages = state.get("messages") if isinstance(state, dict) else getattr(state, "messages", None)
     plain = _plain(messages) if isinstance(messages, list) else []
     return [_to_agui(message) for message in plain if isinstance(message, dict) and message.get("role")]

@@ -37,7 +37,7 @@ def disable_telemetry() -> None:
 
 
 def load() -> Any:
-    """Imports ``crewai``. The first call takes seconds: from an event loop, call ``load_async``.
+    """Import ``crewai``. The first call takes seconds: from an event loop, call ``load_async``.
 
     Raises:
         MissingExtraError: If CrewAI is not installed.
@@ -52,7 +52,7 @@ def load() -> Any:
 
 
 async def load_async() -> Any:
-    """Imports ``crewai`` without blocking the event loop."""
+    """Import ``crewai`` without blocking the event loop."""
     return await asyncio.to_thread(load)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def interrupt(question_id: str, kind: str, message: str, **more: Any) -> Question:
-    """Returns a question that is put to the person as an interrupt of the run."""
+    """Return a question that is put to the person as an interrupt of the run."""
     value = {"id": question_id, "kind": kind, "message": message, **more}
     return Question(id=question_id, ask=events.Custom(name=events.INTERRUPT, value=value))
 
@@ -29,7 +29,7 @@ class FlowQuestions:
     """Answers ``Flow.ask`` and ``@human_feedback``; outside of our runs CrewAI's own console does."""
 
     def request_input(self, message: str, flow: Any, metadata: dict[str, Any] | None = None) -> Any:
-        """Called by ``Flow.ask``, in one of the run's threads."""
+        """Answer ``Flow.ask``, in one of the run's threads."""
         session = CURRENT.get()
         if session is None:
             return _console().request_input(message, flow, metadata=metadata)
@@ -37,7 +37,7 @@ class FlowQuestions:
         return _ask(session, "input", message, **more)
 
     def request_feedback(self, context: Any, flow: Any) -> Any:
-        """Called after a method with ``@human_feedback``, in one of the run's threads.
+        """Answer a method with ``@human_feedback``, in one of the run's threads.
 
         Raises:
             HumanFeedbackPending: If the flow has a store: it then waits there, not in this process.
@@ -52,7 +52,7 @@ class FlowQuestions:
 
 
 def feedback_details(context: Any) -> dict[str, Any]:
-    """Returns what a person needs to see to judge a method's output."""
+    """Return what a person needs to see to judge a method's output."""
     return {
         "method": context.method_name,
         "output": json_text(context.method_output),
@@ -61,7 +61,7 @@ def feedback_details(context: Any) -> dict[str, Any]:
 
 
 def pending_interrupt(context: Any) -> events.Custom:
-    """Returns the event for a flow that waits for feedback in a store."""
+    """Return the event for a flow that waits for feedback in a store."""
     value = {
         "id": context.flow_id,
         "kind": "feedback",
@@ -72,7 +72,7 @@ def pending_interrupt(context: Any) -> events.Custom:
 
 
 def waiting_flow(flow: Any, run: RunInput) -> Any:
-    """Returns the flow of this kind that waits for feedback on the run's thread, restored from its store, or None.
+    """Return the flow of this kind that waits for feedback on the run's thread, restored from its store, or None.
 
     A flow without a store of its own waits in CrewAI's default one, which all flows of the machine share.
     """

@@ -17,7 +17,7 @@ class OpenEvents:
         self._begun: dict[tuple[str, str], Event] = {}
 
     def watch(self, event: Event) -> None:
-        """Records ``event``."""
+        """Record ``event``."""
         match event:
             case events.StepStarted():
                 self._begun["step", event.step_name] = event
@@ -37,5 +37,5 @@ class OpenEvents:
                 self._begun.pop(("call", event.tool_call_id), None)
 
     def again(self) -> list[Event]:
-        """Returns the starts of what has not ended, in their order."""
+        """Return the starts of what has not ended, in their order."""
         return list(self._begun.values())

@@ -87,11 +87,11 @@ class CrewAIProvider(AgentProvider):
         self._ready = False
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """Lists the agents."""
+        """List the agents."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
 
     async def start(self) -> None:
-        """Imports CrewAI, which takes seconds, so that the first run need not."""
+        """Import CrewAI, which takes seconds, so that the first run need not."""
         if not self._ready:
             await load_async()
             install_for_flows()
@@ -109,11 +109,11 @@ class CrewAIProvider(AgentProvider):
             self._suspended.drop((thread_id, agent_name))
 
     async def stop(self) -> None:
-        """Gives up the runs that wait for a person."""
+        """Give up the runs that wait for a person."""
         self._suspended.clear()
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        """Runs a crew or flow, or goes on with one that waits for what ``run`` brings.
+        """Run a crew or flow, or go on with one that waits for what ``run`` brings.
 
         Raises:
             Exception: What the crew or flow raised.
@@ -164,7 +164,7 @@ def _answers(session: Session, run: RunInput) -> Iterator[tuple[str, str]]:
 
 
 def _in_order(asked: list[Any], given: list[Resume]) -> list[Resume]:
-    """The answers in the order of the questions, as far as they say what they answer."""
+    """Return the answers in the order of the questions, as far as they say what they answer."""
     named = [next((answer for answer in given if question.id in answer.value), None) for question in asked]
     rest = iter([answer for answer in given if answer not in named])
     ordered = (answer if answer is not None else next(rest, None) for answer in named)
@@ -184,12 +184,12 @@ class _Maker:
 
     @contextmanager
     def made(self) -> Iterator[Any]:
-        """Called in the run's thread: the crew or flow for one run."""
+        """Yield the crew or flow for one run; called in the run's thread."""
         with nullcontext() if self._is_factory else self._one_at_a_time:
             yield _unwrapped(self._source() if self._is_factory else self._source)
 
     def placeholders(self, crew: Any) -> frozenset[str]:
-        """Returns the crew's placeholders; a used crew has lost them."""
+        """Return the crew's placeholders; a used crew has lost them."""
         if self._is_factory:
             return placeholders(crew)
         if self._placeholders is None:
@@ -198,7 +198,7 @@ class _Maker:
 
 
 def _unwrapped(made: Any) -> Any:
-    """The crew of a class decorated with ``@CrewBase``; anything else is what it is."""
+    """Return the crew of a class decorated with ``@CrewBase``, and anything else as it is."""
     if not hasattr(made, "kickoff") and callable(getattr(made, "crew", None)):
         made = made.crew()
     if not hasattr(made, "kickoff"):
@@ -219,13 +219,13 @@ class _Job:
         self._translator = Translator(client_tool_names(run.tools))
 
     def watch(self, event: Event) -> None:
-        """Records an event that is handed on."""
+        """Record an event that is handed on."""
         self._spoken.watch(event)
         self._transcript.record(event)
         self._translator.watch(event)
 
     def work(self, session: Session) -> None:
-        """Called in the run's thread: does everything, and hands on what happens."""
+        """Do the whole run, and hand on what happens; called in the run's thread."""
         with self._maker.made() as made:
             self._translator.root = made
             add_stream_sink: Callable[[Callable[[Any, Any], None]], Any]
@@ -274,7 +274,7 @@ class _Job:
         return [*out, events.MessagesSnapshot(messages=thread)] if thread else out
 
     def _unsaid_in(self, thread: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Returns what the run showed and the flow did not keep: a thread without it would take it off the screen."""
+        """Return what the run showed and the flow did not keep: a thread without it would take it off the screen."""
         known = {sent.id for sent in self._run.messages}
         ids = {entry["id"] for entry in thread}
         texts = [entry.get("content") for entry in thread if entry["id"] not in known]
@@ -294,7 +294,7 @@ class _Job:
 
 
 def _tell_bridge(flow: Any) -> None:
-    """Gives ``ag_ui_crewai``'s own helpers, if the flow uses them, the flow they speak for."""
+    """Give ``ag_ui_crewai``'s own helpers, if the flow uses them, the flow they speak for."""
     bridge = sys.modules.get("ag_ui_crewai.context")
     if bridge is not None:
         bridge.flow_context.set(flow)

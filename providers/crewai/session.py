@@ -38,7 +38,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_question_id() -> str:
-    """Returns an id for a question to a person."""
+    """Return an id for a question to a person."""
     return str(uuid4())
 
 
@@ -71,12 +71,12 @@ class Session:
         self.pending: list[Question] = []
 
     def start(self) -> None:
-        """Starts the work."""
+        """Start the work."""
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(self._main,), name="crewai-run", daemon=True).start()
 
     async def events(self) -> AsyncGenerator[Event]:
-        """Yields what happens, until the work ends or pauses: ``pending`` then holds what it waits for.
+        """Yield what happens, until the work ends or pauses: ``pending`` then holds what it waits for.
 
         After a pause, what had begun before it begins once more.
 
@@ -100,14 +100,14 @@ class Session:
                 return
 
     def answer(self, question_id: str, text: str) -> None:
-        """Called on the loop: gives an answer, perhaps before it was asked for."""
+        """Give an answer, perhaps before it was asked for; called on the loop."""
         with self._answered:
             self._answers[question_id] = text
             self._answered.notify_all()
         self.pending = [question for question in self.pending if question.id != question_id]
 
     def cancel(self) -> None:
-        """Called on the loop: stops the work at its next event, await or question, and does not wait for that."""
+        """Stop the work at its next event, await or question, without waiting for that; called on the loop."""
         self._queue.cancel()
         with self._answered:
             self._answered.notify_all()
@@ -122,7 +122,7 @@ class Session:
         return self._queue.cancelled
 
     def emit(self, translate: Callable[[], list[Event]]) -> None:
-        """Called in a thread: hands on the events that ``translate`` returns; one at a time for all threads.
+        """Hand on the events that ``translate`` returns; called in a thread, one at a time for all.
 
         What the framework does in the background after the run has ended is passed over.
 
@@ -139,7 +139,7 @@ class Session:
                 self._queue.put(event)
 
     def ask(self, question: Question) -> str:
-        """Called in a thread: pauses the run and waits for the answer.
+        """Pause the run and wait for the answer; called in a thread.
 
         Raises:
             RunCancelled: If the run is given up meanwhile.
@@ -153,7 +153,7 @@ class Session:
             return self._answers.pop(question.id)
 
     def run_async(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Called by the work: runs a coroutine on a loop of this thread, so that cancelling reaches its awaits."""
+        """Run a coroutine of the work on a loop of this thread, so that cancelling reaches its awaits."""
         with asyncio.Runner() as runner:
             return runner.run(self._tracked(main))
 

@@ -25,7 +25,7 @@ class SuspendedRuns:
         self._waiting: dict[Key, tuple[Session, asyncio.TimerHandle]] = {}
 
     def put(self, key: Key, session: Session) -> None:
-        """Keeps ``session`` until it is taken or its time is over."""
+        """Keep ``session`` until it is taken or its time is over."""
         self.drop(key)
         while len(self._waiting) >= self._size:
             self.drop(next(iter(self._waiting)))
@@ -33,19 +33,19 @@ class SuspendedRuns:
         self._waiting[key] = (session, timer)
 
     def take(self, key: Key) -> Session | None:
-        """Removes and returns the session that waits under ``key``."""
+        """Remove and return the session that waits under ``key``."""
         session, timer = self._waiting.pop(key, (None, None))
         if timer is not None:
             timer.cancel()
         return session
 
     def drop(self, key: Key) -> None:
-        """Gives up the session that waits under ``key``, if one does."""
+        """Give up the session that waits under ``key``, if one does."""
         session = self.take(key)
         if session is not None:
             session.cancel()
 
     def clear(self) -> None:
-        """Gives up all sessions."""
+        """Give up all sessions."""
         for key in list(self._waiting):
             self.drop(key)

@@ -26,7 +26,7 @@ _AGENT_TEXTS = ("role", "goal", "backstory")
 
 
 def placeholders(crew: Any) -> frozenset[str]:
-    """Returns the names of the placeholders in a crew's texts and output files."""
+    """Return the names of the placeholders in a crew's texts and output files."""
     return frozenset(name for text in _templates(crew) for name in _PLACEHOLDER.findall(text or ""))
 
 
@@ -55,7 +55,7 @@ def install_safe_templates() -> None:
 
 
 def fill(crew: Any, inputs: Mapping[str, Any], interpolate: Callable[[Any, dict[str, Any]], None]) -> None:
-    """Fills a crew's templates in one pass: what a value holds is not looked into for placeholders.
+    """Fill a crew's templates in one pass: what a value holds is not looked into for placeholders.
 
     Args:
         crew: The crew.
@@ -86,6 +86,6 @@ def _as_text(value: str) -> str:
 
 
 def as_file_name(value: str) -> str:
-    """Returns ``value`` as part of a file's name: no separator, no hidden file, no parent folder, not too long."""
+    """Return ``value`` as part of a file's name: no separator, no hidden file, no parent folder, not too long."""
     name = re.sub(r"\.{2,}", ".", _NOT_OF_FILE_NAMES.sub("_", value))
     return name.strip("._-")[:_FILE_NAME_CHARACTERS].strip("._-") or "_"

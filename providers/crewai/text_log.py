@@ -21,7 +21,7 @@ class TextLog:
         self._last = ""
 
     def watch(self, event: Event) -> None:
-        """Records ``event``."""
+        """Record ``event``."""
         match event:
             case events.TextMessageContent():
                 self._open.setdefault(event.message_id, []).append(event.delta)
@@ -39,7 +39,7 @@ class TextLog:
         return self._last.strip().endswith(text.strip())
 
     def id_of(self, text: object) -> str:
-        """Returns the id that ``text`` was sent under, or a fresh one."""
+        """Return the id that ``text`` was sent under, or a fresh one."""
         known = self._ids.get(text) if isinstance(text, str) else None
         return known or str(uuid4())
 
@@ -50,5 +50,5 @@ def message(text: str) -> list[Event]:
 
 
 def message_id(said: list[Event]) -> str:
-    """Returns the id of what ``message`` made."""
+    """Return the id of what ``message`` made."""
     return next(event.message_id for event in said if isinstance(event, events.TextMessageStart))

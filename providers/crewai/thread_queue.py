@@ -39,7 +39,7 @@ class ThreadQueue(Generic[T]):
         return self._cancelled
 
     def put(self, item: T) -> None:
-        """Called in a thread: hands an item over, waiting for room.
+        """Hand an item over, waiting for room; called in a thread.
 
         Raises:
             RunCancelled: If nobody reads any more.
@@ -53,7 +53,7 @@ class ThreadQueue(Generic[T]):
                 self._wake_reader()
 
     async def get(self) -> T:
-        """Called on the loop: the next item."""
+        """Return the next item; called on the loop."""
         while True:
             with self._state:
                 if self._items:
@@ -64,7 +64,7 @@ class ThreadQueue(Generic[T]):
             await self._arrived.wait()
 
     def cancel(self) -> None:
-        """Called on the loop: no more items are read; whoever puts one is stopped."""
+        """Read no more items, and stop whoever puts one; called on the loop."""
         with self._state:
             self._cancelled = True
             self._items.clear()

@@ -74,7 +74,7 @@ class Translator:
         }
 
     def translate(self, source: Any, event: Any) -> list[Event]:
-        """Returns the runtime's events for one of CrewAI's, or of a bridge's that speaks AG-UI over its bus."""
+        """Return the runtime's events for one of CrewAI's, or of a bridge's that speaks AG-UI over its bus."""
         name = getattr(event.type, "value", event.type)
         if name.isupper():
             return [_shown(bridged) for bridged in self._guest.decode(event)]
@@ -82,7 +82,7 @@ class Translator:
         return [] if handler is None else [*self._guest.close(), *handler(source, event)]
 
     def watch(self, event: Event) -> None:
-        """Takes note of what the flow itself shows ahead of its state, which stays until the next method's end."""
+        """Take note of what the flow itself shows ahead of its state, which stays until the next method's end."""
         predicts = isinstance(event, events.Custom) and event.name == events.PREDICT_STATE
         shows = isinstance(event, events.StateSnapshot) and event.snapshot is not self._snapshot
         if predicts or shows:
@@ -90,7 +90,7 @@ class Translator:
             self._snapshot = None
 
     def state(self, state: Any) -> list[Event]:
-        """Returns a snapshot of a flow's state, unless the last one was the same."""
+        """Return a snapshot of a flow's state, unless the last one was the same."""
         snapshot = public_state(state)
         if snapshot == self._snapshot:
             return []
@@ -98,11 +98,11 @@ class Translator:
         return [events.StateSnapshot(snapshot=snapshot)]
 
     def running_call(self, tool_name: str, arguments: Any) -> str | None:
-        """Returns the id of a tool call that was begun with these arguments and has not ended."""
+        """Return the id of a tool call that was begun with these arguments and has not ended."""
         return next((id_ for name, args, id_ in self._running if (name, args) == (tool_name, arguments)), None)
 
     def running_name(self, tool_name: str) -> str:
-        """Returns the id of the tool's call that was begun last, or a fresh one."""
+        """Return the id of the tool's call that was begun last, or a fresh one."""
         return next((id_ for name, _, id_ in reversed(self._running) if name == tool_name), str(uuid4()))
 
     def _enter(self, name: str) -> list[Event]:
@@ -209,7 +209,7 @@ class Translator:
         return self._leave(self._task_name(source))
 
     def _task_name(self, task: Any) -> str:
-        """Returns a task's name, or its number in the run: its description is a prompt, and not for clients."""
+        """Return a task's name, or its number in the run: its description is a prompt, and not for clients."""
         name = getattr(task, "name", None)
         if name:
             return str(name).strip()[:_NAME_CHARACTERS]
@@ -240,14 +240,14 @@ class Translator:
 
 
 def _shown(event: Event) -> Event:
-    """Returns a bridge's event without what the runtime itself put into the flow's state."""
+    """Return a bridge's event without what the runtime itself put into the flow's state."""
     if isinstance(event, events.StateSnapshot) and isinstance(event.snapshot, dict):
         return events.StateSnapshot(snapshot=public_state(event.snapshot))
     return event
 
 
 def json_text(value: Any) -> str:
-    """Returns a tool's arguments or output as text: strings as they are, the rest as JSON where it can be."""
+    """Return a tool's arguments or output as text: strings as they are, the rest as JSON where it can be."""
     if isinstance(value, str):
         return value
     return msgspec.json.encode(value, enc_hook=_plain).decode()

@@ -70,7 +70,7 @@ def unused_blobs(listed: Iterable[ListedCheckpoint], gone: Collection[ListedChec
 
 
 def _kept_roots(roots: Mapping[str, ListedCheckpoint], turns: int) -> set[str]:
-    """The newest checkpoint and its ancestors, back to the one before the first of the turns."""
+    """Return the newest checkpoint and its ancestors, back to the one before the first of the turns."""
     kept: set[str] = set()
     current = roots[max(roots)] if roots else None
     while current is not None and current.id not in kept and len(kept) < MOST_CHECKPOINTS:
@@ -89,7 +89,7 @@ def _begins_turn(checkpoint: ListedCheckpoint) -> bool:
 
 
 def _newest_of_lasting(listed: Iterable[ListedCheckpoint]) -> dict[str, str]:
-    """The newest checkpoint of each subgraph that remembers earlier runs: its namespace names no task."""
+    """Return the newest checkpoint of each subgraph that remembers earlier runs: its namespace names no task."""
     newest: dict[str, str] = {}
     for each in listed:
         if each.namespace and ":" not in each.namespace:

@@ -44,19 +44,19 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         return self._saver.config_specs
 
     def get_next_version(self, current: Any, channel: None) -> Any:
-        """The saver's own numbering."""
+        """Return the saver's own numbering."""
         return self._saver.get_next_version(current, channel)
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> AgentCheckpoints:
-        """The same part of the saver with more types allowed in its checkpoints."""
+        """Return the same part of the saver with more types allowed in its checkpoints."""
         return AgentCheckpoints(self._saver.with_allowlist(extra_allowlist), self._agent_name)
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """A checkpoint, or None."""
+        """Return a checkpoint, or None."""
         return self._outer_tuple(self._saver.get_tuple(self._inner(config)))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """A checkpoint, or None."""
+        """Return a checkpoint, or None."""
         return self._outer_tuple(await self._saver.aget_tuple(self._inner(config)))
 
     def list(
@@ -92,7 +92,7 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Keeps a checkpoint."""
+        """Keep a checkpoint."""
         return self._outer(self._saver.put(self._inner(config), checkpoint, metadata, new_versions))
 
     async def aput(
@@ -102,19 +102,19 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Keeps a checkpoint."""
+        """Keep a checkpoint."""
         return self._outer(await self._saver.aput(self._inner(config), checkpoint, metadata, new_versions))
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Keeps a task's writes."""
+        """Keep a task's writes."""
         self._saver.put_writes(self._inner(config), writes, task_id, task_path)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Keeps a task's writes."""
+        """Keep a task's writes."""
         await self._saver.aput_writes(self._inner(config), writes, task_id, task_path)
 
     def delete_thread(self, thread_id: str) -> None:
@@ -133,13 +133,13 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """What the saver knows of a delta channel's past."""
+        """Return what the saver knows of a delta channel's past."""
         return self._saver.get_delta_channel_history(config=self._inner(config), channels=channels)
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """What the saver knows of a delta channel's past."""
+        """Return what the saver knows of a delta channel's past."""
         return await self._saver.aget_delta_channel_history(config=self._inner(config), channels=channels)
 
     def _inner(self, config: RunnableConfig) -> RunnableConfig:

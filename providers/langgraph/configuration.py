@@ -35,7 +35,7 @@ class AuthUser(dict[str, Any]):
 
 
 def page_configuration(run: RunInput) -> RunnableConfig:
-    """What the client may set: ``configurable``, ``metadata``, ``tags`` and, up to a ceiling, the recursion limit."""
+    """Return what the client may set: ``configurable``, ``metadata``, ``tags`` and, up to a limit, the recursion."""
     told, config = run.config, RunnableConfig()
     limit = told.get("recursion_limit", told.get("recursionLimit"))
     if isinstance(limit, (int, float)) and limit >= 1:
@@ -68,14 +68,14 @@ def identity_configuration(context: RunContext) -> dict[str, Any]:
 
 
 def _permissions(claims: Mapping[str, Any]) -> list[str]:
-    """What the user may do, as issuers write it: a list, or OAuth's words with spaces between them."""
+    """Return what the user may do, as issuers write it: a list, or OAuth's words with spaces between them."""
     given = claims.get("permissions", claims.get("scope", ()))
     listed = given.split() if isinstance(given, str) else given
     return [str(each) for each in listed] if isinstance(listed, (list, tuple)) else []
 
 
 def run_configuration(run: RunInput, context: RunContext, headers: Collection[str] | None) -> RunnableConfig:
-    """The run's own part, over what the page set.
+    """Return the run's own part, laid over what the client set.
 
     ``configurable.copilotkit`` holds the page's tools, context and properties and the forwarded parameters;
     there, unlike beside it, a saver does not copy them into its metadata.
@@ -97,7 +97,7 @@ def run_configuration(run: RunInput, context: RunContext, headers: Collection[st
 
 
 def forwarded_headers(context: RunContext, names: Collection[str] | None) -> dict[str, str]:
-    """The request's headers of these names; without names, those that begin with ``x-``."""
+    """Return the request's headers of these names; without names, those that begin with ``x-``."""
     return {
         name: value
         for name, value in context.headers.items()
@@ -112,12 +112,12 @@ def shows_subgraphs(run: RunInput, *, otherwise: bool) -> bool:
 
 
 def graph_configuration(graph: Graph, config: RunnableConfig) -> RunnableConfig:
-    """The graph's own configuration under the run's; the graph's callbacks stay."""
+    """Return the graph's own configuration under the run's; the graph's callbacks stay."""
     return merge_configs(graph.config, config, {"callbacks": [HANDLER]})
 
 
 def graph_context(graph: Graph, run: RunInput, context: RunContext) -> Any:
-    """The graph's runtime context: of what the page sends, the fields that the graph's schema declares.
+    """Return the graph's runtime context: of what the client sends, the fields that the graph's schema declares.
 
     A graph without a context schema gets none: the SDK's middleware would write it into the model's prompt.
     """

@@ -30,7 +30,7 @@ def _block_text(block: Any) -> str:
 
 
 def reasoning_of(message: AIMessage) -> str:
-    """The reasoning that a model shows in a message."""
+    """Return the reasoning that a model shows in a message."""
     content = message.content
     blocks = () if isinstance(content, str) else content
     shown = "".join(_block_reasoning(block) for block in blocks if isinstance(block, Mapping))
@@ -52,7 +52,7 @@ def _text(value: Any) -> str:
 
 
 def text_of_result(message: ToolMessage) -> str:
-    """A tool's answer as text: its own text, or its content as JSON when it is not only text."""
+    """Return a tool's answer as text: its own text, or its content as JSON when it is not only text."""
     content = message.content
     if isinstance(content, str):
         return content
@@ -62,12 +62,12 @@ def text_of_result(message: ToolMessage) -> str:
 
 
 def image_block(subtype: str, data: str) -> dict[str, Any]:
-    """An image as every vendor's LangChain model takes it: a data URL."""
+    """Return an image as every vendor's LangChain model takes it: a data URL."""
     return {"type": "image_url", "image_url": {"url": f"data:image/{subtype};base64,{data}"}}
 
 
 def images_of(content: Any) -> Iterable[tuple[str, str]]:
-    """The images inside a content: subtype (``png``) and base64 text. Those behind a link are left out."""
+    """Return the images inside a content: subtype (``png``) and base64 text. Those behind a link are left out."""
     for block in () if isinstance(content, str) else content:
         image = _image(block) if isinstance(block, Mapping) else None
         if image is not None:

@@ -39,7 +39,7 @@ class BrokenCall(Struct, frozen=True):
 
 
 def root_task_id(metadata: dict[str, Any] | None) -> str | None:
-    """The id of the root graph's task in which something happened (``langgraph_checkpoint_ns``)."""
+    """Return the id of the root graph's task in which something happened (``langgraph_checkpoint_ns``)."""
     namespace: str = (metadata or {}).get("langgraph_checkpoint_ns") or ""
     return namespace.partition("|")[0].partition(":")[2] or None
 

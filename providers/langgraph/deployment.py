@@ -43,7 +43,7 @@ class Assistant(Struct, frozen=True):
 
 
 async def find_assistant(client: LangGraphClient, graph_id: str, assistant_id: str | None) -> Assistant:
-    """Looks an assistant up: by its id, or the first one of a graph.
+    """Look an assistant up: by its id, or the first one of a graph.
 
     Raises:
         ConfigurationError: The server has none.
@@ -101,7 +101,7 @@ class RemoteThread:
         self._headers = dict(headers)
 
     async def state(self, config: RunnableConfig) -> StateSnapshot:
-        """The server's answer; a thread that it does not know has no values."""
+        """Return the server's answer; a thread that it does not know has no values."""
         try:
             told = await self._client.threads.get_state(
                 self._thread_id, checkpoint=_checkpoint(config), headers=self._headers
@@ -133,7 +133,7 @@ class RemoteThread:
         return None, None
 
     async def at_breakpoint(self, snapshot: StateSnapshot) -> bool:
-        """A thread that is interrupted, with no interrupt to answer, stands at a breakpoint."""
+        """Return whether a thread stands at a breakpoint: it is interrupted, with no interrupt to answer."""
         del snapshot
         thread = await self._client.threads.get(self._thread_id, headers=self._headers)
         return thread["status"] == "interrupted"
@@ -176,7 +176,7 @@ def _checkpoint(config: RunnableConfig) -> Checkpoint | None:
 async def remote_stream(
     client: LangGraphClient, assistant_id: str, thread_id: str, plan: RunPlan, headers: Mapping[str, str]
 ) -> AsyncGenerator[StreamPart, None]:
-    """Runs the graph on its server; yields what ``graph.astream`` would.
+    """Run the graph on its server, and yield what ``graph.astream`` would.
 
     The server is told to cancel the run when the connection ends.
 

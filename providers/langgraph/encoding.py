@@ -127,7 +127,7 @@ def key_text(key: Any) -> str:
 
 
 def _order(encoded: Json) -> tuple[int, float, str]:
-    """A set's order: its numbers, its texts, then everything else by its JSON form."""
+    """Return a set's order: its numbers, its texts, then everything else by its JSON form."""
     if isinstance(encoded, (int, float)) and not isinstance(encoded, bool):
         return 0, _comparable(encoded), str(encoded)
     if isinstance(encoded, str):

@@ -28,13 +28,13 @@ class GraphThread(Protocol):
         """Whether there are checkpoints at all."""
 
     async def state(self, config: RunnableConfig) -> StateSnapshot:
-        """The checkpoint that ``config`` names, or the thread's latest; without values if there is none."""
+        """Return the checkpoint that ``config`` names, or the thread's latest; without values if there is none."""
 
     async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str) -> None:
-        """Writes a checkpoint as if ``node_name`` had returned ``values``."""
+        """Write a checkpoint as if ``node_name`` had returned ``values``."""
 
     async def written(self, snapshot: StateSnapshot) -> frozenset[str]:
-        """The keys that came with an earlier answer on this checkpoint; each takes one value until the next one."""
+        """Return the keys that came with an earlier answer on this checkpoint; each takes one value until the next."""
 
     async def settle(self, config: RunnableConfig, snapshot: StateSnapshot) -> bool:
         """Commit what the finished tasks of a step wrote whose other tasks did not end; true if there was any."""
@@ -67,7 +67,7 @@ class LocalThread:
         return bool(self._graph.checkpointer)
 
     async def state(self, config: RunnableConfig) -> StateSnapshot:
-        """The graph's own answer."""
+        """Return the graph's own answer."""
         return await self._graph.aget_state(config)
 
     async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str) -> None:
@@ -105,7 +105,7 @@ class LocalThread:
         return before == "*" or bool(set(before).intersection(snapshot.next))
 
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
-        """Looks at the breakpoints that the graph was compiled with."""
+        """Look at the breakpoints that the graph was compiled with."""
         if node_name not in self._graph.nodes:
             return False
         before, after = self._graph.interrupt_before_nodes, self._graph.interrupt_after_nodes

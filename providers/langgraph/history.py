@@ -30,7 +30,7 @@ UNANSWERED = "The person went on without answering."
 
 
 def conversation(messages: Iterable[Message]) -> Sequence[Message]:
-    """The page's messages that an agent is told: neither agent states nor the page's leading instructions."""
+    """Return the client's messages that an agent gets: neither agent states nor the client's leading instructions."""
     said = [message for message in messages if not isinstance(message, AgentStateMessage)]
     while said and isinstance(said[0], TextMessage) and said[0].role == "system":
         said = said[1:]
@@ -141,7 +141,7 @@ class CheckpointMessages:
         return {id_: ids.pop(0) for id_, ids in alike if ids}
 
     def _other_ids(self) -> Iterable[tuple[str, str]]:
-        """The ids under which calls may have streamed, when other calls of the run were known that nobody kept."""
+        """Return the ids under which calls may have streamed when other calls of the run were known and not kept."""
         for message in self.messages:
             for call in message.tool_calls if isinstance(message, AIMessage) else ():
                 vendor_id = self.calls.vendor_ids[call["id"] or ""]
@@ -155,7 +155,7 @@ def _content(name: str, arguments: dict[str, Any]) -> bytes:
 
 
 def _answer(message: Message) -> str:
-    """A message's text if an assistant said it, else nothing."""
+    """Return a message's text if it is an assistant's, else nothing."""
     return message.content if isinstance(message, TextMessage) and message.role == "assistant" else ""
 
 
@@ -180,7 +180,7 @@ def _part_ids(message: BaseMessage) -> Iterable[str]:
 
 
 def edited_message(known: CheckpointMessages, said: Sequence[Message]) -> BaseMessage | None:
-    """The checkpoint's message of which the page's last user message is an edited form, or None."""
+    """Return the checkpoint's message of which the client's last user message is an edited form, or None."""
     last_user = next((m for m in reversed(said) if isinstance(m, TextMessage) and m.role == "user"), None)
     owner = last_user and known.owner(last_user)
     if last_user is None or not isinstance(owner, HumanMessage):
@@ -189,19 +189,19 @@ def edited_message(known: CheckpointMessages, said: Sequence[Message]) -> BaseMe
 
 
 def cut_message(known: CheckpointMessages, said: Sequence[Message]) -> BaseMessage | None:
-    """The user message with which the page's list ends while the checkpoint goes on behind it, or None."""
+    """Return the user message with which the client's list ends while the checkpoint goes on behind it, or None."""
     owner = known.owner(said[-1]) if said else None
     return owner if isinstance(owner, HumanMessage) and known.messages[-1] is not owner else None
 
 
 def unknown(known: CheckpointMessages, said: Iterable[Message]) -> list[BaseMessage]:
-    """The page's messages that the checkpoint lacks, as LangChain's."""
+    """Return the client's messages that the checkpoint lacks, as LangChain's."""
     new = to_langchain(_fresh(known, said))
     return [_joined(message, known) for message in new]
 
 
 def _fresh(known: CheckpointMessages, said: Iterable[Message]) -> Iterable[Message]:
-    """What is new, without second results for one call and without calls that were cut off before a result."""
+    """Return what is new, without second results for one call and without calls that were cut off before a result."""
     new = [message for message in said if message not in known]
     results = {message.tool_call_id: message for message in reversed(new) if isinstance(message, ToolResultMessage)}
     for message in new:
@@ -213,7 +213,7 @@ def _fresh(known: CheckpointMessages, said: Iterable[Message]) -> Iterable[Messa
 
 
 def _joined(message: BaseMessage, known: CheckpointMessages) -> BaseMessage:
-    """A call that the page saw and the checkpoint lost goes back into its message, whose other parts stay."""
+    """Put a call that the client saw and the checkpoint lost back into its message, whose other parts stay."""
     if not isinstance(message, AIMessage) or not message.tool_calls:
         return message
     owner = known.find(message.id)
@@ -278,7 +278,7 @@ class _Groups:
 
 
 def _identity(message: BaseMessage) -> tuple[bool, str | None]:
-    """What two versions of a message have in common: a result's call, or else the id."""
+    """Return what two versions of a message have in common: a result's call, or else the id."""
     if isinstance(message, ToolMessage):
         return True, message.tool_call_id
     return False, message.id

@@ -65,7 +65,7 @@ def _asked(interrupt: Interrupt) -> str:
 
 
 def answer_of(resume: Resume) -> Json:
-    """A person's answer as the graph gets it.
+    """Return a person's answer as the graph gets it.
 
     The page sends what it was given as text, and everything else as JSON text. So objects, lists, true, false
     and null are read as JSON; text stays text, numbers included, because a person may have typed them.
@@ -84,7 +84,7 @@ def answer_of(resume: Resume) -> Json:
 
 
 def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[str, Json]:
-    """What ``Command(resume=...)`` takes: answers by interrupt id, the only form that any JSON value survives.
+    """Return what ``Command(resume=...)`` takes: answers by interrupt id, the only form that any JSON value survives.
 
     An answer goes to the interrupt that asked what it says it answers, else to the first one still without.
     One answer may also be an object of answers by interrupt id.
@@ -135,7 +135,7 @@ def asks_by_message(interrupt: Interrupt) -> bool:
 
 
 def _addressed(asking: Sequence[Interrupt], answer: BaseMessage) -> Interrupt:
-    """The interrupt whose action has the result ``answer``, else the first one."""
+    """Return the interrupt whose action has the result ``answer``, else the first one."""
     called = getattr(answer, "tool_call_id", None)
     return next((each for each in asking if called is not None and called in _call_ids(each)), asking[0])
 

@@ -112,7 +112,7 @@ async def _open_postgres(url: str, options: MemoryOptions, settings: StoreSettin
 
 @asynccontextmanager
 async def _swept(memory: Any, options: MemoryOptions) -> AsyncIterator[None]:
-    """Removes what has expired as long as the context lasts, if anything expires."""
+    """Remove what has expired as long as the context lasts, if anything expires."""
     if not options.ttl:
         yield
         return

@@ -43,7 +43,7 @@ _ROLES: frozenset[str] = frozenset(get_args(Role))
 
 
 def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
-    """The messages as LangChain's, ids kept. An assistant's tool calls join the message they are parts of."""
+    """Return the messages as LangChain's, ids kept. An assistant's tool calls join the message they are parts of."""
     converted: list[BaseMessage] = []
     answers: dict[str | None, AIMessage] = {}
     for message in messages:
@@ -93,7 +93,7 @@ def _tool_message(message: ToolResultMessage) -> ToolMessage:
 
 
 def as_langchain(values: Any) -> list[BaseMessage]:
-    """The messages in a graph's state, in whichever spelling it keeps them; what is no message is left out."""
+    """Return the messages in a graph's state, in whichever spelling it keeps them; what is no message is left out."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         return []
     read = (_read(value) for value in values)
@@ -108,7 +108,7 @@ def _read(value: Any) -> BaseMessage | None:
 
 
 def message_of(value: Any) -> BaseMessage:
-    """A message, whether it is one, LangChain's JSON of one, or another spelling.
+    """Return a message, whether it is one, LangChain's JSON of one, or another spelling.
 
     Raises:
         ValueError: It is none of them.
@@ -121,13 +121,13 @@ def message_of(value: Any) -> BaseMessage:
 
 
 def call_names(messages: Iterable[BaseMessage]) -> dict[str, str]:
-    """The names of all tool calls, by their ids."""
+    """Return the names of all tool calls, by their ids."""
     calls = (call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls)
     return {call["id"]: call["name"] for call in calls if call["id"]}
 
 
 def from_langchain(messages: Sequence[BaseMessage]) -> list[Message]:
-    """The messages as the runtime's, ids kept, one a part."""
+    """Return the messages as the runtime's, ids kept, one a part."""
     names = call_names(messages)
     return [part for message in messages for part in _parts(message, names)]
 
@@ -154,7 +154,7 @@ def _parts(message: BaseMessage, names: dict[str, str]) -> Iterable[Message]:
 
 
 def part_id(message_id: str, index: int) -> str:
-    """The id of a message's part: the first bears the message's own."""
+    """Return the id of a message's part: the first bears the message's own."""
     return f"{message_id}-{index}" if index else message_id
 
 
@@ -180,7 +180,7 @@ def role_of(message: BaseMessage) -> Role:
 
 
 def to_agui(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
-    """The messages as AG-UI message objects (https://docs.ag-ui.com/concepts/messages)."""
+    """Return the messages as AG-UI message objects (https://docs.ag-ui.com/concepts/messages)."""
     return [_agui(message) for message in messages]
 
 

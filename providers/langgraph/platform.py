@@ -75,11 +75,11 @@ class LangGraphPlatformProvider(AgentProvider):
         self._assistants: dict[str, Assistant] = {}
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The registered agents; the servers are not asked."""
+        """Return the registered agents; the servers are not asked."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._deployments]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        """Runs a graph on its server; yields what happens, as it happens.
+        """Run a graph on its server, and yield what happens, as it happens.
 
         Raises:
             ConfigurationError: The server has no such graph.
@@ -108,13 +108,13 @@ class LangGraphPlatformProvider(AgentProvider):
                 yield event
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """What the server holds of this thread, or None if it does not know it."""
+        """Return what the server holds of this thread, or None if it does not know it."""
         client, assistant = await self._reach(agent_name)
         snapshot = await RemoteThread(client, server_thread_id(thread_id), {}).state({"configurable": {}})
         return agent_state(assistant.schema, snapshot)
 
     async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
-        """Writes a new checkpoint in which the thread's state and messages are those given."""
+        """Write a new checkpoint in which the thread's state and messages are those given."""
         client, assistant = await self._reach(agent_name)
         server_id = server_thread_id(thread_id)
         graph_id = self._deployments[agent_name].graph_id
@@ -150,7 +150,7 @@ class LangGraphPlatformProvider(AgentProvider):
         return [self._client(deployment) for deployment in by_url.values()]
 
     async def stop(self) -> None:
-        """Closes the connections that the provider opened."""
+        """Close the connections that the provider opened."""
         for url, client in self._clients.items():
             if url not in self._given:
                 await client.aclose()

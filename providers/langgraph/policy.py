@@ -26,7 +26,7 @@ class EmitPolicy(Struct, frozen=True):
         return name in self.tool_calls if isinstance(self.tool_calls, frozenset) else self.tool_calls
 
     def predicted_by(self, tool: str) -> tuple[Prediction, ...]:
-        """What a call of this tool predicts."""
+        """Return what a call of this tool predicts."""
         return tuple(prediction for prediction in self.predictions if prediction.tool == tool)
 
 

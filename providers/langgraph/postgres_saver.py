@@ -57,7 +57,7 @@ class PatientPostgresSaver(AsyncPostgresSaver):
         self._connections = pool
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The checkpoint that ``config`` names, or else the newest of its thread and namespace."""
+        """Return the checkpoint that ``config`` names, or else the newest of its thread and namespace."""
         return await self._retry_unavailable(lambda saver: saver.aget_tuple(config))
 
     async def aput(
@@ -67,13 +67,13 @@ class PatientPostgresSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Keeps a checkpoint."""
+        """Keep a checkpoint."""
         return await self._retry_unavailable(lambda saver: saver.aput(config, checkpoint, metadata, new_versions))
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Keeps a task's writes."""
+        """Keep a task's writes."""
         await self._retry_unavailable(lambda saver: saver.aput_writes(config, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str) -> None:
@@ -115,7 +115,7 @@ async def _trim(connection: AsyncConnection[DictRow], thread_id: str, turns: int
 
 @asynccontextmanager
 async def open_postgres_saver(url: str, settings: StoreSettings) -> AsyncIterator[PatientPostgresSaver]:
-    """A saver on a pool of its own, with the framework's tables up to date.
+    """Open a saver on a pool of its own, with the framework's tables up to date.
 
     Args:
         url: ``postgresql://``, as libpq reads it.

@@ -100,7 +100,7 @@ class LangGraphProvider(AgentProvider):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str] = "langgraph.json", **options: Any) -> LangGraphProvider:
-        """The graphs that a ``langgraph.json`` names, with its environment and local dependencies.
+        """Return the graphs that a ``langgraph.json`` names, with its environment and local dependencies.
 
         Args:
             path: The file, or the folder that holds it.
@@ -159,7 +159,7 @@ class LangGraphProvider(AgentProvider):
                 )
 
     async def stop(self) -> None:
-        """Closes what ``start`` opened."""
+        """Close what ``start`` opened."""
         await self._opened.aclose()
 
     @property
@@ -195,7 +195,7 @@ class LangGraphProvider(AgentProvider):
             await self._trim(agent_name, thread_id)
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The registered agents."""
+        """Return the registered agents."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
 
     def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
@@ -233,13 +233,13 @@ class LangGraphProvider(AgentProvider):
         await self._trim(agent_name, run.thread_id)
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """What the graph's checkpoint of this thread holds, or None if there is none."""
+        """Return what the graph's checkpoint of this thread holds, or None if there is none."""
         config = _thread_configuration(thread_id)
         async with self._open(agent_name, RunContext(), config) as (graph, schema):
             return await read_thread(graph, schema, config)
 
     async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
-        """Writes a new checkpoint in which the graph's state and messages are those given."""
+        """Write a new checkpoint in which the graph's state and messages are those given."""
         config = _thread_configuration(thread_id)
         async with self._open(agent_name, RunContext(), config) as (graph, schema):
             await write_thread(graph, schema, config, state)
@@ -292,6 +292,6 @@ def _thread_configuration(thread_id: str) -> RunnableConfig:
 
 
 def _saver_settings(store: StateStore | None) -> StoreSettings | None:
-    """The store's own settings, without its time to live: a thread's record alone decides when the thread is over."""
+    """Return the store's settings without its time to live: a thread's record decides when the thread is over."""
     given = None if store is None else store.settings
     return given and msgspec.structs.replace(given, ttl=None)

@@ -53,7 +53,7 @@ class RecentMemorySaver(InMemorySaver):
         return self._bytes
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """A checkpoint, or None. Asking for a thread that there is not leaves no trace of it."""
+        """Return a checkpoint, or None. Asking for a thread that there is not leaves no trace of it."""
         return super().get_tuple(config) if config["configurable"]["thread_id"] in self._kept else None
 
     def put(
@@ -63,7 +63,7 @@ class RecentMemorySaver(InMemorySaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Keeps a checkpoint, in place of the oldest one if there are too many."""
+        """Keep a checkpoint, in place of the oldest one if there are too many."""
         written = super().put(config, checkpoint, metadata, new_versions)
         named = written["configurable"]
         kept = self._touch(named["thread_id"])

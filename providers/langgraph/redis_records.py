@@ -33,7 +33,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, config: RunnableConfig) -> Place:
-        """The checkpoint that a configuration names; its id is empty if it names none."""
+        """Return the checkpoint that a configuration names; its id is empty if it names none."""
         given = config["configurable"]
         return cls(str(given["thread_id"]), given.get("checkpoint_ns", ""), get_checkpoint_id(config) or "")
 
@@ -48,11 +48,11 @@ class Place(NamedTuple):
         return _name(_CHECKPOINT, self.namespace, self.checkpoint_id)
 
     def write_name(self, task_id: str, index: int) -> str:
-        """The field that holds one of the checkpoint's writes."""
+        """Return the field that holds one of the checkpoint's writes."""
         return _name(_WRITE, self.namespace, self.checkpoint_id, task_id, str(index))
 
     def blob_name(self, channel: str, version: str | float) -> str:
-        """The field that holds a channel's value, shared by the checkpoints with this version of it."""
+        """Return the field that holds a channel's value, shared by the checkpoints with this version of it."""
         return _name(_BLOB, self.namespace, channel, str(version))
 
 
@@ -82,11 +82,11 @@ class CheckpointRecords:
     async def write(
         self, thread_id: str, fields: dict[str, bytes], first: dict[str, bytes], names: Sequence[str]
     ) -> None:
-        """Sets ``fields``, and those of ``first`` that are not there yet, and lists ``names``, all at once."""
+        """Set ``fields``, and those of ``first`` that are not there yet, and list ``names``, all at once."""
         await self._retry_unavailable(lambda: self._write(thread_id, fields, first, names))
 
     async def places(self, thread_id: str, namespace: str | None, limit: int | None = None) -> list[Place]:
-        """The thread's checkpoints, of one namespace or all, newest first in each."""
+        """Return the thread's checkpoints, of one namespace or all, newest first in each."""
         low, high = _beginning(_CHECKPOINT) if namespace is None else _beginning(_CHECKPOINT, namespace)
         key = self._keys(thread_id)[1]
         start, count = (None, None) if limit is None else (0, limit)
@@ -95,16 +95,16 @@ class CheckpointRecords:
         return [Place(thread_id, found, checkpoint_id) for _, found, checkpoint_id in parts]
 
     async def threads(self) -> list[str]:
-        """The threads that have checkpoints, and perhaps some that were forgotten."""
+        """Return the threads that have checkpoints, and perhaps some that were forgotten."""
         names = await self._retry_unavailable(lambda: self._client.zrange(self._threads, 0, -1))
         return [name.decode() for name in cast("list[bytes]", names)]
 
     async def read(self, places: Sequence[Place]) -> tuple[list[bytes | None], list[list[bytes]]]:
-        """The checkpoints at ``places``, all of one thread, and the names of the writes of each."""
+        """Return the checkpoints at ``places``, all of one thread, and the names of the writes of each."""
         return await self._retry_unavailable(lambda: self._read(places))
 
     async def values(self, thread_id: str, fields: Sequence[str]) -> dict[str, bytes]:
-        """The values of those of ``fields`` that are there."""
+        """Return the values of those of ``fields`` that are there."""
         if not fields:
             return {}
         key = self._keys(thread_id)[0]

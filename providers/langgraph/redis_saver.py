@@ -83,7 +83,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
         self._loop = asyncio.get_running_loop()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The checkpoint that ``config`` names, or else the newest of its thread and namespace."""
+        """Return the checkpoint that ``config`` names, or else the newest of its thread and namespace."""
         place = Place.of(config)
         if not place.checkpoint_id:
             places = await self._records.places(place.thread_id, place.namespace, limit=1)
@@ -123,7 +123,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Keeps a checkpoint; only the channels with new versions are written."""
+        """Keep a checkpoint; only the channels with new versions are written."""
         parent = Place.of(config)
         place = parent._replace(checkpoint_id=checkpoint["id"])
         values = checkpoint["channel_values"]
@@ -145,7 +145,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Keeps a task's writes. Those the framework has special indices for replace earlier ones."""
+        """Keep a task's writes. Those the framework has special indices for replace earlier ones."""
         place = Place.of(config)
         replacing: dict[str, bytes] = {}
         first: dict[str, bytes] = {}
@@ -181,7 +181,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
         return ListedCheckpoint(place.namespace, place.checkpoint_id, entry.parent, metadata, versions)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
-        """A channel's next version: a number that sorts as text, and a random part that tells forks apart."""
+        """Return a channel's next version: a number that sorts as text, and a random part that tells forks apart."""
         number = 0 if current is None else int(str(current).split(".")[0])
         return f"{number + 1:032}.{random.random():016}"  # noqa: S311
 
@@ -251,7 +251,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
         return pages
 
     async def _tuples(self, places: Sequence[Place]) -> Sequence[CheckpointTuple]:
-        """The checkpoints at ``places``, all of one thread; those that are not there are left out."""
+        """Return the checkpoints at ``places``, all of one thread; those that are not there are left out."""
         if not places:
             return []
         rows = zip(places, *await self._records.read(places), strict=True)

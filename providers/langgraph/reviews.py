@@ -50,7 +50,7 @@ def _batch(asked: Mapping[str, Any], answer: Json) -> Json | None:
 
 
 def _allowed(asked: Mapping[str, Any]) -> Sequence[set[str]]:
-    """The decisions that each action may get."""
+    """Return the decisions that each action may get."""
     configs = [each for each in asked.get("review_configs") or () if isinstance(each, Mapping)]
     by_name = {each.get("action_name"): set(each.get("allowed_decisions") or ()) for each in configs}
     return [by_name.get(_name(each), set()) for each in asked["action_requests"]]
@@ -74,7 +74,7 @@ def _decision(answer: Json, allowed: set[str]) -> Json | None:
 
 
 def _word(answer: Json) -> tuple[str | None, str]:
-    """The decision that an answer names, and the reason that it gives."""
+    """Return the decision that an answer names, and the reason that it gives."""
     if isinstance(answer, bool):
         return ("approve" if answer else "reject"), ""
     if not isinstance(answer, str):

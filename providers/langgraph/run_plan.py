@@ -117,7 +117,7 @@ class RunPlanner:
         return self._rewound(snapshot, known, point) if point else self._appended(snapshot, known)
 
     def _known(self, snapshot: StateSnapshot) -> CheckpointMessages:
-        """The checkpoint's messages; from here on the client's are under the same ids."""
+        """Return the checkpoint's messages; from here on the client's are under the same ids."""
         known = CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
         self._said = known.recognise(self._said)
         return known
@@ -128,7 +128,7 @@ class RunPlanner:
         return RunPlan(new if self._schema.takes_list else self._input({}, known, new), self._config, known)
 
     async def _listed(self, snapshot: StateSnapshot) -> RunPlan:
-        """A workflow of the functional API that takes messages gets those that it did not save."""
+        """Return the plan for a workflow of the functional API that takes messages: those that it did not save."""
         saved, working = await self._thread.inputs(snapshot)
         known = CheckpointMessages(as_langchain(saved))
         self._said = known.recognise(self._said)
@@ -178,7 +178,7 @@ class RunPlanner:
         return {key: value for key, value in update.items() if self._schema.writes(key)}
 
     async def _forked(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan | None:
-        """The run from the checkpoint before ``point``, or None if there is no such checkpoint."""
+        """Return the run from the checkpoint before ``point``, or None if there is no such checkpoint."""
         start = await self._before(snapshot, point.id)
         if start is None:
             return None
@@ -249,7 +249,7 @@ class RunPlanner:
         return {"messages": update}
 
     def _state(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The page's state where it differs from the graph's: all of it would go through reducers again."""
+        """Return the client's state where it differs from the graph's: all of it would go through reducers again."""
         return {
             key: self._schema.replacement(key, value, values)
             for key, value in self._run.state.items()
@@ -267,7 +267,7 @@ class RunPlanner:
 
 
 def page_properties(run: RunInput) -> dict[str, Any]:
-    """The page's tools and readable context, in the shape that the SDK and ``bind_tools`` both take."""
+    """Return the client's tools and readable context, in the shape that the SDK and ``bind_tools`` both take."""
     return {
         "actions": [_action(tool.name, tool.description, tool.parameters) for tool in run.tools],
         "context": [{"description": item.description, "value": item.value} for item in run.context],

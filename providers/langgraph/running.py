@@ -24,7 +24,7 @@ async def run_events(
     thread: GraphThread,
     config: RunnableConfig,
 ) -> AsyncGenerator[Event, None]:
-    """Runs the graph if the turn says so; yields what happens.
+    """Run the graph if the turn says so, and yield what happens.
 
     Args:
         plan: How the run begins.

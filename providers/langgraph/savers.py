@@ -21,7 +21,7 @@ from .serializer import CheckpointSerializer
 
 @asynccontextmanager
 async def open_saver(url: str, settings: StoreSettings | None = None) -> AsyncIterator[BaseCheckpointSaver[Any]]:
-    """A saver for the URL of a store, open until the context is left.
+    """Open a saver for the URL of a store, until the context is left.
 
     Args:
         url: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``.

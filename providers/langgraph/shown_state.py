@@ -29,7 +29,7 @@ class ShownState:
         self._reported: set[str] = set()
 
     def values(self, values: Any) -> list[Event]:
-        """The graph's state after a step."""
+        """Return the events for the graph's state after a step."""
         if not isinstance(values, Mapping):
             return []
         encoder = Encoder()
@@ -45,19 +45,19 @@ class ShownState:
         return self._changes()
 
     def predicted(self, key: str, value: Json) -> list[Event]:
-        """A key's value as a streaming tool call tells it: it shows until a task writes the key."""
+        """Return the events for a key's value in a streaming tool call, which shows until a task writes the key."""
         self._predicted[key] = value
         return self._changes()
 
     def task_ended(self, task_id: str, writes: Any) -> None:
-        """A root task ended, having written the given keys."""
+        """Note that a root task ended, having written the given keys."""
         if self._emitter in (task_id, None):
             self._emitted = None
         for key in writes if isinstance(writes, Mapping) else ():
             self._predicted.pop(key, None)
 
     def final(self) -> list[Event]:
-        """The state that the run ended with: only what the graph itself holds."""
+        """Return the events for the state that the run ended with: only what the graph itself holds."""
         self._emitted = None
         self._predicted = {}
         return self._changes()

@@ -45,7 +45,7 @@ def _is_stored_whole(annotation: Any) -> bool:
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
-    """What else may be in a value of this annotation."""
+    """Yield what else may be in a value of this annotation."""
     yield from get_args(annotation)
     yield getattr(annotation, "__supertype__", None)  # of a NewType
     yield getattr(annotation, "__value__", None)  # of a type alias

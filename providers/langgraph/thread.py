@@ -21,12 +21,12 @@ log = structlog.get_logger(__name__)
 
 
 async def read_thread(graph: Graph, schema: GraphSchema, config: RunnableConfig) -> AgentState | None:
-    """What the thread's latest checkpoint holds, as the page may see it; None if there is no checkpoint."""
+    """Return what the thread's latest checkpoint holds, as the client may see it; None if there is no checkpoint."""
     return agent_state(schema, await graph.aget_state(config)) if graph.checkpointer else None
 
 
 def agent_state(schema: GraphSchema, snapshot: StateSnapshot) -> AgentState | None:
-    """A checkpoint as the page may see it; None if it is none."""
+    """Return a checkpoint as the client may see it; None if it is none."""
     if snapshot.created_at is None or not isinstance(snapshot.values, Mapping):
         return None
     values = snapshot.values
@@ -44,7 +44,7 @@ def _shown(schema: GraphSchema, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def write_thread(graph: Graph, schema: GraphSchema, config: RunnableConfig, state: AgentState) -> None:
-    """Writes a checkpoint in which the thread's state and messages are those given."""
+    """Write a checkpoint in which the thread's state and messages are those given."""
     snapshot = await graph.aget_state(config)
     first = snapshot.created_at is None
     update = state_update(schema, snapshot, state)
@@ -54,7 +54,7 @@ async def write_thread(graph: Graph, schema: GraphSchema, config: RunnableConfig
 
 
 def state_update(schema: GraphSchema, snapshot: StateSnapshot, state: AgentState) -> dict[str, Any]:
-    """What to write over ``snapshot``, so that the thread's state and messages become those given."""
+    """Return what to write over ``snapshot``, so that the thread's state and messages become those given."""
     values = snapshot.values if isinstance(snapshot.values, Mapping) else {}
     update = {
         key: schema.replacement(key, value, values)

@@ -57,7 +57,7 @@ class Translator:
         }
 
     def translate(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
-        """The events of one part of the stream."""
+        """Return the events of one part of the stream."""
         if mode == "custom":
             return self._custom(payload)
         if namespace and not self._subgraphs:
@@ -70,15 +70,15 @@ class Translator:
         return self._task(payload) if mode == "tasks" else [*self._stated(namespace, payload), *self._step(payload)]
 
     def finish(self) -> list[Event]:
-        """The events with which the run ends: the state and messages that the graph holds."""
+        """Return the events with which the run ends: the state and messages that the graph holds."""
         return [*self._chat.close(), *self._state.final(), *self._leave(), *self._messages()]
 
     def stand(self) -> list[Event]:
-        """The events of a run in which the graph does not run."""
+        """Return the events of a run in which the graph does not run."""
         return [*self._state.values(self._values), *self._messages()]
 
     def _returned(self, task: Mapping[str, Any], hidden: Collection[str]) -> list[Event]:
-        """The messages that a task wrote. Those without an id have none before the step ends."""
+        """Return the messages that a task wrote. Those without an id have none before the step ends."""
         events: list[Event] = []
         for key, value in _mapping(task.get("result")).items():
             whole = key in _WHOLE
@@ -88,7 +88,7 @@ class Translator:
         return events
 
     def _stated(self, namespace: tuple[str, ...], values: Any) -> list[Event]:
-        """The messages that a step left in a state. The first state of a graph is what it was given."""
+        """Return the messages that a step left in a state. The first state of a graph is what it was given."""
         messages = as_langchain(_mapping(values).get("messages"))
         identified = [m if m.id else m.model_copy(update={"id": f"{namespace}#{i}"}) for i, m in enumerate(messages)]
         if namespace not in self._begun:
@@ -166,7 +166,7 @@ class Translator:
 
 
 def _messages_in(mode: str, payload: Any) -> Iterable[BaseMessage]:
-    """The messages in a part of a subgraph's stream."""
+    """Return the messages in a part of a subgraph's stream."""
     if mode == "messages":
         return [payload[0]]
     value = _mapping(payload.get("result") if mode == "tasks" and isinstance(payload, Mapping) else payload)
@@ -178,7 +178,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _objects(value: Any) -> Sequence[BaseMessage]:
-    """The messages, as objects with an id, that a key of a state was given."""
+    """Return the messages, as objects with an id, that a key of a state was given."""
     values = value if _is_list(value) else [value]
     return [each for each in values if isinstance(each, BaseMessage) and each.id]
 

@@ -55,7 +55,7 @@ class MCPConnection:
         return self._task is not None and not self._task.done() and not self._broken
 
     async def open(self) -> None:
-        """Connects.
+        """Connect.
 
         Raises:
             NetworkError: The server cannot be reached, or does not speak MCP.
@@ -71,7 +71,7 @@ class MCPConnection:
             raise
 
     async def tools(self) -> list[dict[str, Any]]:
-        """Returns all tools of the server in MCP's JSON. Raises as ``open``, or what the library raises."""
+        """Return all tools of the server in MCP's JSON. Raises as ``open``, or what the library raises."""
         session = await self._session()
         found: list[dict[str, Any]] = []
         cursor: str | None = None
@@ -85,7 +85,7 @@ class MCPConnection:
         return found
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Calls a tool, once; returns its result in MCP's JSON.
+        """Call a tool, once, and return its result in MCP's JSON.
 
         Raises:
             CallLostError: The connection broke before the answer.
@@ -109,7 +109,7 @@ class MCPConnection:
             await end_tasks(call)
 
     def _lose(self, mark: str | None, delivered: bool) -> None:
-        """Ends the call that was lost; without a mark, all of them, because the stream that they share has ended."""
+        """End the call that was lost; without a mark, all of them, because the stream that they share has ended."""
         if mark is None:
             self._broken = True
         for one in list(self._lost) if mark is None else [mark]:
@@ -118,7 +118,7 @@ class MCPConnection:
                 lost.set_result(delivered)
 
     async def close(self) -> None:
-        """Ends the session, and the server if it is a command."""
+        """End the session, and the server if it is a command."""
         if self._task is None:
             return
         self._closing.set()

@@ -20,7 +20,7 @@ Use them when appropriate to fulfill the user's request."""
 
 
 def mcp_guidance(tools: Iterable[Tool]) -> str:
-    """The instructions for ``tools``."""
+    """Return the instructions for ``tools``."""
     return "\n\n".join([_HEAD, *(_entry(tool) for tool in tools), _FOOT])
 
 

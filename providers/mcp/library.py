@@ -33,12 +33,12 @@ GENERATION = int(version("mcp").partition(".")[0])
 
 
 def as_json(message: BaseModel) -> dict[str, Any]:
-    """Returns an object of the package as MCP's JSON has it."""
+    """Return an object of the package as MCP's JSON has it."""
     return message.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def session_on(read: Any, write: Any, on_tools_changed: Callable[[], None]) -> Session:
-    """Returns a session over the streams of a connection; to be entered and initialized."""
+    """Return a session over the streams of a connection; to be entered and initialized."""
 
     async def receive(message: Any) -> None:
         if getattr(getattr(message, "root", message), "method", None) == _TOOLS_CHANGED:
@@ -48,14 +48,14 @@ def session_on(read: Any, write: Any, on_tools_changed: Callable[[], None]) -> S
 
 
 async def list_tools(session: Session, cursor: str | None) -> dict[str, Any]:
-    """Returns one page of a server's tools. Raises what the package raises."""
+    """Return one client of a server's tools. Raises what the package raises."""
     return as_json(await session.list_tools(params=PaginatedRequestParams(cursor=cursor)))
 
 
 async def call_tool(
     session: Session, tool: str, arguments: dict[str, Any], seconds: float, meta: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns the result of a call that may take ``seconds``. Raises what the package raises."""
+    """Return the result of a call that may take ``seconds``. Raises what the package raises."""
     limit: Any = timedelta(seconds=seconds) if GENERATION < 2 else seconds
     sent: Any = meta
     return as_json(await session.call_tool(tool, arguments, read_timeout_seconds=limit, meta=sent))
@@ -63,7 +63,7 @@ async def call_tool(
 
 @asynccontextmanager
 async def streams(server: MCPServer, on_loss: OnLoss) -> AsyncIterator[tuple[Any, Any]]:
-    """Opens the streams of a connection: what is read from the server, and what is written to it."""
+    """Open the streams of a connection: what is read from the server, and what is written to it."""
     if server.url is None:
         parameters = StdioServerParameters(
             command=str(server.command), args=list(server.args), env=server.env, cwd=server.cwd

@@ -8,7 +8,7 @@ import msgspec
 
 
 def result_value(result: dict[str, Any]) -> Any:
-    """Returns a result's text or parts; with its structured content, where that holds more than the text does."""
+    """Return a result's text or parts; with its structured content, where that holds more than the text does."""
     content, structured = result.get("content") or [], result.get("structuredContent")
     if not content:
         return structured
@@ -19,7 +19,7 @@ def result_value(result: dict[str, Any]) -> Any:
 
 
 def error_text(result: dict[str, Any]) -> str:
-    """Returns what a failed tool reports."""
+    """Return what a failed tool reports."""
     text, structured = _text_of(result.get("content") or []), result.get("structuredContent")
     return text if text or structured is None else msgspec.json.encode(structured).decode()
 
@@ -29,7 +29,7 @@ def _text_of(content: list[dict[str, Any]]) -> str:
 
 
 def _says(content: list[dict[str, Any]], structured: Any) -> bool:
-    """Returns whether the content is the structured content once more, as servers should send it for older clients.
+    """Return whether the content is the structured content once more, as servers should send it for older clients.
 
     Values that are not objects are wrapped as ``{"result": value}``, and a list is one part for each item.
     """

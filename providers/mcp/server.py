@@ -63,7 +63,7 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def servers_of(given: Iterable[Given]) -> list[MCPServer]:
-    """Reads what users list as MCP servers: ``MCPServer`` objects, URLs, or ``{"endpoint": ..., "apiKey": ...}``.
+    """Read what users list as MCP servers: ``MCPServer`` objects, URLs, or ``{"endpoint": ..., "apiKey": ...}``.
 
     Raises:
         MisuseError: Something else is among them, or a server has neither URL nor command, or both.
@@ -95,7 +95,7 @@ def _checked(server: MCPServer) -> MCPServer:
 
 
 def is_http_url(url: str) -> bool:
-    """Returns whether ``url`` is absolute, of HTTP, and without a user or a fragment."""
+    """Return whether ``url`` is absolute, of HTTP, and without a user or a fragment."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -121,7 +121,7 @@ class AllowList:
         self._prefixes = [_parts(prefix) for prefix in listed]
 
     def admits(self, url: str) -> bool:
-        """Returns whether ``url`` may be called."""
+        """Return whether ``url`` may be called."""
         if not is_http_url(url) or "\\" in url:
             return False
         origin, path = _parts(url)

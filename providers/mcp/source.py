@@ -46,7 +46,7 @@ class MCPSource(ActionSource):
         self._closing: set[asyncio.Task[None]] = set()
 
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """Returns all tools of all servers that answer; the first of a name wins."""
+        """Return all tools of all servers that answer; the first of a name wins."""
         toolboxes = [*self._own, *self._toolboxes_of(context.properties)]
         listed = await asyncio.gather(*(toolbox.actions() for toolbox in toolboxes))
         found: dict[str, Action] = {}
@@ -56,7 +56,7 @@ class MCPSource(ActionSource):
         return list(found.values())
 
     def guidance(self, offered: Sequence[Action]) -> str | None:
-        """Returns the contract's instructions for MCP tools."""
+        """Return the contract's instructions for MCP tools."""
         return mcp_guidance([one.tool for one in offered])
 
     async def start(self) -> None:
@@ -64,7 +64,7 @@ class MCPSource(ActionSource):
         self._warming = asyncio.create_task(self.actions(RunContext()), name="mcp connections")
 
     async def stop(self) -> None:
-        """Ends all connections."""
+        """End all connections."""
         if self._warming is not None:
             await end_tasks(self._warming)
         await asyncio.gather(*(toolbox.close() for toolbox in (*self._own, *self._named.values())), *self._closing)

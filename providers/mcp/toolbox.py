@@ -37,7 +37,7 @@ class MCPToolbox:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def actions(self) -> list[Action]:
-        """Returns the tools as actions: those that were listed last while the server does not answer.
+        """Return the tools as actions: those that were listed last while the server does not answer.
 
         The first listing is waited for, and one after the server has reported a change. Others go on beside the
         request.
@@ -48,7 +48,7 @@ class MCPToolbox:
         return self._actions or []
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         if self._refreshing is not None:
             await end_tasks(self._refreshing)
         async with self._connecting:

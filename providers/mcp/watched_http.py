@@ -24,7 +24,7 @@ may have been executed."""
 
 
 def watched_client(httpx: Any, on_loss: OnLoss, mark_key: str, **settings: Any) -> Any:
-    """Returns an ``AsyncClient`` that reports losses.
+    """Return an ``AsyncClient`` that reports losses.
 
     Args:
         httpx: The package of which the library takes a client.
@@ -86,12 +86,12 @@ class _Watch:
         self._resuming: list[asyncio.TimerHandle] = []
 
     def failed(self, request: Any, *, delivered: bool) -> None:
-        """Reports a request that got no answer."""
+        """Report a request that got no answer."""
         if request.method == "POST":
             self._on_loss(self._mark_of(request), delivered)
 
     def answered(self, request: Any, response: Any) -> bool:
-        """Reports a request that was refused; returns whether the answer is a stream whose end matters."""
+        """Report a request that was refused, and return whether the answer is a stream whose end matters."""
         if request.method == "POST" and response.is_error:
             unknown = response.status_code in _SESSION_UNKNOWN and _names_session(request)
             self._on_loss(self._mark_of(request), not unknown)
@@ -105,7 +105,7 @@ class _Watch:
         return awaited and response.headers.get("content-type", "").startswith(_EVENT_STREAM)
 
     def ended(self, request: Any, resumable: bool) -> None:
-        """Reports a stream that ended before its answer, at once or when it was not resumed in time."""
+        """Report a stream that ended before its answer, at once or when it was not resumed in time."""
         mark = self._mark_of(request)
         if resumable:
             timer = asyncio.get_running_loop().call_later(RESUME_SECONDS, self._on_loss, mark, True)

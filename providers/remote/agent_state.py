@@ -26,7 +26,7 @@ class NodeTracker:
         self._exited = False
 
     def report(self, report: dict[str, Any]) -> list[Event]:
-        """Returns the events for a report: ``node_name``, ``active``, ``running`` and ``state``, in either spelling."""
+        """Return the events for a report: ``node_name``, ``active``, ``running`` and ``state``, in either spelling."""
         state = read_state(report.get("state"))
         out = self._move(str(report.get("node_name") or report.get("nodeName") or ""))
         if not report.get("running", True) and not self._exited:
@@ -52,7 +52,7 @@ class NodeTracker:
 
 
 def read_state(state: Any) -> dict[str, Any]:
-    """Parses a state that may have come as JSON text.
+    """Parse a state that may have come as JSON text.
 
     Raises:
         ProtocolError: If it is no JSON object.
@@ -70,7 +70,7 @@ def read_state(state: Any) -> dict[str, Any]:
 
 
 def read_messages(thread: list[Any]) -> list[Message]:
-    """Parses a thread's messages from the shape in which the SDK reports them (docs/contract.md, appendix B)."""
+    """Parse a thread's messages from the shape in which the SDK reports them (docs/contract.md, appendix B)."""
     return [read for message in thread if isinstance(message, dict) and (read := _read_message(message))]
 
 

@@ -70,7 +70,7 @@ class RemoteEndpoint:
         self._retry_wait = retry_wait
 
     async def info(self, context: RunContext) -> Info:
-        """Returns what the endpoint offers to this caller.
+        """Return what the endpoint offers to this caller.
 
         Raises:
             CopilotKitError: If the endpoint cannot be reached, refuses, or answers in a wrong form.
@@ -82,13 +82,13 @@ class RemoteEndpoint:
         return _typed(answer, Info)
 
     async def state(self, thread_id: str, agent_name: str, context: RunContext) -> SavedState:
-        """Returns what an agent keeps of a thread. Raises as ``info`` does."""
+        """Return what an agent keeps of a thread. Raises as ``info`` does."""
         payload = {"properties": context.properties, "threadId": thread_id, "name": agent_name}
         answer = await self._again("/agents/state", payload, context)
         return _typed(answer, SavedState)
 
     async def execute_action(self, name: str, arguments: dict[str, Any], context: RunContext) -> Any:
-        """Does an action, once; returns its result. Raises as ``info`` does."""
+        """Do an action, once, and return its result. Raises as ``info`` does."""
         payload = {"name": name, "arguments": arguments, "properties": context.properties}
         answer = await self._transport.post(f"{self.url}/actions/execute", payload, context)
         if not isinstance(answer, dict):
@@ -96,7 +96,7 @@ class RemoteEndpoint:
         return answer.get("result")
 
     async def execute_agent(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Any]:
-        """Runs an agent, once; yields what each line of its answer holds. Raises as ``info`` does."""
+        """Run an agent, once, and yield what each line of its answer holds. Raises as ``info`` does."""
         url, payload = f"{self.url}/agents/execute", _run_payload(agent_name, run, context)
         async with (
             self._transport.stream(url, payload, context, accept="*/*") as response,
@@ -106,7 +106,7 @@ class RemoteEndpoint:
                 yield line
 
     async def aclose(self) -> None:
-        """Closes the connections to the endpoint."""
+        """Close the connections to the endpoint."""
         await self._transport.aclose()
 
     async def _again(self, path: str, payload: Mapping[str, Any], context: RunContext) -> Any:
@@ -120,7 +120,7 @@ class RemoteEndpoint:
 
 
 def endpoint_refusal(status: int, url: str) -> CopilotKitError:
-    """The error for an endpoint's HTTP status: 400 and 404 mean that no endpoint is there (section 7.2)."""
+    """Return the error for an endpoint's HTTP status: 400 and 404 mean that no endpoint is there (section 7.2)."""
     return ApiNotFoundError(url) if status in (400, 404) else refusal_of(status, url)
 
 

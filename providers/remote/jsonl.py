@@ -14,7 +14,7 @@ DEFAULT_MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 async def read_lines(pieces: AsyncIterator[bytes], max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> AsyncGenerator[Any]:
-    """Yields what each line holds, from a body cut anywhere. The last line needs no newline.
+    """Yield what each line holds, from a body cut anywhere. The last line needs no newline.
 
     Raises:
         ProtocolError: If a line is not JSON, or longer than ``max_line_bytes``.

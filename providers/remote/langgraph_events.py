@@ -35,7 +35,7 @@ class LangGraphEvents:
         }
 
     def read(self, line: Any) -> list[Event]:
-        """The events of one line; LangGraph's other events mean nothing here.
+        """Return the events of one line; LangGraph's other events mean nothing here.
 
         Raises:
             ProtocolError: If the line is no LangGraph event.

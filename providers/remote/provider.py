@@ -62,12 +62,12 @@ class RemoteEndpointProvider(AgentProvider):
         self.name = name or self._endpoint.url
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The endpoint's agents, as it lists them to a caller without properties."""
+        """Return the endpoint's agents, as it lists them to a caller without properties."""
         agents = (await self._offer()).agents
         return [AgentDescriptor(name=agent.name, description=agent.description or "") for agent in agents]
 
     async def list_actions(self, context: RunContext | None = None) -> list[RemoteAction]:
-        """The endpoint's actions, as it lists them to ``context``'s caller; without one, to anybody.
+        """Return the endpoint's actions, as it lists them to ``context``'s caller; without one, to anybody.
 
         Raises:
             CopilotKitError: If the endpoint cannot be reached, refuses, or answers in a wrong form.
@@ -78,7 +78,7 @@ class RemoteEndpointProvider(AgentProvider):
     async def execute_action(
         self, name: str, arguments: dict[str, Any], properties: dict[str, Any], *, context: RunContext | None = None
     ) -> Any:
-        """Does an action, once; returns its result. ``context`` brings the headers to send on.
+        """Do an action, once, and return its result. ``context`` brings the headers to send on.
 
         Raises:
             CopilotKitError: As ``list_actions``.
@@ -88,7 +88,7 @@ class RemoteEndpointProvider(AgentProvider):
         return await self._endpoint.execute_action(name, arguments, asked)
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
-        """Runs an agent.
+        """Run an agent.
 
         Raises:
             AgentNotFoundError: If the endpoint has none of that name for this caller.
@@ -101,7 +101,7 @@ class RemoteEndpointProvider(AgentProvider):
                     yield event
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """Returns the state that the agent keeps; if it keeps none, what the runtime's store holds."""
+        """Return the state that the agent keeps; if it keeps none, what the runtime's store holds."""
         saved = await self._endpoint.state(thread_id, agent_name, RunContext())
         if not saved.thread_exists:
             return await super().load_state(thread_id, agent_name)
@@ -131,7 +131,7 @@ class RemoteEndpointProvider(AgentProvider):
         return False
 
     async def stop(self) -> None:
-        """Closes the connections to the endpoint."""
+        """Close the connections to the endpoint."""
         await self._endpoint.aclose()
 
     async def _offer(self) -> Info:

@@ -32,7 +32,7 @@ class RuntimeEvents:
         }
 
     def read(self, line: Any) -> list[Event]:
-        """The events of one line.
+        """Return the events of one line.
 
         Raises:
             ProtocolError: If the line is no runtime event.
