@@ -82,7 +82,7 @@ def finish(state: PlannerState) -> PlannerState:
 
 
 def planner() -> CompiledStateGraph[Any, Any, Any, Any]:
-    """The agent: plan, ask if that is wished, answer, finish."""
+    """Return the agent: plan, ask if that is wished, answer, finish."""
     graph = StateGraph(PlannerState)
     graph.add_node("plan", plan)
     graph.add_node("ask", ask)

@@ -33,7 +33,7 @@ class DemoModel(BaseChatModel):
         return "demo"
 
     def bind_tools(self, tools: Any, **_kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
-        """The same model with these tools."""
+        """Return the same model with these tools."""
         names = tuple(convert_to_openai_tool(tool)["function"]["name"] for tool in tools)
         return self.model_copy(update={"tools": names})
 

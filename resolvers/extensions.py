@@ -15,7 +15,7 @@ mutation_extensions = MutationType()
 
 @query_extensions.field("runtimeInfo")
 async def info_of_runtime(_root: object, info: Info) -> dict[str, Any]:
-    """What the runtime is, and the agents it has."""
+    """Return what the runtime is, and the agents it has."""
     known = runtime_info(await info.context.service.available_agents())
     agents = [{"id": agent.name, "name": agent.name, "description": agent.description} for agent in known.agents]
     return {"version": known.version, "contract_version": known.contract_version, "agents": agents}
@@ -23,7 +23,7 @@ async def info_of_runtime(_root: object, info: Info) -> dict[str, Any]:
 
 @mutation_extensions.field("saveAgentState")
 async def save_agent_state(_root: object, info: Info, data: dict[str, Any]) -> dict[str, Any]:
-    """Replaces an agent's state on a thread."""
+    """Replace an agent's state on a thread."""
     context = info.context
     await context.service.save_agent_state(**data, identity=context.client.identity)
     return {"thread_id": data["thread_id"]}

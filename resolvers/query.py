@@ -16,7 +16,7 @@ query = QueryType()
 
 @query.field("hello")
 def hello(_root: object, _info: Info) -> str:
-    """The contract's sign of life."""
+    """Return the contract's sign of life."""
     return "Hello World"
 
 
@@ -29,7 +29,7 @@ async def available_agents(_root: object, info: Info) -> dict[str, Any]:
 
 @query.field("loadAgentState")
 async def load_agent_state(_root: object, info: Info, data: dict[str, str]) -> dict[str, Any]:
-    """An agent's state on a thread; one that has none there is empty."""
+    """Return an agent's state on a thread; one that has none there is empty."""
     context = info.context
     known = await context.service.load_agent_state(**data, identity=context.client.identity)
     state = known or AgentState()

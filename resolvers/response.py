@@ -13,7 +13,7 @@ copilot_response = ObjectType("CopilotResponse")
 
 @copilot_response.field("extensions")
 async def extensions(response: LiveResponse, _info: Info) -> ExtensionsResponse | Pending | None:
-    """What the provider told to be sent with the next request."""
+    """Return what the provider wants to be sent with the next request."""
     await response.complete()
     return response.extensions
 

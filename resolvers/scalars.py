@@ -27,7 +27,7 @@ def serialize_date_time(value: datetime) -> str:
 
 @date_time.value_parser
 def parse_date_time(value: Any) -> datetime:
-    """An RFC 3339 date-time with its zone, nothing less.
+    """Return an RFC 3339 date-time with its zone, nothing less.
 
     Raises:
         GraphQLError: It is none.
@@ -59,13 +59,13 @@ def parse_json(value: Any) -> Any:
 
 @json_object.serializer
 def serialize_json_object(value: Any) -> dict[str, Any]:
-    """A JSON object as it is."""
+    """Return a JSON object as it is."""
     return _object(value)
 
 
 @json_object.value_parser
 def parse_json_object(value: Any) -> dict[str, Any]:
-    """A JSON object as it is.
+    """Return a JSON object as it is.
 
     Raises:
         GraphQLError: It is another JSON value.
@@ -75,7 +75,7 @@ def parse_json_object(value: Any) -> dict[str, Any]:
 
 @json_object.literal_parser
 def parse_json_object_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A JSON object written in the document.
+    """Return a JSON object written in the document.
 
     Raises:
         GraphQLError: It is another value.

@@ -15,7 +15,7 @@ from .types import abstract_types
 
 
 def build_schema(*, extensions: bool = False) -> GraphQLSchema:
-    """The contract with its resolvers; ``@defer`` and ``@stream`` are the executor's and no part of the SDL.
+    """Return the contract with its resolvers; ``@defer`` and ``@stream`` are the executor's and no part of the SDL.
 
     Args:
         extensions: Whether what stands beside the contract is part of it.

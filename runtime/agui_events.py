@@ -158,7 +158,7 @@ _KINDS: dict[str, type[BaseEvent]] = {str(kind.__struct_config__.tag): kind for 
 
 
 def parse_event(item: Any) -> WireEvent | events.Event:
-    """Parses one event: one of the runtime's own, a model of ``ag_ui.core``, or a mapping.
+    """Parse one event: one of the runtime's own, a model of ``ag_ui.core``, or a mapping.
 
     Raises:
         ProtocolError: If ``item`` is none of these, or breaks AG-UI.
@@ -169,7 +169,7 @@ def parse_event(item: Any) -> WireEvent | events.Event:
 
 
 def parse_json(text: str | bytes) -> WireEvent:
-    """Parses one event from its JSON.
+    """Parse one event from its JSON.
 
     Raises:
         ProtocolError: If it is not JSON, or not an event.
@@ -183,7 +183,7 @@ def parse_json(text: str | bytes) -> WireEvent:
 
 
 def parse_model(model: Any) -> WireEvent:
-    """Parses one event from a pydantic model of ``ag_ui.core``, of any version.
+    """Parse one event from a pydantic model of ``ag_ui.core``, of any version.
 
     Raises:
         ProtocolError: If the model is no event.
@@ -198,7 +198,7 @@ def parse_model(model: Any) -> WireEvent:
 
 
 def parse_mapping(event: Any) -> WireEvent:
-    """Parses one event from a mapping, whose keys may be camel or snake case and whose absent values may be None.
+    """Parse one event from a mapping, whose keys may be camel or snake case and whose absent values may be None.
 
     An event of an unknown type becomes a ``Raw``, and is logged: agents of newer protocols stay usable.
 
@@ -221,7 +221,7 @@ def parse_mapping(event: Any) -> WireEvent:
 
 
 def without_attribution(event: Attributed) -> events.Event:
-    """Returns the runtime's event for one of the run's own agent."""
+    """Return the runtime's event for one of the run's own agent."""
     match event:
         case AttributedStateSnapshot():
             return events.StateSnapshot(snapshot=event.snapshot)

@@ -32,7 +32,7 @@ class EventExpander:
         self._interrupted = False
 
     def expand(self, event: agui_events.WireEvent | Event) -> list[Event]:
-        """Returns the runtime's events for ``event``, with the ends of what it closes.
+        """Return the runtime's events for ``event``, with the ends of what it closes.
 
         Raises:
             ProtocolError: If a chunk lacks what the first one of its kind must have.
@@ -46,7 +46,7 @@ class EventExpander:
         return [*self.close(), *([event] if translate is None else translate(self, event))]
 
     def close(self) -> list[Event]:
-        """Returns the ends of all that chunks have opened."""
+        """Return the ends of all that chunks have opened."""
         closing = [opened.end for opened in self._opened.values()]
         self._opened.clear()
         return closing

@@ -139,7 +139,7 @@ def _one_of(*schemes: str) -> AfterValidator:
 
 
 def served_path(text: str) -> str:
-    """A path that can be served.
+    """Return a path that can be served.
 
     Raises:
         ValueError: ``text`` is none.
@@ -380,7 +380,7 @@ class RuntimeConfig(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The places of settings, the strongest first."""
+        """Return the places of settings, the strongest first."""
         layers = _layers.get()
         file = layers.file or _file_of_environment()
         return (
@@ -406,7 +406,7 @@ class _Environment(EnvSettingsSource):
         return {**super().__call__(), **self._empty_authentication(), **unknown}
 
     def _empty_authentication(self) -> dict[str, str]:
-        """The variables of authentication that are set and empty, which the library's own source takes for unset."""
+        """Return the variables of authentication that are set and empty, which the library's source takes for unset."""
         empty = {name.upper() for name, value in os.environ.items() if not value.strip()}
         fields = self.settings_cls.model_fields.items()
         return {name: "" for name, field in fields if Filled in field.metadata and self._variable(name) in empty}

@@ -477,7 +477,7 @@ def helpful_message(error: BaseException) -> str:
 
 
 def _correlation() -> dict[str, Any]:
-    """What leads from a hidden error to its log lines, which carry the same id."""
+    """Return what leads from a hidden error to its log lines, which carry the same id."""
     known = structlog.contextvars.get_contextvars().get("correlation_id")
     return {} if known is None else {"correlationId": known}
 

@@ -21,5 +21,5 @@ class RuntimeInfo(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
 
 
 def runtime_info(agents: list[AgentDescriptor]) -> RuntimeInfo:
-    """What there is to say about a runtime with these agents."""
+    """Return what there is to say about a runtime with these agents."""
     return RuntimeInfo(version=version(DISTRIBUTION), agents=agents)

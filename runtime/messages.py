@@ -21,12 +21,12 @@ MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 
 
 def new_id() -> str:
-    """A fresh id for a message or a thread, in the shape the contract uses (docs/contract.md, section 4.3)."""
+    """Return a fresh id for a message or a thread, in the shape the contract uses (docs/contract.md, section 4.3)."""
     return f"ck-{uuid4()}"
 
 
 def now() -> datetime:
-    """The present moment, with its zone."""
+    """Return the present moment, with its zone."""
     return datetime.now(UTC)
 
 
@@ -124,7 +124,7 @@ Message: TypeAlias = (
 
 
 def parse_arguments(text: str | None) -> dict[str, Any]:
-    """A tool call's arguments from their JSON text; none if it is not that of an object."""
+    """Return a tool call's arguments from their JSON text; none if it is not that of an object."""
     try:
         arguments = decode_json(text or "{}")
     except (msgspec.DecodeError, InputTooLargeError):

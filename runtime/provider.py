@@ -47,11 +47,11 @@ class AgentProvider(ABC):
 
     @abstractmethod
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The agents this provider can run now."""
+        """Return the agents this provider can run now."""
 
     @abstractmethod
     def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
-        """Runs an agent; yields what happens, as it happens."""
+        """Run an agent, and yield what happens, as it happens."""
 
     def can_resume(self, agent_name: str) -> bool:
         """Return whether ``resume_run`` can go on with a run of this agent that another process began."""
@@ -71,13 +71,13 @@ class AgentProvider(ABC):
         raise NotImplementedError(f"{type(self).__name__} cannot go on with runs of other processes.")
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """What the agent last knew on this thread, or None. By default, what the runtime's store holds."""
+        """Return what the agent last knew on this thread, or None. By default, what the runtime's store holds."""
         if self.store is None:
             return None
         return await self.store.load(thread_id, agent_name)
 
     async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
-        """Replaces what the agent knows on this thread."""
+        """Replace what the agent knows on this thread."""
         if self.store is not None:
             await self.store.save(thread_id, agent_name, state)
 
@@ -112,7 +112,7 @@ class AgentProvider(ABC):
         """Let go of what no later run of a thread needs; do nothing if there is nothing of the kind."""
 
     async def start(self) -> None:
-        """Called once, before the first run."""
+        """Prepare; called once, before the first run."""
 
     async def stop(self) -> None:
-        """Called once, after the last run."""
+        """Clean up; called once, after the last run."""

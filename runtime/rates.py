@@ -19,7 +19,7 @@ class Rate:
 
     @classmethod
     def parse(cls, text: str) -> Rate:
-        """Reads ``60/minute`` or ``10/second burst 50``; without a burst, it is the count.
+        """Read ``60/minute`` or ``10/second burst 50``; without a burst, it is the count.
 
         Raises:
             ValueError: The text is no rate.

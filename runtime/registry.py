@@ -49,7 +49,7 @@ class ProviderRegistry:
         self._known: Discovery | None = None
 
     def add(self, provider: AgentProvider) -> None:
-        """Registers a provider.
+        """Register a provider.
 
         Raises:
             ConfigurationError: Another one has its name.
@@ -60,7 +60,7 @@ class ProviderRegistry:
         self._known = None
 
     def remove(self, name: str) -> AgentProvider:
-        """Takes a provider out; runs that it executes go on.
+        """Take a provider out; runs that it executes go on.
 
         Raises:
             ConfigurationError: There is none of that name.
@@ -72,7 +72,7 @@ class ProviderRegistry:
         return provider
 
     def get(self, name: str) -> AgentProvider | None:
-        """The provider of that name, if there is one."""
+        """Return the provider of that name, if there is one."""
         return self._providers.get(name)
 
     def all(self) -> list[AgentProvider]:
@@ -108,7 +108,7 @@ class ProviderRegistry:
         return (await self._lately()).agents
 
     async def owner_of(self, agent_name: str) -> AgentProvider:
-        """The provider that has the agent.
+        """Return the provider that has the agent.
 
         Raises:
             AgentNotFoundError: None has it.

@@ -20,18 +20,18 @@ def is_reserved(name: str) -> bool:
 
 
 def without_reserved(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Copies what the client may set."""
+    """Copy what the client may set."""
     return {name: value for name, value in given.items() if not is_reserved(name)}
 
 
 def cleaned_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Copies an agent's configuration as a client sent it, without reserved names where frameworks look for them."""
+    """Copy an agent's configuration as a client sent it, without reserved names where frameworks look for them."""
     kept = {name: value for name, value in config.items() if name in _PLACES or not is_reserved(name)}
     return {**kept, **_cleaned_places(kept)}
 
 
 def cleaned_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Copies a client's properties, which may have any name but those that frameworks trust.
+    """Copy a client's properties, which may have any name but those that frameworks trust.
 
     AG-UI agents find configuration among them, so that it is cleaned as well.
     """

@@ -96,7 +96,7 @@ class RuntimeService:
         self.threads.delete_with(self.archive.delete)
 
     def add_provider(self, provider: AgentProvider) -> None:
-        """Registers a provider. One that is added to a started runtime must have been started itself."""
+        """Register a provider. One that is added to a started runtime must have been started itself."""
         self.registry.add(provider)
         if isinstance(provider, ActionEndpoint):
             self._action_endpoints.append(EndpointActions(provider.name, provider))
@@ -155,7 +155,7 @@ class RuntimeService:
     async def load_agent_state(
         self, *, thread_id: str, agent_name: str, identity: str | None = None
     ) -> AgentState | None:
-        """What an agent last knew on a thread, or None.
+        """Return what an agent last knew on a thread, or None.
 
         Args:
             thread_id: The thread.
@@ -175,7 +175,7 @@ class RuntimeService:
     async def save_agent_state(
         self, *, thread_id: str, agent_name: str, state: dict[str, Any], identity: str | None = None
     ) -> None:
-        """Replaces an agent's state on a thread; its messages stay.
+        """Replace an agent's state on a thread; its messages stay.
 
         Args:
             thread_id: The thread.
@@ -322,7 +322,7 @@ class RuntimeService:
         return self._start_run(provider, request, report, agents)
 
     async def _on_thread(self, request: RunRequest) -> RunRequest:
-        """Returns ``request`` with the spelling of its thread's id that everything is kept under."""
+        """Return ``request`` with the spelling of its thread's id that everything is kept under."""
         asked, identity = request.input, request.context.identity
         spelling = await self.threads.open(asked.thread_id, identity, request.agent_name)
         if spelling == asked.thread_id:
@@ -416,7 +416,7 @@ class RuntimeService:
         return [AgentAction(agent, start) for agent in others if self.preparation.offers(agent.name)]
 
     async def _delegate(self, request: RunRequest, agent_name: str) -> Run:
-        """Starts an agent's run within the run of ``request``, on the same thread. It may not delegate further."""
+        """Start an agent's run within the run of ``request``, on the same thread. It may not delegate further."""
         asked, provider = request.input, await self._provider_for(agent_name)
         known = await provider.load_state(asked.thread_id, agent_name) or AgentState()
         given = RunInput(
@@ -472,7 +472,7 @@ class RuntimeService:
 
 
 def _drop_reserved(request: RunRequest) -> None:
-    """Takes away what the client may not say: no agent, wherever it runs, is to take it for the truth."""
+    """Take away what the client may not say: no agent, wherever it runs, is to take it for the truth."""
     request.input.config = cleaned_config(request.input.config)
     request.context.properties = cleaned_properties(request.context.properties)
 

@@ -27,7 +27,7 @@ class Workers:
         self._calls: set[asyncio.Task[Any]] = set()
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Calls ``call`` in a thread; raises what it raises."""
+        """Call ``call`` in a thread, and raise what it raises."""
         begun = False
 
         def in_thread() -> T:
@@ -46,7 +46,7 @@ class Workers:
             raise
 
     async def stop(self) -> None:
-        """Waits no longer for the calls that still run."""
+        """Wait no longer for the calls that still run."""
         await end_tasks(*self._calls)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:

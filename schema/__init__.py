@@ -9,10 +9,10 @@ EXTENSIONS_FILE = "extensions.graphql"
 
 
 def load_sdl() -> str:
-    """The SDL as published."""
+    """Return the SDL as published."""
     return files(__package__).joinpath(SDL_FILE).read_text(encoding="utf-8")
 
 
 def load_extensions() -> str:
-    """The SDL of what this runtime adds, where that is asked for."""
+    """Return the SDL of what this runtime adds, where that is asked for."""
     return files(__package__).joinpath(EXTENSIONS_FILE).read_text(encoding="utf-8")

@@ -49,7 +49,7 @@ class Published:
 
 
 def _npm(*arguments: str) -> Any:
-    """What npm answers; its warnings stay on stderr."""
+    """Return what npm answers; its warnings stay on stderr."""
     run = subprocess.run(["npm", *arguments, "--json"], check=True, stdout=subprocess.PIPE)
     return json.loads(run.stdout)
 
@@ -61,7 +61,7 @@ def _member(archive: tarfile.TarFile, path: str) -> bytes | None:
 
 
 def download(version: str) -> Published:
-    """Fetches one release from npm, which checks its integrity."""
+    """Fetch one release from npm, which checks its integrity."""
     with tempfile.TemporaryDirectory() as folder:
         packed = _npm("pack", f"{PACKAGE}@{version}", "--pack-destination", folder)[0]
         (path,) = Path(folder).iterdir()
@@ -72,7 +72,7 @@ def download(version: str) -> Published:
 
 
 def fetch(*, check: bool) -> int:
-    """Writes the SDL and where it came from, or only verifies what is there."""
+    """Write the SDL and where it came from, or only verify what is there."""
     published = download(VERSION)
     if published.sdl is None:
         raise FileNotFoundError(SDL_PATH)
@@ -96,13 +96,13 @@ def _show(title: str, theirs: str, ours: str) -> int:
 
 
 def static() -> int:
-    """Compares the executable schema, without the directives that the executor adds, with the SDL."""
+    """Compare the executable schema, without the directives that the executor adds, with the SDL."""
     title = f"executable schema and the SDL of {PACKAGE}@{VERSION}"
     return _show(title, published_sdl(str(SDL_FILE)), executable_sdl())
 
 
 def live() -> int:
-    """Compares what both runtimes, started for it, say about themselves."""
+    """Compare what both runtimes, started for it, say about themselves."""
     with serving(reference()) as typescript, serving(ours()) as python:
         return _show("introspection of the running runtimes", published_sdl(typescript.url), published_sdl(python.url))
 
@@ -117,7 +117,7 @@ def _releases() -> list[str]:
 
 
 def _unanswered(published: Published) -> list[str]:
-    """What a client of a release can ask that the contract does not answer."""
+    """Return what a client of a release can ask that the contract does not answer."""
     from graphql import build_ast_schema, find_breaking_changes, parse
 
     if published.sdl is None:
@@ -127,7 +127,7 @@ def _unanswered(published: Published) -> list[str]:
 
 
 def snapshots() -> int:
-    """Reports what clients of every release could ask that is not answered. A report, not a check."""
+    """Report what clients of every release could ask that is not answered. A report, not a check."""
     reports = [(version, _unanswered(download(version))) for version in _releases()]
     for missing, group in groupby(reports, key=lambda report: report[1]):
         versions = [version for version, _ in group]
@@ -138,7 +138,7 @@ def snapshots() -> int:
 
 
 def main() -> int:
-    """Runs one command; the exit status tells whether there was a difference."""
+    """Run one command; the exit status tells whether there was a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     fetching = commands.add_parser("fetch", help="write schema/schema.graphql and schema/source.json")

@@ -43,7 +43,7 @@ class ReadinessCheck:
         self._known_until = 0.0
 
     async def check(self) -> Readiness:
-        """What is found now, or was a moment ago."""
+        """Return what is found now, or was a moment ago."""
         if self._service.draining:
             return Readiness(ready=False, checks={"runtime": "shutting down"})
         async with self._asking:

@@ -134,11 +134,11 @@ class CopilotRuntime:
         return self.config.env == "development" and self.config.chat_page
 
     def create_app(self) -> Starlette:
-        """A Starlette application that serves the runtime at ``config.graphql_path``."""
+        """Return a Starlette application that serves the runtime at ``config.graphql_path``."""
         return http_app.create_app(self._endpoints(), self.config.graphql_path, self._lifespan)
 
     def mount(self, app: Starlette, path: str | None = None) -> None:
-        """Serves the runtime on a Starlette or FastAPI application.
+        """Serve the runtime on a Starlette or FastAPI application.
 
         Args:
             app: The application; its lifespan starts and stops the runtime.
@@ -154,7 +154,7 @@ class CopilotRuntime:
         http_app.mount(app, self._endpoints(), place, self._lifespan)
 
     def add_provider(self, provider: AgentProvider) -> None:
-        """Registers a provider.
+        """Register a provider.
 
         Raises:
             ConfigurationError: It is no provider or cannot run anything, or another one has its name.
@@ -162,7 +162,7 @@ class CopilotRuntime:
         self.service.add_provider(checked_provider(provider))
 
     def remove_provider(self, name: str) -> AgentProvider:
-        """Takes a provider out; runs that it executes go on.
+        """Take a provider out; runs that it executes go on.
 
         Raises:
             ConfigurationError: There is none of that name.
@@ -170,7 +170,7 @@ class CopilotRuntime:
         return self.service.registry.remove(name)
 
     def get_provider(self, name: str) -> AgentProvider | None:
-        """The provider of that name, if there is one."""
+        """Return the provider of that name, if there is one."""
         return self.service.registry.get(name)
 
     def list_providers(self) -> list[AgentProvider]:
@@ -183,11 +183,11 @@ class CopilotRuntime:
         return [agent for agent, _ in discovery.agents.values()]
 
     async def runtime_info(self) -> RuntimeInfo:
-        """What the runtime is, and the agents it has."""
+        """Return what the runtime is, and the agents it has."""
         return runtime_info(await self.service.available_agents())
 
     async def load_agent_state(self, *, thread_id: str, agent_name: str) -> AgentState | None:
-        """What an agent last knew on a thread, or None.
+        """Return what an agent last knew on a thread, or None.
 
         Raises:
             AgentNotFoundError: There is no such agent.
@@ -195,7 +195,7 @@ class CopilotRuntime:
         return await self.service.load_agent_state(thread_id=thread_id, agent_name=agent_name)
 
     async def save_agent_state(self, *, thread_id: str, agent_name: str, state: dict[str, Any]) -> None:
-        """Replaces an agent's state on a thread; its messages stay.
+        """Replace an agent's state on a thread; its messages stay.
 
         Raises:
             AgentNotFoundError: There is no such agent.
@@ -312,7 +312,7 @@ class CopilotRuntime:
         return follow(self.service, thread_id, after=after, owner=owner)
 
     async def start(self) -> None:
-        """Starts the store and the providers; does nothing if the runtime has been started.
+        """Start the store and the providers; do nothing if the runtime has been started.
 
         Raises:
             CopilotKitError: One of them cannot start.

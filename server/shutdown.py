@@ -38,7 +38,7 @@ class SignalDrain:
 
     @asynccontextmanager
     async def installed(self) -> AsyncIterator[None]:
-        """Handles signals while the block goes on. The server must have installed its own handlers before."""
+        """Handle signals while the block goes on. The server must have installed its own handlers before."""
         self._loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             self._before[number] = signal.getsignal(number)

@@ -39,7 +39,7 @@ class Guest(ABC):
 
     @abstractmethod
     def serve(self, behaviour: Behaviour) -> AbstractAsyncContextManager[AgentProvider]:
-        """A provider, not started yet, whose agent ``guest`` behaves like that, while the block lasts."""
+        """Make a provider, not started yet, whose agent ``guest`` behaves like that, while the block lasts."""
 
     @property
     @abstractmethod

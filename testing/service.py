@@ -30,7 +30,7 @@ Script: TypeAlias = Callable[[Request], AsyncGenerator[bytes]]
 
 
 def head(content_type: str, *, status: int = 200, length: int | None = None) -> bytes:
-    """The head of an answer whose body ends with the connection, or after ``length`` bytes."""
+    """Return the head of an answer whose body ends with the connection, or after ``length`` bytes."""
     lines = [f"HTTP/1.1 {status} Scripted", f"Content-Type: {content_type}", "Connection: close"]
     if length is not None:
         lines.append(f"Content-Length: {length}")

@@ -29,13 +29,13 @@ class FunctionProvider(AgentProvider):
         self._functions = dict(functions)
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The functions by their names."""
+        """Return the functions by their names."""
         return [
             AgentDescriptor(name=name, description=function.__doc__ or "") for name, function in self._functions.items()
         ]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Runs a function.
+        """Run a function.
 
         The runtime adds the run's beginning and end, closes the message, and turns an exception into the
         run's failure: none of that is done here.
@@ -61,7 +61,7 @@ class FunctionProvider(AgentProvider):
 
 
 def from_environment() -> FunctionProvider:
-    """The entry point: serves the functions that ``FUNCTION_AGENTS`` names, as ``agent=module:function,…``."""
+    """Serve, as the entry point, the functions that ``FUNCTION_AGENTS`` names, as ``agent=module:function,…``."""
     named = (entry.partition("=") for entry in os.environ.get("FUNCTION_AGENTS", "").split(",") if entry)
     return FunctionProvider({name.strip(): _function(path.strip()) for name, _, path in named})
 

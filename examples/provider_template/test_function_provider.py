@@ -26,7 +26,7 @@ class FunctionGuest(Guest):
 
     @asynccontextmanager
     async def serve(self, behaviour: Behaviour) -> AsyncIterator[FunctionProvider]:
-        """A provider whose one function behaves like that."""
+        """Serve a provider whose one function behaves like that."""
 
         async def function(run: RunInput) -> AsyncGenerator[Any]:
             self.working += 1

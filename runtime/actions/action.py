@@ -60,11 +60,11 @@ class Action:
         self.tool = Tool(name=name, description=description, parameters=self._schema(parameters))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls the handler itself, as if it were no action."""
+        """Call the handler itself, as if it were no action."""
         return self.handler(*args, **kwargs)
 
     async def invoke(self, arguments: dict[str, Any], context: RunContext, workers: Workers) -> Any:
-        """Does it, once; a sync handler in one of the ``workers``.
+        """Do it, once; a sync handler in one of the ``workers``.
 
         Raises:
             InvalidArgumentsError: ``arguments`` do not fit.
@@ -111,7 +111,7 @@ def action(
     return_direct: bool = False,
     timeout: float = DEFAULT_SECONDS,
 ) -> Action | Callable[[Handler], Action]:
-    """Makes a function an action, as ``@action`` or ``@action(name=..., ...)``.
+    """Make a function an action, as ``@action`` or ``@action(name=..., ...)``.
 
     Its name and docstring are the action's, unless others are given; see ``Action`` for the rest.
 

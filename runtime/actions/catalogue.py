@@ -37,17 +37,17 @@ class ActionCatalogue:
         self._last = tuple(last)
 
     async def start(self) -> None:
-        """Starts the sources."""
+        """Start the sources."""
         for source in (*self._first, *self._last):
             await source.start()
 
     async def stop(self) -> None:
-        """Stops the sources, the last one first."""
+        """Stop the sources, the last one first."""
         for source in reversed((*self._first, *self._last)):
             await source.stop()
 
     async def offer(self, context: RunContext, more: Iterable[ActionSource] = ()) -> Offer:
-        """What the request may use.
+        """Return what the request may use.
 
         Args:
             context: The request's context.

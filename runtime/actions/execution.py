@@ -44,7 +44,7 @@ class ActionRunner:
         self._doing: set[asyncio.Task[Any]] = set()
 
     async def run(self, action: Action, arguments: str, context: RunContext) -> Outcome:
-        """Does ``action``, once. Never raises, save when it is cancelled.
+        """Do ``action``, once. Never raises, save when it is cancelled.
 
         Args:
             action: What to do.
@@ -63,7 +63,7 @@ class ActionRunner:
             return Outcome(error_result(HANDLER_ERROR, str(error) if self._tell_exceptions else MASKED))
 
     async def stop(self) -> None:
-        """Waits a while for the handlers that are being cancelled."""
+        """Wait a while for the handlers that are being cancelled."""
         if self._doing:
             _, late = await asyncio.wait(self._doing, timeout=STOP_SECONDS)
             if late:

@@ -9,7 +9,7 @@ _SCALARS = frozenset({"string", "number", "boolean", "integer"})
 
 
 def parameters_schema(parameters: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """A list of ``{name, type, description?, required?, enum?, attributes?}`` as a JSON Schema object.
+    """Return a list of ``{name, type, description?, required?, enum?, attributes?}`` as a JSON Schema object.
 
     A type that is unknown counts as ``string``, as the TypeScript runtime has it.
     """

@@ -26,7 +26,7 @@ def encode_result(value: Any) -> str:
 
 
 def error_result(code: str, message: str) -> str:
-    """A failure, in the contract's shape."""
+    """Return a failure, in the contract's shape."""
     return msgspec.json.encode({"error": {"code": code, "message": message}, "result": ""}).decode()
 
 

@@ -40,12 +40,12 @@ class Signature:
         self._adapter = _adapter(handler, taken)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema object of the arguments."""
+        """Return the JSON Schema object of the arguments."""
         schema = _without_titles(self._adapter.json_schema())
         return {**schema, "properties": schema.get("properties", {}), "required": schema.get("required", [])}
 
     def fit(self, arguments: dict[str, Any], context: RunContext) -> tuple[tuple[RunContext, ...], dict[str, Any]]:
-        """What to call the handler with, by position and by keyword.
+        """Return what to call the handler with, by position and by keyword.
 
         Raises:
             InvalidArgumentsError: ``arguments`` do not fit.
@@ -79,13 +79,13 @@ def _adapter(handler: Callable[..., Any], taken: list[inspect.Parameter]) -> Typ
 
 
 def _told(error: ValidationError) -> str:
-    """What is wrong, without the values that were given."""
+    """Return what is wrong, without the values that were given."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
 
 
 def _without_titles(schema: Any, *, names: bool = False) -> Any:
-    """``schema`` without the titles that repeat its names. Below ``properties``, keys are names and not keywords."""
+    """Return ``schema`` without the titles that repeat its names. Below ``properties``, keys are names."""
     if isinstance(schema, list):
         return [_without_titles(item) for item in schema]
     if not isinstance(schema, dict):

@@ -24,21 +24,21 @@ class ActionSource(ABC):
 
     @abstractmethod
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """What it offers to the request.
+        """Return what it offers to the request.
 
         Raises:
             CopilotKitError: It cannot say.
         """
 
     def guidance(self, offered: Sequence[Action]) -> str | None:
-        """What models should be told about ``offered`` beside their descriptions."""
+        """Return what models should learn about ``offered`` beside their descriptions."""
         return None
 
     async def start(self) -> None:
-        """Called once, before the first request."""
+        """Prepare; called once, before the first request."""
 
     async def stop(self) -> None:
-        """Called once, after the last request."""
+        """Clean up; called once, after the last request."""
 
 
 class RemoteActionLike(Protocol):
@@ -67,7 +67,7 @@ class ActionEndpoint(Protocol):
     async def execute_action(
         self, name: str, arguments: dict[str, Any], properties: dict[str, Any], *, context: RunContext | None = None
     ) -> Any:
-        """Does one of them, once."""
+        """Do one of them, once."""
 
 
 @runtime_checkable
@@ -77,13 +77,13 @@ class Chain(Protocol):
     name: str
 
     async def describe(self, context: RunContext | None = None) -> Tool:
-        """The chain as a tool."""
+        """Return the chain as a tool."""
 
     async def invoke(self, arguments: dict[str, Any], context: RunContext | None = None) -> Any:
-        """Calls it, once."""
+        """Call it, once."""
 
     async def aclose(self) -> None:
-        """Closes the connections to it."""
+        """Close the connections to it."""
 
 
 class ListedActions(ActionSource):
@@ -104,7 +104,7 @@ class ComputedActions(ActionSource):
         self._pick = pick
 
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """What the function says. It runs on the event loop, and must not block it.
+        """Return what the function returns. It runs on the event loop, and must not block it.
 
         Raises:
             MisuseError: It returned something that is no action.
@@ -122,7 +122,7 @@ class EndpointActions(ActionSource):
         self._endpoint = endpoint
 
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """What the endpoint lists to the request's caller.
+        """Return what the endpoint lists to the request's caller.
 
         Raises:
             CopilotKitError: It cannot be reached, or refuses.
@@ -144,7 +144,7 @@ class ChainActions(ActionSource):
         self._chain = chain
 
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """The chain.
+        """Return the chain as an action.
 
         Raises:
             CopilotKitError: It was not told its parameters, and the chain cannot be asked for them.
@@ -157,12 +157,12 @@ class ChainActions(ActionSource):
         return [Action(tool.name, tool.description, invoke, tool.parameters)]
 
     async def stop(self) -> None:
-        """Closes the connections to the chain."""
+        """Close the connections to the chain."""
         await self._chain.aclose()
 
 
 def sources_of(given: Iterable[Given]) -> list[ActionSource]:
-    """What users list as actions: actions, plain functions, chains, remote endpoints and sources of their own.
+    """Return what users list as actions: actions, plain functions, chains, remote endpoints and sources of their own.
 
     Raises:
         MisuseError: Something else is among them.

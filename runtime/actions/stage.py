@@ -81,7 +81,7 @@ class ActionStage(Stage):
         }
 
     async def feed(self, event: events.Event) -> None:
-        """Takes the next event; waits while too many are held back."""
+        """Take the next event, and wait while too many are held back."""
         follower = self._followers.get(type(event))
         if follower is not None and not follower(event):
             return
@@ -96,12 +96,12 @@ class ActionStage(Stage):
             self._answering = asyncio.create_task(self._answer_all(call), name="action results")
 
     async def finish(self) -> None:
-        """Waits for the results that are still due."""
+        """Wait for the results that are still due."""
         if self._answering is not None:
             await self._answering
 
     async def close(self) -> None:
-        """Stops what is still being executed."""
+        """Stop what is still being executed."""
         tasks = (self._answering, *(call.task for call in self._calls.values()))
         await end_tasks(*(task for task in tasks if task is not None))
 

@@ -39,7 +39,7 @@ class CloudGuardrail(Guardrail):
         self._own: httpx.AsyncClient | None = None
 
     async def check_input(self, check: InputCheck) -> Verdict:
-        """What the service says.
+        """Return what the service says.
 
         Raises:
             CopilotKitError: It cannot be reached, refuses, or answers in a wrong form.
@@ -48,7 +48,7 @@ class CloudGuardrail(Guardrail):
         return ALLOWED if answer.status == "allowed" else denied(answer.reason or "")
 
     async def stop(self) -> None:
-        """Closes the connections to the service."""
+        """Close the connections to the service."""
         if self._own is not None:
             await self._own.aclose()
             self._own = None

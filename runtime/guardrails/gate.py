@@ -41,7 +41,7 @@ class GuardrailGate:
         return any(guardrail.checks_output for guardrail in self.guardrails)
 
     def joined_by(self, *more: Guardrail) -> GuardrailGate:
-        """The same with further guardrails behind the others."""
+        """Return the same with further guardrails behind the others."""
         return GuardrailGate((*self.guardrails, *more), self._on_failure, self._timeout)
 
     async def check_input(self, check: InputCheck) -> None:
@@ -81,7 +81,7 @@ def input_check(
     rules: dict[str, Any],
     cloud_key: str | None,
 ) -> InputCheck | None:
-    """What is to be judged of a thread: its last message if that is a person's text, else nothing.
+    """Return what is to be judged of a thread: its last message if that is a person's text, else nothing.
 
     Args:
         messages: The thread.

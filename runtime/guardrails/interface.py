@@ -21,7 +21,7 @@ ALLOWED = Verdict(allowed=True)
 
 
 def denied(reason: str) -> Verdict:
-    """A refusal with its reason."""
+    """Return a refusal with its reason."""
     return Verdict(allowed=False, reason=reason)
 
 
@@ -72,7 +72,7 @@ class Guardrail:
         return ALLOWED
 
     async def start(self) -> None:
-        """Called once, before the first request."""
+        """Prepare; called once, before the first request."""
 
     async def stop(self) -> None:
-        """Called once, after the last request."""
+        """Clean up; called once, after the last request."""

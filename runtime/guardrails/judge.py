@@ -55,7 +55,7 @@ class TopicJudge(Guardrail):
         self._page_topics = page_topics
 
     async def check_input(self, check: InputCheck) -> Verdict:
-        """What the model says; allowed if there are no topics to judge by.
+        """Return the model's verdict: allowed if there are no topics to judge by.
 
         Raises:
             CopilotKitError: The model failed, or said neither yes nor no.
@@ -68,12 +68,12 @@ class TopicJudge(Guardrail):
         return _verdict(await self._ask(_INSTRUCTIONS.format(rules=_rules(allow, deny)), text))
 
     async def start(self) -> None:
-        """Starts the model's provider."""
+        """Start the model's provider."""
         if self._provider is not None:
             await self._provider.start()
 
     async def stop(self) -> None:
-        """Stops the model's provider."""
+        """Stop the model's provider."""
         if self._provider is not None:
             await self._provider.stop()
 

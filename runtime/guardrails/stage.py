@@ -33,7 +33,7 @@ class OutputGuardStage(Stage):
         self._refused = False
 
     async def feed(self, event: events.Event) -> None:
-        """Takes the next event.
+        """Take the next event.
 
         Raises:
             GuardrailsDeniedError: What was held back may not be shown.
@@ -50,7 +50,7 @@ class OutputGuardStage(Stage):
         await self.emit(event)
 
     async def finish(self) -> None:
-        """Shows what is still held back. Raises as ``feed``."""
+        """Show what is still held back. Raises as ``feed``."""
         if not self._refused:
             await self._release(None)
 

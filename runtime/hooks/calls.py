@@ -33,7 +33,7 @@ class HookCalls:
         self._going_on: set[asyncio.Task[None]] = set()
 
     async def call(self, hook: Hook[T], told: T) -> None:
-        """Calls a hook that may refuse.
+        """Call a hook that may refuse.
 
         Raises:
             TimeoutError: It took too long.
@@ -48,7 +48,7 @@ class HookCalls:
                 await answer
 
     async def notify(self, hook: Hook[T] | None, told: T) -> None:
-        """Calls a hook whose failure is logged and nothing else."""
+        """Call a hook whose failure is logged and nothing else."""
         if hook is None:
             return
         try:
@@ -62,14 +62,14 @@ class HookCalls:
             self.own(self.notify(hook, told))
 
     def own(self, telling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Runs ``telling``, which must not raise, beside everything else."""
+        """Run ``telling``, which must not raise, beside everything else."""
         task = asyncio.create_task(telling, name="hook")
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
         return task
 
     async def stop(self) -> None:
-        """Waits for the hooks that still run, for as long as one may take, and then no longer."""
+        """Wait for the hooks that still run, for as long as one may take, and then no longer."""
         if not self._going_on:
             return
         _, late = await asyncio.wait(self._going_on, timeout=self._timeout)

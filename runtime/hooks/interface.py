@@ -142,7 +142,7 @@ class ErrorEvent(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     error: BaseException
 
     def as_json(self) -> dict[str, Any]:
-        """The event as JSON values, in the contract's names; the error by its class, message and code."""
+        """Return the event as JSON values, in the contract's names; the error by its class, message and code."""
         code = getattr(self.error, "code", None)
         described = {"name": type(self.error).__name__, "message": str(self.error)}
         return {

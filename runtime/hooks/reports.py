@@ -82,7 +82,7 @@ class RequestReport:
             await self._calls.notify(self._observability.on_request, told)
 
     def stages(self) -> list[StageFactory]:
-        """What a run needs for its chunks to be told."""
+        """Return what a run needs for its chunks to be told."""
         if self._feed is None or not self._observability.progressive:
             return []
         return [lambda emit: ChunkStage(emit, self._chunk)]

@@ -36,7 +36,7 @@ class ResponseFeed:
         self._telling: asyncio.Task[None] | None = None
 
     def put(self, response: ObservedResponse) -> None:
-        """Adds a response to be told."""
+        """Add a response to be told."""
         if response.is_progressive_chunk and len(self._waiting) >= CHUNKS_BOUND:
             self._missed += 1
             return
@@ -64,7 +64,7 @@ class ChunkStage(Stage):
         self._note = note
 
     async def feed(self, event: events.Event) -> None:
-        """Takes the next event."""
+        """Take the next event."""
         await self.emit(event)
         if type(event) is events.TextMessageContent:
             self._note(event.delta)

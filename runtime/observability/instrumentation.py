@@ -30,13 +30,13 @@ class Instruments:
         self._tracer = RunTracer() if config.tracing else None
 
     def watch_runs(self, observers: Observers) -> None:
-        """Registers with those who watch runs."""
+        """Register with those who watch runs."""
         for observer in (self._tracer, RunLog(), self.metrics):
             if observer is not None:
                 observers.add(observer)
 
     def watch_store(self, store: StateStore) -> StateStore:
-        """The store, observed if anything is to be known of it."""
+        """Return the store, observed if anything is to be known of it."""
         if self.metrics is None and self._tracer is None:
             return store
         return ObservedStore(store, self._store_operation)
@@ -55,7 +55,7 @@ class Instruments:
             self.metrics.refused(status)
 
     async def close(self) -> None:
-        """Called once, after the last run."""
+        """Clean up; called once, after the last run."""
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close)
 

@@ -32,7 +32,7 @@ _MAX_ITEMS = 50
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor that hides secrets, by the names of fields and by what texts look like.
+    """Return a structlog processor that hides secrets, by the names of fields and by what texts look like.
 
     Texts and collections are cut before they are searched: what a client chose must not hold the event loop.
     """
@@ -94,7 +94,7 @@ def log_without_values() -> None:
 
 
 def configure_logging(level: str = "info", format_: LogFormat = "auto") -> None:
-    """Sends all of the process's log, the standard library's included, to standard error.
+    """Send all of the process's log, the standard library's included, to standard error.
 
     Args:
         level: The least that is logged.

@@ -84,16 +84,16 @@ class RuntimeMetrics(RunObserver):
         self._tokens.labels(agent).inc(run.transcript.pieces)
 
     def streaming(self) -> AbstractContextManager[object]:
-        """Counts an answer that is streamed in the block."""
+        """Count an answer that is streamed in the block."""
         context: AbstractContextManager[object] = self._streams.track_inprogress()
         return context
 
     def refused(self, status: int) -> None:
-        """Counts a request that was refused."""
+        """Count a request that was refused."""
         self._refused.labels(str(status)).inc()
 
     def store(self, operation: str) -> AbstractContextManager[object]:
-        """Times an operation of the store in the block."""
+        """Time an operation of the store in the block."""
         context: AbstractContextManager[object] = self._store.labels(operation).time()
         return context
 

@@ -81,11 +81,11 @@ class RunTracer(RunObserver):
         span.end()
 
     def store(self, operation: str) -> AbstractContextManager[object]:
-        """A span for an operation of the store in the block."""
+        """Return a span for an operation of the store in the block."""
         return self._span("copilotkit.store", {"copilotkit.store.operation": operation})
 
     def close(self) -> None:
-        """Sends what has not been sent. It may block for some seconds."""
+        """Send what has not been sent. It may block for some seconds."""
         if self._own is not None:
             self._own.shutdown()
 

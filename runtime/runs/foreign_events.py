@@ -12,7 +12,7 @@ from ..errors import ProtocolError
 
 
 async def converted(first: Any, rest: AsyncIterator[Any], provider: str) -> AsyncGenerator[events.Event]:
-    """Yields the runtime's events for a provider's stream that holds models of ``ag_ui.core`` or mappings.
+    """Yield the runtime's events for a provider's stream that holds models of ``ag_ui.core`` or mappings.
 
     Args:
         first: The item that is not one of the runtime's events.

@@ -13,7 +13,7 @@ from ..messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
 
 
 def without_instructions(messages: Iterable[Message]) -> list[Message]:
-    """Returns the messages without the system messages at their head.
+    """Return the messages without the system messages at their head.
 
     Clients prepend their instructions to every request, under a new id each time. A thread that kept them would give
     one more of them back after every turn.
@@ -24,7 +24,7 @@ def without_instructions(messages: Iterable[Message]) -> list[Message]:
 def merge_messages(
     kept: Sequence[Message], asked: Sequence[Message], added: Iterable[Message], since: datetime
 ) -> list[Message]:
-    """Returns what is to be kept of a thread after a run, each message once.
+    """Return what is to be kept of a thread after a run, each message once.
 
     What the client sent counts: what it left out behind a message that it did send was taken back there. What it left
     out before, it merely did not send again; and what was written after the request, it could not have seen. Its

@@ -22,13 +22,13 @@ class RunObserver:
         return nullcontext()
 
     def on_first_event(self, run: Run) -> None:
-        """Called when the provider's first event was appended to the run's log."""
+        """Note that the provider's first event was appended to the run's log."""
 
     def abandoned(self, run: Run) -> None:
-        """Called when the run ends without its provider, which has ignored its cancellation and may still work."""
+        """Note that the run ends without its provider, which has ignored its cancellation and may still work."""
 
     def ended(self, run: Run) -> None:
-        """Called when the run's outcome is known."""
+        """Note the run's outcome."""
 
 
 class Observers(RunObserver):
@@ -38,7 +38,7 @@ class Observers(RunObserver):
         self._observers = list(observers)
 
     def add(self, observer: RunObserver) -> None:
-        """Adds one, for the runs that start from now on."""
+        """Add one, for the runs that start from now on."""
         self._observers.append(observer)
 
     @contextmanager

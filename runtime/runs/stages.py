@@ -25,7 +25,7 @@ class Stage(ABC):
 
     @abstractmethod
     async def feed(self, event: Event) -> None:
-        """Takes the next event."""
+        """Take the next event."""
 
     async def finish(self) -> None:
         """Hands on what is still held back: no event will follow."""
@@ -59,6 +59,6 @@ class Flow:
             await stage.finish()
 
     async def close(self) -> None:
-        """Ends whatever still goes on in the stages."""
+        """End whatever still goes on in the stages."""
         for stage in self._stages:
             await stage.close()

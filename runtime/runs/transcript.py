@@ -22,7 +22,7 @@ class Transcript:
         self._state_seen = False
 
     def record(self, event: events.Event) -> None:
-        """Takes note of ``event``.
+        """Take note of ``event``.
 
         Raises:
             ProtocolError: A state delta does not fit.
@@ -47,7 +47,7 @@ class Transcript:
         return sum(map(len, self._pieces.values()))
 
     def messages(self) -> list[Message]:
-        """What the run added, partial texts included; a call whose arguments never became JSON has none."""
+        """Return what the run added, partial texts included; a call whose arguments never became JSON has none."""
         for id_, pieces in self._pieces.items():
             _complete(self._messages[id_], "".join(pieces))
         return list(self._messages.values())

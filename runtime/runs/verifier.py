@@ -35,7 +35,7 @@ class EventVerifier:
         self._ended: str | None = None
 
     def check(self, event: events.Event) -> None:
-        """Checks that ``event`` may come now.
+        """Check that ``event`` may come now.
 
         Raises:
             ProtocolError: It may not come now.
@@ -53,7 +53,7 @@ class EventVerifier:
         self._ended = None
 
     def closing(self) -> list[events.Event]:
-        """The events that close all that is open, innermost first."""
+        """Return the events that close all that is open, innermost first."""
         closing: list[events.Event] = [events.TextMessageEnd(message_id=id_) for id_ in self._texts]
         closing += [events.ToolCallEnd(tool_call_id=id_) for id_ in self._tool_calls]
         closing += [events.ReasoningMessageEnd(message_id=id_) for id_ in self._reasoning]
@@ -73,7 +73,7 @@ class EventVerifier:
         )
 
     def _unchecked(self, event: events.Event) -> None:
-        """Accepts an event that may come at any time before the run's end."""
+        """Accept an event that may come at any time before the run's end."""
 
     def _run_ended(self, event: events.RunFinished | events.RunError) -> None:
         self._ended = _wire_name(type(event))

@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(_Entry)
 
 
 def encode(state: AgentState, max_bytes: int) -> bytes:
-    """The bytes to keep for ``state``.
+    """Return the bytes to keep for ``state``.
 
     Raises:
         StateTooLargeError: They are more than ``max_bytes``.
@@ -37,7 +37,7 @@ def encode(state: AgentState, max_bytes: int) -> bytes:
 
 
 def decode(payload: bytes) -> AgentState:
-    """The state that ``payload`` was made of.
+    """Return the state that ``payload`` was made of.
 
     Raises:
         StateEncodingError: It was made by something else.

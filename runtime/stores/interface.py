@@ -88,17 +88,17 @@ class StateStore(ABC):
 
     @abstractmethod
     async def load(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """What was last saved, or None."""
+        """Return what was last saved, or None."""
 
     async def load_many(self, keys: Sequence[tuple[str, str]]) -> list[AgentState | None]:
-        """What was last saved for each thread id and agent name, in their order."""
+        """Return what was last saved for each thread id and agent name, in their order."""
         return [await self.load(thread_id, agent_name) for thread_id, agent_name in keys]
 
     @abstractmethod
     async def save(
         self, thread_id: str, agent_name: str, state: AgentState, *, expected_version: int | None = None
     ) -> AgentState:
-        """Replaces what is kept.
+        """Replace what is kept.
 
         Args:
             thread_id: The thread.
@@ -116,7 +116,7 @@ class StateStore(ABC):
         """
 
     async def merge(self, thread_id: str, agent_name: str, changes: dict[str, Any]) -> AgentState:
-        """Sets the keys of ``changes`` in the kept state, at once and without losing another writer's keys.
+        """Set the keys of ``changes`` in the kept state, at once and without losing another writer's keys.
 
         Raises:
             StoreConflictError: Other writers were faster for ten seconds on end.
@@ -134,7 +134,7 @@ class StateStore(ABC):
 
     @abstractmethod
     async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
-        """The threads that are kept, last written first.
+        """Return the threads that are kept, last written first.
 
         Args:
             owner: Only the threads of this owner; None for all.
@@ -143,7 +143,7 @@ class StateStore(ABC):
         """
 
     async def thread(self, thread_id: str) -> ThreadInfo | None:
-        """Looks a thread's record up, by any spelling of its id (``thread_keys``).
+        """Look a thread's record up, by any spelling of its id (``thread_keys``).
 
         Returns:
             The record, whose ``thread_id`` is the spelling that everything is kept under; None if there is none. One
@@ -158,7 +158,7 @@ class StateStore(ABC):
     async def open_thread(
         self, thread_id: str, *, owner: str | None = None, agent_name: str | None = None
     ) -> ThreadInfo | None:
-        """Makes a thread's record, or renews the one that there is.
+        """Make a thread's record, or renew the one that there is.
 
         Args:
             thread_id: The thread, in any spelling.
@@ -177,7 +177,7 @@ class StateStore(ABC):
         return ThreadInfo(thread_id=thread_id, owner=owner, agents=[], created_at=_EPOCH, updated_at=_EPOCH)
 
     async def expired_threads(self, limit: int = 100) -> list[str]:
-        """Lists threads that are forgotten, so that what is kept of them elsewhere can be removed.
+        """List threads that are forgotten, so that what is kept of them elsewhere can be removed.
 
         Each is listed until ``delete_thread`` is called for it.
         """
@@ -193,7 +193,7 @@ class StateStore(ABC):
         raise StoreError(f"{type(self).__name__} keeps no names of threads.")
 
     async def archive_thread(self, thread_id: str, archived: bool = True) -> bool:
-        """Puts a thread into the archive, or takes it out; returns whether it is kept.
+        """Put a thread into the archive, or take it out, and return whether it is kept.
 
         Raises:
             StoreError: The store has no archive.
@@ -206,7 +206,7 @@ class StateStore(ABC):
 
     @abstractmethod
     async def claim(self, thread_id: str, owner: str) -> bool:
-        """Makes ``owner`` the owner of a thread that has none; first come, first served.
+        """Make ``owner`` the owner of a thread that has none; first come, first served.
 
         This is for the application: it hands over whatever is on the thread. What a client asks for goes through
         ``open_thread``.
@@ -230,7 +230,7 @@ class StateStore(ABC):
 
     @abstractmethod
     def lock(self, thread_id: str, agent_name: str, *, wait: float | None = None, interrupt: bool = False) -> RunLock:
-        """The right to run an agent on a thread, held by one run at a time over all processes.
+        """Return the right to run an agent on a thread, held by one run at a time over all processes.
 
         Args:
             thread_id: The thread.
@@ -250,7 +250,7 @@ class StateStore(ABC):
         """Give the room back of what was deleted, where the store does not do so by itself. It may take minutes."""
 
     async def start(self) -> None:
-        """Called once, before first use."""
+        """Prepare; called once, before first use."""
 
     async def stop(self) -> None:
-        """Called once, after last use."""
+        """Clean up; called once, after last use."""

@@ -49,7 +49,7 @@ class TicketDesk(ABC):
 
     @abstractmethod
     async def enter(self, ticket: Ticket, lease: float) -> Standing:
-        """Takes a ticket, or prolongs it if it was taken before, and drops those that ran out."""
+        """Take a ticket, or prolong it if it was taken before, and drop those that ran out."""
 
     @abstractmethod
     async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
@@ -57,11 +57,11 @@ class TicketDesk(ABC):
 
     @abstractmethod
     async def leave(self, ticket: Ticket) -> None:
-        """Gives a ticket back."""
+        """Give a ticket back."""
 
     @abstractmethod
     async def request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
-        """Marks all tickets to be stopped, or those older than the one with the token ``before``."""
+        """Mark all tickets to be stopped, or those older than the one with the token ``before``."""
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
@@ -131,7 +131,7 @@ class RunLocks:
         self._hurry = asyncio.Event()
 
     def lock(self, thread_id: str, agent_name: str, *, wait: float | None, interrupt: bool) -> RunLock:
-        """A lock that is not yet acquired."""
+        """Return a lock that is not yet acquired."""
         return RunLock(self, Ticket(thread_id, agent_name, uuid4().hex), wait, interrupt)
 
     async def request_stop(self, thread_id: str, agent_name: str) -> None:
@@ -261,7 +261,7 @@ class RunLocks:
             lock.stop_requested.set()
 
     async def _regain(self, lock: RunLock, expires: float) -> None:
-        """Takes a new ticket for one that a restarted store forgot, if the lease is not over."""
+        """Take a new ticket for one that a restarted store forgot, if the lease is not over."""
         async with self._leaving:
             if lock.ticket.token not in self._held:
                 return

@@ -214,7 +214,7 @@ class Database:
         self._pool: AsyncConnectionPool | None = None
 
     async def open(self) -> None:
-        """Connects, and brings the tables up to date."""
+        """Connect, and bring the tables up to date."""
         self._pool = open_pool(self._options, self._settings)
         try:
             async with translated():
@@ -226,14 +226,14 @@ class Database:
             raise
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         if self._pool is not None:
             await self._pool.close(timeout=self._settings.command_timeout)
             self._pool = None
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncCursor]:
-        """A cursor for a single statement, which is a transaction by itself."""
+        """Lend a cursor for a single statement, which is a transaction by itself."""
         if self._pool is None:
             raise StoreError("The state store was not started.")
         async with (
@@ -246,7 +246,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncCursor]:
-        """A cursor in a transaction: committed on leaving, undone on an error or ``psycopg.Rollback``."""
+        """Lend a cursor in a transaction: committed on leaving, undone on an error or ``psycopg.Rollback``."""
         async with self.statement() as cursor, cursor.connection.transaction():
             yield cursor
 
@@ -271,7 +271,7 @@ def connection_options(url: str, settings: StoreSettings) -> _Values:
 
 
 def open_pool(options: _Values, settings: StoreSettings) -> AsyncConnectionPool:
-    """A pool, not open yet. It tests a connection before lending it: a restarted server cuts them all."""
+    """Return a pool, not open yet. It tests a connection before lending it: a restarted server cuts them all."""
     return AsyncConnectionPool(
         kwargs=options,
         min_size=1,
@@ -285,7 +285,7 @@ def open_pool(options: _Values, settings: StoreSettings) -> AsyncConnectionPool:
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Turns what psycopg raises into the errors of stores."""
+    """Turn what psycopg raises into the errors of stores."""
     try:
         yield
     except (OperationalError, PoolTimeout, TooManyRequests, TimeoutError, OSError) as error:
@@ -311,7 +311,7 @@ async def _migrate(cursor: AsyncCursor) -> None:
 
 
 async def _set_keys(cursor: AsyncCursor) -> None:
-    """Gives threads keys. Of several spellings of one thread, only the oldest gets it; the others are nobody's."""
+    """Give threads keys. Of several spellings of one thread, only the oldest gets it; the others are nobody's."""
     await cursor.execute(_KEYLESS)
     spellings: dict[str, str] = {}
     for (thread_id,) in await cursor.fetchall():

@@ -54,17 +54,17 @@ class Place(NamedTuple):
 
 
 def now() -> int:
-    """The present moment, in microseconds since 1970."""
+    """Return the present moment, in microseconds since 1970."""
     return time_ns() // 1000
 
 
 def moment(micros: int) -> datetime:
-    """A count of microseconds since 1970 as a point in time."""
+    """Return a count of microseconds since 1970 as a point in time."""
     return _EPOCH + micros * _MICROSECOND
 
 
 def micros(moment: datetime) -> int:
-    """A point in time as a count of microseconds since 1970."""
+    """Return a point in time as a count of microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
@@ -252,7 +252,7 @@ class RecordStore(StateStore):
 
     @abstractmethod
     async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
-        """Returns None, having written nothing, when the version is not the expected one."""
+        """Return None, having written nothing, when the version is not the expected one."""
 
     @abstractmethod
     async def _list(self, owner: str | None, limit: int, after: Place | None) -> list[ThreadInfo]: ...
@@ -273,7 +273,7 @@ class RecordStore(StateStore):
 
     @abstractmethod
     async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
-        """Sets ``name`` or ``archived`` of a living thread; returns whether there is one."""
+        """Set ``name`` or ``archived`` of a living thread, and return whether there is one."""
 
     @abstractmethod
     async def _delete(self, thread_id: str) -> bool: ...

@@ -176,7 +176,7 @@ end
 
 
 def connect(url: str, settings: StoreSettings) -> Redis:
-    """A client with a bounded pool, which waits no longer than ``settings`` says and repeats nothing.
+    """Return a client with a bounded pool, which waits no longer than ``settings`` says and repeats nothing.
 
     Raises:
         ConfigurationError: The URL is not one of a Redis server.
@@ -198,7 +198,7 @@ def connect(url: str, settings: StoreSettings) -> Redis:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns what redis-py raises into the errors of stores."""
+    """Turn what redis-py raises into the errors of stores."""
     try:
         yield
     except AuthenticationError as error:
@@ -395,7 +395,7 @@ class RedisStore(RecordStore):
             return _text(await cast("Awaitable[bytes | None]", self._client.hget(key, "owner")))
 
     async def _spelling(self, thread_id: str, *, keep: bool = False) -> str:
-        """The spelling that the thread is kept under; ``keep`` makes ``thread_id`` it if there is none yet."""
+        """Return the spelling that the thread is kept under; ``keep`` makes ``thread_id`` it if there is none yet."""
         key = thread_key(thread_id)
         if keep:
             await self._client.hsetnx(self._spellings, key, thread_id)

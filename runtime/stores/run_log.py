@@ -255,7 +255,7 @@ class RunLogStore(ABC):
 
     @abstractmethod
     async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
-        """The last ``limit`` runs, oldest first."""
+        """Return the last ``limit`` runs, oldest first."""
 
     @abstractmethod
     async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]: ...
@@ -266,7 +266,7 @@ class RunLogStore(ABC):
 
     @abstractmethod
     async def _base(self, key: RunKey) -> Base:
-        """The compacted form; of nothing, if there is none yet."""
+        """Return the compacted form; of nothing, if there is none yet."""
 
 
 def _joins(progress: Progress, batches: Sequence[Batch], after: int) -> bool:

@@ -141,7 +141,7 @@ _STOP = """
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns what sqlite3 raises into the errors of stores."""
+    """Turn what sqlite3 raises into the errors of stores."""
     try:
         yield
     except TimeoutError as error:
@@ -177,7 +177,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
 
     async def open(self) -> None:
-        """Starts the thread, opens the file and brings its tables up to date."""
+        """Start the thread, open the file and bring its tables up to date."""
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="sqlite-store")
         try:
             await self._work(self._connect)
@@ -186,18 +186,18 @@ class Database:
             raise
 
     async def close(self) -> None:
-        """Closes the file and ends the thread."""
+        """Close the file and end the thread."""
         if self._worker is not None:
             await self._work(self._disconnect)
             self._worker.shutdown()
             self._worker = None
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does ``work`` on the connection's thread, on one snapshot of the file."""
+        """Do ``work`` on the connection's thread, on one snapshot of the file."""
         return await self._work(lambda: self._transact(work, "BEGIN"))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does ``work`` on the connection's thread; all it writes is written at once, or nothing is."""
+        """Do ``work`` on the connection's thread; all it writes is written at once, or nothing is."""
         return await self._work(lambda: self._transact(work, "BEGIN IMMEDIATE"))
 
     async def vacuum(self) -> None:

@@ -21,13 +21,13 @@ SCHEMES = ("memory", "sqlite", *REDIS_SCHEMES, *POSTGRES_SCHEMES)
 
 
 def scheme_of(url: str) -> str:
-    """What stands before ``://``, in lower case; empty if nothing does."""
+    """Return what stands before ``://``, in lower case; empty if nothing does."""
     scheme, separator, _ = url.partition("://")
     return scheme.lower() if separator else ""
 
 
 def sqlite_path(url: str) -> Path:
-    """The file of a SQLite URL: three slashes before a relative path, four before an absolute one.
+    """Return the file of a SQLite URL: three slashes before a relative path, four before an absolute one.
 
     Raises:
         ConfigurationError: The URL names a host, or no file.
@@ -40,7 +40,7 @@ def sqlite_path(url: str) -> Path:
 
 
 def open_store(url: str, settings: StoreSettings | None = None) -> StateStore:
-    """The store that a URL stands for, not yet started.
+    """Return the store that a URL stands for, not yet started.
 
     Args:
         url: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``.

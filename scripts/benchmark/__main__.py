@@ -69,7 +69,7 @@ def _row(measurement: Measurement, cost_of_first: float) -> str:
 
 
 def main() -> None:
-    """Runs all patterns on all servers, then counts what features cost."""
+    """Run all patterns on all servers, then count what features cost."""
     arguments = _arguments()
     print(f"{arguments.concurrent} streams of {arguments.tokens} tokens at once, {arguments.rounds} rounds")
     print(ROW.format(*HEAD))

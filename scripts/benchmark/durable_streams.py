@@ -60,7 +60,7 @@ class Outcome(Struct):
         return sum(speech.failed for speech in self.speeches)
 
     def row(self, store: str, base: float) -> str:
-        """The line of the table."""
+        """Return the line of the table."""
         pauses = [speech.longest_pause for speech in self.speeches]
         pause = f"{percentile(pauses, 99) * 1000:.0f} ms"
         figures = (f"{self.cost:.1f}", f"{self.cost / base:.2f}", pause, f"{self.middle:.0f}", f"{self.end:.0f}")

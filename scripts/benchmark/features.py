@@ -51,11 +51,11 @@ class Counting(AgentProvider):
     name = "counting"
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The one agent."""
+        """Return the one agent."""
         return [AgentDescriptor(name="counting")]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Counts."""
+        """Count."""
         asked = next(message for message in run.messages if isinstance(message, TextMessage))
         yield events.TextMessageStart(message_id="count")
         for number in range(int(asked.content)):
@@ -142,7 +142,7 @@ async def calls(app: Any, tokens: int) -> Counter[str]:
 
 
 async def calls_per_token(app: Any) -> dict[str, float]:
-    """The calls that one more token takes."""
+    """Return the calls that one more token takes."""
     short, long = await calls(app, SHORT), await calls(app, LONG)
     return {name: (long[name] - short[name]) / (LONG - SHORT) for name in (*FEATURES, "all")}
 

@@ -36,7 +36,7 @@ class Stream:
     content: bytes
 
     def verify(self, pattern: Pattern) -> None:
-        """Checks that every token came, in order, and that the run succeeded.
+        """Check that every token came, in order, and that the run succeeded.
 
         Raises:
             BrokenStreamError: It did not.

@@ -21,7 +21,7 @@ class Speaker(AgentProvider):
     name = "speaker"
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """The one agent."""
+        """Return the one agent."""
         return [AgentDescriptor(name="speaker")]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:

@@ -41,7 +41,7 @@ class Speech(asyncio.Protocol):
         transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
-        """Counts."""
+        """Count."""
         present = time.perf_counter()
         found = data.count(_MARK)
         if found:
@@ -56,7 +56,7 @@ class Speech(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends."""
+        """End."""
         self.ended.set()
 
     @property
@@ -66,7 +66,7 @@ class Speech(asyncio.Protocol):
 
 
 def request(url: str, thread_id: str, words: int, pace: float) -> bytes:
-    """The bytes that ask for a stream."""
+    """Return the bytes that ask for a stream."""
     place = urlsplit(url)
     data = request_data(json.dumps({"words": words, "pace": pace}), thread_id)
     variables = {"data": data | {"agentSession": {"agentName": "speaker"}}, "properties": {}}
@@ -84,7 +84,7 @@ def _same(speech: Speech) -> Speech:
 
 
 async def wave(url: str, streams: int, words: int, pace: float) -> list[Speech]:
-    """Opens ``streams`` streams within two seconds, each on its thread, and waits until all have ended."""
+    """Open ``streams`` streams within two seconds, each on its thread, and wait until all have ended."""
     place = urlsplit(url)
     host, port = place.hostname or "", place.port or 80
     loop = asyncio.get_running_loop()

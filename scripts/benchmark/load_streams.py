@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def resident_megabytes(pid: int) -> float:
-    """The memory that a process has in use."""
+    """Return the memory that a process has in use."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
@@ -65,7 +65,7 @@ class MemoryWatch:
         self.peak = 0.0
 
     async def run(self) -> None:
-        """Samples until it is cancelled."""
+        """Sample until it is cancelled."""
         while True:
             self.peak = max(self.peak, resident_megabytes(self._pid))
             await asyncio.sleep(1)
@@ -100,7 +100,7 @@ def _row(number: int, speeches: list[Speech], used: float, seconds: float, peak:
 
 
 def main() -> int:
-    """Runs all waves; the exit status tells whether all was well."""
+    """Run all waves; the exit status tells whether all was well."""
     arguments = _arguments()
     print(f"{arguments.streams} streams at once, {arguments.rate:g} tokens a second each, {arguments.seconds:g} s")
     print(ROW.format(*HEAD))

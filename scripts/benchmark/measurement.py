@@ -40,7 +40,7 @@ class Measurement:
         self.first_tokens += [stream.first_token for stream in streams]
 
     def play(self, server: Server, concurrent: int) -> list[Stream]:
-        """Runs a round without keeping its times; every stream of it is verified."""
+        """Run a round without keeping its times; every stream of it is verified."""
         streams = asyncio.run(load.run(server.url, self.pattern, concurrent))
         for stream in streams:
             stream.verify(self.pattern)
@@ -48,5 +48,5 @@ class Measurement:
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """The value that ``percent`` of ``values`` do not exceed."""
+    """Return the value that ``percent`` of ``values`` do not exceed."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -25,7 +25,7 @@ class Pattern:
         return [f" token{number}" for number in range(self.tokens)]
 
     def body(self, thread_id: str) -> bytes:
-        """The request that asks an agent for the stream."""
+        """Return the request that asks an agent for the stream."""
         data = request_data(json.dumps(self._script()), thread_id)
         variables = {"data": data | {"agentSession": {"agentName": "scripted"}}, "properties": {}}
         query = {"operationName": OPERATION, "query": DOCUMENT.read_text(), "variables": variables}

@@ -30,7 +30,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def state_of(size: int) -> AgentState:
-    """A state whose entry takes about ``size`` bytes, half of it state and half messages."""
+    """Return a state whose entry takes about ``size`` bytes, half of it state and half messages."""
     lines = max(size // 2 // len(LINE), 1)
     messages: list[Message] = [TextMessage(role="assistant", content=LINE * 4) for _ in range(max(lines // 6, 1))]
     return AgentState(
@@ -93,7 +93,7 @@ async def _measure(url: str, state: AgentState, times: int, at_once: int) -> tup
 
 
 def main() -> None:
-    """Runs all sizes on all stores."""
+    """Run all sizes on all stores."""
     arguments = _arguments()
     print(ROW.format(*HEAD))
     with tempfile.TemporaryDirectory() as folder:

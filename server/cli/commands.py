@@ -52,7 +52,7 @@ def serve(
     log_level: Annotated[str | None, _flag("debug, info, warning or error.")] = None,
     config: Settings = None,
 ) -> None:
-    """Serves a runtime over HTTP."""
+    """Serve a runtime over HTTP."""
     from . import serve as server
 
     layers = settings.layers(
@@ -72,7 +72,7 @@ def serve(
 
 @app.command()
 def agents(target: Target = None, config: Settings = None) -> None:
-    """Lists a runtime's agents."""
+    """List a runtime's agents."""
     with setting_layers(settings.layers(config)):
         runtime = load_runtime(target)
     for agent in asyncio.run(runtime.discover_agents()):
@@ -83,7 +83,7 @@ def agents(target: Target = None, config: Settings = None) -> None:
 def schema(
     diff: Annotated[str | None, _flag("A file of SDL, or the URL of a server, to compare with.")] = None,
 ) -> None:
-    """Prints the contract's schema, or how it differs from another. Differences end with status 1."""
+    """Print the contract's schema, or how it differs from another. Differences end with status 1."""
     if diff is None:
         typer.echo(load_sdl())
         return
@@ -96,7 +96,7 @@ def schema(
 
 @app.command(name="config")
 def show_config(target: Target = None, config: Settings = None) -> None:
-    """Prints the settings in effect, secrets hidden: those of a runtime, or without one those of the environment."""
+    """Print the settings in effect, secrets hidden: those of a runtime, or without one those of the environment."""
     with setting_layers(settings.layers(config)):
         effective = RuntimeConfig() if target is None else load_runtime(target).config
     for line in settings.effective(effective):
@@ -115,17 +115,17 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="As the command `version`.")
     ] = False,
 ) -> None:
-    """Serves Python agents to CopilotKit React apps."""
+    """Serve Python agents to CopilotKit React apps."""
 
 
 @app.command()
 def version() -> None:
-    """Prints the version, and that of the TypeScript runtime whose contract is served."""
+    """Print the version, and that of the TypeScript runtime whose contract is served."""
     info: RuntimeInfo = runtime_info([])
     typer.echo(f"copilotkit-runtime-py {info.version} (contract of @copilotkit/runtime {EMULATED_VERSION})")
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     with exit_with_message():
         app()

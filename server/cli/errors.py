@@ -16,7 +16,7 @@ from .target import TargetError
 
 @contextmanager
 def exit_with_message(status: int | None = None) -> Iterator[None]:
-    """Ends the process with a message when the block fails in a way that a person can correct.
+    """End the process with a message when the block fails in a way that a person can correct.
 
     Args:
         status: What to end with; None for 2, or 1 if the fault is in a target's own code.

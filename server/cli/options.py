@@ -22,7 +22,7 @@ DEFAULT_STORE = "sqlite:///copilotkit.sqlite"
 
 
 def layers(file: Path | None, **flags: Any) -> SettingLayers:
-    """The layers that flags make; those that were not given are None.
+    """Return the layers that flags make; those that were not given are None.
 
     Raises:
         ConfigurationError: The settings file cannot be read.
@@ -34,7 +34,7 @@ def layers(file: Path | None, **flags: Any) -> SettingLayers:
 
 
 def is_of_settings(error: ValidationError) -> bool:
-    """Returns whether settings failed to validate, and not a model of somebody else's."""
+    """Return whether settings failed to validate, and not a model of somebody else's."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return any(isinstance(value, RuntimeConfig) for frame in frames for value in _receivers(frame))
 
@@ -45,7 +45,7 @@ def _receivers(frame: FrameType) -> Iterator[object]:
 
 
 def faults(error: ValidationError) -> Iterator[str]:
-    """Yields what is wrong with settings, a line each."""
+    """Yield what is wrong with settings, a line each."""
     for fault in error.errors(include_url=False, include_input=False):
         name = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":

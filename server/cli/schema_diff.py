@@ -29,12 +29,12 @@ _SECONDS = 30
 
 
 def executable_sdl() -> str:
-    """The executable schema without the directives that the executor adds, sorted."""
+    """Return the executable schema without the directives that the executor adds, sorted."""
     return _sorted(build_schema())
 
 
 def published_sdl(place: str) -> str:
-    """The schema in a file of SDL, or of the server at a URL, sorted.
+    """Return the schema in a file of SDL, or of the server at a URL, sorted.
 
     Raises:
         ConfigurationError: The file cannot be read, or is no SDL.
@@ -44,7 +44,7 @@ def published_sdl(place: str) -> str:
 
 
 def difference(theirs: str, ours: str) -> list[str]:
-    """What one must change in the one to get the other, as a unified diff; nothing if they are the same."""
+    """Return what one must change in the one to get the other, as a unified diff; nothing if they are the same."""
     return list(difflib.unified_diff(theirs.splitlines(), ours.splitlines(), "theirs", "ours", lineterm=""))
 
 

@@ -56,12 +56,12 @@ class AppFactory:
     tells: bool
 
     def __call__(self) -> ASGIApp:
-        """Loads the runtime and makes its application, in a process of its own."""
+        """Load the runtime and make its application, in a process of its own."""
         with exit_with_message(STARTUP_FAILURE), setting_layers(self.layers):
             return self.application(load_runtime(self.target))
 
     def application(self, runtime: CopilotRuntime) -> ASGIApp:
-        """The application of a runtime, with its log and its way to end."""
+        """Return the application of a runtime, with its log and its way to end."""
         configure_logging(runtime.config.log_level, runtime.config.log_format)
         app = runtime.create_app()
         inner = app.router.lifespan_context
@@ -89,7 +89,7 @@ class PlainStart:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes everything on but the stack."""
+        """Pass everything on but the stack."""
 
         async def told(message: Message) -> None:
             error = sys.exception()
@@ -108,7 +108,7 @@ async def tell(runtime: CopilotRuntime, port: int) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens there, before anything else is done.
+    """Return a socket that listens there, before anything else is done.
 
     Raises:
         ConfigurationError: The address is in use, or not this machine's.
@@ -127,7 +127,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def check_tls(certificate: Path, key: Path) -> None:
-    """Reads a certificate and its key, as each process will.
+    """Read a certificate and its key, as each process will.
 
     Raises:
         ConfigurationError: One of them is not there, or they do not fit each other.
@@ -149,7 +149,7 @@ def check_tls(certificate: Path, key: Path) -> None:
 
 
 def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
-    """Serves a runtime until the process is told to end.
+    """Serve a runtime until the process is told to end.
 
     Raises:
         ConfigurationError: The runtime, its settings or its address are not as they must be.

@@ -74,7 +74,7 @@ def coloured(line: str) -> str:
 
 
 def warnings(runtime: CopilotRuntime, agents: list[AgentDescriptor]) -> Iterator[str]:
-    """What may not be as it was meant."""
+    """Yield what may not be as it was meant."""
     config = runtime.config
     if not agents and runtime.service.model is None:
         yield "there is neither an agent nor a model: no chat can be answered"

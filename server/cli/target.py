@@ -138,7 +138,7 @@ def _module_of_file(file: Path) -> ModuleType:
 
 @contextmanager
 def _own_stack(place: str) -> Iterator[None]:
-    """Raises what a target raises as an error that carries the target's own part of the stack.
+    """Raise what a target raises as an error that carries the target's own part of the stack.
 
     The runtime's own errors and faults in settings pass: their texts name what to correct.
     """
@@ -171,7 +171,7 @@ class TargetError(Exception):
 
 
 def _own_part(error: Exception) -> TracebackType | None:
-    """The stack from the target's first frame on; all of it if there is none, and none if the target is no Python."""
+    """Return the stack from the target's first frame on; all of it if there is none; None if it is not Python."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_LOADERS):
         trace = trace.tb_next

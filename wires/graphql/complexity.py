@@ -39,7 +39,7 @@ class DocumentLimits:
 
 
 def check_size(document: DocumentNode, limits: DocumentLimits) -> None:
-    """Counts what validation itself would suffer from, before it.
+    """Count what validation itself would suffer from, before it.
 
     Raises:
         GraphQLError: There is too much of it.

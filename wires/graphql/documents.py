@@ -49,7 +49,7 @@ class Document:
     selections: dict[str | None, SelectionReader] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
-        """The operation to execute.
+        """Return the operation to execute.
 
         Raises:
             RequestError: The name fits none, or none is given and there are several.
@@ -90,7 +90,7 @@ class DocumentCache:
         self._rules = [*specified_rules, *forbidden]
 
     def get(self, text: str) -> Document:
-        """The document of that text.
+        """Return the document of that text.
 
         Raises:
             RequestError: It is too long, does not parse, or does not fit the schema.

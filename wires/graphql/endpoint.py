@@ -181,7 +181,7 @@ def _worded(refusal: Refusal) -> Refusal:
 
 
 def _version_for(request: Request) -> str:
-    """The client's own version, since any other makes it show a mismatch (docs/contract.md, section 1.3)."""
+    """Return the client's own version: any other makes it show a mismatch (docs/contract.md, section 1.3)."""
     version = request.headers.get(_CLIENT_VERSION, "")
     return version if _VERSION.fullmatch(version) else EMULATED_VERSION
 

@@ -74,7 +74,7 @@ class Execution:
         self._suggestions = suggestions
 
     async def whole(self, request: GraphQLRequest, context: Any) -> Payload:
-        """The operation's result in one piece, once it is complete.
+        """Return the operation's result in one piece, once it is complete.
 
         Raises:
             RequestError: The operation could not begin.
@@ -82,7 +82,7 @@ class Execution:
         return self._payload(await _execute(self._executor(Executor, request, context)))
 
     async def incremental(self, request: GraphQLRequest, context: Any) -> IncrementalAnswer | Payload:
-        """The operation's result in parts; in one piece if it has no run to follow.
+        """Return the operation's result in parts; in one piece if it has no run to follow.
 
         Raises:
             RequestError: The operation could not begin.

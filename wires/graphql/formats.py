@@ -39,7 +39,7 @@ _PARTS = (Format.MULTIPART, Format.EVENT_STREAM)
 
 
 def acceptable(*, incremental: bool) -> str:
-    """What could have been asked for: the ``accept`` header of a 406."""
+    """Return what could have been asked for: the ``accept`` header of a 406."""
     offered = (
         (Format.EVENT_STREAM, Format.MULTIPART)
         if incremental
@@ -49,7 +49,7 @@ def acceptable(*, incremental: bool) -> str:
 
 
 def negotiate(accept: str | None, *, incremental: bool) -> Format | None:
-    """The best format for an answer, or None. Quality values are not weighed, as the original does not."""
+    """Return the best format for an answer, or None. Quality values are not weighed, as the original does not."""
     media_types = _media_types(accept)
     if _everything(media_types):
         return Format.MULTIPART if incremental else Format.JSON
@@ -82,7 +82,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(payload: dict[str, Any]) -> bytes:
-    """A payload as compact JSON in UTF-8. Halves of surrogate pairs, which have no UTF-8, become U+FFFD."""
+    """Return a payload as compact JSON in UTF-8. Halves of surrogate pairs, which have no UTF-8, become U+FFFD."""
     try:
         return _encoder.encode(payload)
     except UnicodeEncodeError:
@@ -109,6 +109,6 @@ FRAMINGS = {
 
 
 def whole_body(format_: Format, payload: dict[str, Any]) -> bytes:
-    """An answer in one piece, in any format."""
+    """Return an answer in one piece, in any format."""
     framing = FRAMINGS.get(format_)
     return encode(payload) if framing is None else framing.opening + framing.part(payload) + framing.closing

@@ -8,5 +8,5 @@ _page = ExplorerGraphiQL(title="CopilotKit runtime").html(None)
 
 
 def graphiql_page() -> str:
-    """The page; it sends its queries to the URL that it stands on."""
+    """Return the client; it sends its queries to the URL that it stands on."""
     return str(_page)

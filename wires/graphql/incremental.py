@@ -21,7 +21,7 @@ ResponsePath: TypeAlias = list[str | int]
 
 class _Follower(Protocol):
     def advance(self, entries: list[Entry]) -> bool:
-        """Adds what has become ready to ``entries``; true once nothing can follow."""
+        """Add what has become ready to ``entries``; true once nothing can follow."""
 
 
 class IncrementalRenderer:
@@ -48,7 +48,7 @@ class IncrementalRenderer:
         return bool(self._followers)
 
     def advance(self, changed: Collection[Channel[Any] | None]) -> list[Entry]:
-        """The entries that have become ready since the last call, in order.
+        """Return the entries that have become ready since the last call, in order.
 
         Args:
             changed: The lists of leaves that grew since then; None among them if anything else happened.

@@ -36,7 +36,7 @@ class IncrementalAnswer:
         return self._responses[0].run.arrival()
 
     def take(self) -> Payload | None:
-        """The next part; None if what has arrived shows nowhere."""
+        """Return the next part; None if what has arrived shows nowhere."""
         response = self._responses[0]
         if not response.advance():
             self._responses.popleft()

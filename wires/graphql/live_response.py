@@ -33,7 +33,7 @@ class LiveResponse(CopilotResponse):
             self.extensions = PENDING
 
     def advance(self) -> bool:
-        """Shows what the run has told since the last call; false once the answer is complete."""
+        """Show what the run has told since the last call; false once the answer is complete."""
         try:
             batch = self.run.take()
         except Lagged:
@@ -45,7 +45,7 @@ class LiveResponse(CopilotResponse):
         return bool(batch)
 
     async def complete(self) -> None:
-        """Waits until the answer is complete."""
+        """Wait until the answer is complete."""
         async with self._completing:
             await self.run.arrival()
             while self.advance():

@@ -70,7 +70,7 @@ class ResponseProjection:
         self._running = True
 
     def apply(self, event: events.Event) -> Channel[str] | None:
-        """Shows ``event`` in the answer. Events that the contract has no place for change nothing.
+        """Show ``event`` in the answer. Events that the contract has no place for change nothing.
 
         Returns:
             The text that went on, if that is all that happened.
@@ -178,7 +178,7 @@ class ResponseProjection:
             log.warning("extensions_too_late", thread_id=self._response.thread_id)
 
     def _enter(self, speaker: _Speaker) -> None:
-        """The states that follow are those of ``speaker``."""
+        """Take the states that follow for those of ``speaker``."""
         self._speaker = speaker
         self._state = StateTracker()
         self._thread = None

@@ -34,7 +34,7 @@ class Channel(Generic[T]):
     closed: bool = False
 
     def append(self, item: T) -> None:
-        """Adds an item to an open channel."""
+        """Add an item to an open channel."""
         self.items.append(item)
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class Channel(Generic[T]):
 
     @classmethod
     def of(cls, *items: T) -> Channel[T]:
-        """A closed channel."""
+        """Return a closed channel."""
         return cls(list(items), closed=True)
 
 
@@ -104,7 +104,7 @@ class MessageOutput:
     status: MessageStatus | Pending = PENDING
 
     def close(self, status: MessageStatus) -> None:
-        """Sets the status, once; later calls change nothing."""
+        """Set the status, once; later calls change nothing."""
         if self.status is PENDING:
             self.status = status
 
@@ -119,7 +119,7 @@ class TextMessageOutput(MessageOutput):
     parent_message_id: str | None = None
 
     def close(self, status: MessageStatus) -> None:
-        """Ends the text."""
+        """End the text."""
         self.content.close()
         MessageOutput.close(self, status)
 
@@ -135,7 +135,7 @@ class ActionExecutionMessageOutput(MessageOutput):
     scope: str | None = None
 
     def close(self, status: MessageStatus) -> None:
-        """Ends the arguments."""
+        """End the arguments."""
         self.arguments.close()
         MessageOutput.close(self, status)
 
@@ -240,7 +240,7 @@ class CopilotResponse:
     status: ResponseStatus | Pending = PENDING
 
     def close(self, status: ResponseStatus) -> None:
-        """Ends the answer: nothing may be added afterwards."""
+        """End the answer: nothing may be added afterwards."""
         self.messages.close()
         self.meta_events.close()
         self.status = status

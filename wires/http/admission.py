@@ -52,7 +52,7 @@ class Admission:
         return {"rates": self._buckets.check} if limited else {}
 
     async def start(self) -> None:
-        """Called before the first request.
+        """Prepare; called before the first request.
 
         Raises:
             StoreError: The place where requests are counted does not answer.
@@ -84,7 +84,7 @@ class Admission:
         )
 
     async def charge(self, client: ClientRequest, operations: int) -> None:
-        """Counts operations against the client's rate.
+        """Count operations against the client's rate.
 
         Raises:
             Refusal: There are too many.
@@ -93,7 +93,7 @@ class Admission:
 
     @asynccontextmanager
     async def running(self, client: ClientRequest, count: int, runs: list[RunHandle]) -> AsyncIterator[None]:
-        """Holds places for ``count`` runs until the block is left and ``runs`` have ended.
+        """Hold places for ``count`` runs until the block is left and ``runs`` have ended.
 
         Raises:
             Refusal: There are not so many left.
@@ -111,7 +111,7 @@ class Admission:
             leaving.add_done_callback(self._leaving.discard)
 
     async def close(self) -> None:
-        """Called once, after the last request."""
+        """Clean up; called once, after the last request."""
         await self._buckets.close()
 
     async def _give_back(self, name: str, count: int, runs: list[RunHandle]) -> None:

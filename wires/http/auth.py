@@ -59,7 +59,7 @@ async def identify(authenticate: Authenticate, request: HTTPConnection) -> Ident
 
 
 def bearer_token(request: HTTPConnection) -> str | None:
-    """The token of an ``Authorization: Bearer`` header."""
+    """Return the token of an ``Authorization: Bearer`` header."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
@@ -247,7 +247,7 @@ def authentication(given: Authenticator | Authenticate | str | None, config: Run
 
 
 def configured(config: RuntimeConfig) -> Authenticator | None:
-    """What the settings ask for, or None if they ask for no authentication.
+    """Return what the settings ask for, or None if they ask for no authentication.
 
     Raises:
         ConfigurationError: They contradict each other.

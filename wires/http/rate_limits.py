@@ -38,7 +38,7 @@ class TokenBuckets(ABC):
 
     @abstractmethod
     async def take(self, key: str, rate: Rate, tokens: int = 1) -> float:
-        """Takes tokens if there are so many.
+        """Take tokens if there are so many.
 
         Returns:
             0.0 if they were taken, else in how many seconds there will be so many.
@@ -48,14 +48,14 @@ class TokenBuckets(ABC):
         """
 
     async def check(self) -> None:
-        """Finds out whether the place where buckets are kept answers.
+        """Find out whether the place where buckets are kept answers.
 
         Raises:
             StoreError: It does not.
         """
 
     async def close(self) -> None:
-        """Called once, after last use."""
+        """Clean up; called once, after last use."""
 
 
 class MemoryBuckets(TokenBuckets):
@@ -154,7 +154,7 @@ class RunSlots:
         self._taken: Counter[str] = Counter()
 
     def take(self, client: str, runs: int) -> None:
-        """Takes places for runs; ``give_back`` must follow.
+        """Take places for runs; ``give_back`` must follow.
 
         Raises:
             TooManyRequestsError: There are not so many left.

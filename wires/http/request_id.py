@@ -13,6 +13,6 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def correlation_id(headers: Headers) -> str:
-    """The id that a proxy gave the request, if it is one, else a new one."""
+    """Return the id that a proxy gave the request, if it is one, else a new one."""
     given = headers.get(HEADER, "")
     return given if _ACCEPTED.fullmatch(given) else str(uuid4())
