@@ -18,7 +18,7 @@ from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMes
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
 from .continuation import Continuation
-from .recorder import Recording
+from .recorder import BATCH_SECONDS, BATCHES_PER_SECOND, LONGEST_BATCH_SECONDS, Recording
 from .remote import RemoteRun
 from .run import Run, RunStatus
 from .thread_lock import LOST
@@ -149,9 +149,13 @@ class RunArchive:
             self.owner,
             on_stop=partial(self._stop, run),
             on_lost=lambda: run.fail(ThreadBusyError(LOST)),
+            pause=self._pause,
             about=lambda: about_ended(about, aliases),
             taken_over=taken_over,
         )
+
+    def _pause(self) -> float:
+        return min(max(BATCH_SECONDS, len(self._recordings) / BATCHES_PER_SECOND), LONGEST_BATCH_SECONDS)
 
     async def _open(self, run: Run, about: dict[str, Any]) -> RunKey:
         asked = run.input

@@ -21,6 +21,9 @@ from .log import Lagged, RunLog
 
 BATCH_SECONDS = 0.06
 """How long events are gathered before they are written: a reader elsewhere is at most 100 ms behind."""
+BATCHES_PER_SECOND = 1000
+"""How many batches a process writes at most: with many runs, each waits longer."""
+LONGEST_BATCH_SECONDS = 1.0
 BEAT_SECONDS = 0.5
 """How often a run that has nothing to write renews its lease and looks whether it is to stop."""
 PATIENCE_SECONDS = 20.0
@@ -48,6 +51,7 @@ class Recording:
         owner: This process.
         on_stop: Awaited when somebody elsewhere has asked the run to stop.
         on_lost: Called when the run has gone to another process.
+        pause: Returns how long to gather events before they are written.
         about: Returns what to keep with the run once it has ended; None for what was given when it began.
         taken_over: The run's place in the store and what another process wrote there, if one began it.
     """
@@ -61,6 +65,7 @@ class Recording:
         *,
         on_stop: Callable[[], None],
         on_lost: Callable[[], None],
+        pause: Callable[[], float] = lambda: BATCH_SECONDS,
         about: Callable[[], dict[str, Any] | None] = lambda: None,
         taken_over: tuple[RunKey, Continuation] | None = None,
     ) -> None:
@@ -69,6 +74,7 @@ class Recording:
         self.opened = asyncio.Event()
         """Set once the run has its place in the store."""
         self._about = about
+        self._pause = pause
         self._store = store
         self._log = run_log
         self._open_run = open_run
@@ -157,10 +163,13 @@ class Recording:
         """Gather a batch, or nothing if there is none before it is time for a sign of life."""
         if self._reader is None:
             return
-        await asyncio.wait([self._reader.arrival()], timeout=BEAT_SECONDS)
+        arrival = self._reader.arrival()
+        if not arrival.done():
+            await asyncio.wait([arrival], timeout=BEAT_SECONDS)
         self._gather()
-        if self._pending and not isinstance(self._pending[-1], _ENDS):
-            await asyncio.sleep(BATCH_SECONDS)
+        pause = self._pause()
+        if self._pending and (pause > BATCH_SECONDS or not isinstance(self._pending[-1], _ENDS)):
+            await asyncio.sleep(pause)
             self._gather()
 
     def _gather(self) -> None:

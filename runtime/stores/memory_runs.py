@@ -9,6 +9,7 @@ from time import monotonic
 import msgspec
 from typing_extensions import override
 
+from .group_writer import RunBatch
 from .records import moment, now
 from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
 from .run_records import (
@@ -94,8 +95,15 @@ class MemoryRuns(RunLogStore):
         return opened.record()
 
     @override
-    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
-        run = self._owned(key, owner)
+    async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        stops: dict[RunKey, bool] = {}
+        for key, batch in batches:
+            run = self._find(key)
+            if run is not None and run.owner == owner and run.status == "running":
+                stops[key] = self._append(key, run, batch)
+        return stops
+
+    def _append(self, key: RunKey, run: _Run, batch: Batch) -> bool:
         if batch.last > run.last:
             run.batches.append(batch)
             run.last = batch.last

@@ -10,6 +10,7 @@ from psycopg import AsyncCursor
 from typing_extensions import override
 
 from ..errors import StoreError
+from .group_writer import RunBatch
 from .postgres import Database
 from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
 from .run_records import (
@@ -70,16 +71,22 @@ _OPEN = """
     RETURNING thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers
 """
 _APPEND = """
-    WITH run AS (
-        UPDATE copilotkit_runs SET last = greatest(last, %(last)s), updated_at = clock_timestamp(),
+    WITH given AS (
+        SELECT * FROM unnest(
+            %(threads)s::text[], %(numbers)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[], %(payloads)b::bytea[]
+        ) AS batches (thread_id, number, first, last, payload)
+    ), run AS (
+        UPDATE copilotkit_runs AS runs SET last = greatest(runs.last, given.last), updated_at = clock_timestamp(),
             expires_at = clock_timestamp() + %(lease)s
-        WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
-        RETURNING stop
-    ), batch AS (
+        FROM given WHERE runs.thread_id = given.thread_id AND runs.number = given.number
+            AND owner = %(owner)s AND status = 'running'
+        RETURNING runs.thread_id, runs.number, stop
+    ), stored AS (
         INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
-        SELECT %(thread_id)s, %(number)s, %(last)s, %(first)s, %(payload)s FROM run ON CONFLICT DO NOTHING
+        SELECT thread_id, number, last, first, payload FROM given JOIN run USING (thread_id, number)
+        ON CONFLICT DO NOTHING
     )
-    SELECT stop FROM run
+    SELECT thread_id, number, stop FROM run
 """
 _COMPACT = """
     UPDATE copilotkit_runs SET base = %(payload)s, base_last = %(last)s, last = greatest(last, %(last)s),
@@ -187,14 +194,18 @@ class PostgresRuns(RunLogStore):
         return _record(*row)
 
     @override
-    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
-        values = {**key._asdict(), **batch._asdict(), "owner": owner, "lease": self._lease()}
+    async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        values = {
+            **_arrays([each.key for each in batches]),
+            "firsts": [each.batch.first for each in batches],
+            "lasts": [each.batch.last for each in batches],
+            "payloads": [each.batch.payload for each in batches],
+            "owner": owner,
+            "lease": self._lease(),
+        }
         async with self._database.statement() as cursor:
             await cursor.execute(_APPEND, values)
-            row = await cursor.fetchone()
-        if row is None:
-            raise RunLostError
-        return bool(row[0])
+            return {RunKey(thread_id, number): stop for thread_id, number, stop in await cursor.fetchall()}
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from redis.asyncio import Redis
 from typing_extensions import override
 
+from .group_writer import RunBatch
 from .records import moment
 from .redis import translated
 from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
@@ -196,11 +197,24 @@ class RedisRuns(RunLogStore):
         return _record(*fields, run.about, started, started, 0)
 
     @override
-    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
-        given: _Arguments = [owner, self._lease(), self._ttl(), batch.first, batch.last, batch.payload, MAX_BATCHES]
+    async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        lease, ttl = self._lease(), self._ttl()
         with translated():
-            stop = await self._append_script(self._keys(key), given)
-        return bool(int(_owned(stop)))
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for key, batch in batches:
+                    given: _Arguments = [
+                        owner,
+                        lease,
+                        ttl,
+                        batch.first,
+                        batch.last,
+                        batch.payload,
+                        MAX_BATCHES,
+                    ]
+                    await self._append_script(self._keys(key), given, client=pipeline)
+                stops = await pipeline.execute()
+        answers = zip(batches, stops, strict=True)
+        return {each.key: bool(int(stop)) for each, stop in answers if stop is not None}
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..events import Event
+from .group_writer import GroupWriter, RunBatch
 from .records import check_key
 from .retry import retry_unavailable
 from .run_records import (
@@ -56,6 +57,7 @@ class RunLogStore(ABC):
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
         self._watch = RunWatch(self._peek)
+        self._writer = GroupWriter(self._append_all)
 
     async def start(self) -> None:
         """Make the store ready. Called once, after the state store has been opened."""
@@ -63,6 +65,7 @@ class RunLogStore(ABC):
     async def stop(self) -> None:
         """Let go of what the store holds. Called once, before the state store is closed."""
         await self._watch.stop()
+        await self._writer.stop()
 
     async def open(
         self, thread_id: str, *, run_id: str, agent_name: str, owner: str, about: dict[str, Any] | None = None
@@ -90,7 +93,7 @@ class RunLogStore(ABC):
         Raises:
             RunLostError: The run is not ``owner``'s.
         """
-        return await self._append(key, owner, Batch(first, first + len(batch) - 1, encode_json(batch)))
+        return await self._writer.append(owner, key, Batch(first, first + len(batch) - 1, encode_json(batch)))
 
     async def compact(self, key: RunKey, owner: str, last: int, compacted: Sequence[Event]) -> None:
         """Replace the events up to the number ``last`` by their compacted form.
@@ -228,7 +231,8 @@ class RunLogStore(ABC):
     async def _open(self, run: NewRun, owner: str) -> RunRecord: ...
 
     @abstractmethod
-    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool: ...
+    async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        """Store batches of different runs; return the runs that are ``owner``'s, and whether each is to stop."""
 
     @abstractmethod
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None: ...

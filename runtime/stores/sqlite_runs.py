@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from ..errors import StoreError
+from .group_writer import RunBatch
 from .machine_clock import living, machine_seconds
 from .records import moment, now
 from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
@@ -169,15 +170,17 @@ class SqliteRuns(RunLogStore):
         return _record((*given, "running", 0, run.about, present, present, 0))
 
     @override
-    async def _append(self, key: RunKey, owner: str, batch: Batch) -> bool:
-        values = {**key._asdict(), **batch._asdict(), "owner": owner, "now": now(), "expires": self._expires()}
-
-        def work(connection: sqlite3.Connection) -> bool:
-            row = connection.execute(_PROGRESS, values).fetchone()
-            if row is None:
-                raise RunLostError
-            connection.execute(_APPEND, values)
-            return bool(row[0])
+    async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        def work(connection: sqlite3.Connection) -> dict[RunKey, bool]:
+            shared = {"owner": owner, "now": now(), "expires": self._expires()}
+            stops: dict[RunKey, bool] = {}
+            for key, batch in batches:
+                values = {**key._asdict(), **batch._asdict(), **shared}
+                row = connection.execute(_PROGRESS, values).fetchone()
+                if row is not None:
+                    connection.execute(_APPEND, values)
+                    stops[key] = bool(row[0])
+            return stops
 
         return await self._database.write(work)
 
