@@ -75,6 +75,7 @@ class Recording:
         """Set once the run has its place in the store."""
         self._about = about
         self._pause = pause
+        self._quiet = True  # whether nothing had come when it was last looked for
         self._store = store
         self._log = run_log
         self._open_run = open_run
@@ -163,14 +164,14 @@ class Recording:
         """Gather a batch, or nothing if there is none before it is time for a sign of life."""
         if self._reader is None:
             return
-        arrival = self._reader.arrival()
-        if not arrival.done():
-            await asyncio.wait([arrival], timeout=BEAT_SECONDS)
-        self._gather()
         pause = self._pause()
-        if self._pending and (pause > BATCH_SECONDS or not isinstance(self._pending[-1], _ENDS)):
+        if pause <= BATCH_SECONDS or self._quiet:
+            await asyncio.wait([self._reader.arrival()], timeout=BEAT_SECONDS)
+            self._gather()
+        if pause > BATCH_SECONDS or (self._pending and not isinstance(self._pending[-1], _ENDS)):
             await asyncio.sleep(pause)
             self._gather()
+        self._quiet = not self._pending
 
     def _gather(self) -> None:
         reader = self._reader = self._reader or self._log.subscribe(attached=False)

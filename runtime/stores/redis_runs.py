@@ -61,16 +61,30 @@ _OWNED = f"""{_NOW}
 local kept = redis.call('HMGET', KEYS[1], 'owner', 'status', 'last', 'stop')
 if kept[1] ~= ARGV[1] or kept[2] ~= 'running' then return false end
 """
-_APPEND = f"""{_OWNED}
-local lease, ttl, first, last, payload = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-if tonumber(last) > tonumber(kept[3]) then
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], last .. '-0', 'f', first, 'd', payload)
-    redis.call('HSET', KEYS[1], 'last', last)
+# KEYS: leases, then of each run: run, stream, the thread's numbers. ARGV: owner, lease, ttl, the stream's bound, then
+# of each run: first, last, payload. Returns of each run -1 if it is not the owner's, else whether it is to stop.
+_APPEND = f"""{_NOW}
+local owner, expires, ttl, bound = ARGV[1], text(now + tonumber(ARGV[2])), ARGV[3], ARGV[4]
+local answers = {{}}
+for place = 0, (#KEYS - 1) / 3 - 1 do
+    local run, stream, numbers = KEYS[3 * place + 2], KEYS[3 * place + 3], KEYS[3 * place + 4]
+    local first, last, payload = ARGV[3 * place + 5], ARGV[3 * place + 6], ARGV[3 * place + 7]
+    local kept = redis.call('HMGET', run, 'owner', 'status', 'last', 'stop')
+    if kept[1] ~= owner or kept[2] ~= 'running' then
+        answers[place + 1] = -1
+    else
+        if tonumber(last) > tonumber(kept[3]) then
+            redis.call('XADD', stream, 'MAXLEN', '~', bound, last .. '-0', 'f', first, 'd', payload)
+            redis.call('HSET', run, 'last', last, 'updated', text(now))
+        else
+            redis.call('HSET', run, 'updated', text(now))
+        end
+        redis.call('ZADD', KEYS[1], expires, run)
+        for _, key in ipairs({{run, stream, numbers}}) do expire(key, ttl) end
+        answers[place + 1] = tonumber(kept[4] or '0')
+    end
 end
-redis.call('HSET', KEYS[1], 'updated', text(now))
-redis.call('ZADD', KEYS[3], text(now + lease), KEYS[1])
-for _, key in ipairs({{KEYS[1], KEYS[2], KEYS[4]}}) do expire(key, ttl) end
-return kept[4] or '0'
+return answers
 """
 _COMPACT = f"""{_OWNED}
 local last, payload = ARGV[2], ARGV[3]
@@ -198,23 +212,15 @@ class RedisRuns(RunLogStore):
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
-        lease, ttl = self._lease(), self._ttl()
+        keys: list[str] = [self._leases]
+        given: _Arguments = [owner, self._lease(), self._ttl(), MAX_BATCHES]
+        for key, batch in batches:
+            run, stream, _, numbers = self._keys(key)
+            keys += (run, stream, numbers)
+            given += (batch.first, batch.last, batch.payload)
         with translated():
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for key, batch in batches:
-                    given: _Arguments = [
-                        owner,
-                        lease,
-                        ttl,
-                        batch.first,
-                        batch.last,
-                        batch.payload,
-                        MAX_BATCHES,
-                    ]
-                    await self._append_script(self._keys(key), given, client=pipeline)
-                stops = await pipeline.execute()
-        answers = zip(batches, stops, strict=True)
-        return {each.key: bool(int(stop)) for each, stop in answers if stop is not None}
+            stops = await self._append_script(keys, given)
+        return {each.key: bool(stop) for each, stop in zip(batches, stops, strict=True) if stop >= 0}
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
