@@ -24,7 +24,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show \
 	--deselect="tests/integration/mcp/test_servers.py::test_a_server_that_is_not_there_is_never_fatal[no command]"
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench guests check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench guests check lock clean
 
 install: $(LINKED)
 
@@ -75,6 +75,10 @@ audit-dependencies: install
 
 release-check: install
 	scripts/release --check
+
+# All that goes wrong in the field, on every store: docs/reliability.md names the faults.
+faults: install
+	$(BIN)/python -m tests.faults --numprocesses=2 --dist=loadfile
 
 e2e: install
 	scripts/e2e

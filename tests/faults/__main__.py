@@ -1,0 +1,11 @@
+"""Runs all faults: ``python -m tests.faults``, with pytest's options behind it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.faults.catalogue import tests
+
+sys.exit(pytest.main([*tests(), "tests/faults", *sys.argv[1:]]))

@@ -1,0 +1,103 @@
+"""The faults, each with the tests that show what becomes of runs, threads and clients."""
+
+from __future__ import annotations
+
+_STORES = "tests/integration/stores"
+_RUNS = "tests/integration/runtime/runs"
+_INPUT = "tests/integration/wires/graphql/test_bad_input.py"
+_SERVER = "tests/integration/server"
+_NEW = "tests/faults/test_faults.py"
+
+FAULTS: dict[str, tuple[str, ...]] = {
+    "the connection drops in mid-token": (
+        f"{_RUNS}/test_runs.py::test_a_client_that_leaves_cancels_its_run_within_a_second_and_keeps_what_was_said",
+        f"{_RUNS}/test_runs.py::test_a_run_may_outlive_its_client",
+    ),
+    "a client reads 1 kB/s": (f"{_NEW}::test_a_slow_reader_holds_up_nobody_else",),
+    "a client reconnects at every offset": (
+        f"{_STORES}/test_followed_runs.py::test_every_offset_of_a_run_of_200_events_leads_to_the_same_end",
+        f"{_STORES}/test_run_logs.py::test_every_offset_of_a_run_is_followed_by_its_rest",
+    ),
+    "a client reconnects after expiry": (f"{_NEW}::test_a_thread_that_has_expired_is_followed_by_nobody",),
+    "two tabs follow one run": (f"{_STORES}/test_followed_runs.py::test_twenty_readers_join_and_leave_at_random",),
+    "a turn is submitted twice": (f"{_RUNS}/test_thread_lock.py::test_a_turn_that_is_sent_twice_is_kept_once",),
+    "a run is stopped at each event": (
+        f"{_RUNS}/test_stopped_runs.py::test_stopping_at_each_event_leaves_a_valid_stream",
+    ),
+    "a run is stopped after its end": (f"{_NEW}::test_a_stop_after_the_end_changes_nothing",),
+    "an agent raises once it is stopped": (
+        f"{_RUNS}/test_stopped_runs.py::test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_said",
+    ),
+    "kill -9": (
+        f"{_STORES}/test_durability.py::test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run",
+        f"{_STORES}/test_followed_runs.py::test_runs_of_a_killed_process_are_closed_by_another",
+    ),
+    "SIGTERM with 20 streams": (
+        f"{_SERVER}/test_shutdown.py::test_runs_that_take_longer_are_ended_with_a_terminal_event",
+        f"{_SERVER}/test_workers.py::test_a_signal_to_the_parent_ends_the_runs_of_all_workers_with_a_terminal_event",
+    ),
+    "Redis is paused": (
+        f"{_STORES}/test_late_turns.py::test_a_turn_waits_in_memory_for_a_store_that_is_away",
+        f"{_STORES}/test_outage.py::test_a_server_that_hangs_holds_nobody_up_for_longer_than_the_limits",
+    ),
+    "PostgreSQL is restarted": (
+        f"{_STORES}/test_outage.py::test_every_connection_that_a_restart_cut_is_replaced",
+        f"{_STORES}/test_durability.py::test_ten_seconds_without_the_store_lose_no_turn_that_finishes_and_hang_nothing",
+    ),
+    "a proxy cuts the connection": (
+        f"{_SERVER}/test_nginx.py::test_a_client_that_leaves_is_noticed_through_the_proxy",
+    ),
+    "200 runs at once": (
+        "tests/integration/langgraph/test_isolation.py::test_two_hundred_runs_of_five_agents_at_once_do_not_cross",
+    ),
+    "100 runs of every kind at once": (f"{_NEW}::test_a_hundred_runs_of_every_kind_end_as_they_should",),
+    "an agent raises before, within and after": (
+        f"{_INPUT}::test_an_agent_that_raises_before_its_first_event_fails_its_run",
+        f"{_INPUT}::test_an_agent_that_raises_within_a_message_keeps_what_it_said",
+        f"{_INPUT}::test_an_agent_that_raises_within_a_tool_call_fails_the_call",
+        f"{_INPUT}::test_an_agent_that_raises_after_its_last_event_fails_its_run",
+    ),
+    "an agent never ends": (f"{_INPUT}::test_an_agent_that_never_ends_is_ended",),
+    "odd events": (
+        f"{_RUNS}/test_foreign_events.py::test_what_is_no_event_is_refused_in_words",
+        f"{_RUNS}/test_message_ids.py::test_every_text_is_kept_in_its_place",
+        f"{_RUNS}/test_message_ids.py::test_every_call_is_kept_with_its_own_result",
+    ),
+    "malformed and interleaved arguments": (
+        "tests/integration/runtime/actions/test_actions.py::test_interleaved_calls_keep_their_own_arguments",
+    ),
+    "guardrails are slow, fail or come late": (
+        "tests/integration/runtime/guardrails/test_guardrails.py::"
+        "test_a_guardrail_that_fails_or_hangs_follows_the_policy",
+    ),
+    "an MCP server is down": (
+        "tests/integration/mcp/test_servers.py::test_a_server_that_is_not_there_is_never_fatal",
+        "tests/integration/mcp/test_restarts.py::test_a_call_in_flight_ends_with_its_server",
+    ),
+    "a clock jumps": (
+        f"{_STORES}/test_clocks.py::test_a_lock_survives_a_jump_of_the_wall_clock",
+        f"{_STORES}/test_clocks.py::test_no_run_is_taken_over_because_a_wall_clock_jumped",
+    ),
+    "interrupts, every way": ("tests/integration/langgraph/test_interrupts.py",),
+    "shorter, edited and foreign histories": ("tests/integration/langgraph/test_history.py",),
+    "foreign threads on every verb": (
+        "tests/integration/runtime/test_ownership.py::test_nobody_reads_another_whatever_is_done_to_threads",
+    ),
+    "nginx with its defaults, gzip and a minute of silence": (f"{_SERVER}/test_nginx.py",),
+    "context variables of 100 users": (f"{_NEW}::test_context_variables_of_a_hundred_users_do_not_cross",),
+    "the loop is blocked for 2 s": (
+        f"{_NEW}::test_a_loop_that_was_blocked_goes_on_with_all_runs",
+        f"{_SERVER}/test_shutdown.py::test_an_agent_that_blocks_the_loop_is_reported_with_its_stack",
+    ),
+}
+
+
+def tests() -> list[str]:
+    """Return all tests, each once."""
+    return list(dict.fromkeys(each for named in FAULTS.values() for each in named))
+
+
+def table() -> str:
+    """Return the faults and their tests as the table of docs/reliability.md."""
+    rows = (f"| {fault} | {', '.join(f'`{each}`' for each in named)} |" for fault, named in FAULTS.items())
+    return "\n".join(["| fault | tests |", "|---|---|", *rows])
