@@ -11,6 +11,8 @@ import typer
 from ...runtime.config import EMULATED_VERSION, RuntimeConfig, setting_layers
 from ...runtime.info import RuntimeInfo, runtime_info
 from ...schema import load_sdl
+from ..runtime import CopilotRuntime
+from ..scaffold.project import ProjectKind, write_project
 from . import options as settings
 from .errors import exit_with_message
 from .store import app as store_commands
@@ -68,6 +70,52 @@ def serve(
         log_level=log_level,
     )
     server.serve(target, layers, reload=reload)
+
+
+@app.command()
+def dev(
+    target: Target = None,
+    host: Annotated[str | None, _flag("The address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, _flag("The port to listen on (8000).")] = None,
+    store: Store = None,
+    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Opens the chat page in the browser.")] = True,
+    config: Settings = None,
+) -> None:
+    """Serve a runtime in development: start anew when a file changes, and open the chat page."""
+    from . import serve as server
+
+    layers = settings.layers(config, host=host, port=port, store=store, env="development", workers=1)
+    server.serve(target, layers, reload=True, opens=open_page)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The new folder.", show_default=False)],
+    kind: Annotated[ProjectKind, typer.Option(help="What the agent is made with.")] = ProjectKind.LANGGRAPH,
+) -> None:
+    """Write a project that serves one agent."""
+    for file in write_project(folder, kind):
+        typer.echo(f"wrote {file}")
+    typer.echo(f"next  cd {folder} && pip install -r requirements.txt && copilotkit-runtime dev app.py:runtime")
+
+
+@app.command()
+def doctor(
+    target: Target = None,
+    url: Annotated[
+        str | None, _flag("A running server's endpoint, to look at it and at the proxies before it.")
+    ] = None,
+    config: Settings = None,
+) -> None:
+    """Look for what stands in the way, with a line on what to do. End with status 1 if something fails."""
+    from .doctor import examine
+
+    with setting_layers(settings.layers(config)):
+        runtime = CopilotRuntime() if target is None else load_runtime(target)
+    found = asyncio.run(examine(runtime, Path.cwd(), url))
+    for finding in found:
+        typer.echo(str(finding))
+    raise typer.Exit(int(any(finding.mark == "fail" for finding in found)))
 
 
 @app.command()

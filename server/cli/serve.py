@@ -26,10 +26,11 @@ from ...runtime.observability.logs import configure_logging
 from ...runtime.observability.metrics import MULTIPROCESS_VARIABLE
 from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
+from .browser import open_when_ready
 from .errors import exit_with_message
 from .garbage_collection import collected
 from .request_heads import ServerConfig
-from .summary import coloured, summary
+from .summary import chat_url, coloured, origin, summary
 from .target import load_runtime
 from .workers import STARTUP_FAILURE, Workers, check_version
 
@@ -148,8 +149,14 @@ def check_tls(certificate: Path, key: Path) -> None:
         raise ConfigurationError(f"{told}: {error.reason or 'not PEM files'}.") from error
 
 
-def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
+def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: bool = False) -> None:
     """Serve a runtime until the process is told to end.
+
+    Args:
+        target: The runtime's name.
+        layers: The settings that the command line gave.
+        reload: Whether to start anew when a file changes.
+        opens: Whether to open the chat page in the browser.
 
     Raises:
         ConfigurationError: The runtime, its settings or its address are not as they must be.
@@ -164,6 +171,8 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool) -> None:
         check_tls(config.ssl_certfile, config.ssl_keyfile)
     listener = bind(config.host, config.port)
     port = listener.getsockname()[1]
+    if opens and runtime.serves_chat:
+        open_when_ready(chat_url(config, port), f"{origin(config, port)}/health")
     factory = AppFactory(target, layers, port, tells=workers == 1)
     if workers == 1 and not reload:
         _run_here(_server_config(factory, config), factory.application(runtime), listener)

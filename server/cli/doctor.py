@@ -1,0 +1,185 @@
+"""Looks for what commonly stands in the way, and says what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from ...runtime.errors import CopilotKitError
+from ...runtime.info import DISTRIBUTION
+from ...runtime.stores.urls import scheme_of
+from ..runtime import CopilotRuntime
+
+_EXTRAS = {
+    "serve": "uvloop",
+    "langgraph": "langgraph",
+    "crewai": "crewai",
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "agui": "ag_ui",
+    "mcp": "mcp",
+    "redis": "redis",
+    "postgres": "psycopg",
+    "auth": "jwt",
+    "metrics": "prometheus_client",
+    "otel": "opentelemetry",
+}
+_PACKAGES = ("ariadne", "graphql-core", "starlette", "uvicorn", "pydantic")
+_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY")
+_CLIENT = "@copilotkit/react-core"
+_OLDEST_PYTHON = (3, 11)
+_STORE_SECONDS = 5
+
+
+class Finding(NamedTuple):
+    """What was looked at and what was found."""
+
+    mark: Literal["ok", "note", "fail"]
+    what: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        """Return the finding as a line."""
+        return f"{self.mark:5}{self.what}{f'. {self.advice}' if self.advice else ''}"
+
+
+async def examine(runtime: CopilotRuntime, folder: Path, url: str | None) -> list[Finding]:
+    """Look at everything that can be looked at from here.
+
+    Args:
+        runtime: The runtime.
+        folder: Where a page's ``package.json`` may be.
+        url: A running server behind its proxies, if that is to be looked at.
+    """
+    found = [*_versions(), *_extras(), *_keys(), *_port(runtime.config.host, runtime.config.port), *_clients(folder)]
+    found += [await _store(runtime), await _agents(runtime)]
+    return [*found, await asyncio.to_thread(_server, url)] if url is not None else found
+
+
+def _versions() -> Iterator[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < _OLDEST_PYTHON:
+        yield Finding("fail", f"Python {python}", "Use 3.11 or newer.")
+    else:
+        yield Finding("ok", f"Python {python}, {DISTRIBUTION} {version(DISTRIBUTION)}")
+    for name in _PACKAGES:
+        try:
+            yield Finding("ok", f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield Finding("fail", f"{name} is not installed", f"Install {DISTRIBUTION} anew.")
+
+
+def _extras() -> Iterator[Finding]:
+    there = [extra for extra, module in _EXTRAS.items() if find_spec(module) is not None]
+    missing = [extra for extra in _EXTRAS if extra not in there]
+    yield Finding("ok", f"extras: {', '.join(there) or 'none'}")
+    if missing:
+        yield Finding("note", f"not installed: {', '.join(missing)}", f"pip install '{DISTRIBUTION}[NAME]' if needed.")
+
+
+def _keys() -> Iterator[Finding]:
+    known = [key for key in _KEYS if os.environ.get(key)]
+    if known:
+        yield Finding("ok", f"keys: {', '.join(known)} set")
+    else:
+        yield Finding("note", "no vendor's API key is set", f"Models need one, for instance {_KEYS[0]}.")
+
+
+def _port(host: str, port: int) -> Iterator[Finding]:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            yield Finding("fail", f"{host}, port {port}: {error.strerror}", "Choose another one with --port.")
+        else:
+            yield Finding("ok", f"{host}, port {port} is free")
+
+
+def _clients(folder: Path) -> Iterator[Finding]:
+    for file in (folder / "package.json", *sorted(folder.glob("*/package.json"))):
+        try:
+            package = json.loads(file.read_text("utf-8"))
+            wanted = {**package.get("devDependencies", {}), **package.get("dependencies", {})}
+        except (OSError, ValueError, AttributeError, TypeError):
+            continue  # there is none, or none that can be read, and that is npm's to report
+        if _CLIENT in wanted:
+            yield _client(file, str(wanted[_CLIENT]))
+
+
+def _client(file: Path, wanted: str) -> Finding:
+    match = re.search(r"(\d+)\.(\d+)", wanted)
+    if match is None or match[1] != "1":
+        return Finding("note", f"{file}: {_CLIENT} {wanted}", "Versions 1.0 to 1.75 were tested.")
+    wire = "AG-UI" if int(match[2]) >= 50 else "GraphQL"
+    return Finding("ok", f"{file}: {_CLIENT} {wanted} speaks {wire}")
+
+
+async def _store(runtime: CopilotRuntime) -> Finding:
+    if (new := _new_file(runtime.store_name)) is not None:
+        return new
+    try:
+        async with asyncio.timeout(_STORE_SECONDS):
+            await runtime.store.start()
+            await runtime.store.health()
+            await runtime.store.stop()
+    except (CopilotKitError, TimeoutError, OSError) as error:
+        reason = error.message if isinstance(error, CopilotKitError) else str(error) or "no answer"
+        return Finding("fail", f"store {runtime.store_name}: {reason}", "Start it, or name another one with --store.")
+    return Finding("ok", f"store {runtime.store_name} answers")
+
+
+def _new_file(store: str) -> Finding | None:
+    """Look at the place of a file that is not there yet, and that looking must not leave behind."""
+    file = Path(store.partition(":///")[2]).absolute()
+    if scheme_of(store) != "sqlite" or file.exists():
+        return None
+    if file.parent.is_dir() and os.access(file.parent, os.W_OK):
+        return Finding("ok", f"store {store} will be the file {file}")
+    return Finding("fail", f"store {store}: {file.parent} cannot be written", "Name another one with --store.")
+
+
+async def _agents(runtime: CopilotRuntime) -> Finding:
+    agents = await runtime.discover_agents()
+    if not agents and runtime.model_name is None:
+        return Finding("note", "no agent and no model", "Give the runtime one: CopilotRuntime(agents=…, model=…).")
+    return Finding(
+        "ok", f"agents: {', '.join(agent.name for agent in agents) or 'none'}; model: {runtime.model_name or 'none'}"
+    )
+
+
+def _server(url: str) -> Finding:
+    """Look at a running server: whether it answers, and whether something in between compresses its streams."""
+    base = url.rstrip("/")
+    if not base.startswith(("http://", "https://")):
+        return Finding("fail", f"{url} is no URL", "Write http://… or https://…")
+    body = {"threadId": "doctor", "runId": "doctor", "messages": [], "tools": [], "context": [], "state": {}}
+    stream = Request(  # noqa: S310 - the scheme has been checked
+        f"{base}/agent/default/connect",
+        json.dumps(body).encode(),
+        {"content-type": "application/json", "accept-encoding": "gzip", "accept": "text/event-stream"},
+    )
+    try:
+        with urlopen(f"{base}/info", timeout=_STORE_SECONDS), urlopen(stream, timeout=_STORE_SECONDS) as answer:  # noqa: S310
+            compressed = "content-encoding" in answer.headers
+    except HTTPError as error:
+        if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return Finding("note", f"{url} answers, and needs credentials")
+        return Finding("fail", f"{url}: HTTP {error.code}", "By default, the path is /api/copilotkit.")
+    except OSError as error:
+        return Finding("fail", f"{url}: {error}", "Is it running, and is this its address?")
+    if compressed:
+        return Finding("fail", f"{url}: streams are compressed", "Turn that off for text/event-stream in the proxy.")
+    return Finding("ok", f"{url} answers, and its streams come as they are")

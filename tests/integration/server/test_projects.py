@@ -1,0 +1,104 @@
+"""The commands of the first five minutes: ``init``, ``dev`` and ``doctor``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from copilotkit_runtime.server.scaffold.project import ProjectKind
+from tests.integration.server.process import COMMAND, PATIENCE, environment, run, running
+from tests.support import agui_client as agui
+
+
+@pytest.fixture
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    folder = tmp_path / "project"
+    written = run("init", str(folder), "--kind", request.param, cwd=tmp_path)
+    assert written.returncode == 0, written.stderr
+    assert "copilotkit-runtime dev app.py:runtime" in written.stdout
+    return folder
+
+
+@pytest.mark.parametrize("project", [kind for kind in ProjectKind if kind is not ProjectKind.MODEL], indirect=True)
+def test_a_new_project_chats(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with running(project.parent, app=str(project / "app.py:runtime")) as server:
+        body = agui.run_input(agui.user("hello there"))
+        answer = httpx.post(f"{server.url}/agent/my_agent/run", json=body, timeout=PATIENCE)
+        events = agui.events_of(answer.text)
+    said = "".join(event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT")
+    assert said.strip() == "You said: hello there", answer.text
+    assert events[-1]["type"] == "RUN_FINISHED"
+
+
+@pytest.mark.parametrize("project", [ProjectKind.MODEL], indirect=True)
+def test_a_new_project_of_a_model_names_the_key_that_it_needs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with running(project.parent, app=str(project / "app.py:runtime")) as server:
+        body = agui.run_input(agui.user("hello there"))
+        answer = httpx.post(f"{server.url}/agent/default/run", json=body, timeout=PATIENCE)
+    assert "OPENAI_API_KEY" in agui.events_of(answer.text)[-1]["message"]
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("mine")
+    refused = run("init", str(tmp_path))
+    assert refused.returncode == 2
+    assert "is not empty. Name a new folder." in refused.stderr
+    assert (tmp_path / "app.py").read_text() == "mine"
+
+
+@pytest.mark.parametrize("project", [ProjectKind.CUSTOM], indirect=True)
+def test_dev_opens_the_page_once_the_server_answers(project: Path, tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    command = [COMMAND, "dev", "app.py:runtime", "--port", "0", "--store", "memory://"]
+    env = {**environment(), "BROWSER": f"{browser} %s"}
+    process = subprocess.Popen(
+        command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    try:
+        page = next(line.split()[1] for line in process.stdout if line.startswith("  chat "))
+        assert "composer" in httpx.get(page, timeout=PATIENCE).text
+        while not opened.exists():
+            assert process.poll() is None
+            os.sched_yield()
+        assert opened.read_text().strip() == page
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("project", [ProjectKind.CUSTOM], indirect=True)
+def test_doctor_finds_nothing_wrong_and_leaves_nothing_behind(project: Path) -> None:
+    (project / "package.json").write_text('{"dependencies": {"@copilotkit/react-core": "^1.10.6"}}')
+    examined = run("doctor", "app.py:runtime", cwd=project, port="0")
+    assert examined.returncode == 0, examined.stdout
+    assert "agents: my_agent" in examined.stdout
+    assert "^1.10.6 speaks GraphQL" in examined.stdout
+    assert not list(project.glob("*.sqlite*"))
+
+
+@pytest.mark.parametrize("project", [ProjectKind.CUSTOM], indirect=True)
+def test_doctor_names_what_fails_and_what_to_do(project: Path) -> None:
+    url = "http://127.0.0.1:1/api/copilotkit"
+    examined = run("doctor", "app.py:runtime", "--url", url, cwd=project, store="redis://127.0.0.1:1", port="0")
+    assert examined.returncode == 1
+    failed = [line for line in examined.stdout.splitlines() if line.startswith("fail")]
+    assert any("store redis://127.0.0.1:1" in line and line.endswith("with --store.") for line in failed)
+    assert any(url in line and "Is it running" in line for line in failed)
+
+
+def test_doctor_looks_at_a_running_server(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        examined = run("doctor", "--url", server.url, cwd=tmp_path, port="0", store="memory://")
+        elsewhere = run("doctor", "--url", f"{server.url}/nowhere", cwd=tmp_path, port="0", store="memory://")
+    assert f"{server.url} answers, and its streams come as they are" in examined.stdout
+    assert "HTTP 404" in elsewhere.stdout
