@@ -440,11 +440,12 @@ class Run:
             return
         half = {event.tool_call_id for event in self._shown.closing() if isinstance(event, events.ToolCallEnd)}
         for call in self.transcript.unanswered():
-            if call.id in half or call.name not in self._prepared.client_tools:
-                content = BROKEN_OFF_RESULT.format(self.status.value)
-                self._results.append(events.ToolCallResult(tool_call_id=call.id, content=content))
-        for result in self._results:
+            if call.id not in half and call.name in self._prepared.client_tools:
+                continue
+            result = events.ToolCallResult(tool_call_id=call.id, content=BROKEN_OFF_RESULT.format(self.status.value))
             self.transcript.record(result)
+            if call.id not in half:  # whose broken end says it all
+                self._results.append(result)
 
     def _break_off(self) -> None:
         """Close what the cancelled run left open, so that its log is a whole stream for whoever reads it later."""

@@ -71,7 +71,8 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
     calls = [message.id for message in kept.messages if isinstance(message, ToolCallMessage)]
     results = [message.tool_call_id for message in kept.messages if isinstance(message, ToolResultMessage)]
     assert calls == results == (["c"] if at > 3 else [])
-    assert [event.tool_call_id for event in seen if isinstance(event, events.ToolCallResult)] == calls
+    told = [event.tool_call_id for event in seen if isinstance(event, events.ToolCallResult)]
+    assert told == (["c"] if at > 5 else [])
 
 
 class RaisingLate(AgentProvider):
