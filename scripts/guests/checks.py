@@ -79,7 +79,7 @@ async def ask_and_go_on(guest: Guest, opened: Open) -> None:
     call, conversation = _scripted(guest.interrupt), opened()
     turn = _well(await conversation.say(call.order))
     _require(bool(turn.asked), f"does not ask, shows {turn.texts}, calls {turn.calls}")
-    turn = _well(await conversation.answer("Go ahead. <<say It is done.>>"))
+    turn = _well(await conversation.answer(call.answer))
     _require(not turn.asked and bool(turn.texts), f"after the answer asks {turn.asked}, shows {turn.texts}")
     turn = _well(await conversation.say("<<say And on.>>"))
     _require(turn.says("And on."), f"after the question shows {turn.texts}")

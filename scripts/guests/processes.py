@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import socket
@@ -17,7 +18,7 @@ ADDRESSES = "GUEST_ADDRESSES"
 
 PATIENCE = 120.0
 _LAST_WORDS = 400
-_FAULTS = ("Error", "Exception", "cannot", "exist")
+_RAISED = re.compile(r"[\w.]*(Error|Exception): ")
 
 
 class StartError(RuntimeError):
@@ -93,9 +94,9 @@ class Process:
 
 
 def last_fault(log: str) -> str:
-    """Return the last line of a log that names a fault, or the last line."""
+    """Return the last line of a log that names an exception, or the last line."""
     lines = [" ".join(line.split()) for line in log.splitlines() if line.strip()]
-    faults = [line for line in lines if any(word in line for word in _FAULTS)]
+    faults = [line for line in lines if _RAISED.match(line)]
     return (faults or lines or [""])[-1][:_LAST_WORDS]
 
 

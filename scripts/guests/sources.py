@@ -30,8 +30,8 @@ def bring(application: Application, sources: str, place: Path) -> Path:
         SourceError: There is no such repository, commit or folder.
     """
     repository = _fetched(application, sources, place) if "://" in sources else _snapshot(application, Path(sources))
-    unpacked = place / "source"
-    command = ["git", "-C", str(repository), "archive", f"{application.commit}:{application.folder}"]
+    unpacked, folder = place / "source", "" if application.folder == "." else application.folder
+    command = ["git", "-C", str(repository), "archive", f"{application.commit}:{folder}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as archive:
         _unpack(cast("IO[bytes]", archive.stdout), unpacked)
         said = archive.communicate()[1].decode()

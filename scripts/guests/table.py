@@ -24,11 +24,13 @@ class Call:
         tool: The tool's name.
         arguments: Its arguments, as JSON.
         key: The key of the agent's state that shows what came of it.
+        answer: What the person answers if the call leads to a question.
     """
 
     tool: str
     arguments: str
     key: str = ""
+    answer: str = "Go ahead. <<say It is done.>>"
 
     @property
     def order(self) -> str:

@@ -23,6 +23,8 @@ function answerTo({ messages, tools }) {
   const said = asked < 0 ? "" : textOf(messages[asked]);
   const results = messages.slice(asked + 1).filter(({ role }) => role === "tool");
   if (results.length > 0) return { content: `Result: ${textOf(results.at(-1))}` };
+  const spoken = messages.slice(asked + 1).some(({ role }) => role === "assistant");
+  if (spoken) return { content: `Done: ${said.trim().slice(0, 200)}` };
   return obey(said, messages, new Set((tools ?? []).map((tool) => tool.function?.name ?? tool.name)));
 }
 

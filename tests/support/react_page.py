@@ -106,10 +106,11 @@ def _chat(loaded: list[dict[str, Any]]) -> list[dict[str, Any]]:
     chat = []
     for message in loaded:
         if "content" in message:
-            chat.append(_message(message["id"], "textMessage", role=message["role"], content=message["content"]))
+            said = {"role": message["role"], "content": message["content"]}
+            chat.append(_message(message["id"], "textMessage", **said, **_parent(message)))
         elif "arguments" in message:
             call = {"name": message["name"], "arguments": json.dumps(message["arguments"])}
-            chat.append(_message(message["id"], "actionExecutionMessage", **call))
+            chat.append(_message(message["id"], "actionExecutionMessage", **call, **_parent(message)))
         elif "result" in message:
             keys = ("actionExecutionId", "actionName", "result")
             chat.append(_message(message["id"], "resultMessage", **{key: message[key] for key in keys}))
@@ -119,12 +120,16 @@ def _chat(loaded: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _again(shown: dict[str, Any]) -> dict[str, Any]:
     match shown["__typename"]:
         case "TextMessageOutput":
-            content = {"role": shown["role"], "content": "".join(shown["content"])}
+            content = {"role": shown["role"], "content": "".join(shown["content"]), **_parent(shown)}
         case "ActionExecutionMessageOutput":
-            content = {"name": shown["name"], "arguments": "".join(shown["arguments"])}
+            content = {"name": shown["name"], "arguments": "".join(shown["arguments"]), **_parent(shown)}
         case _:
             content = {key: shown[key] for key in ("actionExecutionId", "actionName", "result")}
     return _message(shown["id"], _SENT[shown["__typename"]], **content)
+
+
+def _parent(message: dict[str, Any]) -> dict[str, Any]:
+    return {} if message.get("parentMessageId") is None else {"parentMessageId": message["parentMessageId"]}
 
 
 def _message(id_: str, kind: str, **content: Any) -> dict[str, Any]:
