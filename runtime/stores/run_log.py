@@ -35,6 +35,8 @@ GRACE_SECONDS = 60.0
 """How long the single events of an ended run are kept beside its compacted form, for those who still follow it."""
 RUNS_IN_GRACE = 3
 """Of how many runs of a thread that have ended single events are kept at most."""
+WRITES_AT_ONCE = 4
+"""How many runs are opened, compacted and closed at once, so that many do not take all connections from the rest."""
 READ_BATCHES = 256
 """How many batches one read returns at most."""
 _READ_ATTEMPTS = 5
@@ -58,6 +60,7 @@ class RunLogStore(ABC):
         self.settings = settings
         self._watch = RunWatch(self._peek)
         self._writer = GroupWriter(self._append_all)
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
     async def start(self) -> None:
         """Make the store ready. Called once, after the state store has been opened."""
@@ -80,7 +83,9 @@ class RunLogStore(ABC):
             about: What to keep with the run.
         """
         check_key(thread_id, owner)
-        return await self._open(NewRun(thread_id, run_id, agent_name, encode_json(about or {})), owner)
+        run = NewRun(thread_id, run_id, agent_name, encode_json(about or {}))
+        async with self._turn():
+            return await self._open(run, owner)
 
     async def append(self, key: RunKey, owner: str, first: int, batch: Sequence[Event]) -> bool:
         """Store events, of which the first has the number ``first``, and renew the lease.
@@ -101,7 +106,9 @@ class RunLogStore(ABC):
         Raises:
             RunLostError: The run is not ``owner``'s.
         """
-        await self._compact(key, owner, Base(last, encode_json(compacted)))
+        base = Base(last, encode_json(compacted))
+        async with self._turn():
+            await self._compact(key, owner, base)
 
     async def close(
         self,
@@ -126,7 +133,9 @@ class RunLogStore(ABC):
             RunLostError: The run is not ``owner``'s.
         """
         kept = None if about is None else encode_json(about)
-        await self._close(key, owner, status, Base(last, encode_json(compacted)), kept)
+        base = Base(last, encode_json(compacted))
+        async with self._turn():
+            await self._close(key, owner, status, base, kept)
 
     async def renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
         """Renew the leases of runs.
@@ -202,6 +211,13 @@ class RunLogStore(ABC):
     @abstractmethod
     async def delete(self, thread_id: str) -> bool:
         """Forget all runs of a thread; return whether there were any."""
+
+    def _turn(self) -> asyncio.Semaphore:
+        # A runtime may be started again on another loop, to which what waits belongs.
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = loop, asyncio.Semaphore(WRITES_AT_ONCE)
+        return self._turns[1]
 
     async def _read_all(self, key: RunKey) -> list[Event]:
         found: list[Event] = []
