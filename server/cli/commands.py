@@ -89,6 +89,22 @@ def dev(
 
 
 @app.command()
+def chat(
+    target: Target = None,
+    agent: Annotated[str | None, _flag("The agent; without it the first one, or the model.")] = None,
+    thread: Annotated[str | None, _flag("A thread to go on with; without it a new one.")] = None,
+    store: Store = None,
+    config: Settings = None,
+) -> None:
+    """Talk to an agent in the terminal: a line is a message, or the answer to what the agent asks."""
+    from .conversation import converse
+
+    with setting_layers(settings.layers(config, store=store)):
+        runtime = load_runtime(target)
+    asyncio.run(converse(runtime, agent, thread))
+
+
+@app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="The new folder.", show_default=False)],
     kind: Annotated[ProjectKind, typer.Option(help="What the agent is made with.")] = ProjectKind.LANGGRAPH,

@@ -1,0 +1,129 @@
+"""A conversation with an agent, from the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from ...runtime import events
+from ...runtime.context import Resume, RunContext, RunInput
+from ...runtime.errors import AgentNotFoundError, NoModelError
+from ...runtime.messages import Message, TextMessage
+from ...runtime.request import RunRequest
+from ...runtime.runs.handle import RunHandle
+from ..runtime import CopilotRuntime
+
+
+class Conversation:
+    """Talks to one agent in one thread: prints what it says, the calls that it makes, and what it wants to know.
+
+    Args:
+        runtime: A runtime that has been started.
+        agent_name: The agent; None for the model.
+        thread_id: The thread.
+        write: Takes text as it comes.
+    """
+
+    def __init__(
+        self, runtime: CopilotRuntime, agent_name: str | None, thread_id: str, write: Callable[[str], object]
+    ) -> None:
+        self._runtime = runtime
+        self._agent_name = agent_name
+        self._thread_id = thread_id
+        self._write = write
+        self._messages: list[Message] = []
+        self._said: dict[str, str] = {}
+        self._question: str | None = None
+
+    async def say(self, text: str) -> None:
+        """Send a message, or the answer to the question that the last run left open, and print what comes back."""
+        question, self._question, self._said = self._question, None, {}
+        resume = []
+        if question is None:
+            self._messages.append(TextMessage(role="user", content=text))
+        else:
+            resume = [Resume(name="LangGraphInterruptEvent", value=question, response=text, answer=text)]
+        given = RunInput(thread_id=self._thread_id, run_id=str(uuid4()), messages=[*self._messages], resume=resume)
+        request = RunRequest(agent_name=self._agent_name, input=given, context=RunContext())
+        handle = await self._runtime.service.start(request)
+        await self._read(handle)
+        self._messages += [TextMessage(id=id_, role="assistant", content=said) for id_, said in self._said.items()]
+
+    async def _read(self, handle: RunHandle) -> None:
+        try:
+            while batch := await handle.read():
+                for event in batch:
+                    self._show(event)
+        finally:
+            handle.close()
+            await handle.cancel()
+        self._write("\n")
+
+    def _show(self, event: Any) -> None:
+        match event:
+            case events.TextMessageContent():
+                self._said[event.message_id] = self._said.get(event.message_id, "") + event.delta
+                self._write(event.delta)
+            case events.TextMessageEnd() | events.ToolCallEnd():
+                self._write("\n")
+            case events.ToolCallStart():
+                self._write(f"[calls {event.tool_call_name}] ")
+            case events.ToolCallArgs():
+                self._write(event.delta)
+            case events.Custom(name=events.INTERRUPT | events.COPILOTKIT_INTERRUPT):
+                self._question = _text(event.value)
+                self._write(f"[asks] {self._question}\n")
+            case events.RunError():
+                self._write(f"[error] {event.message}\n")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: str | None) -> None:
+    """Read lines from standard input and answer each, until there are no more.
+
+    Args:
+        runtime: The runtime.
+        agent_name: The agent; None for the first one, or the model if there is no agent.
+        thread_id: The thread; None for a new one.
+
+    Raises:
+        AgentNotFoundError: There is no such agent.
+        NoModelError: There is neither an agent nor a model.
+    """
+    async with runtime:
+        chosen = await _chosen(runtime, agent_name)
+        conversation = Conversation(runtime, chosen, thread_id or str(uuid4()), _write)
+        _prompt(f"Talking to {chosen or 'the model'}. An empty line, or Ctrl+D, ends it.\n")
+        while True:
+            _prompt("> ")
+            line = (await asyncio.to_thread(sys.stdin.readline)).strip()
+            if not line:
+                return
+            await conversation.say(line)
+
+
+async def _chosen(runtime: CopilotRuntime, name: str | None) -> str | None:
+    names = [agent.name for agent in await runtime.discover_agents()]
+    if name is not None and name not in names:
+        raise AgentNotFoundError(name, names)
+    if name is None and not names and runtime.model_name is None:
+        raise NoModelError
+    return name or (names[0] if names else None)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _prompt(text: str) -> None:
+    if sys.stdin.isatty():
+        _write(text)
