@@ -24,7 +24,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show \
 	--deselect="tests/integration/mcp/test_servers.py::test_a_server_that_is_not_there_is_never_fatal[no command]"
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults audit-dependencies release-check e2e clients audit parity schema-diff lint format drawing typecheck bench guests check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults audit-dependencies release-check e2e e2e-versions clients audit parity schema-diff lint format drawing typecheck bench guests check lock clean
 
 install: $(LINKED)
 
@@ -83,6 +83,10 @@ faults: install
 e2e: install
 	scripts/e2e
 	$(BIN)/python -m pytest -m e2e --numprocesses=2 --dist=loadfile tests/integration tests/documents
+
+# A page for each of the React packages between the GraphQL wire's and the newest takes minutes to build.
+e2e-versions: install
+	scripts/e2e versions.test.mjs
 
 clients: install
 	tests/clients/run

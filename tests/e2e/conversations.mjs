@@ -74,14 +74,6 @@ export function testConversations(open, { enveloped }) {
     tab.assertNoProblems();
   });
 
-  test("gives the agent the picture that the person attached", async () => {
-    const tab = await open({ agent: "viewer" });
-    await tab.attach(PICTURE);
-    await tab.say("What do you see?");
-    await tab.hear("Pictures seen: 1.");
-    tab.assertNoProblems();
-  });
-
   test("shows the history after a reload", async () => {
     const tab = await open({ agent: "speaker" });
     await tab.say("Speak.");
@@ -95,6 +87,22 @@ export function testConversations(open, { enveloped }) {
     tab.assertNoProblems();
   });
 
+  test("keeps what was said when a run is stopped, and takes the next turn", async () => {
+    const tab = await open({ agent: "endless" });
+    await tab.say("Go on.");
+    await tab.growth();
+    await tab.stop();
+    const told = await tab.answer();
+    await tab.reload();
+    await eventually(async () => (await tab.answer()) === told, { what: "what was told" });
+    await tab.say("Go on again.");
+    await tab.growth();
+    await tab.stop();
+  });
+}
+
+/** Tests what a person sees of a run that the page did not start. */
+export function testJoining(open) {
   test("goes on live after a reload in the middle of a run", async () => {
     const tab = await open({ agent: "endless" });
     await tab.say("Go on.");
@@ -118,19 +126,6 @@ export function testConversations(open, { enveloped }) {
     assert.equal(await tab.answer(), await second.answer());
   });
 
-  test("keeps what was said when a run is stopped, and takes the next turn", async () => {
-    const tab = await open({ agent: "endless" });
-    await tab.say("Go on.");
-    await tab.growth();
-    await tab.stop();
-    const told = await tab.answer();
-    await tab.reload();
-    await eventually(async () => (await tab.answer()) === told, { what: "what was told" });
-    await tab.say("Go on again.");
-    await tab.growth();
-    await tab.stop();
-  });
-
   test("stops a run that it joined by a reload", async () => {
     const tab = await open({ agent: "endless" });
     await tab.say("Go on.");
@@ -138,6 +133,17 @@ export function testConversations(open, { enveloped }) {
     await tab.reload();
     await tab.growth();
     await tab.stop();
+  });
+}
+
+/** Tests what a person attaches to a message. */
+export function testAttachments(open) {
+  test("gives the agent the picture that the person attached", async () => {
+    const tab = await open({ agent: "viewer" });
+    await tab.attach(PICTURE);
+    await tab.say("What do you see?");
+    await tab.hear("Pictures seen: 1.");
+    tab.assertNoProblems();
   });
 }
 
