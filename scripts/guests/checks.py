@@ -20,7 +20,7 @@ class CheckError(Exception):
 
 
 async def speak(_guest: Guest, opened: Open) -> None:
-    """Text arrives once, whole and in pieces.
+    """Check that text arrives once, whole and in pieces.
 
     Raises:
         CheckError: It does not.
@@ -31,7 +31,7 @@ async def speak(_guest: Guest, opened: Open) -> None:
 
 
 async def remember(_guest: Guest, opened: Open) -> None:
-    """The second turn knows the first.
+    """Check that the second turn knows the first.
 
     Raises:
         CheckError: It does not.
@@ -43,7 +43,7 @@ async def remember(_guest: Guest, opened: Open) -> None:
 
 
 async def use_frontend_tool(_guest: Guest, opened: Open) -> None:
-    """The client's tool is called, and its result reaches the model, on two turns of a thread.
+    """Check that the client's tool is called, and its result reaches the model, on two turns of a thread.
 
     Raises:
         CheckError: It does not.
@@ -58,7 +58,7 @@ async def use_frontend_tool(_guest: Guest, opened: Open) -> None:
 
 
 async def show_state(guest: Guest, opened: Open) -> None:
-    """The agent's state is shown, and kept for the next turn.
+    """Check that the agent's state is shown, and kept for the next turn.
 
     Raises:
         CheckError: It does not.
@@ -71,7 +71,7 @@ async def show_state(guest: Guest, opened: Open) -> None:
 
 
 async def ask_and_go_on(guest: Guest, opened: Open) -> None:
-    """The agent asks; the answer continues it, and the thread goes on after that.
+    """Check that the agent asks, that the answer continues it, and that the thread goes on.
 
     Raises:
         CheckError: It does not.
@@ -86,7 +86,7 @@ async def ask_and_go_on(guest: Guest, opened: Open) -> None:
 
 
 async def stop(_guest: Guest, opened: Open) -> None:
-    """The stop button ends the run, and the thread goes on.
+    """Check that the stop button ends the run, and the thread goes on.
 
     Raises:
         CheckError: It does not.
@@ -98,7 +98,7 @@ async def stop(_guest: Guest, opened: Open) -> None:
 
 
 async def show_history(_guest: Guest, opened: Open) -> None:
-    """A fresh client sees the thread.
+    """Check that a fresh client sees the thread.
 
     Raises:
         CheckError: It does not.

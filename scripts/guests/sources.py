@@ -60,7 +60,7 @@ def _snapshot(application: Application, folder: Path) -> Path:
 def _fetched(application: Application, address: str, place: Path) -> Path:
     repository = place / "repository"
     origin = f"{address.rstrip('/')}/{application.repository}"
-    fetching = ["fetch", "--quiet", "--depth=1", "--filter=blob:none", origin, application.commit]
+    fetching = ["fetch", "--quiet", "--depth=1", "--filter=blob:none", "origin", application.commit]
     for command in (["init", "--quiet", "--bare"], ["remote", "add", "origin", origin], fetching):
         _git(repository, *command)
     return repository

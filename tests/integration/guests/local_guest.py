@@ -20,12 +20,12 @@ Event = dict[str, Any]
 
 
 async def good(request: Request) -> StreamingResponse:
-    """Does what it is told."""
+    """Do what the orders say."""
     return StreamingResponse(_sent(await request.json(), bad=False), media_type="text/event-stream")
 
 
 async def bad(request: Request) -> StreamingResponse:
-    """Forgets, repeats itself, and calls nothing."""
+    """Forget, repeat, and call nothing."""
     return StreamingResponse(_sent(await request.json(), bad=True), media_type="text/event-stream")
 
 

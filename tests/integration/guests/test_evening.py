@@ -10,6 +10,7 @@ import pytest
 
 from scripts.guests.evening import spend
 from scripts.guests.report import Outcome, lines_of
+from scripts.guests.sources import bring
 from scripts.guests.table import CAPABILITIES, Application, read_table
 
 LOCAL = Path(__file__).with_name("local_guest.py")
@@ -90,6 +91,15 @@ def test_each_guest_is_asked_for_each_capability_over_both_wires(application: Ap
     assert "local/bad memory: known (GraphQL, AG-UI): it forgets" in printed
     assert "local/bad text: failed (GraphQL): shows ['Always this.', 'Always this.']" in printed
     assert printed.endswith("2 agents, 9 capabilities work, 5 fail unexpectedly")
+
+
+def test_a_folder_of_a_repository_comes_from_an_address_too(
+    application: Application, sources: Path, tmp_path: Path
+) -> None:
+    git(sources / "some" / "guest", "config", "uploadpack.allowFilter", "true")
+    unpacked = bring(application, f"file://{sources}", tmp_path)
+    assert [file.name for file in unpacked.iterdir()] == [LOCAL.name]
+    assert (unpacked / LOCAL.name).read_text(encoding="utf-8") == LOCAL.read_text(encoding="utf-8")
 
 
 def test_a_guest_that_cannot_be_had_has_the_reason_in_its_row(tmp_path: Path, sources: Path) -> None:
