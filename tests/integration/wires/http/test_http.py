@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
+from copilotkit_runtime.wires.graphql.graphiql import EXAMPLES
 from tests.support.local_server import PATH, client_of
 from tests.support.request_bodies import generate, scripted, text
 from tests.support.scripted_agent import ScriptedProvider
@@ -198,3 +199,11 @@ async def test_introspection_can_be_switched_off() -> None:
     query = {"query": "{__schema{queryType{name}}}"}
     async with client_of(CopilotRuntime(config=RuntimeConfig(introspection=False))) as client:
         assert "introspection" in (await client.post(PATH, json=query)).json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("operation", ["agents", "state", "chat"])
+async def test_the_examples_of_graphiql_are_answered(client: httpx.AsyncClient, operation: str) -> None:
+    body = {"query": EXAMPLES, "operationName": operation, "variables": {}}
+    answer = (await client.post(PATH, json=body, headers={"accept": "application/json"})).json()
+    missing = [error for error in answer.get("errors", []) if "was not found" not in error["message"]]
+    assert missing == []
