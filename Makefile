@@ -24,7 +24,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show \
 	--deselect="tests/integration/mcp/test_servers.py::test_a_server_that_is_not_there_is_never_fatal[no command]"
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults audit-dependencies release-check e2e e2e-versions clients audit parity schema-diff lint format drawing typecheck bench guests check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check e2e e2e-versions clients audit parity schema-diff lint format drawing typecheck bench guests check lock clean
 
 install: $(LINKED)
 
@@ -79,6 +79,10 @@ release-check: install
 # All that goes wrong in the field, on every store: docs/reliability.md names the faults.
 faults: install
 	$(BIN)/python -m tests.faults --numprocesses=2 --dist=loadfile
+
+# Requests, recordings, events and event streams of any shape: the corpus and a fixed budget of Hypothesis.
+fuzz: install
+	$(BIN)/python -m pytest --numprocesses=2 tests/fuzz
 
 e2e: install
 	scripts/e2e

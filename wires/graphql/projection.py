@@ -166,7 +166,7 @@ class ResponseProjection:
         elif event.name == events.EXTENSIONS:
             self._extensions(event.value)
         elif event.name == events.AGENT_ENTERED:
-            self._enter(_Speaker(agent_name=event.value["agentName"], run_id=event.value["runId"]))
+            self._enter(_speaker_of(event.value) or self._speaker)
         elif event.name == events.AGENT_LEFT:
             self._show_last_state()
             self._enter(self._asked)
@@ -240,6 +240,13 @@ class ResponseProjection:
         events.RunFinished: _run_finished,
         events.RunError: _run_error,
     }
+
+
+def _speaker_of(value: Any) -> _Speaker | None:
+    """Return who speaks from now on; None for what an agent has made up."""
+    given = value if isinstance(value, dict) else {}
+    name, run_id = given.get("agentName"), given.get("runId")
+    return _Speaker(agent_name=name, run_id=run_id) if isinstance(name, str) and isinstance(run_id, str) else None
 
 
 def _text(value: Any) -> str:
