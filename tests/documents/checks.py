@@ -62,7 +62,7 @@ async def chats(server: Server, url: str, headers: dict[str, str]) -> None:
     async with httpx.AsyncClient(timeout=40, headers=headers) as client:
         response = await client.post(url, json={"query": "{ availableAgents { agents { name } } }"})
         agents = [agent["name"] for agent in response.json()["data"]["availableAgents"]["agents"]]
-        model = "  model    yes" in server.said
+        model = "  model    " in server.said and "  model    none" not in server.said
         assert agents or model
         for agent in [*agents, *([None] if model else [])]:
             await speaks(client, url, agent)
