@@ -6,6 +6,6 @@ import sys
 
 import pytest
 
-from tests.faults.catalogue import tests
+from tests.faults.catalogue import all_tests
 
-sys.exit(pytest.main([*tests(), "tests/faults", *sys.argv[1:]]))
+sys.exit(pytest.main([*all_tests(), "tests/faults", *sys.argv[1:]]))

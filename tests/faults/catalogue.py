@@ -92,7 +92,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def tests() -> list[str]:
+def all_tests() -> list[str]:
     """Return all tests, each once."""
     return list(dict.fromkeys(each for named in FAULTS.values() for each in named))
 
