@@ -35,6 +35,8 @@ def complaints(server: Server) -> list[str]:
 
 def _is_complaint(line: str) -> bool:
     logged = json.loads(line) if line.startswith("{") else {"logger": "", "level": "info"}
+    if logged.get("event") == "request_refused" and logged["status"] == httpx.codes.UNAUTHORIZED:
+        return False  # these checks themselves knock without credentials
     return logged["logger"].startswith("copilotkit_runtime") and logged["level"] not in {"debug", "info"}
 
 
