@@ -58,7 +58,8 @@ def newest_reference() -> Target:
 def ours(app: str = "tests/parity/app.py:runtime", name: str = "python") -> Target:
     """This runtime, serving ``app``."""
     command = (str(Path(sys.executable).with_name("copilotkit-runtime")), "serve", app)
-    return Target(name, command, {"COPILOTKIT_LOG_LEVEL": "warning"})
+    # As in production: what an agent raises is hidden from clients.
+    return Target(name, command, {"COPILOTKIT_LOG_LEVEL": "warning", "COPILOTKIT_SHOW_ERRORS": "false"})
 
 
 def _free_port() -> int:

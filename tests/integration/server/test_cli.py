@@ -91,7 +91,7 @@ def test_bash_completes_commands_and_flags() -> None:
     ended = subprocess.run(
         ["bash", "-c", script], env={**environment(), **place}, capture_output=True, text=True, check=False
     )
-    assert (ended.stdout.splitlines(), ended.stderr) == (["serve schema", "--workers"], "")
+    assert (ended.stdout.splitlines(), ended.stderr) == (["serve schema store", "--workers"], "")
 
 
 @pytest.mark.parametrize(("shell", "said"), [("zsh", "#compdef copilotkit-runtime"), ("fish", "complete --command")])
@@ -126,10 +126,12 @@ def test_states_are_kept_on_disk_when_nobody_said_where(graphs: Path) -> None:
         [COMMAND, "serve", ".", "--port", "0"], cwd=graphs, env=environment(), stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    said = [process.stdout.readline() for _ in range(6)]
+    said = [process.stdout.readline() for _ in range(9)]
     process.terminate()
     process.communicate()
-    assert "  store    sqlite:///copilotkit.sqlite\n" in said
+    [store] = [line for line in said if line.startswith("  store ")]
+    assert store.startswith("  store    sqlite:///copilotkit.sqlite (")
+    assert f"{graphs / 'copilotkit.sqlite'} keeps all threads" in store
     assert (graphs / "copilotkit.sqlite").is_file()
 
 

@@ -121,4 +121,4 @@ async def test_what_waits_is_bounded_and_what_is_given_up_is_reported(
             lock._lock.lost.set()
             await run.join()
         assert runtime.service.turns.waiting == 2
-    assert sum(record.getMessage() == "turn_lost" for record in caplog.records) >= 2
+    assert sum(record.getMessage().startswith("turn_lost") for record in caplog.records) >= 2

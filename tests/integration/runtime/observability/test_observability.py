@@ -170,7 +170,7 @@ async def test_readiness_asks_the_store_and_the_providers_and_liveness_does_not(
 
 
 async def test_a_hidden_error_leads_to_its_log_line(tmp_path: Path) -> None:
-    with running(tmp_path) as server:
+    with running(tmp_path, show_errors="false") as server:
         async with httpx.AsyncClient(headers={"x-request-id": "my-id.1"}) as http:
             answer = await ask(http, server.url, scripted({"raise": "secret sauce"}))
             response = await http.post(server.url, json={"query": "{hello}"})
