@@ -178,9 +178,11 @@ describe("the published client", { timeout: 60_000 }, () => {
       "counter",
       "endless",
       "fragile",
+      "host",
       "keeper",
       "painter",
       "speaker",
+      "viewer",
       "witness",
     ]);
   });

@@ -36,7 +36,7 @@ function serve(target, port, variables) {
   const { OPENAI_API_KEY, ...env } = process.env; // with a key, the demo would ask a real model
   const child = spawn(".venv/bin/copilotkit-runtime", command, {
     cwd: CHECKOUT,
-    env: { ...env, ...variables },
+    env: { ...env, COPILOTKIT_SHOW_ERRORS: "false", ...variables }, // as in production
     stdio: ["ignore", "pipe", "pipe"],
   });
   const server = { process: own(child), log: "" };
