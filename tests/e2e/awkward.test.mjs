@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { assertAllIsWell } from "./harness/browser.mjs";
+import { requestsOf } from "./harness/requests.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
 import { Visitor } from "./harness/visitor.mjs";
 
@@ -99,14 +100,4 @@ describe("a page whose agents do what no manual has", { timeout: 120_000 }, () =
 /** What was said in some turns, without the page's greeting. */
 function texts(turns) {
   return turns.slice(1).map(({ text }) => text);
-}
-
-/** The inputs of the turns that the page asks for from now on, as they come. */
-function requestsOf(page) {
-  const inputs = [];
-  page.on("request", (request) => {
-    const body = request.method() === "POST" ? request.postDataJSON() : undefined;
-    if (body?.operationName === "generateCopilotResponse") inputs.push(body.variables.data);
-  });
-  return inputs;
 }

@@ -3,6 +3,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 
 import { assertAllIsWell } from "./harness/browser.mjs";
 import { eventually } from "./harness/eventually.mjs";
+import { requestsOf } from "./harness/requests.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
 import { Visitor } from "./harness/visitor.mjs";
 
@@ -131,14 +132,4 @@ async function watchProgress(page) {
     new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
   });
   return () => page.evaluate(() => window.seenProgress);
-}
-
-/** The inputs of the turns that the page asks for from now on, as they come. */
-function requestsOf(page) {
-  const inputs = [];
-  page.on("request", (request) => {
-    const body = request.method() === "POST" ? request.postDataJSON() : undefined;
-    if (body?.operationName === "generateCopilotResponse") inputs.push(body.variables.data);
-  });
-  return inputs;
 }
