@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from ..errors import CopilotKitError, ThreadBusyError
 from ..stores.interface import StateStore
-
-if TYPE_CHECKING:
-    pass
 
 BusyPolicy: TypeAlias = Literal["queue", "reject", "interrupt"]
 Fail: TypeAlias = Callable[[CopilotKitError], None]

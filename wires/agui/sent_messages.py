@@ -33,7 +33,8 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
     edits = {message.id: message for message in sent}
     after: dict[str | None, list[Message]] = {}
     anchor: str | None = kept[-1].id if kept and sent and not any(message.id in known for message in sent) else None
-    for message in sent[: _begin_of_turn(sent, known)]:
+    turn = _begin_of_turn(sent, known)
+    for message in sent[:turn]:
         if message.id in known:
             anchor = message.id
         else:
@@ -42,7 +43,7 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
     for message in kept:
         joined.append(_edited(message, edits.get(message.id)))
         joined += after.get(message.id, ())
-    return [*joined, *sent[_begin_of_turn(sent, known) :]]
+    return [*joined, *sent[turn:]]
 
 
 def _under_kept_ids(kept: Sequence[Message], sent: Sequence[Message]) -> Sequence[Message]:
