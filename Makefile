@@ -24,7 +24,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show \
 	--deselect="tests/integration/mcp/test_servers.py::test_a_server_that_is_not_there_is_never_fatal[no command]"
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check e2e e2e-versions clients audit parity schema-diff lint format drawing typecheck bench guests check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check e2e e2e-versions clients audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
 
 install: $(LINKED)
 
@@ -123,6 +123,16 @@ typecheck: install
 	$(BIN)/mypy -p copilotkit_runtime
 	$(BIN)/mypy tests scripts examples
 
+# The documentation as a site, in build/site: a warning or a link that leads nowhere is an error.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: install
+	$(BIN)/python -m mkdocs --quiet build --clean
+	$(BIN)/python -m scripts.site.check build/site
+
+docs-serve: export NO_MKDOCS_2_WARNING = 1
+docs-serve: install
+	$(BIN)/python -m mkdocs serve
+
 bench: install
 	scripts/bench
 
@@ -131,7 +141,7 @@ SOURCES ?= https://github.com
 guests: install
 	nice $(BIN)/python -m scripts.guests --sources $(SOURCES) $(GUESTS)
 
-check: lint typecheck test test-floors release-check schema-diff clients audit e2e
+check: lint typecheck docs test test-floors release-check schema-diff clients audit e2e
 
 # Draws the packages' imports in docs/architecture.md anew.
 drawing: install
