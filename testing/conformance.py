@@ -27,8 +27,9 @@ from .guest import AGENT, Behaviour, Guest
 
 Check: TypeAlias = Callable[[Guest], Awaitable[None]]
 
-LET_GO_SECONDS = 1.0
-STOPPED_SECONDS = 5.0
+LET_GO_SECONDS = 4.0
+"""Less than the grace after which a run ends without a provider that ignores its cancellation."""
+STOPPED_SECONDS = 20.0
 LOOP_BLOCKED_SECONDS = 5.0
 LOOP_TURNS = 10
 _TEXT = "one two three, väter 🎈"

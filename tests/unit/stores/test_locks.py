@@ -13,7 +13,7 @@ from copilotkit_runtime.runtime.stores.locks import RunLocks, Standing, Ticket
 from copilotkit_runtime.runtime.stores.memory import MemoryTickets
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 
-SETTINGS = StoreSettings(lease=0.3, heartbeat=0.05, retry_for=0.2)
+SETTINGS = StoreSettings(lease=2.0, heartbeat=0.05, retry_for=0.2)
 
 
 class Desk(MemoryTickets):
@@ -66,7 +66,7 @@ def _keeper() -> asyncio.Task[None]:
 async def _next_beat(desk: Desk) -> None:
     for _ in range(2):
         desk.renewed.clear()
-        await asyncio.wait_for(desk.renewed.wait(), 5)
+        await asyncio.wait_for(desk.renewed.wait(), 20)
 
 
 async def test_a_lock_cannot_be_had_from_a_desk_out_of_reach(locks: RunLocks, desk: Desk) -> None:
@@ -81,7 +81,7 @@ async def test_a_lock_survives_an_outage_shorter_than_its_lease(locks: RunLocks,
     async with locks.lock("thread", "agent", wait=None, interrupt=False) as lock:
         await _next_beat(desk)
         desk.away = StoreUnavailableError()
-        await asyncio.wait_for(desk.refused.wait(), 5)
+        await asyncio.wait_for(desk.refused.wait(), 20)
         desk.away = None
         await _next_beat(desk)
         assert not lock.lost.is_set()
@@ -93,7 +93,7 @@ async def test_a_lock_is_lost_in_an_outage_longer_than_its_lease(
 ) -> None:
     async with locks.lock("thread", "agent", wait=None, interrupt=False) as lock:
         desk.away = error
-        await asyncio.wait_for(lock.lost.wait(), 5)
+        await asyncio.wait_for(lock.lost.wait(), 20)
 
 
 async def test_a_lock_that_a_restarted_store_forgot_is_taken_again(locks: RunLocks, desk: Desk) -> None:
@@ -109,7 +109,7 @@ async def test_a_forgotten_lock_that_somebody_else_took_is_lost(locks: RunLocks,
     async with locks.lock("thread", "agent", wait=None, interrupt=False) as lock:
         desk.forget()
         async with other.lock("thread", "agent", wait=0, interrupt=False) as another:
-            await asyncio.wait_for(lock.lost.wait(), 5)
+            await asyncio.wait_for(lock.lost.wait(), 20)
             assert not another.lost.is_set()
 
 
@@ -127,7 +127,7 @@ async def test_a_heartbeat_that_breaks_tells_all_holders(locks: RunLocks, desk: 
     async with locks.lock("thread", "agent", wait=None, interrupt=False) as lock:
         keeper = _keeper()
         desk.renew = None  # type: ignore[method-assign, assignment]
-        await asyncio.wait_for(lock.lost.wait(), 5)
+        await asyncio.wait_for(lock.lost.wait(), 20)
         with pytest.raises(TypeError):
             await keeper
 
@@ -136,5 +136,5 @@ async def test_no_task_is_left_when_no_lock_is_held(locks: RunLocks) -> None:
     async with locks.lock("thread", "agent", wait=None, interrupt=False):
         keeper = _keeper()
 
-    await asyncio.wait_for(keeper, 5)
+    await asyncio.wait_for(keeper, 20)
     await locks.stop()

@@ -91,7 +91,7 @@ async def test_a_result_that_json_cannot_express_is_told_as_an_error() -> None:
 
 @pytest.mark.parametrize("arguments", ['{"name":', "[]", "null", '"x"'])
 async def test_unparsable_arguments_are_told_and_the_run_goes_on(arguments: str) -> None:
-    async with client_of(runtime_with(greet)) as client, asyncio.timeout(5):
+    async with client_of(runtime_with(greet)) as client, asyncio.timeout(20):
         response = await play_on(client, *call("c", "greet", arguments), *text("a", "on"))
     expected = '{"error":{"code":"INVALID_ARGUMENTS","message":"Failed to parse action arguments"},"result":""}'
     assert shown(response) == ["call c", f"result-c: {expected}", "on"]
@@ -151,7 +151,7 @@ async def test_an_action_that_never_ends_is_given_up_after_its_time() -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    async with client_of(runtime_with(Action("hang", "", hang, timeout=0.2))) as client, asyncio.timeout(5):
+    async with client_of(runtime_with(Action("hang", "", hang, timeout=0.2))) as client, asyncio.timeout(20):
         response = await play_on(client, *call("c", "hang"), *text("a", "on"))
     error = json.loads(results(response)["c"])["error"]
     assert error == {"code": "HANDLER_ERROR", "message": "The action did not finish within 0.2 seconds."}
@@ -166,7 +166,7 @@ async def test_an_action_that_ignores_its_cancellation_is_given_up_all_the_same(
             with contextlib.suppress(asyncio.CancelledError):
                 await release.wait()
 
-    async with client_of(runtime_with(Action("stay", "", stubborn, timeout=0.2))) as client, asyncio.timeout(5):
+    async with client_of(runtime_with(Action("stay", "", stubborn, timeout=0.2))) as client, asyncio.timeout(20):
         response = await play_on(client, *call("c", "stay"), *text("a", "on"))
         release.set()
     assert json.loads(results(response)["c"])["error"]["code"] == "HANDLER_ERROR"
@@ -176,7 +176,7 @@ async def test_an_action_that_ignores_its_cancellation_is_given_up_all_the_same(
 async def test_a_sync_action_that_hangs_is_given_up_and_keeps_no_thread_from_the_others() -> None:
     release = threading.Event()
     hang = Action("hang", "", lambda: release.wait(30), timeout=0.2)
-    async with client_of(runtime_with(hang, Action("quick", "", lambda: 1))) as client, asyncio.timeout(5):
+    async with client_of(runtime_with(hang, Action("quick", "", lambda: 1))) as client, asyncio.timeout(20):
         response = await play_on(client, *call("c", "hang"), *call("d", "quick"))
         release.set()
     assert json.loads(results(response)["c"])["error"]["code"] == "HANDLER_ERROR"
@@ -207,7 +207,7 @@ async def test_parallel_calls_are_executed_at_once_and_answered_in_their_order()
         return name
 
     steps = [*call("c", "meet", '{"name":"C"}'), *call("d", "meet", '{"name":"D"}'), *text("a", "met")]
-    async with client_of(runtime_with(meet)) as client, asyncio.timeout(5):
+    async with client_of(runtime_with(meet)) as client, asyncio.timeout(20):
         response = await play_on(client, *steps)
     assert shown(response) == ["call c", "result-c: C", "call d", "result-d: D", "met"]
 
@@ -231,7 +231,7 @@ async def test_a_result_is_shown_while_the_provider_is_still_silent() -> None:
     body = scripted(*call("c", "greet", '{"name":"Bo"}'), late)
     async with (
         client_of(runtime_with(greet)) as client,
-        asyncio.timeout(5),
+        asyncio.timeout(20),
         client.stream("POST", PATH, json=body) as response,
     ):
         await _read_until(response, "hello Bo")
@@ -325,7 +325,7 @@ async def test_a_client_that_leaves_stops_the_action() -> None:
         finally:
             stopped.set()
 
-    async with client_of(runtime_with(hang)) as client, asyncio.timeout(5):
+    async with client_of(runtime_with(hang)) as client, asyncio.timeout(20):
         asking = asyncio.create_task(play_on(client, *call("c", "hang")))
         await begun.wait()
         asking.cancel()
@@ -337,7 +337,7 @@ async def test_a_run_that_is_too_long_stops_its_action() -> None:
         await asyncio.Event().wait()
 
     config = RuntimeConfig(run_timeout_seconds=0.3)
-    async with client_of(runtime_with(hang, config=config)) as client, asyncio.timeout(5):
+    async with client_of(runtime_with(hang, config=config)) as client, asyncio.timeout(20):
         response = await play_on(client, *call("c", "hang"))
     assert response["status"]["__typename"] == "FailedResponseStatus"
 
@@ -381,7 +381,7 @@ class Speaker(AgentProvider):
 async def test_an_agent_may_be_called_as_a_tool() -> None:
     speaker = Speaker()
     runtime = CopilotRuntime(providers=[speaker], model=ScriptedProvider(), actions=[greet], agents_as_actions=True)
-    async with client_of(runtime) as client, asyncio.timeout(5):
+    async with client_of(runtime) as client, asyncio.timeout(20):
         response = await play_on(client, *call("c", "speaker"), *text("a", "Back."))
         kept = await runtime.load_agent_state(thread_id="t-1", agent_name="speaker")
     assert shown(response) == [
@@ -411,7 +411,7 @@ async def test_an_agent_that_is_called_as_a_tool_knows_its_state() -> None:
 
 async def call_speaker(speaker: Speaker) -> Any:
     runtime = CopilotRuntime(providers=[speaker], model=ScriptedProvider(), agents_as_actions=["speaker"])
-    async with client_of(runtime) as client, asyncio.timeout(5):
+    async with client_of(runtime) as client, asyncio.timeout(20):
         return await play_on(client, *call("c", "speaker"), *text("a", "Back."))
 
 

@@ -51,7 +51,7 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
     async with CopilotRuntime(providers=[provider], store="memory://") as runtime:
         asked = RunInput(thread_id="t", run_id="r")
         handle = await runtime.service.start(RunRequest(agent_name="a", input=asked, context=RunContext()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await provider.waits.wait()
         assert await runtime.service.stop("t")
         kept = await runtime.load_agent_state(thread_id="t", agent_name="a")
@@ -106,7 +106,7 @@ async def test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_
         show = FrontendAction(tool=Tool(name="show", description="", parameters={}))
         request = RunRequest(agent_name="a", input=asked, context=RunContext(), frontend_actions=[show])
         handle = await runtime.service.start(request)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await provider.waits.wait()
         assert await runtime.service.stop("t")
         kept = await runtime.load_agent_state(thread_id="t", agent_name="a")

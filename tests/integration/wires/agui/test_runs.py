@@ -45,7 +45,7 @@ async def test_an_envelope_runs_the_same_agent(client: httpx.AsyncClient) -> Non
 
 async def test_headers_go_out_before_the_agent_speaks(client: httpx.AsyncClient) -> None:
     body = run_input(script({"hang": True}))
-    async with asyncio.timeout(5), client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as response:
+    async with asyncio.timeout(20), client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as response:
         assert response.status_code == 200
         assert response.headers["cache-control"] == "no-cache, no-transform"
         assert response.headers["x-accel-buffering"] == "no"
@@ -232,7 +232,7 @@ async def test_a_quiet_stream_is_kept_alive() -> None:
     runtime = CopilotRuntime(providers=[ScriptedProvider()], config=RuntimeConfig(keep_alive_seconds=0.05))
     async with client_of(runtime) as client:
         body = run_input(script({"hang": True}))
-        async with asyncio.timeout(5), client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as response:
+        async with asyncio.timeout(20), client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as response:
             lines = response.aiter_lines()
 
             while (await anext(lines)) != ": keep-alive":

@@ -91,7 +91,7 @@ async def test_a_run_without_readers_goes_on() -> None:
     writing = asyncio.create_task(log.append(numbered(2)))
     await asyncio.sleep(0)
     leaving.close()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await writing
         for number in range(3, 100):
             await log.append(numbered(number))
@@ -103,7 +103,7 @@ async def test_with_several_readers_the_fastest_paces_the_run() -> None:
     log = RunLog(2)
     fast, slow = log.subscribe(), log.subscribe()
     for number in range(1, 50):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await log.append(numbered(number))
         assert fast.take() == [numbered(number)]
     assert slow.take() == [numbered(number) for number in range(1, 50)]
