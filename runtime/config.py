@@ -335,7 +335,7 @@ class RuntimeConfig(BaseSettings):
     tracing: bool = False
     """Whether to record spans. Requires the extra ``otel``; ``OTEL_*`` variables configure the exporter."""
     access_log: bool = True
-    """Whether each request is logged with its agent, run, duration and tokens; off in ``production`` unless set."""
+    """Whether each request is logged with its agent, run, duration and volume; off in ``production`` unless set."""
     blocked_loop_seconds: Annotated[float, Field(ge=0)] = 1.0
     """Report when the event loop is blocked for this long; 0 to disable."""
 

@@ -20,6 +20,11 @@ class RuntimeInfo(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     agents: list[AgentDescriptor]
 
 
+def runtime_version() -> str:
+    """Return the version of this product, which is not that of the contract."""
+    return version(DISTRIBUTION)
+
+
 def runtime_info(agents: list[AgentDescriptor]) -> RuntimeInfo:
     """Return what there is to say about a runtime with these agents."""
-    return RuntimeInfo(version=version(DISTRIBUTION), agents=agents)
+    return RuntimeInfo(version=runtime_version(), agents=agents)

@@ -96,7 +96,8 @@ class CopilotRuntime:
         self.config = config or RuntimeConfig()
         self._admission = Admission(self.config, authentication(auth, self.config))
         self._instruments = Instruments(self.config)
-        self._watchdog = LoopWatchdog(self.config.blocked_loop_seconds) if self.config.blocked_loop_seconds else None
+        blocked = self.config.blocked_loop_seconds
+        self._watchdog = LoopWatchdog(blocked, self._instruments.blocked) if blocked else None
         chosen = self.config.store if store is None else store
         self.store_name = without_secrets(chosen) if isinstance(chosen, str) else type(chosen).__name__
         """The store for people: its URL without password, or its class."""
@@ -384,7 +385,7 @@ class CopilotRuntime:
         gateway = Gateway(self.config, admission, instruments, version_headers)
         schema = build_schema(extensions=self.config.extensions)
         graphql = GraphQLWire(self.service, schema, admission, instruments, self.start)
-        agui = AGUIWire(self.service, admission, self.start, self._transcription)
+        agui = AGUIWire(self.service, admission, self.start, self._transcription, streaming=instruments.streaming)
         extensions = [RestExtensions(self.service, admission, self.start)] if self.config.extensions else []
         routed: list[Routed] = [graphql, *extensions, agui]
         return http_app.Endpoints(

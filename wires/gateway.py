@@ -87,7 +87,7 @@ class Gateway:
         request = exchange.request
         with (
             structlog.contextvars.bound_contextvars(correlation_id=exchange.id),
-            self._instruments.request(request.headers),
+            self._instruments.request(exchange),
             logged(exchange, all_requests=self._config.access_log),
         ):
             if request.method == "OPTIONS":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 from ..config import RuntimeConfig
@@ -11,6 +11,7 @@ from ..runs.observer import Observers
 from ..stores.interface import StateStore
 from .logs import RunLog
 from .metrics import RuntimeMetrics
+from .served_request import ServedRequest
 from .store import ObservedStore
 from .tracing import RunTracer
 
@@ -36,23 +37,34 @@ class Instruments:
                 observers.add(observer)
 
     def watch_store(self, store: StateStore) -> StateStore:
-        """Return the store, observed if anything is to be known of it."""
+        """Return the store, observed if metrics or traces are on."""
         if self.metrics is None and self._tracer is None:
             return store
         return ObservedStore(store, self._store_operation)
 
-    def request(self, headers: Mapping[str, str]) -> AbstractContextManager[object]:
-        """Entered around the handling of a request."""
-        return self._tracer.request(headers) if self._tracer is not None else nullcontext()
+    @contextmanager
+    def request(self, served: ServedRequest) -> Iterator[None]:
+        """Watch the handling of a request in the block."""
+        with self._tracer.request(served) if self._tracer is not None else nullcontext():
+            try:
+                yield
+            finally:
+                if self.metrics is not None:
+                    self.metrics.answered(served.method, served.status)
 
     def streaming(self) -> AbstractContextManager[object]:
-        """Entered around the streaming of an answer."""
+        """Watch the streaming of an answer in the block."""
         return self.metrics.streaming() if self.metrics is not None else nullcontext()
 
     def refused(self, status: int) -> None:
-        """Told of a request that was refused."""
+        """Note that a request was refused."""
         if self.metrics is not None:
             self.metrics.refused(status)
+
+    def blocked(self) -> None:
+        """Note that a task blocked the event loop; called from a thread."""
+        if self.metrics is not None:
+            self.metrics.blocked()
 
     async def close(self) -> None:
         """Clean up; called once, after the last run."""

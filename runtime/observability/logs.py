@@ -158,4 +158,11 @@ class RunLog(RunObserver):
     @override
     def ended(self, run: Run) -> None:
         seconds = round(monotonic() - run.started_at, 3)
-        log.info("run_ended", outcome=run.status.value, seconds=seconds, pieces=run.transcript.pieces)
+        log.info("run_ended", outcome=run.status.value, seconds=seconds, **volume_of(run))
+
+
+def volume_of(run: Run) -> dict[str, int]:
+    """Return how much a run has said: its pieces, and its tokens where vendors report them."""
+    total = run.transcript.usage.total
+    tokens = {} if total is None else {"input_tokens": total.input, "output_tokens": total.output}
+    return {"pieces": run.transcript.pieces, **tokens}

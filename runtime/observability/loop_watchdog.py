@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from time import monotonic
 
 import structlog
@@ -22,10 +23,12 @@ class LoopWatchdog:
 
     Args:
         seconds: How long a task may keep the loop.
+        on_blocked: Called, from the watchdog's thread, when a task has kept it longer.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, on_blocked: Callable[[], None] = lambda: None) -> None:
         self._seconds = seconds
+        self._on_blocked = on_blocked
         self._pulse = seconds / 4
         self._turns = 0
         self._ending = threading.Event()
@@ -64,6 +67,7 @@ class LoopWatchdog:
                 seen, since, reported = standing, monotonic(), False
             elif not reported and monotonic() - since > self._seconds:
                 _report(thread, monotonic() - since)
+                self._on_blocked()
                 reported = True
 
 

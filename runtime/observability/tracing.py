@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
-from ..config import EMULATED_VERSION
+from ..info import runtime_version
 from ..optional import optional
 from ..runs.observer import RunObserver
+from .served_request import ServedRequest
 
 if TYPE_CHECKING:
     from ..runs.run import Run
@@ -38,13 +39,13 @@ class RunTracer(RunObserver):
         provider: Any = trace.get_tracer_provider()
         if isinstance(provider, trace.ProxyTracerProvider):
             provider = self._own = _exporting_provider()
-        self._tracer = provider.get_tracer(_SERVICE, EMULATED_VERSION)
+        self._tracer = provider.get_tracer(_SERVICE, runtime_version())
         self._spans: WeakKeyDictionary[Run, Any] = WeakKeyDictionary()
 
     @contextmanager
-    def request(self, headers: Mapping[str, str]) -> Iterator[None]:
+    def request(self, served: ServedRequest) -> Iterator[None]:
         """Spans that begin in the block are children of the one that the request's ``traceparent`` names."""
-        token = self._context.attach(self._propagate.extract(headers))
+        token = self._context.attach(self._propagate.extract(served.headers))
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ from .. import events
 from ..agui_messages import messages_from_agui
 from ..messages import Message, TextMessage, ToolCallMessage, ToolResultMessage, parse_arguments
 from .state import StateTracker
+from .usage import UsageByModel
 
 
 class Transcript:
@@ -20,6 +21,8 @@ class Transcript:
         self._thread: list[Message] | None = None
         self._tracker = StateTracker()
         self._state_seen = False
+        self.usage = UsageByModel()
+        """The tokens that the run's model calls cost, where they are reported."""
 
     def record(self, event: events.Event) -> None:
         """Take note of ``event``.
@@ -43,7 +46,7 @@ class Transcript:
 
     @property
     def pieces(self) -> int:
-        """How many pieces of text and of arguments have come: for most models, one a token."""
+        """How many pieces of text and of arguments have come, which are not tokens: one may hold several."""
         return sum(map(len, self._pieces.values()))
 
     def messages(self) -> list[Message]:
@@ -102,6 +105,9 @@ class Transcript:
     def _messages_snapshot(self, event: events.MessagesSnapshot) -> None:
         self._thread = messages_from_agui(event.messages)
 
+    def _run_usage(self, event: events.RunUsage) -> None:
+        self.usage.add(event)
+
     _RECORDERS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         events.TextMessageStart: _text_start,
         events.TextMessageContent: _text_content,
@@ -111,6 +117,7 @@ class Transcript:
         events.StateSnapshot: _state_snapshot,
         events.StateDelta: _state_delta,
         events.MessagesSnapshot: _messages_snapshot,
+        events.RunUsage: _run_usage,
     }
 
 

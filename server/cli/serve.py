@@ -23,7 +23,7 @@ from uvicorn.supervisors import ChangeReload
 from ...runtime.config import RuntimeConfig, SettingLayers, setting_layers
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.observability.logs import configure_logging
-from ...runtime.observability.metrics import MULTIPROCESS_VARIABLE
+from ...runtime.observability.process_metrics import MULTIPROCESS_VARIABLE
 from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
 from .browser import open_when_ready

@@ -11,7 +11,7 @@ from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
 from ...runtime.errors import ConfigurationError
-from ...runtime.observability.metrics import forget_process
+from ...runtime.observability.process_metrics import forget_process
 
 STARTUP_FAILURE = 3
 """The exit status of a process whose application could not start; it is uvicorn's, too."""

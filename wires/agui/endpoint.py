@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
@@ -44,6 +45,7 @@ class AGUIWire:
         ready: Awaited before the first operation of a request, so that a runtime mounted on an application without
             lifespan starts too.
         transcription: Turns recordings into text.
+        streaming: Watches the streaming of an answer in a block.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class AGUIWire:
         admission: Admission,
         ready: Callable[[], Awaitable[None]],
         transcription: Transcription | None = None,
+        *,
+        streaming: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._service = service
         self._config = service.config
@@ -59,7 +63,7 @@ class AGUIWire:
         self._ready = ready
         self._transcription = transcription or Transcription(None)
         self._feed = DebugFeed()
-        self._runs = Runs(service, admission, self._feed if self._config.debug_events else None)
+        self._runs = Runs(service, admission, self._feed if self._config.debug_events else None, streaming)
         self._threads = ThreadOperations(service, lists=self._lists_threads())
         self._operations: Mapping[str, Operation] = {
             "info": self._info,

@@ -46,7 +46,8 @@ class Past:
         reopen: Reopen,
     ) -> None:
         self.running = None if running is None else JoinedRun(running[0], reopen)
-        self._run = running[0] if running is not None else None
+        self.run = running[0] if running is not None else None
+        """The run that goes on, as others see it, or None."""
         self._record = running[1] if running is not None else None
         self._history = history
         self._records = records
@@ -61,7 +62,7 @@ class Past:
 
     def gate(self) -> Gate:
         """Return what the events of the run that goes on pass, once the past has been written."""
-        run = self._run
+        run = self.run
         if run is None:
             raise RuntimeError("no run goes on")
         brought = brought_by(self._record) if self._record is not None else brought_messages(run.messages)

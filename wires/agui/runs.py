@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -46,12 +47,20 @@ class Runs:
         service: Runs agents.
         admission: Counts operations and runs.
         feed: Shows developers what clients get; None if nobody may see it.
+        streaming: Watches the streaming of an answer in a block.
     """
 
-    def __init__(self, service: RuntimeService, admission: Admission, feed: DebugFeed | None = None) -> None:
+    def __init__(
+        self,
+        service: RuntimeService,
+        admission: Admission,
+        feed: DebugFeed | None = None,
+        streaming: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._service = service
         self._admission = admission
         self._feed = feed
+        self._streaming = streaming
         self._histories = Histories(service)
         self._config = service.config
         self._limits = InputLimits(messages=self._config.max_messages, message_bytes=self._config.max_message_bytes)
@@ -92,6 +101,10 @@ class Runs:
                 handle.close()
 
     async def _stream(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
+        with self._streaming():
+            await self._follow(exchange, handle, gate, watch)
+
+    async def _follow(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
         async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
             await stream.follow(handle, gate, watch)
 
@@ -145,7 +158,10 @@ class Runs:
             await exchange.respond(200, headers=list(STREAM_HEADERS))
             return
         try:
-            await unless_disconnected(exchange.receive, self._replay(exchange, past, watch))
+            if past.run is not None:
+                exchange.runs.append(past.run)
+            with self._streaming():
+                await unless_disconnected(exchange.receive, self._replay(exchange, past, watch))
         finally:
             past.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Send
 
@@ -41,6 +42,30 @@ class Exchange:
         """The runs that were started or joined for the request."""
         self._cors = (config.cors_origins, config.cors_credentials)
         self._headers = headers
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.request.method
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent."""
+        return self.request.url.path
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the request."""
+        return self.request.headers
+
+    @property
+    def route(self) -> str:
+        """The path, with a name in braces for what varies."""
+        path = self.path
+        for name, value in self.request.path_params.items():
+            if isinstance(value, str) and value:
+                path = path.replace(value, f"{{{name}}}", 1)
+        return path
 
     async def begin(self, status: int, headers: HeaderPairs) -> None:
         """Send the head of the answer."""

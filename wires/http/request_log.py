@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from ...runtime.observability.logs import volume_of
 from ...runtime.runs.run import Run
 from .exchange import Exchange
 
@@ -76,5 +77,5 @@ def _facts(exchange: Exchange) -> dict[str, Any]:
         return {}
     handle = exchange.runs[-1]
     run = handle.run
-    tokens = {"tokens": run.transcript.pieces} if isinstance(run, Run) else {}
-    return {"agent": handle.agent_name, "thread_id": handle.thread_id, "run_id": handle.run_id, **tokens}
+    volume = volume_of(run) if isinstance(run, Run) else {}
+    return {"agent": handle.agent_name, "thread_id": handle.thread_id, "run_id": handle.run_id, **volume}

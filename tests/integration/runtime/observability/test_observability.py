@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,37 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from copilotkit_runtime import AgentDescriptor, CopilotRuntime, RuntimeConfig
-from tests.integration.server.process import running
+from copilotkit_runtime.runtime.config import EMULATED_VERSION
+from copilotkit_runtime.runtime.observability.metrics import RuntimeMetrics
+from copilotkit_runtime.runtime.stores.errors import StoreConflictError, StoreUnavailableError
+from tests.integration.server.process import Running, running
 from tests.integration.stores.servers import RedisServer
 from tests.parity.fold import fold
 from tests.parity.wire import ask
+from tests.support import agui_client as agui
 from tests.support.local_server import PATH, client_of
-from tests.support.request_bodies import generate, scripted, text, text_message
+from tests.support.polling import until
+from tests.support.request_bodies import event, generate, scripted, text, text_message
 from tests.support.scripted_agent import ScriptedProvider
 
 
 def metric(page: str, name: str) -> float:
     return next(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name))
+
+
+async def page_with(http: httpx.AsyncClient, server: Running, name: str, value: float) -> str:
+    """The page of metrics once that one has the value: some are counted when an answer has been read."""
+    pages: list[str] = []
+
+    async def holds() -> bool:
+        pages.append((await http.get(f"{server.origin}/metrics")).text)
+        return any(line.startswith(name) for line in pages[-1].splitlines()) and metric(pages[-1], name) == value
+
+    await until(holds)
+    return pages[-1]
+
+
+USAGE = event("RUN_USAGE", inputTokens=11, outputTokens=7, cachedTokens=5, reasoningTokens=2, model="gpt-4o")
 
 
 async def test_metrics_tell_of_runs_streams_refusals_and_the_store(tmp_path: Path) -> None:
@@ -33,26 +54,123 @@ async def test_metrics_tell_of_runs_streams_refusals_and_the_store(tmp_path: Pat
             await ask(http, server.url, scripted(*text("a", "one", "two", "three")))
             await ask(http, server.url, scripted({"raise": "boom"}, threadId="t-2"))
             await http.post(server.url, json={"query": "{nope}"})
-            page = (await http.get(f"{server.origin}/metrics")).text
+            page = await page_with(http, server, 'copilotkit_http_requests_total{method="POST",status="200"}', 3)
             assert (await http.get(f"{server.url}/metrics")).status_code == 200
     assert metric(page, 'copilotkit_runs_total{agent="scripted",outcome="finished"}') == 1
     assert metric(page, 'copilotkit_runs_total{agent="scripted",outcome="failed"}') == 1
-    assert metric(page, 'copilotkit_tokens_total{agent="scripted"}') == 3
-    assert metric(page, 'copilotkit_first_event_seconds_count{agent="scripted"}') == 1
+    assert metric(page, 'copilotkit_run_duration_seconds_count{agent="scripted"}') == 2
+    assert metric(page, 'copilotkit_run_first_event_duration_seconds_count{agent="scripted"}') == 1
     assert metric(page, 'copilotkit_active_runs{agent="scripted"}') == 0
     assert metric(page, "copilotkit_active_streams") == 0
     assert metric(page, 'copilotkit_requests_refused_total{status="400"}') == 1
-    assert metric(page, 'copilotkit_store_seconds_count{operation="save"}') >= 1
+    assert metric(page, 'copilotkit_store_operation_duration_seconds_count{operation="save"}') >= 1
+    assert "copilotkit_store_failures_total{" not in page
+    assert metric(page, "process_resident_memory_bytes") > 10_000_000
+    assert metric(page, f'copilotkit_build_info{{contract_version="{EMULATED_VERSION}"') == 1
+    assert f'version="{version("copilotkit-runtime-py")}"' in page
+
+
+async def test_tokens_are_those_that_vendors_report_and_pieces_are_counted_apart(tmp_path: Path) -> None:
+    unnamed = event("RUN_USAGE", inputTokens=1, outputTokens=-4)
+    with running(tmp_path, metrics="true", access_log="true") as server:
+        async with httpx.AsyncClient() as http:
+            await ask(http, server.url, scripted(USAGE, *text("a", "one", "two", "three"), USAGE, unnamed))
+            await ask(http, server.url, scripted(*text("a", "four"), threadId="t-2"))
+            page = (await http.get(f"{server.origin}/metrics")).text
+    assert metric(page, 'copilotkit_pieces_total{agent="scripted"}') == 4
+    label = 'agent="scripted",model="gpt-4o"'
+    assert metric(page, f'copilotkit_tokens_total{{{label},type="input"}}') == 22
+    assert metric(page, f'copilotkit_tokens_total{{{label},type="output"}}') == 14
+    assert metric(page, f"copilotkit_cached_tokens_total{{{label}}}") == 10
+    assert metric(page, f"copilotkit_reasoning_tokens_total{{{label}}}") == 4
+    assert metric(page, f"copilotkit_model_calls_total{{{label}}}") == 2
+    assert metric(page, 'copilotkit_tokens_total{agent="scripted",model="(unknown)",type="output"}') == 0
+    for name in ("request", "run_ended"):
+        with_usage, without = server.events(name)
+        assert (with_usage["input_tokens"], with_usage["output_tokens"], with_usage["pieces"]) == (23, 14, 3)
+        assert without["pieces"] == 1
+        assert "tokens" not in str(without)
+
+
+async def test_any_number_of_models_makes_a_limited_number_of_series(tmp_path: Path) -> None:
+    many = [event("RUN_USAGE", inputTokens=1, model=f"model-{n}") for n in range(60)]
+    with running(tmp_path, metrics="true") as server:
+        async with httpx.AsyncClient() as http:
+            for block in range(6):
+                renamed = [event("RUN_USAGE", inputTokens=1, model=f"m{block}-{n}") for n in range(60)]
+                await ask(http, server.url, scripted(*many, *renamed, threadId=f"t-{block}"))
+            page = (await http.get(f"{server.origin}/metrics")).text
+    counted = [line for line in page.splitlines() if line.startswith("copilotkit_model_calls_total{")]
+    assert len(counted) == 201
+    assert sum(float(line.rsplit(" ", 1)[1]) for line in counted) == 6 * 120
+
+
+async def test_a_request_of_any_method_makes_one_series(tmp_path: Path) -> None:
+    with running(tmp_path, metrics="true") as server:
+        async with httpx.AsyncClient() as http:
+            for method in ("BREW", "WHEN", "PROPFIND"):
+                await http.request(method, server.url)
+            page = await page_with(http, server, 'copilotkit_http_requests_total{method="other",status="405"}', 3)
+    assert "BREW" not in page
+
+
+async def test_what_blocks_the_event_loop_is_counted(tmp_path: Path) -> None:
+    with running(tmp_path, metrics="true", blocked_loop_seconds="0.2") as server:
+        async with httpx.AsyncClient() as http:
+            await ask(http, server.url, generate(text_message("hi"), agent="blocker"))
+            await page_with(http, server, "copilotkit_event_loop_blocked_total", 1)
+
+
+def test_what_the_store_does_not_answer_is_counted_and_a_conflict_is_not() -> None:
+    metrics = RuntimeMetrics()
+    for error in (StoreUnavailableError(), StoreConflictError(1)):
+        with pytest.raises(type(error)), metrics.store("save"):
+            raise error
+    page = metrics.page()[0].decode()
+    assert metric(page, 'copilotkit_store_failures_total{operation="save"}') == 1
+    assert metric(page, 'copilotkit_store_operation_duration_seconds_count{operation="save"}') == 2
+
+
+@pytest.mark.parametrize("wire", ["GraphQL", "AG-UI"])
+async def test_answers_of_both_wires_count_as_streams_while_they_last(tmp_path: Path, wire: str) -> None:
+    body = scripted(*text("a", "first")[:-1], {"hang": True})
+    with running(tmp_path, metrics="true") as server:
+        async with httpx.AsyncClient(timeout=20) as http:
+            url = server.url
+            if wire == "AG-UI":
+                steps = body["variables"]["data"]["messages"][0]["textMessage"]["content"]
+                url, body = f"{url}/agent/scripted/run", agui.run_input(agui.user(steps))
+            async with http.stream("POST", url, json=body) as response:
+                async for chunk in response.aiter_text():
+                    if "first" in chunk:
+                        break
+                page = (await http.get(f"{server.origin}/metrics")).text
+                assert metric(page, "copilotkit_active_streams") == 1
+                assert metric(page, 'copilotkit_active_runs{agent="scripted"}') == 1
+
+
+def process_ids(page: str) -> set[str]:
+    """The processes whose memory a page has."""
+    lines = (line for line in page.splitlines() if line.startswith("process_resident_memory_bytes{"))
+    return {line.partition('pid="')[2].partition('"')[0] for line in lines}
 
 
 async def test_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
     with running(tmp_path, "--workers", "2", metrics="true") as server:
+        server.await_event("Application startup complete.", times=2)
         for _ in range(8):
             async with httpx.AsyncClient() as http:
                 await ask(http, server.url, scripted(*text("a", "one")))
         async with httpx.AsyncClient() as http:
             pages = [(await http.get(f"{server.origin}/metrics")).text for _ in range(4)]
+        started = [line["event"] for line in server.log_lines() if "Started server process" in line["event"]]
+    workers = {line.partition("[")[2].rstrip("]") for line in started}
     assert {metric(page, 'copilotkit_runs_total{agent="scripted",outcome="finished"}') for page in pages} == {8}
+    assert {metric(page, "copilotkit_build_info{") for page in pages} == {1}
+    assert len(workers) == 2
+    for page in pages:
+        assert process_ids(page) == workers
+        assert page.count("# TYPE process_cpu_seconds_total counter") == 1
 
 
 async def test_metrics_are_not_there_unless_they_are_switched_on_and_need_credentials_if_the_rest_does() -> None:
@@ -96,8 +214,8 @@ async def test_what_the_store_takes_is_measured_and_readiness_follows_it(
                     pass
     finally:
         redis.kill()
-    assert metric(page, 'copilotkit_store_seconds_count{operation="save"}') == 1
-    assert metric(page, 'copilotkit_store_seconds_sum{operation="save"}') > 0
+    assert metric(page, 'copilotkit_store_operation_duration_seconds_count{operation="save"}') == 1
+    assert metric(page, 'copilotkit_store_operation_duration_seconds_sum{operation="save"}') > 0
     assert away.json()["checks"]["store"] == "failed"
     assert (alive.status_code, back.json()["checks"]["store"]) == (200, "ok")
 

@@ -119,9 +119,9 @@ async def test_development_logs_each_request_with_its_run(logs: list[Any]) -> No
         await client.get("/health")
     first, second = (line for line in logs if line["event"] == "request")
     assert (first["method"], first["path"], first["status"]) == ("POST", f"{PATH}/agent/{AGENT}/run", 200)
-    assert (first["agent"], first["thread_id"], first["run_id"], first["tokens"]) == (AGENT, "t", "r", 2)
+    assert (first["agent"], first["thread_id"], first["run_id"], first["pieces"]) == (AGENT, "t", "r", 2)
     assert first["seconds"] >= 0
-    assert (second["path"], second["agent"], second["thread_id"], second["tokens"]) == (PATH, AGENT, "t-1", 0)
+    assert (second["path"], second["agent"], second["thread_id"], second["pieces"]) == (PATH, AGENT, "t-1", 0)
 
 
 async def requests_logged(runtime: CopilotRuntime, logs: list[Any]) -> int:

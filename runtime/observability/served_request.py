@@ -1,0 +1,36 @@
+"""What metrics and traces see of a request that is being answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ..runs.handle import RunHandle
+
+
+class ServedRequest(Protocol):
+    """A request and how its answer stands."""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+
+    @property
+    def route(self) -> str:
+        """The path, with a name in braces for what varies."""
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+
+    @property
+    def status(self) -> int:
+        """The status of the answer, 0 until it has begun."""
+
+    @property
+    def runs(self) -> Sequence[RunHandle]:
+        """The runs that were started or joined for the request."""
