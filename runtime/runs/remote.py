@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ..context import RunInput
 from ..errors import CopilotKitError, StoreError
@@ -13,7 +14,8 @@ from ..stores.run_records import RunCompactedError, RunLostError, RunRecord
 from .log import Lagged
 from .run import RunStatus
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 60.0
+"""How long one wait for a run lasts at most; the store is read again after it."""
 STOP_SECONDS = 10.0
 _STATUSES = {
     "running": RunStatus.RUNNING,
@@ -84,6 +86,7 @@ class RemoteSubscription:
         self._failure: Exception | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._taken = asyncio.Event()
+        self._follower = store.follow(record.key)
         self._task = asyncio.create_task(self._fetch(), name="follow-run")
 
     def arrival(self) -> asyncio.Future[None]:
@@ -117,6 +120,7 @@ class RemoteSubscription:
     def close(self) -> None:
         """Stop reading."""
         self._task.cancel()
+        self._follower.close()
         self._ended = True
         self._wake()
 
@@ -141,7 +145,12 @@ class RemoteSubscription:
             await self._taken.wait()
         self._ended = self._ended or part.ended
         if not part.events and not part.ended:
-            await self._store.wait(self._key, self._read_to, WAIT_SECONDS)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._follower.changed(self._read_to)
 
     def _wake(self) -> None:
         arrived, self._arrived = self._arrived, None

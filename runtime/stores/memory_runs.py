@@ -9,9 +9,10 @@ from time import monotonic
 import msgspec
 from typing_extensions import override
 
+from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .records import moment, now
-from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
+from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, RunLogStore, batches_each
 from .run_records import (
     Base,
     Batch,
@@ -179,10 +180,15 @@ class MemoryRuns(RunLogStore):
         return {key: Progress(run.last, run.status) for key, run in found.items() if run is not None}
 
     @override
-    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
-        run = self._known(key)
+    async def _read_group(self, wanted: Sequence[Wanted]) -> list[RunBatches | None]:
+        return [self._batches(*each, batches_each(wanted)) for each in wanted]
+
+    def _batches(self, key: RunKey, after: int, limit: int) -> RunBatches | None:
+        run = self._find(key)
+        if run is None:
+            return None
         batches = [batch for batch in run.batches if batch.last > after]
-        return Progress(run.last, run.status), batches[:READ_BATCHES]
+        return Progress(run.last, run.status), batches[:limit]
 
     @override
     async def _base(self, key: RunKey) -> Base:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
-from psycopg import AsyncCursor, Error, OperationalError, Rollback
+from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError, Rollback
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from typing_extensions import override
@@ -194,6 +194,8 @@ _STOP = """
         AND seq < coalesce((SELECT seq FROM copilotkit_tickets WHERE token = %(before)s), 9223372036854775807)
 """
 
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
 _Values = dict[str, Any]
 
 
@@ -230,6 +232,10 @@ class Database:
         if self._pool is not None:
             await self._pool.close(timeout=self._settings.command_timeout)
             self._pool = None
+
+    async def connect(self) -> AsyncConnection:
+        """Return a connection beside those of the pool, which notices within half a minute that its peer has gone."""
+        return await AsyncConnection.connect(**{**_KEEPALIVES, **self._options})
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncCursor]:

@@ -10,9 +10,12 @@ from psycopg import AsyncCursor
 from typing_extensions import override
 
 from ..errors import StoreError
+from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .postgres import Database
-from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
+from .postgres_news import NOTIFY, PostgresNews, notes
+from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, RunLogStore, batches_each
+from .run_news import NewsLine
 from .run_records import (
     Base,
     Batch,
@@ -70,7 +73,7 @@ _OPEN = """
     FROM copilotkit_runs WHERE thread_id = %(thread_id)s
     RETURNING thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers
 """
-_APPEND = """
+_APPEND: LiteralString = f"""
     WITH given AS (
         SELECT * FROM unnest(
             %(threads)s::text[], %(numbers)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[], %(payloads)b::bytea[]
@@ -85,9 +88,9 @@ _APPEND = """
         INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
         SELECT thread_id, number, last, first, payload FROM given JOIN run USING (thread_id, number)
         ON CONFLICT DO NOTHING
-    )
-    SELECT thread_id, number, stop FROM run
-"""
+    ), news AS MATERIALIZED ({NOTIFY})
+    SELECT thread_id, number, stop FROM run CROSS JOIN news
+"""  # noqa: S608 - of constants
 _COMPACT = """
     UPDATE copilotkit_runs SET base = %(payload)s, base_last = %(last)s, last = greatest(last, %(last)s),
         updated_at = clock_timestamp(), status = %(status)s, about = coalesce(%(about)s, about)
@@ -152,13 +155,19 @@ _ABANDONED: LiteralString = f"""
     LIMIT %(limit)s
 """  # noqa: S608 - of constants
 _BATCHES = """
-    SELECT runs.last, status, first, events.last, payload
-    FROM copilotkit_runs AS runs LEFT JOIN copilotkit_run_events AS events
-        ON events.thread_id = runs.thread_id AND events.number = runs.number AND events.last > %(after)s
-    WHERE runs.thread_id = %(thread_id)s AND runs.number = %(number)s ORDER BY events.last LIMIT %(limit)s
+    SELECT place, runs.last, status, events.first, events.last, payload
+    FROM unnest(%(threads)s::text[], %(numbers)s::bigint[], %(afters)s::bigint[]) WITH ORDINALITY
+            AS wanted (thread_id, number, after, place)
+        JOIN copilotkit_runs AS runs USING (thread_id, number)
+        LEFT JOIN LATERAL (
+            SELECT first, last, payload FROM copilotkit_run_events AS events
+            WHERE events.thread_id = wanted.thread_id AND events.number = wanted.number AND events.last > wanted.after
+            ORDER BY events.last LIMIT %(limit)s
+        ) AS events ON true
+    ORDER BY place, events.last
 """
 _BASE = "SELECT base_last, base FROM copilotkit_runs WHERE thread_id = %(thread_id)s AND number = %(number)s"
-_DELETE = "DELETE FROM copilotkit_runs WHERE thread_id = %(thread_id)s"
+_DELETE = "DELETE FROM copilotkit_runs WHERE thread_id = %(thread_id)s RETURNING number"
 
 
 class PostgresRuns(RunLogStore):
@@ -170,8 +179,8 @@ class PostgresRuns(RunLogStore):
     """
 
     def __init__(self, database: Database, settings: StoreSettings | None = None) -> None:
-        super().__init__(settings or StoreSettings())
         self._database = database
+        super().__init__(settings or StoreSettings())
 
     @override
     async def start(self) -> None:
@@ -180,7 +189,11 @@ class PostgresRuns(RunLogStore):
 
     @override
     async def delete(self, thread_id: str) -> bool:
-        return await self._change(_DELETE, {"thread_id": thread_id})
+        async with self._database.transaction() as cursor:
+            await cursor.execute(_DELETE, {"thread_id": thread_id})
+            gone = [(RunKey(thread_id, number), 0) for (number,) in await cursor.fetchall()]
+            await cursor.execute(NOTIFY, {"notes": notes(gone, over=True)})
+        return bool(gone)
 
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:
@@ -200,6 +213,7 @@ class PostgresRuns(RunLogStore):
             "firsts": [each.batch.first for each in batches],
             "lasts": [each.batch.last for each in batches],
             "payloads": [each.batch.payload for each in batches],
+            "notes": notes([(each.key, each.batch.last) for each in batches]),
             "owner": owner,
             "lease": self._lease(),
         }
@@ -213,6 +227,7 @@ class PostgresRuns(RunLogStore):
         async with self._database.transaction() as cursor:
             await _replace(cursor, values)
             await cursor.execute(_DROP, values)
+            await cursor.execute(NOTIFY, {"notes": notes([(key, base.last)])})
 
     @override
     async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
@@ -231,6 +246,7 @@ class PostgresRuns(RunLogStore):
             await _replace(cursor, values)
             await cursor.execute(_DROP_ENDED, values)
             await cursor.execute(_PRUNE, values)
+            await cursor.execute(NOTIFY, {"notes": notes([(key, base.last)], over=True)})
 
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
@@ -266,14 +282,20 @@ class PostgresRuns(RunLogStore):
         return {RunKey(thread_id, number): Progress(last, status) for thread_id, number, last, status in rows}
 
     @override
-    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
+    async def _read_group(self, wanted: Sequence[Wanted]) -> list[RunBatches | None]:
+        values = {
+            **_arrays([each.key for each in wanted]),
+            "afters": [each.after for each in wanted],
+            "limit": batches_each(wanted),
+        }
+        found: dict[int, RunBatches] = {}
         async with self._database.statement() as cursor:
-            values = {**key._asdict(), "after": after, "limit": READ_BATCHES}
             await cursor.execute(_BATCHES, values, binary=True)
-            rows = await cursor.fetchall()
-        if not rows:
-            raise RunLostError
-        return Progress(*rows[0][:2]), [Batch(*row[2:]) for row in rows if row[2] is not None]
+            for place, last, status, *batch in await cursor.fetchall():
+                _, batches = found.setdefault(place, (Progress(last, status), []))
+                if batch[0] is not None:
+                    batches.append(Batch(*batch))
+        return [found.get(place) for place in range(1, len(wanted) + 1)]
 
     @override
     async def _base(self, key: RunKey) -> Base:
@@ -283,6 +305,10 @@ class PostgresRuns(RunLogStore):
         if row is None:
             raise RunLostError
         return Base(*row)
+
+    @override
+    def _line(self) -> NewsLine:
+        return PostgresNews(self._database)
 
     async def _records(self, query: LiteralString, values: dict[str, Any]) -> list[RunRecord]:
         async with self._database.statement() as cursor:

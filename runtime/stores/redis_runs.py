@@ -13,10 +13,13 @@ from urllib.parse import quote
 from redis.asyncio import Redis
 from typing_extensions import override
 
+from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .records import moment
 from .redis import translated
-from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
+from .redis_news import RedisNews
+from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, RunLogStore, batches_each
+from .run_news import OVER, NewsLine
 from .run_records import (
     Base,
     Batch,
@@ -76,6 +79,7 @@ for place = 0, (#KEYS - 1) / 3 - 1 do
         if tonumber(last) > tonumber(kept[3]) then
             redis.call('XADD', stream, 'MAXLEN', '~', bound, last .. '-0', 'f', first, 'd', payload)
             redis.call('HSET', run, 'last', last, 'updated', text(now))
+            redis.call('PUBLISH', run, last)
         else
             redis.call('HSET', run, 'updated', text(now))
         end
@@ -90,6 +94,7 @@ _COMPACT = f"""{_OWNED}
 local last, payload = ARGV[2], ARGV[3]
 redis.call('HSET', KEYS[1], 'base', payload, 'base_last', last, 'updated', text(now))
 if tonumber(last) > tonumber(kept[3]) then redis.call('HSET', KEYS[1], 'last', last) end
+redis.call('PUBLISH', KEYS[1], last)
 redis.call('XTRIM', KEYS[2], 'MINID', text(last + 1) .. '-0')
 return 1
 """
@@ -102,6 +107,7 @@ redis.call('HSET', KEYS[1], 'base', payload, 'base_last', last, 'last', last, 's
     'updated', text(now), 'size', #payload)
 redis.call('ZREM', KEYS[3], KEYS[1])
 redis.call('EXPIRE', KEYS[2], grace)
+redis.call('PUBLISH', KEYS[1], last .. '!')
 local size, place = 0, 0
 for _, number in ipairs(redis.call('ZREVRANGE', KEYS[4], 0, -1)) do
     local run = prefix .. number
@@ -153,6 +159,16 @@ redis.call('HINCRBY', KEYS[1], 'takeovers', -1)
 redis.call('ZADD', KEYS[3], 0, KEYS[1])
 return 1
 """
+# KEYS: of each run: run, stream. ARGV: how many batches of each, then of each run the first number that is wanted
+_READ = """
+local found = {}
+for place = 1, #KEYS / 2 do
+    local kept = redis.call('HMGET', KEYS[2 * place - 1], 'last', 'status')
+    local entries = redis.call('XRANGE', KEYS[2 * place], ARGV[place + 1] .. '-0', '+', 'COUNT', ARGV[1])
+    found[place] = {kept[1], kept[2], entries}
+end
+return found
+"""
 _Arguments: TypeAlias = list[str | bytes | int]
 
 _FIELDS = ("thread", "number", "run", "agent", "status", "last", "about", "started", "updated", "takeovers")
@@ -167,8 +183,8 @@ class RedisRuns(RunLogStore):
     """
 
     def __init__(self, client: Redis, settings: StoreSettings | None = None) -> None:
-        super().__init__(settings or StoreSettings())
         self._client = client
+        super().__init__(settings or StoreSettings())
         self._leases = f"{self.settings.prefix}:run-leases"
         self._open_script = client.register_script(_OPEN)
         self._append_script = client.register_script(_APPEND)
@@ -179,6 +195,7 @@ class RedisRuns(RunLogStore):
         self._abandoned_script = client.register_script(_ABANDONED)
         self._claim_script = client.register_script(_CLAIM)
         self._release_script = client.register_script(_RELEASE)
+        self._read_script = client.register_script(_READ)
 
     @override
     async def delete(self, thread_id: str) -> bool:
@@ -189,6 +206,7 @@ class RedisRuns(RunLogStore):
             await self._client.delete(self._numbers(thread_id), *runs, *streams)
             if runs:
                 await self._client.zrem(self._leases, *runs)
+                await self._announce_gone(runs)
         return bool(runs)
 
     @override
@@ -281,17 +299,14 @@ class RedisRuns(RunLogStore):
         return {key: Progress(int(last), _status(status)) for key, (last, status) in found if status is not None}
 
     @override
-    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
-        run, stream, *_ = self._keys(key)
+    async def _read_group(self, wanted: Sequence[Wanted]) -> list[RunBatches | None]:
+        keys: list[str] = []
+        given: _Arguments = [batches_each(wanted)]
+        for key, after in wanted:
+            keys += self._keys(key)[:2]
+            given.append(after + 1)
         with translated():
-            async with self._client.pipeline(transaction=True) as pipeline:
-                pipeline.hmget(run, ["last", "status"])
-                pipeline.xrange(stream, min=f"{after + 1}-0", count=READ_BATCHES)
-                (last, status), entries = await pipeline.execute()
-        if status is None:
-            raise RunLostError
-        batches = [Batch(int(fields[b"f"]), int(id_.split(b"-")[0]), fields[b"d"]) for id_, fields in entries]
-        return Progress(int(last), _status(status)), batches
+            return [_batches(*row) for row in await self._read_script(keys, given)]
 
     @override
     async def _base(self, key: RunKey) -> Base:
@@ -301,6 +316,16 @@ class RedisRuns(RunLogStore):
         if row[0] is None:
             raise RunLostError
         return Base(int(row[1] or 0), row[2] or b"[]")
+
+    @override
+    def _line(self) -> NewsLine:
+        return RedisNews(self._client, f"{self.settings.prefix}:run-news", self._run)
+
+    async def _announce_gone(self, runs: Sequence[str]) -> None:
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for run in runs:
+                pipeline.publish(run, f"0{OVER}")
+            await pipeline.execute()
 
     async def _records(self, runs: Sequence[str | bytes]) -> list[RunRecord]:
         async with self._client.pipeline(transaction=False) as pipeline:
@@ -334,6 +359,16 @@ def _owned(answer: Any) -> Any:
     if answer is None:
         raise RunLostError
     return answer
+
+
+def _batches(
+    last: bytes | None, status: bytes | None, entries: Sequence[tuple[bytes, list[bytes]]]
+) -> RunBatches | None:
+    """Read a row of the script: a batch is an entry with the fields ``f``, its first number, and ``d``."""
+    if last is None or status is None:
+        return None
+    batches = [Batch(int(fields[1]), int(id_.split(b"-")[0]), fields[3]) for id_, fields in entries]
+    return Progress(int(last), _status(status)), batches
 
 
 def _status(value: bytes) -> StoredStatus:

@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 
 from ..events import Event
+from .group_reader import GroupReader, RunBatches, Wanted
 from .group_writer import GroupWriter, RunBatch
 from .records import check_key
 from .retry import retry_unavailable
+from .run_news import NewsLine
 from .run_records import (
     Base,
     Batch,
@@ -28,7 +30,7 @@ from .run_records import (
     decode_events,
     encode_json,
 )
-from .run_watch import RunWatch
+from .run_watch import Follower, RunWatch
 from .settings import StoreSettings
 
 GRACE_SECONDS = 60.0
@@ -58,7 +60,8 @@ class RunLogStore(ABC):
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
-        self._watch = RunWatch(self._peek)
+        self._watch = RunWatch(self._peek, self._line())
+        self._reader = GroupReader(self._read_group)
         self._writer = GroupWriter(self._append_all)
         self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
@@ -68,6 +71,7 @@ class RunLogStore(ABC):
     async def stop(self) -> None:
         """Let go of what the store holds. Called once, before the state store is closed."""
         await self._watch.stop()
+        await self._reader.stop()
         await self._writer.stop()
 
     async def open(
@@ -204,9 +208,17 @@ class RunLogStore(ABC):
 
     async def wait(self, key: RunKey, after: int, seconds: float) -> None:
         """Return once the run has events behind the number ``after``, or has ended, or ``seconds`` have passed."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._watch.changed(key, after)
+        follower = self.follow(key)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await follower.changed(after)
+        finally:
+            follower.close()
+
+    def follow(self, key: RunKey) -> Follower:
+        """Have what becomes of a run noted from now on, so that waiting for it costs no operation of its own."""
+        return self._watch.follow(key)
 
     @abstractmethod
     async def delete(self, thread_id: str) -> bool:
@@ -230,14 +242,14 @@ class RunLogStore(ABC):
             after = part.last
 
     async def _part(self, key: RunKey, after: int) -> RunPart:
-        progress, batches = await self._batches(key, after)
+        progress, batches = await self._reader.read(key, after)
         if _joins(progress, batches, after):
             return _following(progress, batches, after)
         if after:
             raise RunCompactedError
         for _ in range(_READ_ATTEMPTS):
             base = await self._base(key)
-            progress, batches = await self._batches(key, base.last)
+            progress, batches = await self._reader.read(key, base.last)
             if _joins(progress, batches, base.last):
                 rest = _following(progress, batches, base.last)
                 return msgspec.structs.replace(rest, events=[*decode_events(base.payload), *rest.events])
@@ -281,12 +293,24 @@ class RunLogStore(ABC):
     async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]: ...
 
     @abstractmethod
-    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
-        """How the run stands, and the first ``READ_BATCHES`` batches that end behind ``after``, in order."""
+    async def _read_group(self, wanted: Sequence[Wanted]) -> Sequence[RunBatches | None]:
+        """Return of each run how it stands, and the first batches that end behind a number, in order.
+
+        All runs together have at most ``READ_BATCHES`` batches, or one each; see ``batches_each``.
+        """
+
+    def _line(self) -> NewsLine | None:
+        """Return where news of runs arrive; None for a store that sends none, which is looked at often."""
+        return None
 
     @abstractmethod
     async def _base(self, key: RunKey) -> Base:
         """Return the compacted form; of nothing, if there is none yet."""
+
+
+def batches_each(wanted: Sequence[Wanted]) -> int:
+    """Return how many batches of each run one operation reads at most."""
+    return max(READ_BATCHES // len(wanted), 1)
 
 
 def _joins(progress: Progress, batches: Sequence[Batch], after: int) -> bool:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from ..errors import StoreError
+from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .machine_clock import living, machine_seconds
 from .records import moment, now
-from .run_log import GRACE_SECONDS, READ_BATCHES, RUNS_IN_GRACE, RunLogStore
+from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, RunLogStore, batches_each
 from .run_records import (
     Base,
     Batch,
@@ -260,13 +261,16 @@ class SqliteRuns(RunLogStore):
         return await self._database.read(work)
 
     @override
-    async def _batches(self, key: RunKey, after: int) -> tuple[Progress, list[Batch]]:
-        def work(connection: sqlite3.Connection) -> tuple[Progress, list[Batch]]:
+    async def _read_group(self, wanted: Sequence[Wanted]) -> list[RunBatches | None]:
+        def batches(connection: sqlite3.Connection, key: RunKey, after: int) -> RunBatches | None:
             row = connection.execute(_STATUS, key).fetchone()
             if row is None:
-                raise RunLostError
-            batches = connection.execute(_BATCHES, (*key, after, READ_BATCHES))
-            return Progress(*row), [Batch(*batch) for batch in batches]
+                return None
+            found = connection.execute(_BATCHES, (*key, after, batches_each(wanted)))
+            return Progress(*row), [Batch(*batch) for batch in found]
+
+        def work(connection: sqlite3.Connection) -> list[RunBatches | None]:
+            return [batches(connection, *each) for each in wanted]
 
         return await self._database.read(work)
 

@@ -1,0 +1,85 @@
+"""News of runs on a Redis server: a channel for each run, named as the run's key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.client import PubSub
+from typing_extensions import override
+
+from .errors import StoreUnavailableError
+from .redis import translated
+from .run_news import NewsLine, RunNews, parse_news
+from .run_records import RunKey
+
+
+class RedisNews(NewsLine):
+    """Subscribes to the channels of runs on a connection that no pool lends.
+
+    Args:
+        client: The client whose options the connection has.
+        channel: A channel that is subscribed to always.
+        name: Returns the channel of a run.
+    """
+
+    def __init__(self, client: Redis, channel: str, name: Callable[[RunKey], str]) -> None:
+        self._client = client
+        self._channel = channel
+        self._name = name
+        self._own: Redis | None = None
+        self._subscriptions: PubSub | None = None
+
+    @override
+    def name(self, key: RunKey) -> str:
+        return self._name(key)
+
+    @override
+    async def connect(self) -> None:
+        lent = self._client.connection_pool
+        pool = ConnectionPool(lent.connection_class, max_connections=1, **lent.connection_kwargs)
+        self._own = Redis.from_pool(pool)
+        self._subscriptions = self._own.pubsub()
+        await self.follow([self._channel])
+
+    @override
+    async def close(self) -> None:
+        own, self._own, self._subscriptions = self._own, None, None
+        if own is not None:
+            with translated():
+                await own.aclose()
+
+    @override
+    async def probe(self) -> None:
+        with translated():
+            await self._open().ping()
+
+    @override
+    async def receive(self, seconds: float) -> Sequence[RunNews] | None:
+        with translated():
+            message = await self._open().get_message(timeout=seconds)
+        if message is None:
+            return None
+        match message["type"]:
+            case "message":
+                return parse_news(message["channel"].decode(), message["data"].decode(errors="replace"))
+            case "subscribe":
+                # What was published before is not received: the run is looked at once.
+                return [RunNews(message["channel"].decode(), None, False)]
+            case _:
+                return []
+
+    @override
+    async def follow(self, names: Collection[str]) -> None:
+        with translated():
+            await self._open().subscribe(*names)
+
+    @override
+    async def unfollow(self, names: Collection[str]) -> None:
+        with translated():
+            await self._open().unsubscribe(*names)
+
+    def _open(self) -> PubSub:
+        if self._subscriptions is None:
+            raise StoreUnavailableError
+        return self._subscriptions
