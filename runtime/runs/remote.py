@@ -144,7 +144,7 @@ class RemoteSubscription:
             self._wake()
             await self._taken.wait()
         self._ended = self._ended or part.ended
-        if not part.events and not part.ended:
+        if not part.more and not part.ended:
             await self._wait()
 
     async def _wait(self) -> None:

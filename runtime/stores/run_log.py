@@ -322,4 +322,5 @@ def _following(progress: Progress, batches: Sequence[Batch], after: int) -> RunP
     for batch in batches:
         found += decode_events(batch.payload)[max(0, after + 1 - batch.first) :]
         after = batch.last
-    return RunPart(events=found, last=after, ended=progress.status != "running" and after >= progress.last)
+    more = after < progress.last
+    return RunPart(events=found, last=after, ended=progress.status != "running" and not more, more=more)

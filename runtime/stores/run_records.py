@@ -95,17 +95,16 @@ class Base(NamedTuple):
     payload: bytes
 
 
-def has_changed(progress: Progress | None, after: int) -> bool:
-    """Return whether a run that was read as far as ``after`` has more to show, or has ended, or is gone."""
-    return progress is None or progress.last > after or progress.status != "running"
-
-
 class RunPart(msgspec.Struct, kw_only=True, frozen=True):
-    """A part of a run's events, up to the number ``last``. ``ended`` says that nothing follows it."""
+    """A part of a run's events, up to the number ``last``.
+
+    ``ended`` says that nothing follows it, ``more`` that more is stored already.
+    """
 
     events: list[Event]
     last: int
     ended: bool
+    more: bool
 
 
 def decode_about(payload: bytes) -> dict[str, Any]:
