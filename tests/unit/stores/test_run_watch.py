@@ -136,10 +136,10 @@ async def test_what_was_missed_before_a_line_follows_is_looked_for(monkeypatch: 
     follower = watch.follow(KEY)
     waiting = asyncio.create_task(follower.changed(0))
 
-    async def is_live_and_seen() -> bool:
-        return store.looks > 1
+    async def is_looked_at() -> bool:
+        return store.looks > 0 and line.connected > 0
 
-    await until(is_live_and_seen)
+    await until(is_looked_at)
     store.last = 3
     line.arrived.put_nowait([RunNews("thread/1", None, False)])
     async with asyncio.timeout(20):
