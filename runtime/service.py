@@ -350,6 +350,7 @@ class RuntimeService:
                 agents=agents,
                 earlier=partial(self.archive.earlier, run) if lasts and self._resumes else None,
             )
+            prepared.stages = [*prepared.stages, *self.observers.stages(run)]
             if past is not None:
                 prepared.stages = [*prepared.stages, partial(RepetitionStage, past=past)]
             return prepared

@@ -390,7 +390,7 @@ class CopilotRuntime:
         routed: list[Routed] = [graphql, *extensions, agui]
         return http_app.Endpoints(
             shared=gateway.shared([graphql, agui]),
-            health=gateway.fixed(200, [("x-yoga-id", "yoga")]),
+            health=gateway.fixed(200, [("x-yoga-id", "yoga")], probe=True),
             missing=gateway.fixed(404, []),
             ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,

@@ -74,13 +74,19 @@ class Gateway:
 
         return _Application(self, dispatch, wildcard=route.wildcard)
 
-    def fixed(self, status: int, headers: HeaderPairs) -> ASGIApp:
-        """Return an application that answers every request alike."""
+    def fixed(self, status: int, headers: HeaderPairs, *, probe: bool = False) -> ASGIApp:
+        """Return an application that answers every request alike.
+
+        Args:
+            status: The status of the answer.
+            headers: Its headers.
+            probe: Whether machines ask there, every few seconds, whether the process is alive.
+        """
 
         async def dispatch(exchange: Exchange) -> None:
             await exchange.respond(status, headers=headers)
 
-        return _Application(self, dispatch)
+        return _Application(self, dispatch, probe=probe)
 
     async def serve(self, exchange: Exchange, dispatch: Dispatch) -> None:
         """Serve one request: what every request has, then ``dispatch``."""
@@ -132,14 +138,16 @@ class Gateway:
 class _Application:
     # A class, because Starlette takes functions for handlers of requests and not for ASGI applications.
 
-    def __init__(self, gateway: Gateway, dispatch: Dispatch, *, wildcard: bool = False) -> None:
+    def __init__(self, gateway: Gateway, dispatch: Dispatch, *, wildcard: bool = False, probe: bool = False) -> None:
         self._gateway = gateway
         self._dispatch = dispatch
         self._wildcard = wildcard
+        self._probe = probe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._gateway.exchange(Request(scope, receive), send)
         # A preflight on the shared URL may be for any wire, and all of them may be read by all origins alike.
+        exchange.is_probe = self._probe
         exchange.wildcard = self._wildcard or exchange.request.method == "OPTIONS"
         await self._gateway.serve(exchange, self._dispatch)
 

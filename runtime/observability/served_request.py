@@ -32,5 +32,9 @@ class ServedRequest(Protocol):
         """The status of the answer, 0 until it has begun."""
 
     @property
-    def runs(self) -> Sequence[RunHandle]:
-        """The runs that were started or joined for the request."""
+    def joined(self) -> Sequence[RunHandle]:
+        """The runs, started by other requests, whose events the answer has."""
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether a machine asks, every few seconds, whether the process is there."""

@@ -1,9 +1,10 @@
-"""OpenTelemetry: a span for each run, with children for its provider and the store."""
+"""OpenTelemetry: spans of requests, runs, agents, tools, model calls and the store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -12,12 +13,26 @@ from typing_extensions import override
 from ..info import runtime_version
 from ..optional import optional
 from ..runs.observer import RunObserver
+from ..runs.stages import StageFactory
 from .served_request import ServedRequest
+from .span_attributes import (
+    Attributes,
+    answer_attributes,
+    invocation_attributes,
+    invocation_name,
+    is_failure,
+    outcome_attributes,
+    run_attributes,
+    server_attributes,
+    server_name,
+)
+from .span_stage import SpanStage
 
 if TYPE_CHECKING:
     from ..runs.run import Run
 
 _SERVICE = "copilotkit-runtime"
+_TRACEPARENT = "traceparent"
 
 
 class RunTracer(RunObserver):
@@ -32,9 +47,11 @@ class RunTracer(RunObserver):
     def __init__(self) -> None:
         with optional("OpenTelemetry traces", "otel"):
             from opentelemetry import context, propagate, trace
+            from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
         self._trace = trace
         self._context = context
         self._propagate = propagate
+        self._traceparent = TraceContextTextMapPropagator()
         self._own: Any = None
         provider: Any = trace.get_tracer_provider()
         if isinstance(provider, trace.ProxyTracerProvider):
@@ -44,39 +61,59 @@ class RunTracer(RunObserver):
 
     @contextmanager
     def request(self, served: ServedRequest) -> Iterator[None]:
-        """Spans that begin in the block are children of the one that the request's ``traceparent`` names."""
-        token = self._context.attach(self._propagate.extract(served.headers))
-        try:
+        """Record a request, as a child of the span that its ``traceparent`` names.
+
+        Runs that it starts are children of its span; to those that it joins, its span is linked.
+        """
+        if served.is_probe:
             yield
+            return
+        span = self._tracer.start_span(
+            server_name(served),
+            context=self._propagate.extract(served.headers),
+            kind=self._trace.SpanKind.SERVER,
+            attributes=server_attributes(served),
+        )
+        try:
+            with self._trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                yield
         finally:
-            self._context.detach(token)
+            self._end_request(span, served)
+
+    def _end_request(self, span: Any, served: ServedRequest) -> None:
+        for handle in served.joined:
+            followed = self._span_context(handle.run.trace)
+            if followed is not None:
+                span.add_link(followed, {"copilotkit.run_id": handle.run_id})
+        span.set_attributes(answer_attributes(served.status))
+        if is_failure(served.status):
+            span.set_status(self._trace.StatusCode.ERROR)
+        span.end()
 
     @override
     @contextmanager
     def starting(self, run: Run) -> Iterator[None]:
-        attributes = {
-            "copilotkit.thread_id": run.input.thread_id,
-            "copilotkit.run_id": run.input.run_id,
-            "copilotkit.agent": run.agent_name,
-        }
-        if run.context.identity is not None:
-            attributes["enduser.id"] = run.context.identity
-        span = self._tracer.start_span("copilotkit.run", attributes=attributes)
+        before = self._span_context(run.follows)
+        links = [self._trace.Link(before)] if before is not None else []
+        span = self._tracer.start_span("copilotkit.run", attributes=run_attributes(run), links=links)
         self._spans[run] = span
         with self._trace.use_span(span, end_on_exit=False):
+            run.trace = self._written()
             yield
 
     @override
     def providing(self, run: Run) -> AbstractContextManager[object]:
-        attributes = {"copilotkit.provider": run.provider.name}
         # What an agent's errors say is not for everybody who sees traces; the log has it.
-        return self._span("copilotkit.provider", attributes)
+        return self._span(invocation_name(run), invocation_attributes(run))
+
+    @override
+    def stages(self, run: Run) -> Sequence[StageFactory]:
+        return [partial(SpanStage, tracer=self._tracer, provider=run.provider.name)]
 
     @override
     def ended(self, run: Run) -> None:
         span = self._spans.pop(run)
-        span.set_attribute("copilotkit.outcome", run.status.value)
-        span.set_attribute("copilotkit.tokens", run.transcript.pieces)
+        span.set_attributes(outcome_attributes(run))
         if run.error is not None:
             span.set_status(self._trace.StatusCode.ERROR, str(run.error.code))
         span.end()
@@ -90,20 +127,34 @@ class RunTracer(RunObserver):
         if self._own is not None:
             self._own.shutdown()
 
-    def _span(self, name: str, attributes: dict[str, str]) -> AbstractContextManager[object]:
+    def _span(self, name: str, attributes: Attributes) -> AbstractContextManager[object]:
         span: AbstractContextManager[object] = self._tracer.start_as_current_span(
             name, attributes=attributes, record_exception=False, set_status_on_exception=False
         )
         return span
 
+    def _written(self) -> str | None:
+        """Return the current span as a ``traceparent`` header."""
+        carrier: dict[str, str] = {}
+        self._traceparent.inject(carrier)
+        return carrier.get(_TRACEPARENT)
+
+    def _span_context(self, traceparent: str | None) -> Any:
+        """Return the span that a ``traceparent`` header names, or None."""
+        if traceparent is None:
+            return None
+        found = self._traceparent.extract({_TRACEPARENT: traceparent}, context=self._context.Context())
+        context = self._trace.get_current_span(found).get_span_context()
+        return context if context.is_valid else None
+
 
 def _exporting_provider() -> Any:
     with optional("OpenTelemetry traces", "otel"):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    resource = Resource({SERVICE_NAME: _SERVICE}).merge(Resource.create())
+    resource = Resource({SERVICE_NAME: _SERVICE, SERVICE_VERSION: runtime_version()}).merge(Resource.create())
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider

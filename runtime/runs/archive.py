@@ -19,7 +19,7 @@ from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
 from .continuation import Continuation
 from .recorder import BATCH_SECONDS, BATCHES_PER_SECOND, LONGEST_BATCH_SECONDS, Recording
-from .remote import RemoteRun
+from .remote import TRACE, RemoteRun
 from .run import Run, RunStatus
 from .thread_lock import LOST
 
@@ -74,6 +74,7 @@ class RunArchive:
 
     def go_on(self, run: Run, record: RunRecord, past: Continuation) -> None:
         """Go on recording a run that another process began and this one has claimed."""
+        run.follows = record.about.get(TRACE)
         self._record(run, record.about, (record.key, past))
 
     def is_resumable(self, run: Run) -> bool:
@@ -159,6 +160,8 @@ class RunArchive:
 
     async def _open(self, run: Run, about: dict[str, Any]) -> RunKey:
         asked = run.input
+        if run.trace is not None:
+            about[TRACE] = run.trace
         record = await self._store.open(
             asked.thread_id, run_id=asked.run_id, agent_name=run.agent_name, owner=self.owner, about=about
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .run import Run
+    from .stages import StageFactory
 
 
 class RunObserver:
@@ -20,6 +21,10 @@ class RunObserver:
     def providing(self, run: Run) -> AbstractContextManager[object]:
         """Entered, in the run's task, for as long as its provider works."""
         return nullcontext()
+
+    def stages(self, run: Run) -> Sequence[StageFactory]:
+        """Return stages that watch the run's events, on their way to its log."""
+        return ()
 
     def on_first_event(self, run: Run) -> None:
         """Note that the provider's first event was appended to the run's log."""
@@ -56,6 +61,10 @@ class Observers(RunObserver):
             for observer in self._observers:
                 stack.enter_context(observer.providing(run))
             yield
+
+    def stages(self, run: Run) -> Sequence[StageFactory]:
+        """Return the stages of all of them."""
+        return [stage for observer in self._observers for stage in observer.stages(run)]
 
     def on_first_event(self, run: Run) -> None:
         """Informs all of them."""

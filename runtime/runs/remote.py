@@ -14,6 +14,8 @@ from ..stores.run_records import RunCompactedError, RunLostError, RunRecord
 from .log import Lagged
 from .run import RunStatus
 
+TRACE = "trace"
+"""Under this name the span of a run is kept with it."""
 WAIT_SECONDS = 60.0
 """How long one wait for a run lasts at most; the store is read again after it."""
 STOP_SECONDS = 10.0
@@ -38,6 +40,8 @@ class RemoteRun:
         self.input = RunInput(thread_id=record.thread_id, run_id=record.run_id)
         self.agent_name = record.agent_name
         self.record = record
+        self.trace: str | None = record.about.get(TRACE)
+        """The run's span in the process that executes it, as a ``traceparent`` header."""
         self.status = _STATUSES[record.status]
         self.error: CopilotKitError | None = None
         self._store = store

@@ -139,6 +139,10 @@ class Run:
         self.started_at = monotonic()
         self.first_event_at: float | None = None
         self.provider_asked = False
+        self.trace: str | None = None
+        """The run's span as a ``traceparent`` header, for those who join the run,"""
+        self.follows: str | None = None
+        """and that of the same run in the process that went before."""
         self.asked_at = now()
         self._shows_errors = shows_errors
         self._prepare = prepare

@@ -159,7 +159,7 @@ class Runs:
             return
         try:
             if past.run is not None:
-                exchange.runs.append(past.run)
+                exchange.join(past.run)
             with self._streaming():
                 await unless_disconnected(exchange.receive, self._replay(exchange, past, watch))
         finally:

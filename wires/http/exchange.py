@@ -39,7 +39,11 @@ class Exchange:
         self.refused: str | None = None
         """Why the request was refused, if it was, whatever the status says."""
         self.runs: list[RunHandle] = []
-        """The runs that were started or joined for the request."""
+        """The runs that were started or joined for the request,"""
+        self.joined: list[RunHandle] = []
+        """and those that were joined."""
+        self.is_probe = False
+        """Whether a machine asks, every few seconds, whether the process is there."""
         self._cors = (config.cors_origins, config.cors_credentials)
         self._headers = headers
 
@@ -79,6 +83,11 @@ class Exchange:
         """Send a whole answer."""
         await self.begin(status, [*(headers or []), ("content-length", str(len(body)))])
         await self.send({"type": "http.response.body", "body": body})
+
+    def join(self, run: RunHandle) -> None:
+        """Note that the answer has the events of a run that another request started."""
+        self.runs.append(run)
+        self.joined.append(run)
 
     @property
     def foreign_origin(self) -> str | None:
