@@ -4,6 +4,7 @@ from .runtime import errors, events, messages, stores
 from .runtime.actions import Action, ActionSource, action
 from .runtime.config import RuntimeConfig
 from .runtime.context import ContextItem, ForwardedParameters, Resume, RunContext, RunInput, Tool
+from .runtime.generated_ui import A2UI
 from .runtime.guardrails import CloudGuardrail, Guardrail, InputCheck, OutputCheck, TopicGuardrail, TopicJudge, Verdict
 from .runtime.hooks import (
     AfterRequest,
@@ -39,6 +40,7 @@ from .wires.agui.transcription import Audio, TranscriptionError
 from .wires.http.auth import ApiKeyAuth, Authenticator, Identity, JwtAuth
 
 __all__ = [
+    "A2UI",
     "Action",
     "ActionSource",
     "AfterRequest",

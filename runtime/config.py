@@ -289,6 +289,14 @@ class RuntimeConfig(BaseSettings):
     """The URL of the guardrails that clients request with a Copilot Cloud key; ``off`` to disable them."""
     mcp_client_urls: Annotated[Names, _each(_web_url)] = ()
     """MCP servers that clients may request: URLs, each including the paths below it."""
+    mcp_apps: Annotated[Names, _each(_web_url)] = ()
+    """MCP servers whose tools bring interfaces that clients draw: URLs."""
+    a2ui: bool | None = None
+    """Whether agents draw A2UI surfaces. Unset: if the client brings a catalog of components."""
+    open_generative_ui: bool = False
+    """Whether clients draw the pages that agents write for their sandbox."""
+    max_generated_ui_bytes: Count = 4 * _MEGABYTE
+    """The maximum size of one interface that an agent generates, and of an answer to an MCP app."""
     rate_limit: RateSetting | None = None
     """The rate limit per identity, in operations: ``60/minute`` or ``10/second burst 50``."""
     address_rate_limit: RateSetting | None = None

@@ -22,6 +22,7 @@ from .actions.stage import ActionStage
 from .config import RuntimeConfig
 from .context import RunInput, Tool
 from .errors import ThreadBusyError
+from .generated_ui.interfaces import GeneratedInterfaces
 from .guardrails.cloud import CloudGuardrail
 from .guardrails.gate import GuardrailGate, input_check
 from .guardrails.interface import Guardrail
@@ -55,6 +56,7 @@ class Preparation:
         guardrails: Judge each request, in order.
         hooks: Called at the turning points of requests.
         agents_as_actions: The agents that others, and models, may call as tools; True for all.
+        interfaces: What agents may draw; None for nothing.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Preparation:
         guardrails: Sequence[Guardrail] = (),
         hooks: Hooks | None = None,
         agents_as_actions: bool | Iterable[str] = False,
+        interfaces: GeneratedInterfaces | None = None,
     ) -> None:
+        self.interfaces = interfaces or GeneratedInterfaces()
         self._config = config
         self._store = store
         self._hooks = hooks or Hooks()
@@ -146,9 +150,13 @@ class Preparation:
             offer = await self._catalogue.offer(request.context, endpoints)
             offered = _offered(offer, agents or ())
             run_input = _with_tools(request, offer, offered)
+            # What a run within a run draws passes the stages of the outer one.
+            draws = agents is not None and not request.ephemeral
+            run_input, drawing = self.interfaces.prepare(request, run_input) if draws else (run_input, [])
             await report.on_request(run_input)
             stages = [
                 *self._action_stages(request, fail, offered),
+                *drawing,
                 *_guard_stages(gate, request),
                 *report.stages(),
             ]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from starlette.applications import Starlette
 
@@ -17,6 +17,8 @@ from ..runtime.config import RuntimeConfig, served_path
 from ..runtime.entry_points import installed_providers
 from ..runtime.errors import ConfigurationError
 from ..runtime.events import Event
+from ..runtime.generated_ui import A2UI
+from ..runtime.generated_ui.interfaces import GeneratedInterfaces
 from ..runtime.guardrails import Guardrail
 from ..runtime.hooks import Hooks
 from ..runtime.info import RuntimeInfo, runtime_info
@@ -46,6 +48,9 @@ from .background import BackgroundRun, follow, start_run
 from .probes import MetricsPage, ReadyProbe
 from .readiness import ReadinessCheck
 
+if TYPE_CHECKING:
+    from ..providers.mcp.apps import MCPApps
+
 
 class CopilotRuntime:
     """A CopilotKit runtime.
@@ -67,6 +72,10 @@ class CopilotRuntime:
         guardrails: One or several, which judge each request in order.
         agents_as_actions: The names of the agents that models, and other agents, may call as tools; True for all.
         transcribe: Turns what a person says into text; without it, pages show no microphone.
+        a2ui: Whether agents draw A2UI surfaces, or how; None for what the settings say.
+        open_generative_ui: Whether agents write pages for a client's sandbox, or which agents do; None for what the
+            settings say.
+        mcp_apps: MCP servers whose tools bring interfaces: as ``mcp_servers``, besides those of the settings.
 
     Raises:
         ConfigurationError: A provider or an agent is none, two providers share a name, the store's URL is none, or
@@ -89,6 +98,9 @@ class CopilotRuntime:
         guardrails: Guardrail | Iterable[Guardrail] = (),
         agents_as_actions: bool | Iterable[str] = False,
         transcribe: Transcribe | None = None,
+        a2ui: A2UI | bool | None = None,
+        open_generative_ui: bool | Iterable[str] | None = None,
+        mcp_apps: Iterable[Any] = (),
     ) -> None:
         given = [*checked_providers(providers), *providers_of({} if agents is None else agents)]
         log_without_values()
@@ -106,14 +118,21 @@ class CopilotRuntime:
         settings = _store_settings(self.config)
         states = open_store(chosen, settings) if isinstance(chosen, str) else chosen
         opened = self._instruments.watch_store(states)
+        apps = _app_servers(mcp_apps, self.config)
         preparation = Preparation(
             self.config,
             opened,
-            sources=_action_sources(actions),
+            sources=[*_action_sources(actions), *apps],
             last_sources=_mcp_sources(mcp_servers, self.config),
             guardrails=[guardrails] if isinstance(guardrails, Guardrail) else list(guardrails),
             hooks=hooks,
             agents_as_actions=agents_as_actions,
+            interfaces=GeneratedInterfaces(
+                a2ui=self.config.a2ui if a2ui is None else a2ui,
+                sandboxed=_sandboxed(open_generative_ui, self.config),
+                apps=apps[0] if apps else None,
+                max_bytes=self.config.max_generated_ui_bytes,
+            ),
         )
         answering = None if model is None else model_provider(model)
         self.service = RuntimeService(self.config, opened, answering, preparation, open_run_log(states, settings))
@@ -425,6 +444,21 @@ def _store_settings(config: RuntimeConfig) -> StoreSettings:
 
 def _action_sources(actions: Iterable[Any] | ActionsOf) -> list[ActionSource]:
     return sources_of(actions) if isinstance(actions, Iterable) else [ComputedActions(actions)]
+
+
+def _sandboxed(given: bool | Iterable[str] | None, config: RuntimeConfig) -> bool | list[str]:
+    if given is None:
+        return config.open_generative_ui
+    return given if isinstance(given, bool) else list(given)
+
+
+def _app_servers(servers: Iterable[Any], config: RuntimeConfig) -> list[MCPApps]:
+    listed = [*servers, *config.mcp_apps]
+    if not listed:
+        return []
+    from ..providers.mcp.apps import MCPApps
+
+    return [MCPApps(listed, max_bytes=config.max_generated_ui_bytes)]
 
 
 def _mcp_sources(servers: Iterable[Any], config: RuntimeConfig) -> list[ActionSource]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
@@ -38,10 +38,14 @@ class MCPConnection:
     Args:
         server: The server.
         on_tools_changed: Called when the server reports that its tools have changed.
+        draws_apps: Whether the server is to show the interfaces of its tools.
     """
 
-    def __init__(self, server: MCPServer, on_tools_changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, server: MCPServer, on_tools_changed: Callable[[], None] = lambda: None, *, draws_apps: bool = False
+    ) -> None:
         self._server = server
+        self._draws_apps = draws_apps
         self._on_tools_changed = on_tools_changed
         self._lost: dict[str, asyncio.Future[bool]] = {}
         self._broken = False
@@ -91,11 +95,19 @@ class MCPConnection:
             CallLostError: The connection broke before the answer.
             Exception: What the library raises.
         """
-        session, keeper = await self._session(), self._task
-        mark, loop = uuid4().hex, asyncio.get_running_loop()
-        lost = self._lost[mark] = loop.create_future()
-        limit = self._server.call_timeout
-        call = asyncio.create_task(call_tool(session, tool, arguments, limit, {CALL_MARK: mark}), name=f"mcp {tool}")
+        session, mark, limit = await self._session(), uuid4().hex, self._server.call_timeout
+        return await self._answered(mark, call_tool(session, tool, arguments, limit, {CALL_MARK: mark}))
+
+    async def ask(self, ask: Callable[[Session], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+        """Return the answer to a request that may be repeated, within the time for a call. Raises as ``call``."""
+        session = await self._session()
+        async with asyncio.timeout(self._server.call_timeout):
+            return await self._answered(uuid4().hex, ask(session))
+
+    async def _answered(self, mark: str, calling: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+        keeper, lost = self._task, asyncio.get_running_loop().create_future()
+        self._lost[mark] = lost
+        call = asyncio.create_task(calling, name="mcp request")
         try:
             await asyncio.wait({call, lost, *([keeper] if keeper else ())}, return_when=asyncio.FIRST_COMPLETED)
             if lost.done():
@@ -135,7 +147,9 @@ class MCPConnection:
         try:
             async with AsyncExitStack() as stack:
                 read, write = await stack.enter_async_context(streams(self._server, self._lose))
-                session = await stack.enter_async_context(session_on(read, write, self._on_tools_changed))
+                session = await stack.enter_async_context(
+                    session_on(read, write, self._on_tools_changed, draws_apps=self._draws_apps)
+                )
                 await session.initialize()
                 opened.set_result(session)
                 await self._closing.wait()
@@ -152,3 +166,4 @@ class MCPConnection:
         failure = NetworkError(f"The MCP server {self._server.name} could not be reached.")
         failure.__cause__ = error
         opened.set_exception(failure)
+        opened.exception()  # whoever opened the connection may have been cancelled, and then nobody takes it

@@ -21,12 +21,19 @@ with optional("MCP", "mcp"):
     from mcp.client.sse import sse_client
     from mcp.client.stdio import stdio_client
     from mcp.client.streamable_http import streamable_http_client
-    from mcp.types import PaginatedRequestParams
-    from pydantic import BaseModel
+    from mcp.types import (
+        LoggingMessageNotification,
+        LoggingMessageNotificationParams,
+        PaginatedRequestParams,
+    )
+    from pydantic import AnyUrl, BaseModel
 
 Session: TypeAlias = ClientSession
 CALL_MARK = "copilotkit.runtime/call"
 """The key in a call's ``_meta`` by which its request is recognised."""
+
+APP_EXTENSION = "io.modelcontextprotocol/ui"
+APP_MIME_TYPE = "text/html;profile=mcp-app"
 
 _TOOLS_CHANGED = "notifications/tools/list_changed"
 GENERATION = int(version("mcp").partition(".")[0])
@@ -37,14 +44,24 @@ def as_json(message: BaseModel) -> dict[str, Any]:
     return message.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def session_on(read: Any, write: Any, on_tools_changed: Callable[[], None]) -> Session:
+class _AppSession(ClientSession):
+    """A session that declares that it draws apps. Servers show their interfaces to no other client."""
+
+    async def send_request(self, request: Any, *args: Any, **options: Any) -> Any:
+        sent = getattr(request, "root", request)
+        if sent.method == "initialize":
+            sent.params.capabilities.extensions = {APP_EXTENSION: {"mimeTypes": [APP_MIME_TYPE]}}
+        return await super().send_request(request, *args, **options)
+
+
+def session_on(read: Any, write: Any, on_tools_changed: Callable[[], None], *, draws_apps: bool) -> Session:
     """Return a session over the streams of a connection; to be entered and initialized."""
 
     async def receive(message: Any) -> None:
         if getattr(getattr(message, "root", message), "method", None) == _TOOLS_CHANGED:
             on_tools_changed()
 
-    return ClientSession(read, write, message_handler=receive)
+    return (_AppSession if draws_apps else ClientSession)(read, write, message_handler=receive)
 
 
 async def list_tools(session: Session, cursor: str | None) -> dict[str, Any]:
@@ -59,6 +76,26 @@ async def call_tool(
     limit: Any = timedelta(seconds=seconds) if GENERATION < 2 else seconds
     sent: Any = meta
     return as_json(await session.call_tool(tool, arguments, read_timeout_seconds=limit, meta=sent))
+
+
+async def read_resource(session: Session, uri: str) -> dict[str, Any]:
+    """Return what is in a resource. Raises what the package raises."""
+    address: Any = uri if GENERATION > 1 else AnyUrl(uri)
+    return as_json(await session.read_resource(address))
+
+
+async def ping(session: Session) -> dict[str, Any]:
+    """Return the answer to a ping. Raises what the package raises."""
+    return as_json(await session.send_ping())
+
+
+async def send_log(session: Session, params: dict[str, Any]) -> dict[str, Any]:
+    """Send a log message, which has no answer. Raises what the package raises."""
+    message: Any = LoggingMessageNotification(
+        method="notifications/message", params=LoggingMessageNotificationParams.model_validate(params)
+    )
+    await session.send_notification(message)
+    return {}
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
     ``connect_timeout``: how long connecting and listing the tools may take. ``call_timeout``: one call of a tool.
     ``tools_lifetime``: how long a list of tools is remembered. ``retry_after``: how long a server that failed is
     left alone.
+    ``server_id``: the server's name towards clients that draw its apps; by default one that its address determines.
+    ``app_resources``: how the addresses begin of the resources that the pages of its apps may read.
     """
 
     url: str | None = None
@@ -38,6 +41,8 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
     call_timeout: float = 60.0
     tools_lifetime: float = 300.0
     retry_after: float = 30.0
+    server_id: str | None = None
+    app_resources: tuple[str, ...] = ("ui://",)
 
     @property
     def name(self) -> str:
@@ -46,6 +51,12 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
             return str(self.command)
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+    @property
+    def hash(self) -> str:
+        """What stands for the server where its address is not to be seen. Credentials are no part of it."""
+        address = self.url if self.url is not None else [self.command, *self.args]
+        return sha256(msgspec.json.encode([self.kind, address])).hexdigest()[:32]
 
     @property
     def kind(self) -> Transport:
@@ -77,9 +88,13 @@ def _server_of(given: Given) -> MCPServer:
             return given
         case str():
             return MCPServer(url=given)
-        case {"endpoint": str(url)}:
-            key = given.get("apiKey")
-            return MCPServer(url=url, api_key=key if isinstance(key, str) else None)
+        case {"endpoint": str(url)} | {"url": str(url)}:
+            key, id_ = given.get("apiKey"), given.get("serverId")
+            return MCPServer(
+                url=url,
+                api_key=key if isinstance(key, str) else None,
+                server_id=id_ if isinstance(id_, str) and id_ else None,
+            )
         case _:
             raise MisuseError(f"{type(given).__name__} is no MCP server: give a URL or an MCPServer.")
 

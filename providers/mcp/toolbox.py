@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 
@@ -25,6 +25,9 @@ class MCPToolbox:
     Args:
         server: The server.
     """
+
+    draws_apps: ClassVar[bool] = False
+    """Whether the server is to show the interfaces of its tools."""
 
     def __init__(self, server: MCPServer) -> None:
         self.server = server
@@ -72,7 +75,7 @@ class MCPToolbox:
         try:
             async with asyncio.timeout(self.server.connect_timeout):
                 tools = await self._listed()
-            self._actions = [self._action(tool) for tool in tools]
+            self._actions = self._actions_of(tools)
             self._fresh_until = monotonic() + self.server.tools_lifetime
         except Exception:
             log.exception("mcp_tools_not_listed", server=self.server.name)
@@ -102,7 +105,7 @@ class MCPToolbox:
         async with self._connecting:
             if self._connection is None or not self._connection.alive:
                 self._leave()
-                connection = MCPConnection(self.server, self._tools_changed)
+                connection = MCPConnection(self.server, self._tools_changed, draws_apps=self.draws_apps)
                 await connection.open()
                 self._connection = connection
             return self._connection
@@ -121,27 +124,39 @@ class MCPToolbox:
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
 
+    def _actions_of(self, tools: list[dict[str, Any]]) -> list[Action]:
+        """Return the tools that are offered as actions."""
+        return [self._action(tool) for tool in tools]
+
     def _action(self, tool: dict[str, Any]) -> Action:
         name: str = tool["name"]
 
         async def call(_context: RunContext, /, **arguments: Any) -> Any:
-            return await self._call(name, arguments)
+            return self._result(tool, arguments, await self._call(name, arguments))
 
         description = tool.get("description") or f"MCP tool: {name} (from {self.server.name})"
         # The library's own limit comes first, and is reported as the tool's failure.
         return Action(name, description, call, tool["inputSchema"], timeout=self.server.call_timeout + 1)
 
-    async def _call(self, tool: str, arguments: dict[str, Any]) -> Any:
+    def _result(self, tool: dict[str, Any], arguments: dict[str, Any], result: dict[str, Any]) -> Any:
+        """Return what the action returns for the result of its tool.
+
+        Raises:
+            ActionError: The tool failed.
+        """
+        del arguments
+        if result.get("isError"):
+            raise ActionError(failure_text(tool["name"], error_text(result)))
+        return result_value(result)
+
+    async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
-            result = await self._answer(tool, arguments)
+            return await self._answer(tool, arguments)
         except Exception as error:
             log.exception("mcp_tool_failed", server=self.server.name, tool=tool)
             self._fresh_until = 0.0
             text = error.message if isinstance(error, CopilotKitError) else str(error) or type(error).__name__
-            raise ActionError(f"Execution failed for MCP tool '{tool}': {text}") from error
-        if result.get("isError"):
-            raise ActionError(f"Execution failed for MCP tool '{tool}': {error_text(result)}")
-        return result_value(result)
+            raise ActionError(failure_text(tool, text)) from error
 
     async def _answer(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         connection = await self._connected()
@@ -155,3 +170,8 @@ class MCPToolbox:
             # The server never took the call: it was restarted, and wants a new session.
             log.info("mcp_session_lost", server=self.server.name)
         return await (await self._connected()).call(tool, arguments)
+
+
+def failure_text(tool: str, reason: str) -> str:
+    """Return what models and clients read of a call that failed."""
+    return f"Execution failed for MCP tool '{tool}': {reason}"

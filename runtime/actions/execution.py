@@ -13,7 +13,7 @@ from ..errors import ActionError, CopilotKitError, InvalidArgumentsError
 from ..json_text import decode_json
 from ..thread_pool import Workers
 from .action import Action
-from .results import encode_result, error_result
+from .results import ActionResult, Activity, encode_result, error_result
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +24,11 @@ MASKED = "The action failed. Please check the logs for more details."
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A call's result as text, and the text to show to the user, if any."""
+    """A call's result as text, the text to show to the user, and what to draw, if any."""
 
     content: str
     direct: str | None = None
+    activity: Activity | None = None
 
 
 class ActionRunner:
@@ -52,8 +53,7 @@ class ActionRunner:
             context: The request's context.
         """
         try:
-            value = await self._value(action, arguments, context)
-            return Outcome(encode_result(value), value if action.return_direct and isinstance(value, str) else None)
+            return _outcome(action, await self._value(action, arguments, context))
         except ActionError as error:
             return self._failed(action, error.result_code, error.message)
         except CopilotKitError as error:
@@ -93,6 +93,14 @@ class ActionRunner:
     def _failed(self, action: Action, code: str, message: str) -> Outcome:
         log.warning("action_failed", action=action.name, code=code, error=message)
         return Outcome(error_result(code, message))
+
+
+def _outcome(action: Action, returned: Any) -> Outcome:
+    result = returned if isinstance(returned, ActionResult) else ActionResult(value=returned)
+    if result.failed:
+        return Outcome(error_result(HANDLER_ERROR, str(result.value)), activity=result.activity)
+    direct = result.value if action.return_direct and isinstance(result.value, str) else None
+    return Outcome(encode_result(result.value), direct, result.activity)
 
 
 def _parsed(arguments: str) -> dict[str, Any]:

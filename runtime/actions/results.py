@@ -11,6 +11,21 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from ..errors import ActionError
 
 
+class Activity(msgspec.Struct, frozen=True, kw_only=True):
+    """What clients draw for a call, by its ``activity_type``: an AG-UI activity message."""
+
+    activity_type: str
+    content: dict[str, Any]
+
+
+class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """An action's value, and what clients draw beside it. ``failed``: the value is the text of an error."""
+
+    value: Any
+    activity: Activity | None = None
+    failed: bool = False
+
+
 def encode_result(value: Any) -> str:
     """``value`` as compact JSON; a text as it is. None is ``null``.
 

@@ -19,7 +19,7 @@ from ..runs.stages import Emit, Stage
 from .action import Action
 from .delegation import AgentAction
 from .execution import HANDLER_ERROR, ActionRunner, Outcome
-from .results import error_result
+from .results import Activity, error_result
 
 log = structlog.get_logger(__name__)
 
@@ -180,6 +180,8 @@ class ActionStage(Stage):
             return
         outcome = task.result()
         await self._emit_result(call, outcome.content)
+        if outcome.activity is not None:
+            await self._draw(call, outcome.activity)
         if outcome.direct:
             await self._say(outcome.direct)
 
@@ -202,6 +204,13 @@ class ActionStage(Stage):
         call.answered = True
         name = call.action.name
         await self.emit(events.ToolCallResult(tool_call_id=call.id, content=content, tool_call_name=name))
+
+    async def _draw(self, call: _Call, drawn: Activity) -> None:
+        await self.emit(
+            events.ActivitySnapshot(
+                message_id=f"{call.id}-activity", activity_type=drawn.activity_type, content=drawn.content
+            )
+        )
 
     async def _say(self, text: str) -> None:
         id_ = new_id()

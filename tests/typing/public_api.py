@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from copilotkit_runtime import (
+    A2UI,
     Action,
     ActionSource,
     AfterRequest,
@@ -83,6 +84,9 @@ async def use_runtime() -> None:
         hooks=Hooks(on_after_request=before),
         guardrails=[TopicGuardrail(deny=["politics"])],
         agents_as_actions=["echo"],
+        a2ui=A2UI(inject_tool=True),
+        open_generative_ui=["echo"],
+        mcp_apps=["https://tools.example.com/mcp"],
     )
     assert_type(weather, Action)
     assert_type(runtime.create_app(), Starlette)

@@ -19,7 +19,7 @@ FRAMEWORKS = ("langgraph", "langchain_core", "crewai", "openai", "anthropic", "r
 
 PUBLIC = {
     "copilotkit_runtime": """
-        Action ActionSource AfterRequest AgentDescriptor AgentProvider AgentState ApiKeyAuth Audio
+        A2UI Action ActionSource AfterRequest AgentDescriptor AgentProvider AgentState ApiKeyAuth Audio
         Authenticator BeforeRequest CloudGuardrail ContextItem CopilotRuntime ErrorContext ErrorEvent
         ForwardedParameters Guardrail Hooks Identity InputCheck JwtAuth Observability ObservedError ObservedRequest
         ObservedResponse OutputCheck

@@ -46,8 +46,7 @@ async def runtime_info(service: RuntimeService, abilities: Abilities, *, single_
         "mode": "sse",
         "suggestions": True,
         "threadEndpoints": threads,
-        "a2uiEnabled": False,
-        "openGenerativeUIEnabled": False,
+        **service.preparation.interfaces.description(),
         "telemetryDisabled": True,
     }
     if service.config.extensions:

@@ -12,6 +12,7 @@ import structlog
 
 from ...runtime.context import RunContext
 from ...runtime.errors import CopilotKitError, ThreadNotFoundError
+from ...runtime.generated_ui.apps import AppServers, read_app_request
 from ...runtime.messages import Message, ToolCallMessage
 from ...runtime.provider import AgentProvider
 from ...runtime.request import RunRequest
@@ -31,7 +32,15 @@ from .gate import Gate, GateOptions
 from .history import brought_by, messages_of
 from .past import Histories, Past
 from .refusals import respond_json, run_refusal, stop_refusal
-from .requests import InputLimits, RunAgentInput, first_words, input_messages, read_run_input, run_request
+from .requests import (
+    PROXIED_MCP_REQUEST,
+    InputLimits,
+    RunAgentInput,
+    first_words,
+    input_messages,
+    read_run_input,
+    run_request,
+)
 from .sent_messages import join_history
 
 log = structlog.get_logger(__name__)
@@ -78,7 +87,7 @@ class Runs:
         agent = await find_agent(self._service, agent_id)
         given = self.read_input(data)
         if given.is_proxied_mcp_request:
-            await self._refuse_mcp(exchange, given)
+            await unless_disconnected(exchange.receive, self._answer_app(exchange, given))
         elif given.is_suggestion:
             await self.suggest(exchange, client, agent_id, data)
         else:
@@ -256,14 +265,28 @@ class Runs:
         except Exception as error:
             raise run_refusal(error, shown=self._config.shows_errors) from error
 
-    async def _refuse_mcp(self, exchange: Exchange, given: RunAgentInput) -> None:
-        async with open_stream(exchange, 0) as stream:
-            await stream.write_events(
-                [
-                    {"type": "RUN_STARTED", "threadId": given.thread_id, "runId": given.run_id},
-                    {"type": "RUN_ERROR", "message": _NO_MCP, "code": "NOT_SUPPORTED"},
-                ]
-            )
+    async def _answer_app(self, exchange: Exchange, given: RunAgentInput) -> None:
+        """Answer the page of an MCP app, which asks its server by a run that is none."""
+        ids = {"threadId": given.thread_id, "runId": given.run_id}
+        async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
+            await stream.write_events([{"type": "RUN_STARTED", **ids}])
+            apps = self._service.preparation.interfaces.apps
+            if apps is None:
+                ending = {"type": "RUN_ERROR", "message": _NO_MCP, "code": "NOT_SUPPORTED"}
+            else:
+                ending = {"type": "RUN_FINISHED", **ids, "result": await _app_result(apps, given)}
+            await stream.write_events([ending])
+
+
+async def _app_result(apps: AppServers, given: RunAgentInput) -> Any:
+    """Return the server's answer, or what is wrong in the form that clients expect in its place."""
+    asked = read_app_request(given.forwarded_props[PROXIED_MCP_REQUEST])
+    if asked is None:
+        return {"error": "The request of the app cannot be read."}
+    try:
+        return await apps.request(asked)
+    except CopilotKitError as error:
+        return {"error": error.message}
 
 
 def _stopped_run(data: Any) -> str | None:

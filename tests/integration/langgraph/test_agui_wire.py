@@ -90,3 +90,36 @@ async def test_a_second_answer_changes_nothing() -> None:
         again = await run(client, "asker", answer)
         assert texts(again) == []
         assert types_of(again)[-1] == "RUN_FINISHED"
+
+
+async def test_what_a_person_does_on_a_surface_is_the_graph_s_next_turn() -> None:
+    seen: list[list[str]] = []
+
+    def draw(state: MessagesState) -> dict[str, Any]:
+        seen.append([f"{message.type}:{message.text}" for message in state["messages"]])
+        if len(seen) > 1:
+            return {"messages": [AIMessage(content="Good choice.", id=f"a{len(seen)}")]}
+        surface = {"surfaceId": "s", "components": [{"id": "root", "component": "Text", "text": "Hello"}]}
+        call = {"name": "render_a2ui", "args": surface, "id": "c", "type": "tool_call"}
+        return {"messages": [AIMessage(content="", id="a1", tool_calls=[call])]}
+
+    graph = StateGraph(MessagesState).add_node("draw", draw).add_edge(START, "draw").compile(InMemorySaver())
+    runtime = CopilotRuntime(providers=[LangGraphProvider({"asker": graph})], a2ui=True)
+    async with client_of(runtime) as client:
+        first = await run(client, "asker", run_input(user("Show me")))
+        assert "ACTIVITY_SNAPSHOT" in types_of(first)
+        [result] = [event for event in first if event["type"] == "TOOL_CALL_RESULT"]
+        call = {"id": "c", "type": "function", "function": {"name": "render_a2ui", "arguments": "{}"}}
+        thread = [
+            user("Show me"),
+            {"id": "a1", "role": "assistant", "toolCalls": [call]},
+            {"id": result["messageId"], "role": "tool", "toolCallId": "c", "content": result["content"]},
+        ]
+        action = {"userAction": {"name": "press", "surfaceId": "s", "context": {}}}
+        second = await run(client, "asker", run_input(*thread, forwardedProps={"a2uiAction": action}))
+        assert texts(second) == ["Good choice."]
+        third = await run(client, "asker", run_input(*thread, user("And now?", "u2")))
+        assert texts(third) == ["Good choice."]
+    assert seen[1][-2:] == ["ai:", 'tool:The user did "press" on the surface "s". Context: {}']
+    assert 'tool:{"status":"rendered"}' in seen[1]
+    assert seen[2][-1] == "human:And now?"

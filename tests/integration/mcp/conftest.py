@@ -25,7 +25,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-async def _until_listening(port: int) -> None:
+async def until_listening(port: int) -> None:
+    """Wait until something listens at a port."""
     async with asyncio.timeout(30):
         while True:
             try:
@@ -39,11 +40,11 @@ async def _until_listening(port: int) -> None:
 
 
 @asynccontextmanager
-async def running(transport: str, port: int) -> AsyncIterator[Process]:
+async def running(transport: str, port: int, script: Path = SCRIPT) -> AsyncIterator[Process]:
     """A server process at a port."""
-    process = await asyncio.create_subprocess_exec(sys.executable, str(SCRIPT), transport, str(port))
+    process = await asyncio.create_subprocess_exec(sys.executable, str(script), transport, str(port))
     try:
-        await _until_listening(port)
+        await until_listening(port)
         yield process
     finally:
         if process.returncode is None:
@@ -52,10 +53,12 @@ async def running(transport: str, port: int) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def serve(transport: str = "streamable-http", port: int | None = None) -> AsyncIterator[str]:
+async def serve(
+    transport: str = "streamable-http", port: int | None = None, script: Path = SCRIPT
+) -> AsyncIterator[str]:
     """A server process; gives its URL."""
     chosen = port or free_port()
-    async with running(transport, chosen):
+    async with running(transport, chosen, script):
         yield f"http://127.0.0.1:{chosen}{PATHS[transport]}"
 
 
