@@ -1,4 +1,4 @@
-"""One hierarchy for everything that goes wrong, and the contract's way of telling it.
+"""One hierarchy for everything that goes wrong, and how the contract reports it.
 
 Codes, statuses, visibilities, severities and texts are the TypeScript runtime's (docs/contract.md, sections 7.1
 and 7.2, appendix C). An error's ``status_code`` never becomes an HTTP status: application errors are answered with 200.
@@ -123,7 +123,7 @@ class CopilotKitError(Exception):
 
     @property
     def details(self) -> dict[str, Any]:
-        """The same, as a failed response status tells it (docs/contract.md, section 2.3)."""
+        """The same, as a failed response status carries it (docs/contract.md, section 2.3)."""
         details = {
             "code": str(self.code),
             "statusCode": self.status_code,
@@ -314,7 +314,7 @@ class UnsupportedMediaError(CopilotKitError):
 class ActionError(CopilotKitError):
     """A server-side action failed; the model, and so the user, may read its message.
 
-    Raise it in a handler to have its text told: other exceptions' texts are not.
+    Raise it in a handler to have its text shown: other exceptions' texts are not.
     """
 
     result_code: ClassVar[str] = "HANDLER_ERROR"

@@ -82,7 +82,7 @@ class Preparation:
         self._cloud = None if config.cloud_base_url == "off" else CloudGuardrail(config.cloud_base_url)
         self._gate = GuardrailGate(guardrails, config.guardrails_on_failure, config.guardrails_timeout_seconds)
         self._waiting: Counter[tuple[str, str | None]] = Counter()
-        self._runner = ActionRunner(self._workers, tell_exceptions=config.action_errors == "shown")
+        self._runner = ActionRunner(self._workers, show_exceptions=config.action_errors == "shown")
 
     async def start(self) -> None:
         """Start the guardrails and the sources of actions."""
@@ -170,11 +170,11 @@ class Preparation:
 
     async def _take_turn(self, lock: ThreadLock, resources: AsyncExitStack, earlier: Earlier | None) -> None:
         while True:
-            async with AsyncExitStack() as held:
-                await held.enter_async_context(lock)
+            async with AsyncExitStack() as locked:
+                await locked.enter_async_context(lock)
                 first = await earlier() if earlier is not None else None
                 if first is None:
-                    resources.push_async_exit(held.pop_all())
+                    resources.push_async_exit(locked.pop_all())
                     return
             if self._config.busy_policy == "reject":
                 raise ThreadBusyError("Another run of this agent is active on this thread.")

@@ -37,7 +37,7 @@ class AgentProvider(ABC):
     name: str = "provider"
     keeps_state: ClassVar[bool] = False
     """True if the framework keeps states itself, so that the runtime need not save them after a run."""
-    tells_extensions: ClassVar[bool] = False
+    reports_extensions: ClassVar[bool] = False
     """True if a run may begin with ``Custom(name=events.EXTENSIONS)``: the answer then waits for its first event."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """What agents take besides texts, tool calls and pictures: ``image_url``, ``audio``, ``video``, ``document``,

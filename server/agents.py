@@ -12,7 +12,7 @@ from ..runtime.provider import AgentProvider
 
 
 class Kind(Enum):
-    """What an object is, told by the framework that its class comes from."""
+    """What an object is, judged by the framework that its class comes from."""
 
     GRAPH = "a LangGraph graph"
     CREW = "a crew or flow of CrewAI"

@@ -34,7 +34,7 @@ class SignalDrain:
         self._grace_seconds = grace_seconds
         self._before: dict[int, Any] = {}
         self._draining: asyncio.Task[None] | None = None
-        self._told = False
+        self._signalled = False
 
     @asynccontextmanager
     async def installed(self) -> AsyncIterator[None]:
@@ -55,10 +55,10 @@ class SignalDrain:
                 await self._draining
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._told:
+        if self._signalled:
             sys.stderr.flush()
             os._exit(128 + number)
-        self._told = True
+        self._signalled = True
         self._loop.call_soon_threadsafe(self._drain)
         before = self._before[number]
         if callable(before):

@@ -214,13 +214,13 @@ class _Job:
         self._run = run
         self._inputs = inputs
         self._stream = stream
-        self._spoken = TextLog()
+        self._text_log = TextLog()
         self._transcript = Transcript()
         self._translator = Translator(client_tool_names(run.tools))
 
     def watch(self, event: Event) -> None:
         """Record an event that is handed on."""
-        self._spoken.watch(event)
+        self._text_log.watch(event)
         self._transcript.record(event)
         self._translator.watch(event)
 
@@ -243,7 +243,7 @@ class _Job:
         with lent(crew, self._run, session, self._translator, stream=self._stream):
             output = crew.kickoff(inputs=inputs)
         answer = str(output.raw or "")
-        if answer.strip() and not self._spoken.ends_with(answer):
+        if answer.strip() and not self._text_log.ends_with(answer):
             session.emit(lambda: message(answer))
 
     def _run_flow(self, made: Any, session: Session) -> None:
@@ -251,7 +251,7 @@ class _Job:
         flow = made if waiting is None else waiting
         flow.stream = False
         self._translator.root = flow
-        _tell_bridge(flow)
+        _give_flow_to_bridge(flow)
         if waiting is None:
             result = session.run_async(lambda: flow.kickoff_async(inputs=flow_inputs(self._run, flow.state)))
         else:
@@ -267,7 +267,7 @@ class _Job:
         if thread:
             thread += self._unsaid_in(thread)
         answer = "" if result is flow.state else result_text(result)
-        if answer and not self._spoken.anything and not (thread and thread[-1]["role"] != "user"):
+        if answer and not self._text_log.anything and not (thread and thread[-1]["role"] != "user"):
             said = message(answer)
             out += said
             thread += [{"id": message_id(said), "role": "assistant", "content": answer}] if thread else []
@@ -290,10 +290,10 @@ class _Job:
         ]
 
     def _with_id(self, entry: dict[str, Any]) -> dict[str, Any]:
-        return entry if entry.get("id") else {**entry, "id": self._spoken.id_of(entry.get("content"))}
+        return entry if entry.get("id") else {**entry, "id": self._text_log.id_of(entry.get("content"))}
 
 
-def _tell_bridge(flow: Any) -> None:
+def _give_flow_to_bridge(flow: Any) -> None:
     """Give ``ag_ui_crewai``'s own helpers, if the flow uses them, the flow they speak for."""
     bridge = sys.modules.get("ag_ui_crewai.context")
     if bridge is not None:

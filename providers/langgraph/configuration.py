@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ...runtime.context import RunContext, RunInput
 from ...runtime.reserved import without_reserved
 from .custom_events import HANDLER
-from .run_plan import RUN_MARK, page_properties
+from .run_plan import RUN_MARK, client_properties
 from .schema import Graph
 
 FORWARDED_HEADERS = "copilotkit_forwarded_headers"
@@ -36,15 +36,15 @@ class AuthUser(dict[str, Any]):
 
 def page_configuration(run: RunInput) -> RunnableConfig:
     """Return what the client may set: ``configurable``, ``metadata``, ``tags`` and, up to a limit, the recursion."""
-    told, config = run.config, RunnableConfig()
-    limit = told.get("recursion_limit", told.get("recursionLimit"))
+    given, config = run.config, RunnableConfig()
+    limit = given.get("recursion_limit", given.get("recursionLimit"))
     if isinstance(limit, (int, float)) and limit >= 1:
         config["recursion_limit"] = int(min(limit, MAX_RECURSION_LIMIT))
-    if isinstance(told.get("metadata"), Mapping):
-        config["metadata"] = without_reserved(told["metadata"])
-    if isinstance(told.get("tags"), list):
-        config["tags"] = [str(tag)[:_MAX_TAG_LENGTH] for tag in told["tags"][:_MAX_TAGS]]
-    configurable = told.get("configurable")
+    if isinstance(given.get("metadata"), Mapping):
+        config["metadata"] = without_reserved(given["metadata"])
+    if isinstance(given.get("tags"), list):
+        config["tags"] = [str(tag)[:_MAX_TAG_LENGTH] for tag in given["tags"][:_MAX_TAGS]]
+    configurable = given.get("configurable")
     config["configurable"] = without_reserved(configurable) if isinstance(configurable, Mapping) else {}
     return config
 
@@ -84,7 +84,7 @@ def run_configuration(run: RunInput, context: RunContext, headers: Collection[st
     configurable: dict[str, Any] = {
         "thread_id": run.thread_id,
         "copilotkit": {
-            **page_properties(run),
+            **client_properties(run),
             "properties": context.properties,
             "forwarded_parameters": msgspec.to_builtins(run.forwarded),
         },
@@ -107,8 +107,8 @@ def forwarded_headers(context: RunContext, names: Collection[str] | None) -> dic
 
 def shows_subgraphs(run: RunInput, *, otherwise: bool) -> bool:
     """Whether the page wants to see what subgraphs say."""
-    told = run.config.get("streamSubgraphs", run.config.get("stream_subgraphs"))
-    return told if isinstance(told, bool) else otherwise
+    given = run.config.get("streamSubgraphs", run.config.get("stream_subgraphs"))
+    return given if isinstance(given, bool) else otherwise
 
 
 def graph_configuration(graph: Graph, config: RunnableConfig) -> RunnableConfig:

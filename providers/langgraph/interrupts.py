@@ -119,13 +119,13 @@ def typed_answers(pending: Sequence[Interrupt], new: Sequence[BaseMessage]) -> d
         pending: The interrupts that wait.
         new: The messages that the thread does not have yet.
     """
-    heard = [message for message in new if isinstance(message, (HumanMessage, ToolMessage))]
-    if not heard:
+    answers = [message for message in new if isinstance(message, (HumanMessage, ToolMessage))]
+    if not answers:
         return {}
     asking = [interrupt for interrupt in pending if asks_by_message(interrupt)]
     if asking:
-        return {_addressed(asking, heard[-1]).id: list(new[: list(new).index(heard[-1]) + 1])}
-    decided = {each.id: decisions(each.value, heard[-1].content) for each in pending if len(heard) == 1}
+        return {_addressed(asking, answers[-1]).id: list(new[: list(new).index(answers[-1]) + 1])}
+    decided = {each.id: decisions(each.value, answers[-1].content) for each in pending if len(answers) == 1}
     return {} if None in decided.values() else decided
 
 
@@ -145,8 +145,8 @@ def _call_ids(interrupt: Interrupt) -> set[str]:
     return {part.id for part in parts if isinstance(part, ToolCallMessage)}
 
 
-def _same(asked: str, told: str) -> bool:
-    return asked == told or _parsed(asked) == _parsed(told)
+def _same(asked: str, given: str) -> bool:
+    return asked == given or _parsed(asked) == _parsed(given)
 
 
 def _parsed(text: str) -> Json:

@@ -63,27 +63,27 @@ def read_graph_file(path: str | os.PathLike[str]) -> GraphFile:
     """
     file = Path(path).resolve()
     file = file / "langgraph.json" if file.is_dir() else file
-    told = _read(file)
-    _report(told, file)
-    _set_environment(told.get("env"), file.parent)
+    settings = _read(file)
+    _report(settings, file)
+    _set_environment(settings.get("env"), file.parent)
     os.environ.setdefault("LANGGRAPH_API", "true")
-    _add_dependencies(told.get("dependencies") or ["."], file.parent)
-    specs = {name: _spec(name, spec) for name, spec in _graphs(told, file).items()}
+    _add_dependencies(settings.get("dependencies") or ["."], file.parent)
+    specs = {name: _spec(name, spec) for name, spec in _graphs(settings, file).items()}
     return GraphFile(
         graphs={name: _load(name, spec["path"], file.parent) for name, spec in specs.items()},
         descriptions={name: spec["description"] for name, spec in specs.items() if spec.get("description")},
-        memory_options=_memory_options(told.get("store"), file.parent),
-        memory=_own_memory(told.get("store"), file.parent),
+        memory_options=_memory_options(settings.get("store"), file.parent),
+        memory=_own_memory(settings.get("store"), file.parent),
     )
 
 
-def _report(told: Mapping[str, Any], file: Path) -> None:
+def _report(settings: Mapping[str, Any], file: Path) -> None:
     """Log what the file asks for and does not get."""
-    for key in sorted(told.keys() - _READ - _OF_IMAGES):
+    for key in sorted(settings.keys() - _READ - _OF_IMAGES):
         log.warning(
             "langgraph_json_key_ignored", key=key, file=str(file), reason=_INSTEAD.get(key, "it has no meaning here")
         )
-    wanted, running = str(told.get("python_version") or ""), platform.python_version()
+    wanted, running = str(settings.get("python_version") or ""), platform.python_version()
     if wanted and not f"{running}.".startswith(f"{wanted}."):
         log.warning("langgraph_json_python_version", wanted=wanted, running=running, file=str(file))
 
@@ -112,16 +112,16 @@ def _own_memory(store: Any, folder: Path) -> BaseStore | None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        settings = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"Cannot read {file}: {error}") from error
-    if not isinstance(told, dict):
+    if not isinstance(settings, dict):
         raise ConfigurationError(f"{file} must hold a JSON object.")
-    return told
+    return settings
 
 
-def _graphs(told: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
-    graphs = told.get("graphs")
+def _graphs(settings: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
+    graphs = settings.get("graphs")
     if not isinstance(graphs, dict) or not graphs:
         raise ConfigurationError(f"{file} names no graphs.")
     return graphs

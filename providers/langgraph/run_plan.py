@@ -58,7 +58,7 @@ class RunPlanner:
     Args:
         thread: The graph's memory.
         schema: The graph's keys.
-        run: What the page asks for.
+        run: What the client asks for.
         config: The run's configuration.
     """
 
@@ -67,7 +67,7 @@ class RunPlanner:
         self._schema = schema
         self._run = run
         self._config = config
-        self._said = conversation(run.messages)
+        self._sent = conversation(run.messages)
 
     async def plan(self) -> RunPlan:
         """Return the run's beginning, after a look at the thread's checkpoint."""
@@ -79,14 +79,14 @@ class RunPlanner:
         known = self._known(snapshot)
         if self._run.resume and snapshot.interrupts:
             return await self._resumed(snapshot, known, resume_map(snapshot.interrupts, self._run.resume))
-        edited = edited_message(known, self._said)
+        edited = edited_message(known, self._sent)
         if edited is not None and await self._is_rewritten(snapshot, known, edited):
             edited = None
-        if (snapshot.interrupts or self._run.resume) and not (edited or has_news(known, self._said)):
+        if (snapshot.interrupts or self._run.resume) and not (edited or has_news(known, self._sent)):
             return self._idle(snapshot, known)
         if snapshot.interrupts and not edited and (plan := await self._answered(snapshot, known)):
             return plan
-        return await self._begun(snapshot, known, edited or cut_message(known, self._said))
+        return await self._begun(snapshot, known, edited or cut_message(known, self._sent))
 
     async def resume(self) -> RunPlan:
         """Return what is left of a run that another process began: the rest of the graph, or all of the run."""
@@ -119,33 +119,33 @@ class RunPlanner:
     def _known(self, snapshot: StateSnapshot) -> CheckpointMessages:
         """Return the checkpoint's messages; from here on the client's are under the same ids."""
         known = CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
-        self._said = known.recognise(self._said)
+        self._sent = known.recognise(self._sent)
         return known
 
     def _from_scratch(self) -> RunPlan:
         known = CheckpointMessages(())
-        new = unknown(known, self._said)
+        new = unknown(known, self._sent)
         return RunPlan(new if self._schema.takes_list else self._input({}, known, new), self._config, known)
 
     async def _listed(self, snapshot: StateSnapshot) -> RunPlan:
         """Return the plan for a workflow of the functional API that takes messages: those that it did not save."""
         saved, working = await self._thread.inputs(snapshot)
         known = CheckpointMessages(as_langchain(saved))
-        self._said = known.recognise(self._said)
+        self._sent = known.recognise(self._sent)
         if self._run.resume and snapshot.interrupts:
             answers = resume_map(snapshot.interrupts, self._run.resume)
             return self._plan(snapshot, known, Command(resume=answers))
-        heard = CheckpointMessages([*known.messages, *as_langchain(working)])
-        if (snapshot.interrupts or self._run.resume) and not has_news(heard, self._said):
+        present = CheckpointMessages([*known.messages, *as_langchain(working)])
+        if (snapshot.interrupts or self._run.resume) and not has_news(present, self._sent):
             return self._idle(snapshot, known)
-        return self._plan(snapshot, known, unknown(known, self._said) or to_langchain(self._said[-1:]))
+        return self._plan(snapshot, known, unknown(known, self._sent) or to_langchain(self._sent[-1:]))
 
     def _appended(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan:
-        update = self._input(_values(snapshot), known, unknown(known, self._said))
+        update = self._input(_values(snapshot), known, unknown(known, self._sent))
         return self._plan(snapshot, known, update)
 
     async def _answered(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan | None:
-        new = unknown(known, self._said)
+        new = unknown(known, self._sent)
         answers = typed_answers(snapshot.interrupts, new)
         if not answers:
             return None
@@ -163,14 +163,14 @@ class RunPlanner:
         new: Sequence[BaseMessage] = (),
     ) -> RunPlan:
         values, written = _values(snapshot), await self._thread.written(snapshot)
-        told = {**self._state(values), **self._page(values.get("copilotkit"))}
-        news = {key: told[key] for key in told if key not in written and not _holds(values, key, told[key])}
+        sent = {**self._state(values), **self._client_state(values.get("copilotkit"))}
+        news = {key: sent[key] for key in sent if key not in written and not _holds(values, key, sent[key])}
         if new and self._schema.merges_messages:
             news |= self._messages(known, list(new))
         return self._plan(snapshot, known, Command(resume=answers, update=self._writable(news) or None))
 
     async def _continued(self, snapshot: StateSnapshot, known: CheckpointMessages, node_name: str) -> RunPlan:
-        update = self._input(_values(snapshot), known, unknown(known, self._said))
+        update = self._input(_values(snapshot), known, unknown(known, self._sent))
         await self._thread.update(self._config, self._writable(update), node_name)
         return self._plan(snapshot, known, None)
 
@@ -183,30 +183,28 @@ class RunPlanner:
         if start is None:
             return None
         before = CheckpointMessages(as_langchain(_values(start).get("messages")))
-        update = self._messages(before, self._said_again(before, known, point)) | self._page(None)
+        update = self._messages(before, self._repeated(before, known, point)) | self._client_state(None)
         config = merge_configs(self._config, start.config)
         return RunPlan(update, config, before, _values(start))
 
     def _rewound(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan:
         place = next(i for i, message in enumerate(known.messages) if message.id == point.id)
         before = CheckpointMessages([known.original(message) for message in known.messages[:place]])
-        kept = merged(before.messages, self._said_again(before, known, known.messages[place]))
+        kept = merged(before.messages, self._repeated(before, known, known.messages[place]))
         update = messages_update(self._schema, known, kept)
-        return self._plan(snapshot, known, {"messages": update, **self._page(None)})
+        return self._plan(snapshot, known, {"messages": update, **self._client_state(None)})
 
-    def _said_again(
-        self, before: CheckpointMessages, known: CheckpointMessages, point: BaseMessage
-    ) -> list[BaseMessage]:
-        at = next(i for i, message in enumerate(self._said) if known.owner(message) is point)
-        again = [m for m in self._said[at:] if known.owner(m) is point or m not in known]
+    def _repeated(self, before: CheckpointMessages, known: CheckpointMessages, point: BaseMessage) -> list[BaseMessage]:
+        at = next(i for i, message in enumerate(self._sent) if known.owner(message) is point)
+        again = [m for m in self._sent[at:] if known.owner(m) is point or m not in known]
         return unknown(before, again)
 
     async def _is_rewritten(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> bool:
         """Whether it was the graph that changed a message, and not the person who sent what the client has."""
-        at = max(i for i, message in enumerate(self._said) if known.owner(message) is point)
-        if any(isinstance(message, ToolResultMessage) for message in self._said[at:]):
+        at = max(i for i, message in enumerate(self._sent) if known.owner(message) is point)
+        if any(isinstance(message, ToolResultMessage) for message in self._sent[at:]):
             return True
-        sent = "".join(each.content for each in self._said[at : at + 1] if isinstance(each, TextMessage))
+        sent = "".join(each.content for each in self._sent[at : at + 1] if isinstance(each, TextMessage))
         while (kept := _message(snapshot, point.id)) is not None:
             if text_of(kept.content) == sent:
                 return True
@@ -239,7 +237,7 @@ class RunPlanner:
         return RunPlan(input_, self._config, known, _values(snapshot))
 
     def _input(self, values: Mapping[str, Any], known: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
-        return {**self._state(values), **self._messages(known, new), **self._page(None)}
+        return {**self._state(values), **self._messages(known, new), **self._client_state(None)}
 
     def _messages(self, known: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
         if not self._schema.has_messages:
@@ -256,17 +254,17 @@ class RunPlanner:
             if key not in OWN_KEYS and self._schema.takes(key) and not _holds(values, key, value)
         }
 
-    def _page(self, kept: Any) -> dict[str, Any]:
-        page = page_properties(self._run)
+    def _client_state(self, kept: Any) -> dict[str, Any]:
+        client = client_properties(self._run)
         shape = {
-            "copilotkit": {**(kept if isinstance(kept, Mapping) else {}), **page},
-            "tools": page["actions"],
-            "ag-ui": {"tools": page["actions"], "context": page["context"]},
+            "copilotkit": {**(kept if isinstance(kept, Mapping) else {}), **client},
+            "tools": client["actions"],
+            "ag-ui": {"tools": client["actions"], "context": client["context"]},
         }
         return {key: value for key, value in shape.items() if self._schema.takes(key)}
 
 
-def page_properties(run: RunInput) -> dict[str, Any]:
+def client_properties(run: RunInput) -> dict[str, Any]:
     """Return the client's tools and readable context, in the shape that the SDK and ``bind_tools`` both take."""
     return {
         "actions": [_action(tool.name, tool.description, tool.parameters) for tool in run.tools],

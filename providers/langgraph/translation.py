@@ -114,7 +114,7 @@ class Translator:
         name = self._steps.pop(task["id"], None)
         self._state.task_ended(task["id"], task["result"])
         self.interrupted = self.interrupted or bool(task.get("interrupts"))
-        # What a failed node was saying stays open, so that the runtime tells that it broke off.
+        # What a failed node was saying stays open, so that the runtime reports that it broke off.
         if name is None or name in self._steps.values() or task.get("error") is not None:
             return []
         if self._steps:

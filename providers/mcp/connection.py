@@ -22,7 +22,7 @@ PAGES_BOUND = 100
 
 
 class CallLostError(NetworkError):
-    """The connection broke before a call was answered. ``delivered`` tells whether the call may have been executed."""
+    """The connection broke before a call was answered. ``delivered`` is whether the call may have been executed."""
 
     def __init__(self, server: str, *, delivered: bool) -> None:
         super().__init__(f"The connection to the MCP server {server} broke before it answered.")

@@ -33,8 +33,8 @@ def _entry(tool: Tool) -> str:
 
 def _line(name: str, schema: Any, *, required: bool) -> str:
     known = schema if isinstance(schema, dict) else {}
-    told = f" - {'. '.join(described)}" if (described := _described(known)) else ""
-    return f"    - {name}{'*' if required else ''} ({_type_of(known)}){told}"
+    details = f" - {'. '.join(described)}" if (described := _described(known)) else ""
+    return f"    - {name}{'*' if required else ''} ({_type_of(known)}){details}"
 
 
 def _type_of(schema: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ def result_value(result: dict[str, Any]) -> Any:
     if not content:
         return structured
     shown = _text_of(content) if all(part.get("type") == "text" for part in content) else content
-    if structured is None or _says(content, structured):
+    if structured is None or _includes(content, structured):
         return shown
     return {"content": shown, "structuredContent": structured}
 
@@ -28,7 +28,7 @@ def _text_of(content: list[dict[str, Any]]) -> str:
     return "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
 
 
-def _says(content: list[dict[str, Any]], structured: Any) -> bool:
+def _includes(content: list[dict[str, Any]], structured: Any) -> bool:
     """Return whether the content is the structured content once more, as servers should send it for older clients.
 
     Values that are not objects are wrapped as ``{"result": value}``, and a list is one part for each item.

@@ -77,10 +77,10 @@ def _system(text: str, options: ModelOptions) -> str | list[Block] | None:
 
 # The API wants the two sides to take turns, the person first.
 def _messages(turns: Sequence[Turn], exchange: Exchanged) -> list[dict[str, Any]]:
-    spoken = [(role, block) for turn in turns for role, block in _blocks(turn, exchange)]
-    if not spoken or spoken[0][0] == "assistant":
-        spoken.insert(0, ("user", _text(OPENING)))
-    sides = groupby(spoken, key=itemgetter(0))
+    blocks = [(role, block) for turn in turns for role, block in _blocks(turn, exchange)]
+    if not blocks or blocks[0][0] == "assistant":
+        blocks.insert(0, ("user", _text(OPENING)))
+    sides = groupby(blocks, key=itemgetter(0))
     return [{"role": role, "content": [block for _, block in blocks]} for role, blocks in sides]
 
 

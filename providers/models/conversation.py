@@ -78,13 +78,13 @@ class _Conversation:
     def _add(self, index: int, message: Message) -> None:
         match message:
             case TextMessage():
-                self._say(message)
+                self._add_text(message)
             case ImageMessage():
                 self.turns.append(Picture(format=message.format, data=message.bytes))
             case ToolCallMessage() if (use := self._uses.at(index)) is not None:
                 self._call(*use)
 
-    def _say(self, message: TextMessage) -> None:
+    def _add_text(self, message: TextMessage) -> None:
         if message.role == "user":
             self._by_parent.clear()
         if message.role == "tool" or (message.role == "assistant" and not message.content.strip()):

@@ -170,10 +170,10 @@ def _text_of(error: Exception, status: int | None) -> str:
             return known.text
         if _is_called(error, _UNTOLD):
             return _silent_text(error)
-    return _told(error) or str(error) or _silent_text(error)
+    return _vendor_text(error) or str(error) or _silent_text(error)
 
 
-def _told(error: Exception) -> str | None:
+def _vendor_text(error: Exception) -> str | None:
     reported = error_in(getattr(error, "body", None))
     if reported is not None:
         return str(reported)

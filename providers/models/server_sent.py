@@ -99,10 +99,10 @@ class _Body:
         if self._is_json:
             self._keep(chunk)
             return ()
-        return _spoken(self._stream.feed(chunk))
+        return _without_control_events(self._stream.feed(chunk))
 
     def close(self) -> Iterable[bytes]:
-        return [b"".join(self._json).strip()] if self._json else _spoken(self._stream.close())
+        return [b"".join(self._json).strip()] if self._json else _without_control_events(self._stream.close())
 
     def _keep(self, chunk: bytes) -> None:
         self._json.append(chunk)
@@ -111,7 +111,7 @@ class _Body:
             raise BrokenStreamError(f"The answer is longer than {MAX_BODY_BYTES} bytes.")
 
 
-def _spoken(events: list[bytes]) -> list[bytes]:
+def _without_control_events(events: list[bytes]) -> list[bytes]:
     return [event for event in events if len(event) > _LONGEST_KEEP_ALIVE or not _keeps_alive(event)]
 
 

@@ -10,24 +10,24 @@ class ThinkingFilter:
     """Takes ``<thinking>...</thinking>`` from the start of a text that comes piece by piece."""
 
     def __init__(self) -> None:
-        self._held = ""
+        self._buffer = ""
         self._passing = False
 
     def feed(self, delta: str) -> str:
         """Return as much text as is known not to be a thought."""
         if self._passing:
             return delta
-        self._held += delta
-        if self._held.startswith(_OPEN):
-            _, close, after = self._held.partition(_CLOSE)
+        self._buffer += delta
+        if self._buffer.startswith(_OPEN):
+            _, close, after = self._buffer.partition(_CLOSE)
             return self._pass(after) if close else ""
-        return "" if _OPEN.startswith(self._held) else self._pass(self._held)
+        return "" if _OPEN.startswith(self._buffer) else self._pass(self._buffer)
 
     def end(self) -> str:
         """Return what was held back and turned out not to be a thought."""
-        return "" if self._held.startswith(_OPEN) else self._pass(self._held)
+        return "" if self._buffer.startswith(_OPEN) else self._pass(self._buffer)
 
     def _pass(self, text: str) -> str:
         self._passing = True
-        self._held = ""
+        self._buffer = ""
         return text

@@ -24,7 +24,7 @@ class Action:
 
     Args:
         name: What it is called by.
-        description: What models and agents are told about it.
+        description: What it does, for models and agents.
         handler: What does it: a function of keyword arguments, sync (it runs in a thread) or async. A parameter
             annotated with ``RunContext`` is given the request's context. It may return whatever JSON can express.
         parameters: A JSON Schema object, or the contract's list of ``{name, type, ...}``; None for what the handler's

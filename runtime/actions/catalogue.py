@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What a request may use: actions by name, and what models are told about them."""
+    """What a request may use: actions by name, and how they are described to models."""
 
     actions: dict[str, Action] = {}
     guidance: tuple[str, ...] = ()
@@ -60,8 +60,8 @@ class ActionCatalogue:
         for source, actions in zip(sources, listed, strict=True):
             new = [one for one in actions if one.name not in offered]
             offered.update({one.name: one for one in new})
-            told = source.guidance(new) if new else None
-            guidance += [told] if told else []
+            text = source.guidance(new) if new else None
+            guidance += [text] if text else []
         return Offer(offered, tuple(guidance))
 
     async def _ask(self, source: ActionSource, context: RunContext) -> Sequence[Action]:

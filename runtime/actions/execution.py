@@ -1,4 +1,4 @@
-"""Carries out one call of an action, within its limits, and tells its outcome whatever happens."""
+"""Carries out one call of an action, within its limits, and reports its outcome whatever happens."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class ActionRunner:
 
     Args:
         workers: The threads for sync handlers.
-        tell_exceptions: Whether the text of an exception that is no ``CopilotKitError`` is told in the result.
+        show_exceptions: Whether the text of an exception that is no ``CopilotKitError`` is shown in the result.
     """
 
-    def __init__(self, workers: Workers, *, tell_exceptions: bool = False) -> None:
+    def __init__(self, workers: Workers, *, show_exceptions: bool = False) -> None:
         self._workers = workers
-        self._tell_exceptions = tell_exceptions
+        self._show_exceptions = show_exceptions
         self._doing: set[asyncio.Task[Any]] = set()
 
     async def run(self, action: Action, arguments: str, context: RunContext) -> Outcome:
@@ -60,7 +60,7 @@ class ActionRunner:
             return self._failed(action, HANDLER_ERROR, error.message)
         except Exception as error:
             log.exception("action_failed", action=action.name)
-            return Outcome(error_result(HANDLER_ERROR, str(error) if self._tell_exceptions else MASKED))
+            return Outcome(error_result(HANDLER_ERROR, str(error) if self._show_exceptions else MASKED))
 
     async def stop(self) -> None:
         """Wait a while for the handlers that are being cancelled."""

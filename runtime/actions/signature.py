@@ -53,7 +53,7 @@ class Signature:
         try:
             fitting: dict[str, Any] = self._adapter.validator.validate_python(ArgsKwargs((), arguments))
         except ValidationError as error:
-            raise InvalidArgumentsError(_told(error)) from error
+            raise InvalidArgumentsError(_explanation(error)) from error
         return (context,) * self._context_positions, {**fitting, **dict.fromkeys(self._context_names, context)}
 
 
@@ -78,7 +78,7 @@ def _adapter(handler: Callable[..., Any], taken: list[inspect.Parameter]) -> Typ
         ) from error
 
 
-def _told(error: ValidationError) -> str:
+def _explanation(error: ValidationError) -> str:
     """Return what is wrong, without the values that were given."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)

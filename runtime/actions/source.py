@@ -147,7 +147,7 @@ class ChainActions(ActionSource):
         """Return the chain as an action.
 
         Raises:
-            CopilotKitError: It was not told its parameters, and the chain cannot be asked for them.
+            CopilotKitError: It was given no parameters, and the chain cannot be asked for them.
         """
 
         async def invoke(context: RunContext, /, **arguments: Any) -> Any:

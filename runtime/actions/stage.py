@@ -172,9 +172,9 @@ class ActionStage(Stage):
         if isinstance(call.action, AgentAction):
             await self._hand_over(call, call.action)
         elif call.task is not None:
-            await self._tell(call, call.task)
+            await self._report(call, call.task)
 
-    async def _tell(self, call: _Call, task: asyncio.Task[Outcome]) -> None:
+    async def _report(self, call: _Call, task: asyncio.Task[Outcome]) -> None:
         await asyncio.wait([task])
         if call.answered:
             return
@@ -183,7 +183,7 @@ class ActionStage(Stage):
         if outcome.activity is not None:
             await self._draw(call, outcome.activity)
         if outcome.direct:
-            await self._say(outcome.direct)
+            await self._emit_text(outcome.direct)
 
     async def _hand_over(self, call: _Call, action: AgentAction) -> None:
         call.begun = True
@@ -212,7 +212,7 @@ class ActionStage(Stage):
             )
         )
 
-    async def _say(self, text: str) -> None:
+    async def _emit_text(self, text: str) -> None:
         id_ = new_id()
         await self.emit(events.TextMessageStart(message_id=id_))
         await self.emit(events.TextMessageContent(message_id=id_, delta=text))

@@ -44,7 +44,7 @@ class InputCheck(msgspec.Struct, kw_only=True, frozen=True):
 class OutputCheck(msgspec.Struct, kw_only=True, frozen=True):
     """What an answer says so far, to be judged before the page is shown its end.
 
-    ``text`` is a message from its beginning; ``complete`` tells whether it has ended.
+    ``text`` is a message from its beginning; ``complete`` is whether it has ended.
     """
 
     text: str

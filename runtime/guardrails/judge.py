@@ -35,7 +35,7 @@ class TopicJudge(Guardrail):
             text in question that returns the model's answer.
         allow: If given, what people ask must be about one of these.
         deny: What people ask must be about none of these.
-        page_topics: Whether the client's own lists are judged as well.
+        client_topics: Whether the client's own lists are judged as well.
     """
 
     name = "judge"
@@ -46,13 +46,13 @@ class TopicJudge(Guardrail):
         *,
         allow: Iterable[str] = (),
         deny: Iterable[str] = (),
-        page_topics: bool = True,
+        client_topics: bool = True,
     ) -> None:
         self._provider = model if isinstance(model, AgentProvider) else None
         self._ask: Judge = self._ask_provider if isinstance(model, AgentProvider) else model
         self._allow = list(allow)
         self._deny = list(deny)
-        self._page_topics = page_topics
+        self._client_topics = client_topics
 
     async def check_input(self, check: InputCheck) -> Verdict:
         """Return the model's verdict: allowed if there are no topics to judge by.
@@ -60,8 +60,8 @@ class TopicJudge(Guardrail):
         Raises:
             CopilotKitError: The model failed, or said neither yes nor no.
         """
-        allow = [*self._allow, *(check.valid_topics if self._page_topics else ())]
-        deny = [*self._deny, *(check.invalid_topics if self._page_topics else ())]
+        allow = [*self._allow, *(check.valid_topics if self._client_topics else ())]
+        deny = [*self._deny, *(check.invalid_topics if self._client_topics else ())]
         if not allow and not deny:
             return ALLOWED
         text = msgspec.json.encode(check.text).decode()

@@ -29,7 +29,7 @@ class OutputGuardStage(Stage):
         self._context = context
         self._agent_name = agent_name
         self._texts: dict[str, str] = {}
-        self._held: list[events.TextMessageContent] = []
+        self._buffer: list[events.TextMessageContent] = []
         self._refused = False
 
     async def feed(self, event: events.Event) -> None:
@@ -56,17 +56,17 @@ class OutputGuardStage(Stage):
 
     async def _hold(self, event: events.TextMessageContent) -> None:
         self._texts[event.message_id] = self._texts.get(event.message_id, "") + event.delta
-        self._held.append(event)
-        if sum(len(held.delta) for held in self._held) >= WINDOW:
+        self._buffer.append(event)
+        if sum(len(held.delta) for held in self._buffer) >= WINDOW:
             await self._release(None)
 
     async def _release(self, ended: str | None) -> None:
-        unjudged = dict.fromkeys(event.message_id for event in self._held)
+        unjudged = dict.fromkeys(event.message_id for event in self._buffer)
         if ended in self._texts:
             unjudged[ended] = None
         for id_ in unjudged:
             await self._judge(id_, complete=id_ == ended)
-        held, self._held = self._held, []
+        held, self._buffer = self._buffer, []
         for event in held:
             await self.emit(event)
 

@@ -24,7 +24,7 @@ class TopicGuardrail(Guardrail):
         allow: If given, what people ask must be about one of these.
         deny: What people ask must be about none of these.
         deny_output: What answers must be about none of these.
-        reason: What is told of a refusal; None for a general text.
+        reason: What a refusal shows; None for a general text.
     """
 
     name = "topics"

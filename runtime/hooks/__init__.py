@@ -1,4 +1,4 @@
-"""Functions of the application that are told of requests, answers and errors. None needs a cloud key."""
+"""Functions of the application that receive requests, answers and errors. None needs a cloud key."""
 
 from .interface import (
     AfterRequest,

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class HookCalls:
-    """Calls hooks, now or beside the request that they are told of.
+    """Calls hooks, now or beside the request that they report on.
 
     Args:
         workers: The threads for sync hooks.
@@ -32,7 +32,7 @@ class HookCalls:
         self._timeout = timeout
         self._going_on: set[asyncio.Task[None]] = set()
 
-    async def call(self, hook: Hook[T], told: T) -> None:
+    async def call(self, hook: Hook[T], report: T) -> None:
         """Call a hook that may refuse.
 
         Raises:
@@ -41,29 +41,29 @@ class HookCalls:
         """
         async with asyncio.timeout(self._timeout):
             if inspect.iscoroutinefunction(hook):
-                await hook(told)
+                await hook(report)
                 return
-            answer = await self._workers.run(partial(hook, told))
+            answer = await self._workers.run(partial(hook, report))
             if inspect.isawaitable(answer):
                 await answer
 
-    async def notify(self, hook: Hook[T] | None, told: T) -> None:
+    async def notify(self, hook: Hook[T] | None, report: T) -> None:
         """Call a hook whose failure is logged and nothing else."""
         if hook is None:
             return
         try:
-            await self.call(hook, told)
+            await self.call(hook, report)
         except Exception:
             log.exception("hook_failed", hook=getattr(hook, "__name__", type(hook).__name__))
 
-    def notify_later(self, hook: Hook[T] | None, told: T) -> None:
+    def notify_later(self, hook: Hook[T] | None, report: T) -> None:
         """As ``notify``, in a task of its own."""
         if hook is not None:
-            self.own(self.notify(hook, told))
+            self.own(self.notify(hook, report))
 
-    def own(self, telling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run ``telling``, which must not raise, beside everything else."""
-        task = asyncio.create_task(telling, name="hook")
+    def own(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``call``, which must not raise, beside everything else."""
+        task = asyncio.create_task(call, name="hook")
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
         return task

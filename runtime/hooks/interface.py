@@ -1,7 +1,7 @@
-"""The hooks that an application may set, and what each is told (docs/contract.md, section 3.9).
+"""The hooks that an application may set, and what each receives (docs/contract.md, section 3.9).
 
-Encoded with msgspec, what a hook is told is the JSON object that the TypeScript runtime's hook gets; an error is
-told as the exception itself, which ``ErrorEvent.as_json`` describes.
+Encoded with msgspec, what a hook receives is the JSON object that the TypeScript runtime's hook gets; an error is
+passed as the exception itself, which ``ErrorEvent.as_json`` describes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Hook: TypeAlias = Callable[[T], Awaitable[None] | None]
 
 
 class _Told(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, frozen=True):
-    """What all hooks are told: whose run it is. ``agent_name`` is None when a model answers."""
+    """What all hooks receive: whose run it is. ``agent_name`` is None when a model answers."""
 
     thread_id: str
     run_id: str
@@ -155,13 +155,13 @@ class ErrorEvent(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Observability:
-    """What is told of each call of a provider.
+    """What is reported of each call of a provider.
 
     Args:
         on_request: Told before the provider is called, which waits for it.
         on_response: Told what was answered, in the end, and of each chunk of text if ``progressive``.
         on_error: Told of a failure.
-        progressive: Whether chunks are told, as they come and in their order.
+        progressive: Whether chunks are reported, as they come and in their order.
     """
 
     on_request: Hook[ObservedRequest] | None = None

@@ -66,23 +66,23 @@ class RequestReport:
             Exception: Whatever the hook refuses with.
         """
         if self._hooks.on_before_request is not None:
-            told = BeforeRequest(**self._whose(), **self._context(), input_messages=self._asked)
-            await self._calls.call(self._hooks.on_before_request, told)
+            report = BeforeRequest(**self._whose(), **self._context(), input_messages=self._asked)
+            await self._calls.call(self._hooks.on_before_request, report)
 
     async def on_request(self, run_input: RunInput) -> None:
         """Call the hook for requests: the provider is about to be asked with ``run_input``."""
         if self._observability.on_request is not None:
-            told = ObservedRequest(
+            report = ObservedRequest(
                 **self._whose(),
                 **self._observed(),
                 messages=list(run_input.messages),
                 actions=list(run_input.tools),
                 forwarded_parameters=run_input.forwarded,
             )
-            await self._calls.notify(self._observability.on_request, told)
+            await self._calls.notify(self._observability.on_request, report)
 
     def stages(self) -> list[StageFactory]:
-        """Return what a run needs for its chunks to be told."""
+        """Return what a run needs for its chunks to be reported."""
         if self._feed is None or not self._observability.progressive:
             return []
         return [lambda emit: ChunkStage(emit, self._chunk)]
@@ -134,9 +134,9 @@ class RequestReport:
     def _response(self, output: Sequence[Message] | str, **kind: Any) -> ObservedResponse:
         return ObservedResponse(**self._whose(), **self._observed(), latency=self._latency(), output=output, **kind)
 
-    def _later(self, hook: Hook[T] | None, told: Callable[[], T]) -> None:
+    def _later(self, hook: Hook[T] | None, report: Callable[[], T]) -> None:
         if hook is not None:
-            self._calls.notify_later(hook, told())
+            self._calls.notify_later(hook, report())
 
     def _whose(self) -> dict[str, Any]:
         return {

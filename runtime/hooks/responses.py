@@ -33,20 +33,20 @@ class ResponseFeed:
         self._hook = hook
         self._waiting: deque[ObservedResponse] = deque()
         self._missed = 0
-        self._telling: asyncio.Task[None] | None = None
+        self._reporting: asyncio.Task[None] | None = None
 
     def put(self, response: ObservedResponse) -> None:
-        """Add a response to be told."""
+        """Add a response to be reported."""
         if response.is_progressive_chunk and len(self._waiting) >= CHUNKS_BOUND:
             self._missed += 1
             return
         if response.is_final_response and self._missed:
             log.warning("chunks_not_told", run_id=response.run_id, missed=self._missed)
         self._waiting.append(response)
-        if self._telling is None or self._telling.done():
-            self._telling = self._calls.own(self._tell_all())
+        if self._reporting is None or self._reporting.done():
+            self._reporting = self._calls.own(self._report_all())
 
-    async def _tell_all(self) -> None:
+    async def _report_all(self) -> None:
         while self._waiting:
             await self._calls.notify(self._hook, self._waiting.popleft())
 

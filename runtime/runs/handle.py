@@ -63,7 +63,7 @@ class RunHandle:
     @property
     def sends_extensions(self) -> bool:
         """Whether the run may begin with extensions of the answer."""
-        return isinstance(self.run, Run) and self.run.provider.tells_extensions
+        return isinstance(self.run, Run) and self.run.provider.reports_extensions
 
     @property
     def status(self) -> RunStatus:

@@ -13,7 +13,7 @@ from .continuation import Continuation, Key, Said, key_of, renamed
 from .stages import Emit, Stage
 
 
-class _Held:
+class _Buffered:
     """Something that begins as what was shown before does, for as long as it does."""
 
     def __init__(self, starts: list[events.Event], candidates: list[Said]) -> None:
@@ -65,7 +65,7 @@ class RepetitionStage(Stage):
         self._past = past
         self._expected = past.expected()
         self._steps = dict(past.steps)
-        self._held: dict[Key, _Held] = {}
+        self._buffered: dict[Key, _Buffered] = {}
         self._known = set(past.said)
         self._dropped: set[Key] = set()
         self._continued: dict[Key, Said] = {}
@@ -102,7 +102,7 @@ class RepetitionStage(Stage):
         if key in self._known and not candidates:
             self._dropped.add(key)
         elif candidates:
-            self._held[key] = _Held(starts, candidates)
+            self._buffered[key] = _Buffered(starts, candidates)
         else:
             await self._pass_all(starts)
 
@@ -113,30 +113,30 @@ class RepetitionStage(Stage):
 
     async def _content(self, event: Any) -> None:
         key = key_of(event)
-        held, continued = self._held.get(key), self._continued.get(key)
-        if held is not None:
-            await self._compare(key, held, event.delta)
+        buffered, continued = self._buffered.get(key), self._continued.get(key)
+        if buffered is not None:
+            await self._compare(key, buffered, event.delta)
         elif continued is not None:
             await self.emit(renamed(event, continued.id))
         elif key not in self._dropped:
             await self.emit(event)
 
-    async def _compare(self, key: Key, held: _Held, delta: str) -> None:
-        ruled_out = held.add(delta)
-        if not held.candidates:
-            await self._show(key, held, ruled_out)
+    async def _compare(self, key: Key, buffered: _Buffered, delta: str) -> None:
+        ruled_out = buffered.add(delta)
+        if not buffered.candidates:
+            await self._show(key, buffered, ruled_out)
             return
-        said = held.reached()
+        said = buffered.reached()
         if said is not None:
             self._match(key, said)
             self._continued[key] = said
-            rest = held.text[len(said.text) :]
+            rest = buffered.text[len(said.text) :]
             if rest:
                 await self.emit(said.content(rest))
 
-    async def _show(self, key: Key, held: _Held, ruled_out: list[Said]) -> None:
+    async def _show(self, key: Key, buffered: _Buffered, ruled_out: list[Said]) -> None:
         """Show what is something else; what broke off where it was expected has broken off for good."""
-        del self._held[key]
+        del self._buffered[key]
         left = next((each for each in ruled_out if each.open), None)
         if left is not None:
             await self._close(left)
@@ -144,15 +144,15 @@ class RepetitionStage(Stage):
         if key in self._known:
             shown.id = self._past.aliases[key[1]] = f"{key[1]}-again"
             self._continued[key] = shown
-        await self._pass_all([renamed(event, shown.id) for event in held.starts])
-        if held.length:
-            await self.emit(shown.content(held.text))
+        await self._pass_all([renamed(event, shown.id) for event in buffered.starts])
+        if buffered.length:
+            await self.emit(shown.content(buffered.text))
 
     async def _end(self, event: Any) -> None:
         key = key_of(event)
-        held, continued = self._held.get(key), self._continued.pop(key, None)
-        if held is not None:
-            await self._end_held(key, held, event)
+        buffered, continued = self._buffered.get(key), self._continued.pop(key, None)
+        if buffered is not None:
+            await self._end_buffered(key, buffered, event)
         elif continued is not None:
             continued.open = False
             await self.emit(renamed(event, continued.id))
@@ -161,12 +161,12 @@ class RepetitionStage(Stage):
         else:
             await self.emit(event)
 
-    async def _end_held(self, key: Key, held: _Held, event: Any) -> None:
-        text = held.text
-        less = held.candidates[0] if text and held.candidates else None
-        said = next((each for each in held.candidates if each.text == text), held.longest() or less)
+    async def _end_buffered(self, key: Key, buffered: _Buffered, event: Any) -> None:
+        text = buffered.text
+        less = buffered.candidates[0] if text and buffered.candidates else None
+        said = next((each for each in buffered.candidates if each.text == text), buffered.longest() or less)
         if said is None:
-            await self._show(key, held, held.candidates)
+            await self._show(key, buffered, buffered.candidates)
             await self._end(event)
             return
         self._match(key, said)
@@ -178,9 +178,9 @@ class RepetitionStage(Stage):
             await self.emit(said.end(broken=getattr(event, "broken", False)))
 
     def _match(self, key: Key, said: Said) -> None:
-        self._held.pop(key, None)
+        self._buffered.pop(key, None)
         self._expected.remove(said)
-        for other in self._held.values():
+        for other in self._buffered.values():
             other.candidates = [each for each in other.candidates if each is not said]
         if said.id != key[1]:
             self._past.aliases[key[1]] = said.id

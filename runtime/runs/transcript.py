@@ -36,12 +36,12 @@ class Transcript:
 
     @property
     def state(self) -> dict[str, Any] | None:
-        """The agent's last state, or None if it told none."""
+        """The agent's last state, or None if it sent none."""
         return self._tracker.state if self._state_seen else None
 
     @property
     def thread(self) -> list[Message] | None:
-        """The whole thread, if the agent told it."""
+        """The whole thread, if the agent sent it."""
         return self._thread
 
     @property

@@ -48,13 +48,13 @@ class AppFactory:
         target: The runtime's name.
         layers: The settings that the command line gave.
         port: The port that is listened on, for the summary.
-        tells: Whether the summary is to be told when the server has started.
+        announces: Whether to print the summary when the server has started.
     """
 
     target: str | None
     layers: SettingLayers
     port: int
-    tells: bool
+    announces: bool
 
     def __call__(self) -> ASGIApp:
         """Load the runtime and make its application, in a process of its own."""
@@ -71,8 +71,8 @@ class AppFactory:
         async def around(served: Any) -> AsyncIterator[Any]:
             drain = SignalDrain(runtime.service, runtime.config.shutdown_grace_seconds)
             async with inner(served) as state, drain.installed(), collected():
-                if self.tells:
-                    await tell(runtime, self.port)
+                if self.announces:
+                    await announce(runtime, self.port)
                 yield state
 
         app.router.lifespan_context = around
@@ -101,7 +101,7 @@ class PlainStart:
         await self._app(scope, receive, told if scope["type"] == "lifespan" else send)
 
 
-async def tell(runtime: CopilotRuntime, port: int) -> None:
+async def announce(runtime: CopilotRuntime, port: int) -> None:
     """Write the summary to standard output, in colour if that is a terminal."""
     in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for line in summary(runtime, port, await runtime.discover_agents()):
@@ -173,7 +173,7 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: boo
     port = listener.getsockname()[1]
     if opens and runtime.serves_chat:
         open_when_ready(chat_url(config, port), f"{origin(config, port)}/health")
-    factory = AppFactory(target, layers, port, tells=workers == 1)
+    factory = AppFactory(target, layers, port, announces=workers == 1)
     if workers == 1 and not reload:
         _run_here(_server_config(factory, config), factory.application(runtime), listener)
         return
@@ -184,7 +184,7 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: boo
         ChangeReload(options, target=uvicorn.Server(options).run, sockets=[listener]).run()
         return
     with _shared_metrics(config):
-        processes = Workers(options, listener, when_ready=lambda: asyncio.run(tell(runtime, port)))
+        processes = Workers(options, listener, when_ready=lambda: asyncio.run(announce(runtime, port)))
         processes.run()
     if processes.failed:
         raise typer.Exit(STARTUP_FAILURE)

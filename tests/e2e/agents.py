@@ -239,7 +239,7 @@ class Keeper(AgentProvider):
     """Counts a page's turns without a memory of its own: the page brings the count back in its extensions."""
 
     name = "keeper"
-    tells_extensions = True
+    reports_extensions = True
 
     async def list_agents(self) -> list[AgentDescriptor]:
         """The one agent."""

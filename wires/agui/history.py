@@ -63,7 +63,7 @@ class ThreadHistory:
             yield older
         for record in current:
             yield await self._run(record)
-        if any(id_ not in self.seen for id_ in _spoken(kept.messages)):
+        if any(id_ not in self.seen for id_ in _message_ids(kept.messages)):
             for rest in self._remembered(kept):
                 yield rest
 
@@ -125,7 +125,7 @@ def _before(kept: AgentState, records: Sequence[RunRecord]) -> AgentState:
     return AgentState()
 
 
-def _spoken(messages: Sequence[Message]) -> list[str]:
+def _message_ids(messages: Sequence[Message]) -> list[str]:
     return [message.id for message in messages if not isinstance(message, ToolResultMessage | ReasoningMessage)]
 
 

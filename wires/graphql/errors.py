@@ -71,15 +71,15 @@ def format_error(error: GraphQLError, *, shown: bool = False) -> dict[str, Any]:
     original = error.original_error
     if original is None or isinstance(original, GraphQLError):
         return dict(error.formatted)
-    told = to_public_error(original, shown=shown)
-    if told is original:
-        log.warning("request_refused", code=str(told.code), reason=told.message[:_MOST_CHARACTERS], path=error.path)
+    public = to_public_error(original, shown=shown)
+    if public is original:
+        log.warning("request_refused", code=str(public.code), reason=public.message[:_MOST_CHARACTERS], path=error.path)
     else:
-        log.error("resolver_failed", exc_info=original, path=error.path, **told.more)
-    formatted = {**error.formatted, "message": told.message}
-    return {**formatted, "extensions": {**told.extensions, "originalError": _original(error, told)}}
+        log.error("resolver_failed", exc_info=original, path=error.path, **public.more)
+    formatted = {**error.formatted, "message": public.message}
+    return {**formatted, "extensions": {**public.extensions, "originalError": _original(error, public)}}
 
 
-def _original(error: GraphQLError, told: CopilotKitError) -> dict[str, Any]:
+def _original(error: GraphQLError, public: CopilotKitError) -> dict[str, Any]:
     mutation = bool(error.path) and error.path is not None and error.path[0] == "generateCopilotResponse"
-    return {"message": told.message, "extensions": told.extensions} if mutation else {"message": told.message}
+    return {"message": public.message, "extensions": public.extensions} if mutation else {"message": public.message}

@@ -147,8 +147,10 @@ def input_messages(messages: Iterable[dict[str, Any]]) -> list[Message]:
     another: react-core puts one before the server's own when the client only renders the call.
     """
     converted = [message for message in map(_message, messages) if message is not None]
-    told = {message.tool_call_id for message in converted if isinstance(message, ToolResultMessage) and message.result}
-    return [message for message in converted if not _is_empty_result_of(message, told)]
+    answered = {
+        message.tool_call_id for message in converted if isinstance(message, ToolResultMessage) and message.result
+    }
+    return [message for message in converted if not _is_empty_result_of(message, answered)]
 
 
 def _is_empty_result_of(message: Message, calls: Container[str]) -> bool:

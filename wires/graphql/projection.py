@@ -255,10 +255,10 @@ def _text(value: Any) -> str:
 
 def _extensions_output(value: Any) -> ExtensionsResponse | None:
     # OpenAI's assistants are all that the contract has a place for.
-    told = value.get("openaiAssistantAPI") if isinstance(value, dict) else None
-    if not isinstance(told, dict):
+    thread = value.get("openaiAssistantAPI") if isinstance(value, dict) else None
+    if not isinstance(thread, dict):
         return None
-    thread_id, run_id = (None if told.get(key) is None else _text(told[key]) for key in ("threadId", "runId"))
+    thread_id, run_id = (None if thread.get(key) is None else _text(thread[key]) for key in ("threadId", "runId"))
     return ExtensionsResponse(openai_assistant_api=OpenAIApiAssistantAPIResponse(thread_id=thread_id, run_id=run_id))
 
 

@@ -23,7 +23,7 @@ class Counting(AgentProvider):
     """Keeps a count with the page: each run tells the next number."""
 
     name = "counting"
-    tells_extensions = True
+    reports_extensions = True
 
     def __init__(self, told: Any = None, *, silent: bool = False, fails: bool = False) -> None:
         self._told = told
@@ -63,7 +63,7 @@ class Second(Counting):
 class Late(Counting):
     """Tells of its extensions without having said that it would."""
 
-    tells_extensions = False
+    reports_extensions = False
 
 
 def counted(number: str) -> dict[str, Any]:
