@@ -370,7 +370,7 @@ class RuntimeConfig(BaseSettings):
         keys = {name for name in ("jwt_secret", "jwt_public_key", "jwt_jwks_url") if getattr(self, name) is not None}
         if len(keys) > 1:
             raise ValueError(f"{', '.join(sorted(keys))}: only one of them may be set")
-        # Who asks for an audience means to authenticate: without a key, everybody would be let in.
+        # A setting of an audience is meant to authenticate: without a key, everybody would be let in.
         for name in ("jwt_audience", "jwt_issuer", "jwt_algorithms"):
             if getattr(self, name) and not keys:
                 raise ValueError(f"{name}: needs one of jwt_secret, jwt_public_key, jwt_jwks_url")

@@ -269,7 +269,7 @@ class RunTimeoutError(CopilotKitError):
 
 
 class ThreadNotFoundError(CopilotKitError):
-    """The thread is not there, or not for who asks."""
+    """The thread is not there, or not the caller's."""
 
     default_code = ErrorCode.NOT_FOUND
 

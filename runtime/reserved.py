@@ -14,7 +14,7 @@ _PLACES = ("configurable", "metadata", "context")
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a server or framework keeps facts of its own under ``name``: who asks, which thread, which headers."""
+    """Whether a server or framework keeps facts of its own under ``name``: the caller, the thread, the headers."""
     folded = name.strip().lower().replace("-", "_")
     return folded.startswith(_PREFIXES) or folded in _NAMES
 

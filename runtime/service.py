@@ -160,7 +160,7 @@ class RuntimeService:
         Args:
             thread_id: The thread.
             agent_name: The agent.
-            identity: Who asks; for them, a thread of somebody else's does not exist. None for the application itself.
+            identity: The caller; for them, a thread of somebody else's does not exist. None for the application itself.
 
         Raises:
             AgentNotFoundError: There is no such agent.
@@ -181,7 +181,7 @@ class RuntimeService:
             thread_id: The thread.
             agent_name: The agent.
             state: The new state.
-            identity: Who asks, and owns the thread from now on if nobody did; None for the application itself.
+            identity: The caller, who owns the thread from now on if nobody did; None for the application itself.
 
         Raises:
             AgentNotFoundError: There is no such agent.
@@ -218,7 +218,7 @@ class RuntimeService:
 
         Args:
             thread_id: The thread.
-            identity: Who asks; None for the application itself.
+            identity: The caller; None for the application itself.
             after: The number of the last event that the reader has.
             paces: Whether the reader may slow the run down.
 
@@ -241,7 +241,7 @@ class RuntimeService:
 
         Args:
             thread_id: The thread.
-            identity: Who asks; None for the application itself.
+            identity: The caller; None for the application itself.
             after: The number of the last event that the reader has.
 
         Returns:
@@ -263,7 +263,7 @@ class RuntimeService:
         Args:
             thread_id: The thread.
             run_id: Only the runs of that id; None for all.
-            identity: Who asks; None for the application itself.
+            identity: The caller; None for the application itself.
 
         Returns:
             Whether there was one.

@@ -88,7 +88,7 @@ class Threads:
 
         Args:
             thread_id: The thread, in any spelling.
-            identity: Who asks; None for the application itself, or where nobody is authenticated.
+            identity: The caller; None for the application itself, or where nobody is authenticated.
             agent_name: The agent that is to work on it, if one is.
 
         Returns:
@@ -115,7 +115,7 @@ class Threads:
 
         Args:
             thread_id: The thread, in any spelling.
-            identity: Who asks; None for the application itself, or where nobody is authenticated.
+            identity: The caller; None for the application itself, or where nobody is authenticated.
 
         Returns:
             The spelling of the thread's id that everything is kept under.

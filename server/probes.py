@@ -18,7 +18,7 @@ class ReadyProbe:
     """Answers 200 when the store and all providers do, else 503.
 
     Args:
-        check: What to ask.
+        check: What to call.
     """
 
     def __init__(self, check: ReadinessCheck) -> None:

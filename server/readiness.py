@@ -28,7 +28,7 @@ class Readiness(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ReadinessCheck:
-    """Asks the store and the providers whether they answer; who asks again at once gets the same answer.
+    """Asks the store and the providers whether they answer; a second call at once gets the same answer.
 
     Args:
         service: The runtime's service.

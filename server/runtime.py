@@ -63,7 +63,7 @@ class CopilotRuntime:
         store: ``memory://``, ``sqlite:///path``, ``redis://…``, ``postgresql://…``, or a store; None for
             ``config.store``.
         config: The settings; None for those of the environment.
-        auth: Finds out who asks: an ``Authenticator``, or a callable of the request that gives an ``Identity`` or
+        auth: Identifies the caller: an ``Authenticator``, or a callable of the request that gives an ``Identity`` or
             None, and may await; ``"none"`` to let everybody in; None for what the settings ask for.
         actions: Server-side actions: ``Action`` objects, plain functions, LangServe chains and ``ActionSource``
             objects; or a function of the request's context that returns such a list, and may await.

@@ -34,7 +34,7 @@ class Gateway:
 
     Args:
         config: The settings.
-        admission: Finds out who asks, and how often they may.
+        admission: Identifies the caller, and limits how often it may call.
         instruments: Count and trace requests.
         common_headers: Gives the headers that every answer to a request carries.
     """

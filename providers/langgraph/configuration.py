@@ -1,4 +1,4 @@
-"""A run's LangGraph configuration: the graph's own, what the client may set of it, who asks, and what the run is."""
+"""A run's LangGraph configuration: the graph's own, what the client may set of it, the caller, and what the run is."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def page_configuration(run: RunInput) -> RunnableConfig:
 
 
 def identity_configuration(context: RunContext) -> dict[str, Any]:
-    """Who asks, under the names that LangGraph's own server uses; nothing if nobody was authenticated."""
+    """Return the identity under the names that LangGraph's own server uses; nothing without authentication."""
     if context.identity is None:
         return {}
     user = AuthUser(

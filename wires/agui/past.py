@@ -90,7 +90,7 @@ class Histories:
         """Find what there is of a thread.
 
         Raises:
-            ThreadNotFoundError: The thread is not there, or not for who asks.
+            ThreadNotFoundError: The thread is not there, or not the caller's.
         """
         spelling = await self._service.threads.find(thread_id, identity)
         running, records = await self._running(spelling), await self._service.archive.runs(spelling)

@@ -82,7 +82,7 @@ def stop_refusal(error: str) -> JsonRefusal:
 
 
 def thread_not_found() -> JsonRefusal:
-    """Refuse a thread that is not there, or not for who asks."""
+    """Refuse a thread that is not there, or not the caller's."""
     return JsonRefusal(404, {"error": "Thread not found", "message": "The thread was not found."})
 
 

@@ -132,7 +132,7 @@ def run_request(given: RunAgentInput, agent_name: str | None, context: RunContex
     Args:
         given: The client's input.
         agent_name: The agent, or None for the model.
-        context: Who asks; the properties are filled in.
+        context: The caller; the properties are filled in.
     """
     properties = {key: value for key, value in given.forwarded_props.items() if key not in _NOT_PROPERTIES}
     request_type: RequestType = "Suggestion" if given.is_suggestion else "Chat"

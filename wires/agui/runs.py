@@ -156,7 +156,7 @@ class Runs:
     async def connect(self, exchange: Exchange, client: ClientRequest, agent_id: str, data: Any) -> None:
         """Write a thread's history, then the run that goes on in it until it ends.
 
-        A thread that is not there, or not for who asks, has an empty history: every new page asks for one.
+        A thread that is not there, or not the caller's, has an empty history: every new page asks for one.
         """
         agent = await find_agent(self._service, agent_id)
         given = self.read_input(data)
@@ -207,7 +207,7 @@ class Runs:
         return handle is not None
 
     def context_of(self, client: ClientRequest) -> RunContext:
-        """Return who asks, and the headers that agents see."""
+        """Return the caller, and the headers that agents see."""
         config = self._config
         return RunContext(
             headers=forwarded_headers(client.headers, config.forward_headers, config.deny_headers),

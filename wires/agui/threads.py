@@ -138,7 +138,7 @@ class ThreadOperations:
         return info
 
     async def _kept(self, client: ClientRequest, thread_id: str) -> AgentState:
-        """Return what is kept of a thread; nothing if it is not there, or not for who asks."""
+        """Return what is kept of a thread; nothing if it is not there, or not the caller's."""
         info = await self._service.threads.info(thread_id, client.identity)
         agents = await self._service.registry.agents()
         for name in info.agents if info is not None else ():

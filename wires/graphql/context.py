@@ -14,7 +14,7 @@ from ..http.client import ClientRequest
 
 @dataclass(slots=True, kw_only=True)
 class GraphQLContext:
-    """One GraphQL request: who asks, whom to ask, and the runs it started."""
+    """One GraphQL request: its caller, the service, and the runs it started."""
 
     service: RuntimeService
     client: ClientRequest

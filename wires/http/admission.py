@@ -29,7 +29,7 @@ class Admission:
 
     Args:
         config: The limits.
-        authenticate: Finds out who asks; None lets everybody in.
+        authenticate: Identifies the caller; None lets everybody in.
     """
 
     def __init__(self, config: RuntimeConfig, authenticate: Authenticate | None) -> None:
@@ -65,7 +65,7 @@ class Admission:
             raise
 
     async def identify(self, request: Request) -> ClientRequest:
-        """Who asks.
+        """Identify the caller.
 
         Raises:
             Refusal: They ask too often, or show no valid credentials.

@@ -42,7 +42,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Authenticator(ABC):
-    """Finds out who asks. A subclass may also await."""
+    """Identifies the caller. A subclass may also await."""
 
     @abstractmethod
     def authenticate(self, request: HTTPConnection) -> Identity | Awaitable[Identity | None] | None:
@@ -220,7 +220,7 @@ class FirstOf(Authenticator):
 
 
 def authentication(given: Authenticator | Authenticate | str | None, config: RuntimeConfig) -> Authenticate | None:
-    """Decides who finds out who asks.
+    """Decides what identifies callers.
 
     Args:
         given: What the application passed: an authenticator, ``"none"`` for nobody, or None for what the settings say.

@@ -12,7 +12,7 @@ NEVER_FORWARDED = frozenset({"cookie", "set-cookie", "x-api-key", "x-copilotclou
 
 
 class ClientRequest(msgspec.Struct, kw_only=True, frozen=True):
-    """Who asks, and with which headers (names in lower case).
+    """The caller, and the headers of the request (names in lower case).
 
     ``identity`` and ``claims`` come from authentication; ``address`` is the client's.
     """
