@@ -20,6 +20,17 @@ class _StreamedCall(msgspec.Struct):
     id: str
     name: str
     opened: bool = False
+    pieces: list[str] = msgspec.field(default_factory=list)
+    arguments: Any = None
+
+    def close(self) -> None:
+        """Read the arguments, once all of them are there."""
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        try:
+            self.arguments = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            self.arguments = text
 
 
 _NAME_CHARACTERS = 80
@@ -146,6 +157,7 @@ class Translator:
             parent = self._text.get(event.call_id)
             out.append(events.ToolCallStart(tool_call_id=call.id, tool_call_name=call.name, parent_message_id=parent))
         if event.chunk and call.opened:
+            call.pieces.append(event.chunk)
             out.append(events.ToolCallArgs(tool_call_id=call.id, delta=event.chunk))
         return out
 
@@ -169,19 +181,27 @@ class Translator:
         for key in [key for key in self._calls if key[0] == event.call_id]:
             call = self._calls.pop(key)
             if call.opened:
+                call.close()
                 out.append(events.ToolCallEnd(tool_call_id=call.id))
         return out
 
     def _tool_started(self, _source: Any, event: Any) -> list[Event]:
         name = self._name(event.tool_name)
-        streamed = next((call for call in self._awaiting if call.name == name), None)
+        streamed = self._streamed_call(name, event.tool_args)
         if streamed is not None:
-            self._awaiting.remove(streamed)
             self._running.append((name, event.tool_args, streamed.id))
             return []
         call = _StreamedCall(id=str(uuid4()), name=name)
         self._running.append((name, event.tool_args, call.id))
         return tool_call(call.id, name, json_text(event.tool_args))
+
+    def _streamed_call(self, name: str, arguments: Any) -> _StreamedCall | None:
+        """Take the streamed call that has begun: CrewAI runs calls in threads, which begin in any order."""
+        named = [call for call in self._awaiting if call.name == name]
+        found = next((call for call in named if call.arguments == arguments), next(iter(named), None))
+        if found is not None:
+            self._awaiting.remove(found)
+        return found
 
     def _tool_finished(self, _source: Any, event: Any) -> list[Event]:
         return self._result(event, json_text(event.output))
