@@ -45,6 +45,10 @@ class _Contained(Coroutine[Any, Any, Any]):
         self.__name__ = getattr(inner, "__name__", type(inner).__name__)
         self.__qualname__ = getattr(inner, "__qualname__", self.__name__)
 
+    def __getattr__(self, name: str) -> Any:
+        # anyio reads ``cr_running`` and ``cr_suspended`` of a task's coroutine, and debuggers ``cr_frame``.
+        return getattr(self._inner, name)
+
     def send(self, value: Any) -> Any:
         try:
             return self._inner.send(value)

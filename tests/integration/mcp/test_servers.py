@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -75,9 +76,12 @@ async def test_a_tool_that_fails_is_told_and_the_run_goes_on() -> None:
     ],
     ids=["http", "sse", "no command", "no server"],
 )
+# mcp 1.26 leaves two streams in memory unclosed when nothing listens at an SSE server's address.
+@pytest.mark.filterwarnings("ignore:.*<function MemoryObject:pytest.PytestUnraisableExceptionWarning")
 async def test_a_server_that_is_not_there_is_never_fatal(server: MCPServer) -> None:
-    async with client_of(runtime_with(server)) as client, asyncio.timeout(10):
+    async with client_of(runtime_with(server)) as client, asyncio.timeout(30):
         assert shown(await play_on(client, *text("a", "hi"))) == ["hi"]
+    gc.collect()
 
 
 async def test_a_server_that_hangs_holds_up_a_request_no_longer_than_its_time() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator
 
+import anyio
 import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
@@ -59,3 +60,39 @@ async def test_the_run_fails_and_the_loop_goes_on(agent: str) -> None:
             assert isinstance(seen[-1], events.RunError)
             assert seen[-1].message == "The agent tried to end the process that it runs in."
     assert asyncio.get_running_loop().get_task_factory() is None
+
+
+class Grouping(AgentProvider):
+    """Lets a task of anyio's fail beside one that waits for ever, and one that has not begun."""
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return [AgentDescriptor(name="group")]
+
+    async def execute_run(
+        self, agent_name: str, run: RunInput, context: RunContext
+    ) -> AsyncGenerator[events.Event, None]:
+        async def fail() -> None:
+            await asyncio.sleep(0)
+            group.start_soon(anyio.sleep_forever)
+            raise ValueError("broken")
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(anyio.sleep_forever)
+                group.start_soon(fail)
+        except ExceptionGroup as broken:
+            yield events.TextMessageStart(message_id="m")
+            yield events.TextMessageContent(message_id="m", delta=repr(broken.exceptions))
+            yield events.TextMessageEnd(message_id="m")
+
+
+async def test_anyio_cancels_the_tasks_of_a_run_as_it_does_elsewhere() -> None:
+    async with CopilotRuntime(providers=[Grouping()], store="memory://") as runtime, asyncio.timeout(20):
+        asked = RunInput(thread_id="t", run_id="r")
+        handle = await runtime.service.start(RunRequest(agent_name="group", input=asked, context=RunContext()))
+        seen: list[events.Event] = []
+        while batch := await handle.read():
+            seen += batch
+        await handle.join()
+    assert handle.status is RunStatus.FINISHED
+    assert "(ValueError('broken'),)" in [getattr(event, "delta", None) for event in seen]
