@@ -18,7 +18,8 @@ from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMes
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
 from .continuation import Continuation
-from .recorder import BATCH_SECONDS, BATCHES_PER_SECOND, LONGEST_BATCH_SECONDS, Recording
+from .recorder import Recorder
+from .recording import Recording
 from .remote import TRACE, RemoteRun
 from .run import Run, RunStatus
 from .thread_lock import LOST
@@ -46,6 +47,7 @@ class RunArchive:
         self._store = store
         self.owner = uuid4().hex
         """This process, as the store knows it."""
+        self._recorder = Recorder(store, self.owner)
         self._recordings: dict[Run, Recording] = {}
         self._resumable: set[Run] = set()
         self._stops: set[asyncio.Task[None]] = set()
@@ -58,6 +60,7 @@ class RunArchive:
         """Close the store of runs, once what was to be stopped has ended."""
         if self._stops:
             await asyncio.wait(self._stops, timeout=_CLOSE_SECONDS)
+        await self._recorder.stop()
         await self._store.stop()
 
     def begin(self, run: Run, request: Mapping[str, Any] | None = None) -> None:
@@ -85,7 +88,10 @@ class RunArchive:
         """Store the end of a run, or hand it over. A store that does not answer in time is reported to the log."""
         self._resumable.discard(run)
         recording = self._recordings.pop(run, None)
-        if recording is None or run.status is RunStatus.RUNNING:
+        if recording is None:
+            return
+        self._recorder.remove(recording)
+        if run.status is RunStatus.RUNNING:
             return
         try:
             if isinstance(run.error, RunHandedOverError):
@@ -143,20 +149,18 @@ class RunArchive:
         if REQUEST in about:
             self._resumable.add(run)
         aliases = taken_over[1].aliases if taken_over is not None else None
-        self._recordings[run] = Recording(
+        recording = self._recordings[run] = Recording(
             self._store,
             run.log,
             partial(self._open, run, about),
             self.owner,
             on_stop=partial(self._stop, run),
             on_lost=lambda: run.fail(ThreadBusyError(LOST)),
-            pause=self._pause,
             about=lambda: about_ended(about, aliases),
-            taken_over=taken_over,
+            taken_over=None if taken_over is None else (taken_over[0], taken_over[1].last),
         )
-
-    def _pause(self) -> float:
-        return min(max(BATCH_SECONDS, len(self._recordings) / BATCHES_PER_SECOND), LONGEST_BATCH_SECONDS)
+        if self._store.shared:
+            self._recorder.add(recording)
 
     async def _open(self, run: Run, about: dict[str, Any]) -> RunKey:
         asked = run.input

@@ -153,6 +153,20 @@ class RunLog:
         self._make_room()
         return batch
 
+    def since(self, after: int) -> list[Event]:
+        """Return the events behind the number ``after``, for those who look from time to time and wait for nothing.
+
+        Raises:
+            Lagged: They are no longer kept one by one.
+        """
+        if after < self._cut:
+            raise Lagged
+        return self._tail[after - self._cut :]
+
+    def everything(self) -> list[Event]:
+        """Return all events, of which the first may come compacted."""
+        return [*self._compactor.compacted(), *self._tail]
+
     def arrival(self, reader: Subscription) -> asyncio.Future[None]:
         """Return a future that is done once ``reader`` has something to take, or nothing will ever come."""
         future = self._loop.create_future()

@@ -104,6 +104,14 @@ class RunLogStore(ABC):
         """
         return await self._writer.append(owner, key, Batch(first, first + len(batch) - 1, encode_json(batch)))
 
+    async def append_group(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        """Store a batch of each of several runs at once, and renew their leases; see ``append``.
+
+        Returns:
+            The runs that are ``owner``'s, and of each whether somebody has asked it to stop.
+        """
+        return await self._append_all(owner, batches)
+
     async def compact(self, key: RunKey, owner: str, last: int, compacted: Sequence[Event]) -> None:
         """Replace the events up to the number ``last`` by their compacted form.
 

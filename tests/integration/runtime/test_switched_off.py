@@ -41,5 +41,5 @@ async def test_a_run_that_only_this_process_can_read_is_recorded_without_a_call_
             counted.append(calls)
     short, long = counted
     assert short["archive.py"] > 0
-    for module in ("archive.py", "recorder.py", "compaction.py", "run_log.py", "memory_runs.py"):
+    for module in ("archive.py", "recorder.py", "recording.py", "compaction.py", "run_log.py", "memory_runs.py"):
         assert (long[module] - short[module]) / (LONG - SHORT) < 0.05, module

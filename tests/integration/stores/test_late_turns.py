@@ -12,7 +12,7 @@ import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
 from copilotkit_runtime.runtime.messages import TextMessage
-from copilotkit_runtime.runtime.runs import recorder, turn_saver
+from copilotkit_runtime.runtime.runs import recording, turn_saver
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
@@ -54,7 +54,7 @@ def impatient(settings: StoreSettings, monkeypatch: pytest.MonkeyPatch) -> Store
     """Settings of a store that is given up soon."""
     monkeypatch.setattr(turn_saver, "PATIENCE_WITH_STORE_SECONDS", 0.2)
     monkeypatch.setattr(turn_saver, "SAVE_SECONDS", 3.0)
-    monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(recording, "PATIENCE_SECONDS", 0.2)
     return msgspec.structs.replace(settings, connect_timeout=0.5, command_timeout=0.5, retry_for=0.5, lease=2.0)
 
 

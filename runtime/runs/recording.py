@@ -1,0 +1,220 @@
+"""One run's log on its way to the store, beside the run and without holding it up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+from .. import events
+from ..cancellation import end_tasks
+from ..stores.errors import StoreUnavailableError
+from ..stores.group_writer import RunBatch
+from ..stores.run_log import RunLogStore
+from ..stores.run_records import Batch, RunKey, RunOutcome, encode_json
+from .compaction import compact, without_earlier_turns
+from .log import Lagged, RunLog
+
+PATIENCE_SECONDS = 20.0
+"""How long a run's end waits for a store that does not answer."""
+COMPACT_EVENTS = 8192
+"""After how many events what is stored is compacted; the next time, after twice as many."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+"""How long to wait before an operation is tried again that a store did not answer."""
+_ENDS = (events.TextMessageEnd, events.ToolCallEnd, events.ToolCallResult)
+
+
+class Recording:
+    """What is stored of a run, and what is not yet.
+
+    Args:
+        store: Where to write.
+        run_log: The run's log.
+        open_run: Makes the run's record in the store.
+        owner: This process.
+        on_stop: Called when somebody elsewhere has asked the run to stop.
+        on_lost: Called when the run has gone to another process.
+        about: Returns what to keep with the run once it has ended; None for what was given when it began.
+        taken_over: The run's place in the store and the number of the last event there, if another process began it.
+    """
+
+    def __init__(
+        self,
+        store: RunLogStore,
+        run_log: RunLog,
+        open_run: Callable[[], Awaitable[RunKey]],
+        owner: str,
+        *,
+        on_stop: Callable[[], None],
+        on_lost: Callable[[], None],
+        about: Callable[[], dict[str, Any] | None] = lambda: None,
+        taken_over: tuple[RunKey, int] | None = None,
+    ) -> None:
+        self.key: RunKey | None = None
+        self.lost = False
+        self.opened = asyncio.Event()
+        """Set once the run has its place in the store."""
+        self.work: asyncio.Future[None] | None = None
+        """What is being done with the run at the store, while something is."""
+        self._written = 0  # the number of the last event that is stored
+        self._signed = monotonic()  # when there was the last sign of life
+        self._compact_at = COMPACT_EVENTS
+        self._store = store
+        self._log = run_log
+        self._open_run = open_run
+        self._owner = owner
+        self._on_stop = on_stop
+        self._on_lost = on_lost
+        self._about = about
+        if taken_over is not None:
+            self.key, self._written = taken_over
+            self.opened.set()
+
+    def silent(self, now: float) -> float:
+        """Return for how long the store has had no sign of life, in seconds."""
+        return now - self._signed
+
+    def next_batch(self, pause: float, now: float) -> RunBatch | None:
+        """Return what the store lacks; None if it lacks nothing, or has waited for less than ``pause`` seconds.
+
+        The end of a message does not wait.
+
+        Raises:
+            Lagged: What it lacks is no longer kept one by one, or is to be stored compacted by now.
+            StateEncodingError: JSON cannot express it.
+        """
+        key, last = self.key, self._log.last
+        if key is None or last == self._written:
+            return None
+        if last >= self._compact_at:
+            raise Lagged
+        if now - self._signed < pause and not isinstance(self._log.since(last - 1)[0], _ENDS):
+            return None
+        lacking = self._log.since(self._written)
+        return RunBatch(key, Batch(self._written + 1, last, encode_json(lacking)))
+
+    def wrote(self, last: int | None, stop: bool | None) -> None:
+        """Note what the store replied.
+
+        Args:
+            last: The number of the last event that is stored now; None if that has not changed.
+            stop: Whether the run is to stop; None if it is not this process's any longer.
+        """
+        self._signed = monotonic()
+        if stop is None:
+            self.lose()
+            return
+        if last is not None:
+            self._written = last
+        if stop:
+            self._on_stop()
+
+    def lose(self) -> None:
+        """Stop writing: another process has the run."""
+        self.lost = True
+        self._on_lost()
+
+    async def open(self) -> RunKey:
+        """Give the run its place in the store, if it has none.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        if self.key is None:
+            self.key = await self._open_run()
+            self._signed = monotonic()
+            self.opened.set()
+        return self.key
+
+    async def write_whole(self) -> None:
+        """Replace what is stored by the compacted form of all events.
+
+        Raises:
+            RunLostError: The run is not this process's.
+            StoreError: The store failed.
+        """
+        key, last = await self.open(), self._log.last
+        await self._store.compact(key, self._owner, last, compact(self._log.everything()))
+        self._written, self._compact_at = last, 2 * max(last, COMPACT_EVENTS)
+
+    async def finish(self, status: RunOutcome, ending: events.Event) -> None:
+        """Write what is left and the run's end, which its log does not have yet.
+
+        Raises:
+            StoreError: It could not be stored in time.
+        """
+        deadline = monotonic() + PATIENCE_SECONDS
+        await self._settle()
+        if self.lost:
+            return
+        if self._store.shared:
+            await persist(lambda: self._write_rest(ending), deadline)
+        await persist(lambda: self._close(status, ending), deadline)
+
+    async def hand_over(self) -> None:
+        """Write what is left, and give the run away as one that goes on.
+
+        Raises:
+            StoreError: It could not be stored in time.
+        """
+        deadline = monotonic() + PATIENCE_SECONDS
+        await self._settle()
+        if self.lost:
+            return
+        await persist(self._write_all, deadline)
+        key = await self.open()
+        await persist(lambda: self._store.release(key, self._owner), deadline)
+
+    async def _settle(self) -> None:
+        """Wait for what is being written: a run that is opened or written to twice must not be two."""
+        work = self.work
+        if work is None:
+            return
+        await asyncio.wait([work], timeout=PATIENCE_SECONDS)
+        if isinstance(work, asyncio.Task):
+            await end_tasks(work)
+
+    async def _write_rest(self, *ending: events.Event) -> None:
+        key = await self.open()
+        try:
+            rest = [*self._log.since(self._written), *ending]
+        except Lagged:
+            return  # the end is stored with the compacted form of all
+        if rest:
+            await self._store.append(key, self._owner, self._written + 1, rest)
+
+    async def _write_all(self) -> None:
+        try:
+            self._log.since(self._written)
+        except Lagged:
+            await self.write_whole()
+        else:
+            await self._write_rest()
+
+    async def _close(self, status: RunOutcome, ending: events.Event) -> None:
+        kept = without_earlier_turns(compact([*self._log.everything(), ending]))
+        await self._store.close(await self.open(), self._owner, status, self._log.last + 1, kept, self._about())
+
+
+async def persist(write: Callable[[], Awaitable[Any]], deadline: float) -> None:
+    """Repeat a write until the store answers.
+
+    Args:
+        write: Something that does no harm when done twice.
+        deadline: Until when, on the monotonic clock.
+
+    Raises:
+        StoreUnavailableError: The store did not answer in time.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await write()
+        except StoreUnavailableError:
+            if monotonic() >= deadline:
+                raise
+        else:
+            return
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
