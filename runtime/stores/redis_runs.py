@@ -7,6 +7,7 @@ thread has the numbers of its runs, and one for all has the leases of those that
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote
 
@@ -36,6 +37,9 @@ from .settings import StoreSettings
 
 MAX_BATCHES = 4096
 """How many batches of a run that goes on are kept one by one."""
+
+NAMED_RUNS = 4096
+"""Of how many runs the names of their keys are remembered: making them costs more than the rest of a batch."""
 
 _NOW = """
 local time = redis.call('TIME')
@@ -186,6 +190,7 @@ class RedisRuns(RunLogStore):
         self._client = client
         super().__init__(settings or StoreSettings())
         self._leases = f"{self.settings.prefix}:run-leases"
+        self._batch_keys = lru_cache(maxsize=NAMED_RUNS)(self._name_batch_keys)
         self._open_script = client.register_script(_OPEN)
         self._append_script = client.register_script(_APPEND)
         self._compact_script = client.register_script(_COMPACT)
@@ -233,8 +238,7 @@ class RedisRuns(RunLogStore):
         keys: list[str] = [self._leases]
         given: _Arguments = [owner, self._lease(), self._ttl(), MAX_BATCHES]
         for key, batch in batches:
-            run, stream, _, numbers = self._keys(key)
-            keys += (run, stream, numbers)
+            keys += self._batch_keys(key)
             given += (batch.first, batch.last, batch.payload)
         with translated():
             stops = await self._append_script(keys, given)
@@ -346,6 +350,10 @@ class RedisRuns(RunLogStore):
     def _keys(self, key: RunKey) -> list[str]:
         run = self._run(key)
         return [run, f"{run}:events", self._leases, self._numbers(key.thread_id)]
+
+    def _name_batch_keys(self, key: RunKey) -> tuple[str, str, str]:
+        run, stream, _, numbers = self._keys(key)
+        return run, stream, numbers
 
     def _lease(self) -> int:
         return int(self.settings.lease * 1_000_000)

@@ -31,6 +31,8 @@ from tests.parity.servers import Server, Target, ours, serving
 STORES = ("memory", "redis", "postgres")
 DEAREST = 1.25
 GROWTH = 1.1
+SAMPLES = 12
+"""How often memory is measured while the streams go on."""
 WARMUP_STREAMS, WARMUP_SECONDS = 50, 3.0
 ROW = "{:<9} {:>7} {:>9} {:>9} {:>7} {:>11} {:>10} {:>8}"
 HEAD = ("store", "failed", "tokens", "us/token", "ratio", "pause p99", "middle MB", "end MB")
@@ -41,8 +43,8 @@ class Outcome(Struct):
 
     speeches: list[Speech]
     used: float
-    middle: float
-    end: float
+    memory: list[float]
+    """Megabytes, at equal distances from the beginning to the end."""
 
     @property
     def tokens(self) -> int:
@@ -55,6 +57,11 @@ class Outcome(Struct):
         return self.used / max(self.tokens, 1) * 1e6
 
     @property
+    def middle(self) -> float:
+        """Return the memory after half of the time."""
+        return self.memory[len(self.memory) // 2]
+
+    @property
     def failed(self) -> int:
         """How many streams did not end well."""
         return sum(speech.failed for speech in self.speeches)
@@ -63,7 +70,7 @@ class Outcome(Struct):
         """Return the line of the table."""
         pauses = [speech.longest_pause for speech in self.speeches]
         pause = f"{percentile(pauses, 99) * 1000:.0f} ms"
-        figures = (f"{self.cost:.1f}", f"{self.cost / base:.2f}", pause, f"{self.middle:.0f}", f"{self.end:.0f}")
+        figures = (f"{self.cost:.1f}", f"{self.cost / base:.2f}", pause, f"{self.middle:.0f}", f"{self.memory[-1]:.0f}")
         return ROW.format(store, self.failed, self.tokens, *figures)
 
 
@@ -85,16 +92,19 @@ def _served(url: str) -> Iterator[Server]:
 
 async def _measure(server: Server, streams: int, rate: float, seconds: float) -> Outcome:
     await wave(server.url, WARMUP_STREAMS, round(rate * WARMUP_SECONDS), 1 / rate)
-    middle = asyncio.create_task(_memory_after(server.pid, seconds / 2))
+    memory = asyncio.create_task(_sampled(server.pid, seconds))
     before = processor.seconds(server.pid)
     speeches = await wave(server.url, streams, round(rate * seconds), 1 / rate)
     used = processor.seconds(server.pid) - before
-    return Outcome(speeches, used, await middle, resident_megabytes(server.pid))
+    return Outcome(speeches, used, await memory)
 
 
-async def _memory_after(pid: int, seconds: float) -> float:
-    await asyncio.sleep(seconds)
-    return resident_megabytes(pid)
+async def _sampled(pid: int, seconds: float) -> list[float]:
+    samples = [resident_megabytes(pid)]
+    for _ in range(SAMPLES):
+        await asyncio.sleep(seconds / SAMPLES)
+        samples.append(resident_megabytes(pid))
+    return samples
 
 
 def main() -> int:
@@ -110,9 +120,10 @@ def main() -> int:
                 with _served(urls[store]) as server:
                     measured = _measure(server, arguments.streams, arguments.rate, arguments.seconds)
                     outcomes.append(uvloop.run(measured))
-                print(outcomes[-1].row(store, outcomes[0].cost), flush=True)
+                print(outcomes[-1].row(store, outcomes[0].cost))
+                print("  MB:", *(f"{sample:.0f}" for sample in outcomes[-1].memory), flush=True)
     dear = any(each.cost > DEAREST * outcomes[0].cost for each in outcomes)
-    grew = any(each.end > GROWTH * each.middle for each in outcomes)
+    grew = any(each.memory[-1] > GROWTH * each.middle for each in outcomes)
     return int(dear or grew or any(each.failed for each in outcomes))
 
 
