@@ -1,0 +1,219 @@
+"""Logs are written beside their runs: all of them in one operation, silent ones renewed in another, none per token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+from typing_extensions import override
+
+from copilotkit_runtime import events
+from copilotkit_runtime.runtime.errors import StoreError
+from copilotkit_runtime.runtime.runs.compaction import compact
+from copilotkit_runtime.runtime.runs.log import TAIL_EVENTS, RunLog
+from copilotkit_runtime.runtime.runs.recorder import Recorder
+from copilotkit_runtime.runtime.runs.recording import Recording
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.group_writer import RunBatch
+from copilotkit_runtime.runtime.stores.memory_runs import MemoryRuns
+from copilotkit_runtime.runtime.stores.run_records import RunKey
+from tests.support.polling import until
+
+OWNER = "process-1"
+STARTED = events.RunStarted(thread_id="t", run_id="r")
+FINISHED = events.RunFinished(thread_id="t", run_id="r")
+START = events.TextMessageStart(message_id="m")
+TOKEN = events.TextMessageContent(message_id="m", delta="word ")
+END = events.TextMessageEnd(message_id="m")
+
+
+class Store(MemoryRuns):
+    """Runs in memory that others could follow: counts operations, and may be away or refuse a run."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: Counter[str] = Counter()
+        self.away = False
+        self.refused: RunKey | None = None
+
+    @override
+    async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        self.operations["append"] += 1
+        if self.away:
+            raise StoreUnavailableError
+        if any(each.key == self.refused for each in batches):
+            raise StoreError("refused")
+        return await super()._append_all(owner, batches)
+
+    @override
+    async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
+        self.operations["renew"] += 1
+        return await super()._renew(keys, owner)
+
+    @override
+    async def _compact(self, key: RunKey, owner: str, base: object) -> None:
+        self.operations["compact"] += 1
+        await super()._compact(key, owner, base)  # type: ignore[arg-type]
+
+
+class Recorded:
+    """A run's log and its recording."""
+
+    def __init__(self, store: Store, thread_id: str) -> None:
+        self.log = RunLog(8192)
+        self.stops = 0
+        self.lost = False
+
+        async def open_run() -> RunKey:
+            return (await store.open(thread_id, run_id="r", agent_name="a", owner=OWNER)).key
+
+        self.recording = Recording(store, self.log, open_run, OWNER, on_stop=self._stop, on_lost=self._lose)
+
+    def _stop(self) -> None:
+        self.stops += 1
+
+    def _lose(self) -> None:
+        self.lost = True
+
+    @property
+    def key(self) -> RunKey:
+        assert self.recording.key is not None
+        return self.recording.key
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+async def recorder(store: Store) -> AsyncIterator[Recorder]:
+    recorder = Recorder(store, OWNER)
+    yield recorder
+    await recorder.stop()
+    await store.stop()
+
+
+def recorded(store: Store, recorder: Recorder, number: int) -> list[Recorded]:
+    runs = [Recorded(store, f"thread-{each}") for each in range(number)]
+    for run in runs:
+        recorder.add(run.recording)
+    return runs
+
+
+async def are(condition: Callable[[], bool]) -> None:
+    async def holds() -> bool:
+        return condition()
+
+    await until(holds)
+
+
+async def stored(store: Store, run: Recorded) -> list[events.Event]:
+    return (await store.read(run.key)).events if run.recording.key else []
+
+
+async def test_the_batches_of_all_runs_are_one_operation(store: Store, recorder: Recorder) -> None:
+    runs = recorded(store, recorder, 100)
+    await are(lambda: all(run.recording.key for run in runs))
+    store.operations.clear()
+    for _ in range(50):
+        for run in runs:
+            run.log.append_nowait(TOKEN)
+    await are(lambda: store._threads["thread-99"][1].last == 50)
+    assert [len(await stored(store, run)) for run in runs] == [50] * 100
+    assert store.operations["append"] <= 3, "5,000 tokens of 100 runs"
+
+
+async def test_silent_runs_are_renewed_together(store: Store, recorder: Recorder) -> None:
+    runs = recorded(store, recorder, 50)
+    await are(lambda: all(run.recording.key for run in runs))
+    store.operations.clear()
+    await are(lambda: store.operations["renew"] >= 2)
+    assert store.operations["renew"] <= 3
+    assert store.operations["append"] == 0
+    await store.request_stop(runs[7].key)
+    await are(lambda: runs[7].stops > 0)
+    assert [run.stops for run in runs if run is not runs[7]] == [0] * 49
+
+
+async def test_what_came_while_the_store_was_away_is_written_when_it_is_back(store: Store, recorder: Recorder) -> None:
+    run, other = recorded(store, recorder, 2)
+    await are(lambda: run.recording.key is not None and other.recording.key is not None)
+    store.away = True
+    for each in (STARTED, START, TOKEN):
+        run.log.append_nowait(each)
+    await are(lambda: store.operations["append"] > 1)
+    run.log.append_nowait(TOKEN)
+    other.log.append_nowait(STARTED)
+    store.away = False
+    await are(lambda: store._threads["thread-0"][1].last == 4 and store._threads["thread-1"][1].last == 1)
+    assert await stored(store, run) == [STARTED, START, TOKEN, TOKEN]
+
+
+async def test_what_waited_for_too_long_is_written_compacted(store: Store, recorder: Recorder) -> None:
+    (run,) = recorded(store, recorder, 1)
+    await are(lambda: run.recording.key is not None)
+    whole: list[events.Event] = [STARTED, START, *([TOKEN] * 3 * TAIL_EVENTS), END]
+    for each in whole:
+        run.log.append_nowait(each)
+    await are(lambda: store._threads["thread-0"][1].last == len(whole))
+    assert store.operations["compact"] == 1
+    assert compact(await stored(store, run)) == compact(whole)
+    recorder.remove(run.recording)
+    await run.recording.finish("finished", FINISHED)
+    assert await store.history(run.key) == compact([*whole, FINISHED])
+
+
+async def test_a_run_that_is_refused_does_not_keep_the_others_from_being_written(
+    store: Store, recorder: Recorder
+) -> None:
+    runs = recorded(store, recorder, 5)
+    await are(lambda: all(run.recording.key for run in runs))
+    store.refused = runs[2].key
+    for run in runs:
+        run.log.append_nowait(STARTED)
+    others = [run for run in runs if run is not runs[2]]
+    await are(lambda: all(store._threads[run.key.thread_id][1].last == 1 for run in others))
+    assert await stored(store, runs[2]) == []
+
+
+async def test_a_run_that_another_process_has_is_lost_and_left(store: Store, recorder: Recorder) -> None:
+    run, other = recorded(store, recorder, 2)
+    await are(lambda: run.recording.key is not None and other.recording.key is not None)
+    store._threads["thread-0"][1].owner = "process-2"
+    run.log.append_nowait(STARTED)
+    await are(lambda: run.lost)
+    assert not other.lost
+    await run.recording.finish("failed", FINISHED)
+    assert store._threads["thread-0"][1].status == "running"
+
+
+async def test_a_run_that_ends_before_it_was_opened_is_stored_once(store: Store, recorder: Recorder) -> None:
+    (run,) = recorded(store, recorder, 1)
+    run.log.append_nowait(STARTED)
+    recorder.remove(run.recording)
+    await run.recording.finish("finished", FINISHED)
+    (record,) = await store.runs("thread-0")
+    assert (record.status, record.last) == ("finished", 2)
+    assert await store.history(record.key) == [STARTED, FINISHED]
+
+
+async def test_runs_that_end_while_they_are_written_lose_nothing(store: Store, recorder: Recorder) -> None:
+    runs = recorded(store, recorder, 30)
+    whole: list[events.Event] = [STARTED, START, *([TOKEN] * 40), END]
+
+    async def live(run: Recorded, pause: float) -> None:
+        for each in whole:
+            run.log.append_nowait(each)
+            await asyncio.sleep(pause)
+        recorder.remove(run.recording)
+        await run.recording.finish("finished", FINISHED)
+
+    await asyncio.gather(*(live(run, number * 0.0002) for number, run in enumerate(runs)))
+    for run in runs:
+        assert (await store.read(run.key)).events == [*whole, FINISHED]
+        assert await store.history(run.key) == compact([*whole, FINISHED])
