@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from io import StringIO
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
 from .. import events
 from ..errors import ProtocolError
+from .growing_text import GrowingText
 from .json_patch import JsonPatchError, apply_patch
 
 _Start: TypeAlias = events.TextMessageStart | events.ToolCallStart | events.ReasoningMessageStart
@@ -84,13 +84,16 @@ class Compactor:
             if type(event) is content:
                 streamed = self._open[content].get(event.message_id)
                 if streamed is not None:
-                    streamed.text.write(event.delta)
+                    streamed.text.pieces.append(event.delta)
                     continue
             adder = adders.get(type(event))
             if adder is None:
                 self._keep(event)
             else:
                 adder(self, event)
+        for opened in self._open.values():
+            for streamed in opened.values():
+                streamed.text.fold()
 
     def compacted(self) -> list[events.Event]:
         """Return the compacted form of all events so far. Later events do not change the result."""
@@ -145,7 +148,7 @@ class Compactor:
         if streamed is None:
             self._keep(event)
         else:
-            streamed.text.write(event.delta)
+            streamed.text.pieces.append(event.delta)
 
     def _end(self, event: _End) -> None:
         streamed = self._open[_CONTENT_OF[type(event)]].pop(_id_of(event), None)
@@ -153,6 +156,7 @@ class Compactor:
             self._keep(event)
         else:
             streamed.end = event
+            streamed.text.close()
 
     def _result(self, event: events.ToolCallResult) -> None:
         place = self._results.get(event.tool_call_id)
@@ -245,17 +249,17 @@ class _Streamed:
         self.content = content
         self.id = id_
         self.start = start
-        self.text = StringIO()
+        self.text = GrowingText()
         self.end: _End | None = None
 
     def join(self, rest: _Streamed) -> None:
-        self.text.write(rest.text.getvalue())
+        self.text.pieces.append(rest.text.value())
         self.end = rest.end
 
     def parts(self) -> Iterator[events.Event]:
         if self.start is not None:
             yield self.start
-        text = self.text.getvalue()
+        text = self.text.value()
         if text:
             yield _content_event(self.content, self.id, text)
         if self.end is not None:

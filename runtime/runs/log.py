@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..events import Event
 from .compaction import Compactor
@@ -29,14 +29,16 @@ class RunLog:
 
     Args:
         bound: By how many events the fastest attached reader may lag.
+        on_compaction: Called from time to time, for what takes less memory then and is not to cost each event.
     """
 
-    def __init__(self, bound: int) -> None:
+    def __init__(self, bound: int, on_compaction: Callable[[], None] = lambda: None) -> None:
         self.last = 0
         """The number of the last event."""
         self.closed = False
         """Whether the last event has been written."""
         self._bound = bound
+        self._on_compaction = on_compaction
         self._compactor = Compactor()
         self._tail: list[Event] = []
         self._cut = 0  # the number of the last event that is compacted
@@ -189,6 +191,7 @@ class RunLog:
     def _compact(self) -> None:
         self._compactor.add_all(self._tail[:TAIL_EVENTS])
         del self._tail[:TAIL_EVENTS]
+        self._on_compaction()
         self._cut += TAIL_EVENTS
         self._full_at = self._cut + 2 * TAIL_EVENTS
 

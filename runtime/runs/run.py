@@ -128,14 +128,14 @@ class Run:
         self.input = run
         self.context = context
         self.ephemeral = ephemeral
-        self.log = RunLog(LOG_BOUND)
+        self.transcript = Transcript()
+        self.log = RunLog(LOG_BOUND, self.transcript.fold)
         self.status = RunStatus.RUNNING
         self.ending: events.RunFinished | events.RunError | None = None
         """The run's last event, once its outcome is known."""
         self.error: CopilotKitError | None = None
         self.cause: Exception | None = None
         """What was raised, for which ``error`` stands."""
-        self.transcript = Transcript()
         self.started_at = monotonic()
         self.first_event_at: float | None = None
         self.provider_asked = False

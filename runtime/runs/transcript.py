@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from .. import events
 from ..agui_messages import messages_from_agui
 from ..messages import Message, TextMessage, ToolCallMessage, ToolResultMessage, parse_arguments
+from .growing_text import GrowingText
 from .state import StateTracker
 from .usage import UsageByModel
 
@@ -17,7 +18,7 @@ class Transcript:
 
     def __init__(self) -> None:
         self._messages: dict[str, Message] = {}
-        self._pieces: dict[str, list[str]] = {}
+        self._pieces: dict[str, GrowingText] = {}
         self._thread: list[Message] | None = None
         self._tracker = StateTracker()
         self._state_seen = False
@@ -49,10 +50,15 @@ class Transcript:
         """How many pieces of text and of arguments have come, which are not tokens: one may hold several."""
         return sum(map(len, self._pieces.values()))
 
+    def fold(self) -> None:
+        """Take less memory for what has come, at a cost that is not to be paid for every event."""
+        for text in self._pieces.values():
+            text.fold()
+
     def messages(self) -> list[Message]:
         """Return what the run added, partial texts included; a call whose arguments never became JSON has none."""
         for id_, pieces in self._pieces.items():
-            _complete(self._messages[id_], "".join(pieces))
+            _complete(self._messages[id_], pieces.value())
         return list(self._messages.values())
 
     def unanswered(self) -> list[ToolCallMessage]:
@@ -66,10 +72,10 @@ class Transcript:
         self._messages[event.message_id] = TextMessage(
             id=event.message_id, role="assistant", content="", parent_message_id=event.parent_message_id
         )
-        self._pieces[event.message_id] = []
+        self._pieces[event.message_id] = GrowingText()
 
     def _text_content(self, event: events.TextMessageContent) -> None:
-        self._pieces[event.message_id].append(event.delta)
+        self._pieces[event.message_id].pieces.append(event.delta)
 
     def _tool_call_start(self, event: events.ToolCallStart) -> None:
         self._messages[event.tool_call_id] = ToolCallMessage(
@@ -78,10 +84,10 @@ class Transcript:
             arguments={},
             parent_message_id=event.parent_message_id,
         )
-        self._pieces[event.tool_call_id] = []
+        self._pieces[event.tool_call_id] = GrowingText()
 
     def _tool_call_args(self, event: events.ToolCallArgs) -> None:
-        self._pieces[event.tool_call_id].append(event.delta)
+        self._pieces[event.tool_call_id].pieces.append(event.delta)
 
     def _tool_call_result(self, event: events.ToolCallResult) -> None:
         call = self._messages.get(event.tool_call_id)
