@@ -8,9 +8,10 @@ import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from .errors import exit_with_message
 from .garbage_collection import collected
 from .request_heads import ServerConfig
 from .summary import chat_url, coloured, origin, summary
+from .supervisor import Handover, Supervisor, end_as, end_with_parent
 from .target import load_runtime
 from .workers import STARTUP_FAILURE, Workers, check_version
 
@@ -58,21 +60,29 @@ class AppFactory:
 
     def __call__(self) -> ASGIApp:
         """Load the runtime and make its application, in a process of its own."""
+        end_with_parent()
         with exit_with_message(STARTUP_FAILURE), setting_layers(self.layers):
             return self.application(load_runtime(self.target))
 
-    def application(self, runtime: CopilotRuntime) -> ASGIApp:
-        """Return the application of a runtime, with its log and its way to end."""
+    def application(self, runtime: CopilotRuntime, served: Callable[[], None] | None = None) -> ASGIApp:
+        """Return the application of a runtime, with its log and its way to end.
+
+        Args:
+            runtime: The runtime.
+            served: Called when the application has started.
+        """
         configure_logging(runtime.config.log_level, runtime.config.log_format)
         app = runtime.create_app()
         inner = app.router.lifespan_context
 
         @asynccontextmanager
-        async def around(served: Any) -> AsyncIterator[Any]:
+        async def around(scope: Any) -> AsyncIterator[Any]:
             drain = SignalDrain(runtime.service, runtime.config.shutdown_grace_seconds)
-            async with inner(served) as state, drain.installed(), collected():
+            async with inner(scope) as state, drain.installed(), collected():
                 if self.announces:
                     await announce(runtime, self.port)
+                if served is not None:
+                    served()
                 yield state
 
         app.router.lifespan_context = around
@@ -152,11 +162,68 @@ def check_tls(certificate: Path, key: Path) -> None:
 def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: bool = False) -> None:
     """Serve a runtime until the process is told to end.
 
+    In production, and with ``workers`` set to 1, that is done by a process of its own, which is replaced if it dies.
+
     Args:
         target: The runtime's name.
         layers: The settings that the command line gave.
         reload: Whether to start anew when a file changes.
         opens: Whether to open the chat page in the browser.
+
+    Raises:
+        ConfigurationError: The runtime, its settings or its address are not as they must be.
+    """
+    with setting_layers(layers):
+        config = RuntimeConfig()
+    if not reload and _is_supervised(config):
+        configure_logging(config.log_level, config.log_format)
+        end_as(Supervisor(ServingProcess(target, layers)).run())
+    serve_here(target, layers, reload=reload, opens=opens)
+
+
+def _is_supervised(config: RuntimeConfig) -> bool:
+    return config.workers == 1 and (config.env == "production" or "workers" in config.model_fields_set)
+
+
+@dataclass(frozen=True)
+class ServingProcess:
+    """What a supervised process does.
+
+    Args:
+        target: The runtime's name.
+        layers: The settings that the command line gave.
+    """
+
+    target: str | None
+    layers: SettingLayers
+
+    def __call__(self, listener: socket.socket | None, hand_over: Handover) -> None:
+        """Serve on the socket, or on one of its own."""
+        with exit_with_message():
+            try:
+                serve_here(self.target, self.layers, listener=listener, hand_over=hand_over)
+            except typer.Exit as ended:
+                sys.exit(ended.exit_code)
+
+
+def serve_here(
+    target: str | None,
+    layers: SettingLayers,
+    *,
+    reload: bool = False,
+    opens: bool = False,
+    listener: socket.socket | None = None,
+    hand_over: Handover | None = None,
+) -> None:
+    """Serve a runtime in this process, or its workers and reloads in processes under it.
+
+    Args:
+        target: The runtime's name.
+        layers: The settings that the command line gave.
+        reload: Whether to start anew when a file changes.
+        opens: Whether to open the chat page in the browser.
+        listener: Where to listen, if a process before this one has begun to.
+        hand_over: Called with the listening socket once this process serves.
 
     Raises:
         ConfigurationError: The runtime, its settings or its address are not as they must be.
@@ -169,13 +236,14 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: boo
         check_version()
     if config.ssl_certfile is not None and config.ssl_keyfile is not None:
         check_tls(config.ssl_certfile, config.ssl_keyfile)
-    listener = bind(config.host, config.port)
+    replaces, listener = listener is not None, listener or bind(config.host, config.port)
+    served = partial(hand_over, listener) if hand_over is not None else None
     port = listener.getsockname()[1]
     if opens and runtime.serves_chat:
         open_when_ready(chat_url(config, port), f"{origin(config, port)}/health")
-    factory = AppFactory(target, layers, port, announces=workers == 1)
+    factory = AppFactory(target, layers, port, announces=workers == 1 and not replaces)
     if workers == 1 and not reload:
-        _run_here(_server_config(factory, config), factory.application(runtime), listener)
+        _run_here(_server_config(factory, config), factory.application(runtime, served), listener)
         return
     configure_logging(config.log_level, config.log_format)
     options = _server_config(factory, config, reload=reload, workers=workers)
@@ -183,8 +251,19 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: boo
         options.reload_dirs = [Path.cwd()]  # uvicorn sets it for applications named by a string alone
         ChangeReload(options, target=uvicorn.Server(options).run, sockets=[listener]).run()
         return
-    with _shared_metrics(config):
-        processes = Workers(options, listener, when_ready=lambda: asyncio.run(announce(runtime, port)))
+    _run_workers(options, runtime, listener, served)
+
+
+def _run_workers(
+    options: uvicorn.Config, runtime: CopilotRuntime, listener: socket.socket, served: Callable[[], None] | None
+) -> None:
+    def ready() -> None:
+        asyncio.run(announce(runtime, listener.getsockname()[1]))
+        if served is not None:
+            served()
+
+    with _shared_metrics(runtime.config):
+        processes = Workers(options, listener, when_ready=ready)
         processes.run()
     if processes.failed:
         raise typer.Exit(STARTUP_FAILURE)

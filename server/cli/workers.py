@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Callable
 
+import structlog
 import uvicorn
 from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from ...runtime.errors import ConfigurationError
 from ...runtime.observability.process_metrics import forget_process
@@ -20,6 +23,10 @@ TESTED = ("0.52", "0.54")
 """The first and the last minor version of uvicorn that workers were tested with; the extra ``serve`` asks for them."""
 
 _START_SECONDS = 120
+_ANSWER_SECONDS = 30
+"""How long a process that serves may not answer its parent: on a machine that is short of time it may be healthy."""
+
+log = structlog.get_logger(__name__)
 
 
 def check_version(version: str = uvicorn.__version__) -> None:
@@ -54,6 +61,7 @@ class Workers(Multiprocess):
     def __init__(self, options: uvicorn.Config, listener: socket.socket, when_ready: Callable[[], None]) -> None:
         super().__init__(options, sockets=[listener])
         self._when_ready = when_ready
+        self._starting: dict[Process, float] = {}
 
     @property
     def failed(self) -> bool:
@@ -68,10 +76,40 @@ class Workers(Multiprocess):
 
     @override
     def keep_subprocess_alive(self) -> None:
-        before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
-        for pid in before - {process.pid for process in self.processes}:
-            forget_process(pid)
+        """Replace the processes that have died, or that answer no longer."""
+        for index, process in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            if self._is_lost(process):
+                self._replace(index, process)
+
+    def _is_lost(self, process: Process) -> bool:
+        if not process.process.is_alive():
+            return True
+        begun = self._starting.get(process)
+        if begun is None:
+            return not process.ping(_ANSWER_SECONDS)
+        # One that starts answers late: asked as often as the others, it would be killed before it can serve.
+        if process.parent_conn.poll(0):
+            process.parent_conn.recv()
+            del self._starting[process]
+        return time.monotonic() - begun > _START_SECONDS
+
+    def _replace(self, index: int, process: Process) -> None:
+        self._starting.pop(process, None)
+        process.kill()
+        process.process.join()
+        if process.exitcode == STARTUP_FAILURE:
+            log.error("worker_not_started", pid=process.pid)
+            self.should_exit.set()
+            return
+        log.error("server_process_died", pid=process.pid, status=process.exitcode)
+        if process.pid is not None:
+            forget_process(process.pid)
+        self.processes[index] = started = Process(self.config, self.sockets)
+        started.start()
+        started.parent_conn.send(b"ping")
+        self._starting[started] = time.monotonic()
 
     @override
     def join_all(self) -> None:
