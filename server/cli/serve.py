@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.supervisors import ChangeReload
 
 from ...runtime.config import RuntimeConfig, SettingLayers, setting_layers
-from ...runtime.errors import ConfigurationError, CopilotKitError
+from ...runtime.errors import CopilotKitError
 from ...runtime.observability.logs import configure_logging
 from ...runtime.observability.process_metrics import MULTIPROCESS_VARIABLE
 from ..runtime import CopilotRuntime
@@ -30,6 +29,7 @@ from ..shutdown import SignalDrain
 from .browser import open_when_ready
 from .errors import exit_with_message
 from .garbage_collection import collected
+from .listening import WAITING_CONNECTIONS, bind, check_tls
 from .request_heads import ServerConfig
 from .summary import chat_url, coloured, origin, summary
 from .supervisor import Handover, Supervisor, end_as, end_with_parent
@@ -39,7 +39,6 @@ from .workers import STARTUP_FAILURE, Workers, check_version
 log = structlog.get_logger(__name__)
 
 _CONNECTIONS_GRACE_SECONDS = 10
-_WAITING_CONNECTIONS = 2048
 
 
 @dataclass(frozen=True)
@@ -116,47 +115,6 @@ async def announce(runtime: CopilotRuntime, port: int) -> None:
     in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for line in summary(runtime, port, await runtime.discover_agents()):
         typer.echo(coloured(line) if in_colour else line)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there, before anything else is done.
-
-    Raises:
-        ConfigurationError: The address is in use, or not this machine's.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        # At once: whoever read the summary may connect, and nobody else gets the port while the application starts.
-        listener.listen(_WAITING_CONNECTIONS)
-    except OSError as error:
-        raise ConfigurationError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
-    listener.set_inheritable(True)
-    return listener
-
-
-def check_tls(certificate: Path, key: Path) -> None:
-    """Read a certificate and its key, as each process will.
-
-    Raises:
-        ConfigurationError: One of them is not there, or they do not fit each other.
-    """
-
-    def password() -> str:
-        raise ConfigurationError(f"ssl_keyfile: {key} is encrypted; a key without a password is needed.")
-
-    for name, file in (("ssl_certfile", certificate), ("ssl_keyfile", key)):
-        try:
-            file.open("rb").close()
-        except OSError as error:
-            raise ConfigurationError(f"{name}: {file} cannot be read: {error.strerror}.") from error
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password)
-    except ssl.SSLError as error:
-        told = f"ssl_certfile, ssl_keyfile: the certificate {certificate} and the key {key} do not match"
-        raise ConfigurationError(f"{told}: {error.reason or 'not PEM files'}.") from error
 
 
 def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: bool = False) -> None:
@@ -282,7 +240,7 @@ def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False,
         ws="none",
         log_config=None,
         access_log=False,
-        backlog=_WAITING_CONNECTIONS,
+        backlog=WAITING_CONNECTIONS,
         server_header=False,
         forwarded_allow_ips=list(config.trusted_proxies),
         ssl_certfile=config.ssl_certfile,

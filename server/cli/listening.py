@@ -1,0 +1,53 @@
+"""The address and the certificate of a server."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+
+from ...runtime.errors import ConfigurationError
+
+WAITING_CONNECTIONS = 2048
+"""How many connections may wait until they are accepted."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there, before anything else is done.
+
+    Raises:
+        ConfigurationError: The address is in use, or not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # At once: whoever read the summary may connect, and nobody else gets the port while the application starts.
+        listener.listen(WAITING_CONNECTIONS)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def check_tls(certificate: Path, key: Path) -> None:
+    """Read a certificate and its key, as each process will.
+
+    Raises:
+        ConfigurationError: One of them is not there, or they do not fit each other.
+    """
+
+    def password() -> str:
+        raise ConfigurationError(f"ssl_keyfile: {key} is encrypted; a key without a password is needed.")
+
+    for name, file in (("ssl_certfile", certificate), ("ssl_keyfile", key)):
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise ConfigurationError(f"{name}: {file} cannot be read: {error.strerror}.") from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password)
+    except ssl.SSLError as error:
+        told = f"ssl_certfile, ssl_keyfile: the certificate {certificate} and the key {key} do not match"
+        raise ConfigurationError(f"{told}: {error.reason or 'not PEM files'}.") from error
