@@ -19,7 +19,7 @@ from .runtime.hooks import (
     Stopped,
 )
 from .runtime.info import RuntimeInfo
-from .runtime.provider import AgentDescriptor, AgentProvider
+from .runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from .runtime.stores import (
     AgentState,
     RecordStore,
@@ -75,6 +75,7 @@ __all__ = [
     "RuntimeConfig",
     "RuntimeInfo",
     "StateEncodingError",
+    "StateSchemas",
     "StateStore",
     "StateTooLargeError",
     "Stopped",

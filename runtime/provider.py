@@ -24,6 +24,18 @@ class AgentDescriptor(msgspec.Struct, kw_only=True, frozen=True):
     capabilities: dict[str, Any] = {}
 
 
+class StateSchemas(msgspec.Struct, frozen=True):
+    """JSON Schemas of an agent's state; None where they are not known.
+
+    Args:
+        shown: What clients see of the state.
+        taken: What clients may set of it.
+    """
+
+    shown: dict[str, Any] | None = None
+    taken: dict[str, Any] | None = None
+
+
 class AgentProvider(ABC):
     """A source of agents.
 
@@ -52,6 +64,11 @@ class AgentProvider(ABC):
     @abstractmethod
     def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
         """Run an agent, and yield what happens, as it happens."""
+
+    async def state_schemas(self, agent_name: str) -> StateSchemas:
+        """Return the schemas of an agent's state, for clients' types. By default, they are not known."""
+        del agent_name
+        return StateSchemas()
 
     def can_resume(self, agent_name: str) -> bool:
         """Return whether ``resume_run`` can go on with a run of this agent that another process began."""

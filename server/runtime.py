@@ -27,7 +27,7 @@ from ..runtime.observability.instrumentation import Instruments
 from ..runtime.observability.logs import log_without_values
 from ..runtime.observability.loop_watchdog import LoopWatchdog
 from ..runtime.preparation import Preparation
-from ..runtime.provider import AgentDescriptor, AgentProvider
+from ..runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ..runtime.redaction import without_secrets
 from ..runtime.runs.exits import contain_exits, release_exits
 from ..runtime.service import RuntimeService
@@ -201,6 +201,11 @@ class CopilotRuntime:
         """Asks all providers anew for their agents."""
         discovery = await self.service.registry.discover()
         return [agent for agent, _ in discovery.agents.values()]
+
+    async def state_schemas(self) -> dict[str, StateSchemas]:
+        """Return the schemas of all agents' states, by agent name."""
+        agents = (await self.service.registry.discover()).agents
+        return {name: await provider.state_schemas(name) for name, (_, provider) in agents.items()}
 
     async def runtime_info(self) -> RuntimeInfo:
         """Return what the runtime is, and the agents it has."""

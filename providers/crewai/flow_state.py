@@ -48,6 +48,17 @@ def public_state(state: Any) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key not in hidden}
 
 
+def state_schema(state: Any) -> dict[str, Any] | None:
+    """Return the JSON Schema of what clients see of a flow's state, or None if it is no pydantic model."""
+    if not hasattr(state, "model_json_schema"):
+        return None
+    schema = state.model_json_schema()
+    hidden = _OURS | {"context"} if "copilotkit" in schema["properties"] else _OURS
+    properties = {key: value for key, value in schema["properties"].items() if key not in hidden}
+    required = [key for key in schema.get("required", ()) if key in properties]
+    return {**schema, "properties": properties, "required": required}
+
+
 def result_text(result: Any) -> str:
     """Return the text of a flow's result: of a crew's or an agent's output, or data as JSON; "" if there is none."""
     if isinstance(result, str):

@@ -14,11 +14,11 @@ from ...runtime import events
 from ...runtime.agui_messages import messages_to_agui
 from ...runtime.errors import MisuseError
 from ...runtime.messages import ToolResultMessage
-from ...runtime.provider import AgentDescriptor, AgentProvider
+from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.runs.transcript import Transcript
 from ..agent_names import check_names
 from .crew_inputs import client_tool_names, crew_inputs, lent
-from .flow_state import flow_inputs, result_text, state_messages
+from .flow_state import flow_inputs, result_text, state_messages, state_schema
 from .framework import load_async
 from .human import install_for_flows, install_for_tasks, pending_interrupt, waiting_flow
 from .session import Session
@@ -89,6 +89,11 @@ class CrewAIProvider(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         """List the agents."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._agents]
+
+    async def state_schemas(self, agent_name: str) -> StateSchemas:
+        """Return the schemas of a flow whose state is a pydantic model; others are not known."""
+        await self.start()
+        return await asyncio.to_thread(self._agents[agent_name].state_schemas)
 
     async def start(self) -> None:
         """Import CrewAI, which takes seconds, so that the first run need not."""
@@ -187,6 +192,12 @@ class _Maker:
         """Yield the crew or flow for one run; called in the run's thread."""
         with nullcontext() if self._is_factory else self._one_at_a_time:
             yield _unwrapped(self._source() if self._is_factory else self._source)
+
+    def state_schemas(self) -> StateSchemas:
+        """Return the schemas of a flow's state."""
+        with self.made() as made:
+            schema = state_schema(getattr(made, "state", None))
+        return StateSchemas(shown=schema, taken=schema)
 
     def placeholders(self, crew: Any) -> frozenset[str]:
         """Return the crew's placeholders; a used crew has lost them."""

@@ -17,14 +17,16 @@ from langgraph_sdk.schema import StreamPart as SentPart
 from msgspec import Struct
 
 from ...runtime.errors import ConfigurationError
+from ...runtime.provider import StateSchemas
 from ...runtime.stores.thread_keys import thread_key
 from .custom_events import DispatchedEvent, root_task_id
 from .encoding import Encoder
 from .history import RUN_ID_PREFIX
+from .json_schema import visible
 from .messages import message_of
 from .run_plan import RunPlan
 from .running import StreamPart
-from .schema import GraphSchema
+from .schema import OWN_KEYS, GraphSchema
 
 # "events" is asked for because custom events come by no other way; of the rest of it nothing is used.
 _MODES: Final[Sequence[StreamMode]] = ("messages-tuple", "tasks", "values", "custom", "events")
@@ -40,6 +42,7 @@ class Assistant(Struct, frozen=True):
 
     id: str
     schema: GraphSchema
+    states: StateSchemas = StateSchemas()
 
 
 async def find_assistant(client: LangGraphClient, graph_id: str, assistant_id: str | None) -> Assistant:
@@ -56,7 +59,15 @@ async def find_assistant(client: LangGraphClient, graph_id: str, assistant_id: s
     except (NotFoundError, IndexError) as error:
         wanted = assistant_id or graph_id
         raise ConfigurationError(f"The LangGraph server has no assistant for '{wanted}'.") from error
-    return Assistant(assistant_id, _schema(schemas))
+    schema = _schema(schemas)
+    return Assistant(assistant_id, schema, _states(schema, schemas))
+
+
+def _states(schema: GraphSchema, schemas: Mapping[str, Any]) -> StateSchemas:
+    return StateSchemas(
+        shown=visible(schemas.get("output_schema"), lambda key: not schema.shows(key)),
+        taken=visible(schemas.get("input_schema"), lambda key: key in OWN_KEYS),
+    )
 
 
 def _schema(schemas: Mapping[str, Any]) -> GraphSchema:

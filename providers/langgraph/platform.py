@@ -12,7 +12,7 @@ from langgraph_sdk.errors import NotFoundError
 
 from ...runtime.context import RunContext, RunInput
 from ...runtime.events import Event
-from ...runtime.provider import AgentDescriptor, AgentProvider
+from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.stores.interface import AgentState
 from ..agent_names import check_names
 from .configuration import forwarded_headers, run_configuration, shows_subgraphs
@@ -106,6 +106,11 @@ class LangGraphPlatformProvider(AgentProvider):
         async with aclosing(run_events(plan, translator, stream, thread, config)) as events:
             async for event in events:
                 yield event
+
+    async def state_schemas(self, agent_name: str) -> StateSchemas:
+        """Return the schemas that the server has of the graph."""
+        _, assistant = await self._reach(agent_name)
+        return assistant.states
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
         """Return what the server holds of this thread, or None if it does not know it."""

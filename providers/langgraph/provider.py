@@ -17,13 +17,14 @@ from langgraph.store.base import BaseStore
 from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import CopilotKitError
 from ...runtime.events import Event
-from ...runtime.provider import AgentDescriptor, AgentProvider
+from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.stores.interface import AgentState, StateStore
 from ...runtime.stores.settings import StoreSettings
 from ..agent_names import check_names
 from .checkpoints import AgentCheckpoints, delete_from, read_from
 from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
 from .graph_thread import LocalThread
+from .json_schema import state_schemas
 from .langgraph_json import read_graph_file
 from .memories import memory_in_process, open_memory
 from .memory_options import MemoryOptions
@@ -201,6 +202,11 @@ class LangGraphProvider(AgentProvider):
     def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Run a graph; yield what happens, as it happens."""
         return self._run(agent_name, run, context, RunPlanner.plan)
+
+    async def state_schemas(self, agent_name: str) -> StateSchemas:
+        """Return the schemas that the graph's own annotations give."""
+        async with self._open(agent_name, RunContext(), _thread_configuration("schemas")) as (graph, schema):
+            return state_schemas(agent_name, graph, schema)
 
     def can_resume(self, agent_name: str) -> bool:
         """Return whether the agent's checkpoints outlive the process."""

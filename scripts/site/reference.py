@@ -19,6 +19,7 @@ PAGES: Mapping[str, tuple[str, Iterable[str]]] = {
         [
             "AgentProvider",
             "AgentDescriptor",
+            "StateSchemas",
             "RunInput",
             "RunContext",
             "ContextItem",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ...runtime.config import EMULATED_VERSION, RuntimeConfig, setting_layers
+from ...runtime.errors import ConfigurationError
 from ...runtime.info import RuntimeInfo, runtime_info
 from ...schema import load_sdl
 from ..runtime import CopilotRuntime
@@ -141,6 +142,28 @@ def agents(target: Target = None, config: Settings = None) -> None:
         runtime = load_runtime(target)
     for agent in asyncio.run(runtime.discover_agents()):
         typer.echo(f"{agent.name}\t{agent.description}")
+
+
+@app.command()
+def types(
+    target: Target = None,
+    output: Annotated[Path | None, _flag("The file to write; without it, they are printed.")] = None,
+    config: Settings = None,
+) -> None:
+    """Write TypeScript types of the agents' names and states, made from the agents' schemas."""
+    from .typescript import declarations
+
+    with setting_layers(settings.layers(config)):
+        runtime = load_runtime(target)
+    text = declarations(asyncio.run(runtime.state_schemas()))
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{output} cannot be written: {error.strerror}.") from error
+    typer.echo(f"wrote {output}")
 
 
 @app.command()

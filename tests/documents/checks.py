@@ -8,6 +8,7 @@ import re
 import httpx
 import jwt
 
+from tests.documents.identity_provider import token
 from tests.documents.reader import Server
 from tests.parity.fold import fold
 from tests.parity.wire import ask
@@ -22,9 +23,11 @@ def credentials(text: str) -> dict[str, str]:
         return {"authorization": "Bearer the-key-of-ann"}
     if found := re.search(r"COPILOTKIT_API_KEYS=\w+:([\w-]+)", text):
         return {"authorization": f"Bearer {found[1]}"}
+    if found := re.search(r'issuer="(.+?)",\s+audience="(.+?)"', text):
+        return {"authorization": f"Bearer {token(found[1], found[2])}"}
     if found := re.search(r'JwtAuth\(secret="(.+?)", audience="(.+?)"', text):
-        token = jwt.encode({"sub": "ann", "aud": found[2], "exp": 2**40}, found[1])
-        return {"authorization": f"Bearer {token}"}
+        signed = jwt.encode({"sub": "ann", "aud": found[2], "exp": 2**40}, found[1])
+        return {"authorization": f"Bearer {signed}"}
     return {}
 
 
@@ -40,23 +43,29 @@ def _is_complaint(line: str) -> bool:
     return logged["logger"].startswith("copilotkit_runtime") and logged["level"] not in {"debug", "info"}
 
 
-async def answers(server: Server, text: str) -> None:
+async def answers(server: Server, command: str, program: str) -> None:
     """A server answers: a chat if it is a runtime, with its page if it is a site."""
-    if "npm" in text:
+    if "npm" in command:
         async with httpx.AsyncClient() as client:
             assert 'id="root"' in (await client.get(server.url)).text
         return
-    if text.startswith("uvicorn"):
-        for path in ("/api/copilotkit", "/api/other"):
-            await is_there(server.url.rstrip("/") + path)
+    if command.startswith("uvicorn"):
+        paths = re.findall(r'mount\(app, "(.+?)"\)', program)
+        assert paths
+        for path in paths:
+            await is_there(server.url.rstrip("/") + path, guarded="auth=" in program)
         return
-    await chats(server, server.url, credentials(text))
+    await chats(server, server.url, credentials(command + program))
 
 
-async def is_there(url: str) -> None:
-    """A runtime is at ``url``."""
+async def is_there(url: str, *, guarded: bool) -> None:
+    """A runtime is at ``url``, and lets in strangers unless it is guarded."""
     async with httpx.AsyncClient() as client:
-        assert (await client.post(url, json={"query": "{ hello }"})).json() == {"data": {"hello": "Hello World"}}
+        response = await client.post(url, json={"query": "{ hello }"})
+    if guarded:
+        assert response.status_code == httpx.codes.UNAUTHORIZED
+    else:
+        assert response.json() == {"data": {"hello": "Hello World"}}
 
 
 async def chats(server: Server, url: str, headers: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
 from copilotkit_runtime.testing import Behaviour, Request, ScriptedService, head
+from tests.documents.identity_provider import identity_provider
 from tests.integration.agui.guests import HttpGuest
 from tests.integration.crewai.openai_service import OpenAIService, Reply, says
 from tests.integration.langgraph.langgraph_server import LangGraphServer
@@ -123,6 +124,7 @@ NEIGHBOURS: dict[str, Neighbour] = {
     "https://agents.example.com/copilotkit": _remote_endpoint,
     "https://chains.example.com/translate": _chain,
     "https://graphs.example.com": _deployment,
+    "https://id.example.com": identity_provider,
     "https://tools.example.com/mcp": lambda _: mcp_server(),
     "https://old.example.com/sse": lambda _: mcp_server("sse"),
     "http://localhost:4318": _collector,
@@ -142,3 +144,20 @@ async def neighbours(text: str, folder: Path) -> AsyncIterator[str]:
                 place.mkdir()
                 text = text.replace(address, await stack.enter_async_context(neighbour(place)))
         yield text
+
+
+@asynccontextmanager
+async def neighbours_of(program: Path | None, folder: Path) -> AsyncIterator[str]:
+    """Whoever a program names is there, and its file has the addresses where they are; gives its text."""
+    async with neighbours(_text_of(program), folder) as there:
+        if program is not None:
+            _write(program, there)
+        yield there
+
+
+def _text_of(program: Path | None) -> str:
+    return "" if program is None else program.read_text(encoding="utf-8")
+
+
+def _write(program: Path, text: str) -> None:
+    program.write_text(text, encoding="utf-8")

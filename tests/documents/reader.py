@@ -41,11 +41,17 @@ class Server:
         url: Where.
         said: What it said until then.
         log: The file that takes its standard error.
+        output: The file that takes its standard output.
     """
 
     url: str
     said: str
     log: Path
+    output: Path
+
+    def printed(self) -> str:
+        """What it has said until now."""
+        return _read(self.output) + _read(self.log)
 
 
 def lay_out(folder: Path, block: Block) -> None:
@@ -71,6 +77,19 @@ def shell(text: str, folder: Path) -> list[str]:
     script = folder / "commands.sh"
     script.write_text(text, encoding="utf-8")
     return ["bash", "-euo", "pipefail", str(script)]
+
+
+def on_any_port(command: str) -> str:
+    """The command, with a free port for the one that it names."""
+    return re.sub(r"(--port |\bPORT=)\d+", r"\g<1>0", command)
+
+
+def program_of(block: Block, folder: Path) -> Path | None:
+    """The file that a command serves, if it is one that the block's guide names."""
+    named = {Path(each.file).stem: each.file for each in blocks_of(block.document) if each.file is not None}
+    found = re.search(r"^uvicorn (\w+):|\bserve (\w+)\.py:", block.text, re.MULTILINE)
+    file = named.get(found[1] or found[2]) if found else None
+    return folder / file if file is not None else None
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -108,7 +127,7 @@ async def _said_where(process: asyncio.subprocess.Process, said: Path, log: Path
         while True:
             text = _read(said) + _read(log)
             if found := _URL.search(text):
-                return Server(found[0], text, log)
+                return Server(found[0], text, log, said)
             if process.returncode is not None:
                 raise AssertionError(f"it ended with {process.returncode}: {text}")
             await asyncio.sleep(0.05)

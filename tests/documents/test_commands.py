@@ -12,8 +12,9 @@ import pytest
 from tests.documents.blocks import BLOCKS, ROOT, TEMPLATE, Block, blocks_of, each
 from tests.documents.checks import answers, complaints
 from tests.documents.installation import check_out, environment_of_its_own
-from tests.documents.neighbours import neighbours
-from tests.documents.reader import environment, lay_out, run, serving, shell, write_named
+from tests.documents.neighbours import neighbours, neighbours_of
+from tests.documents.reader import environment, lay_out, on_any_port, program_of, run, serving, shell, write_named
+from tests.documents.shown import asks, fits, output_of
 
 NOT_RUN = {
     "make test": "this is it",
@@ -39,11 +40,12 @@ def test_nothing_is_left_out_but_what_the_guides_have() -> None:
             assert all(line.startswith(tuple(NOT_RUN)) or "docker" in line for line in block.text.splitlines())
 
 
-@e2e_if_node([block for block in COMMANDS if not block.serves and not block.installs])
+@e2e_if_node([block for block in COMMANDS if not block.serves and not block.installs and not asks(block)])
 async def test_a_command_does_what_it_says(block: Block, tmp_path: Path, vendor_settings: dict[str, str]) -> None:
     lay_out(tmp_path, block)
     ended = await run(shell(block.text, tmp_path), tmp_path, environment(**vendor_settings))
     assert ended.status == 0, ended.log
+    assert fits(ended.said, output_of(block) or "…\n"), ended.said
     assert ended.said
 
 
@@ -70,12 +72,15 @@ async def test_a_server_starts_as_it_is_told_to(
     block: Block, tmp_path: Path, open_folder: Path, vendor_settings: dict[str, str]
 ) -> None:
     lay_out(tmp_path, block)
-    async with neighbours(re.sub(r"--port \d+", "--port 0", block.text), open_folder) as text:
+    async with (
+        neighbours(on_any_port(block.text), open_folder) as text,
+        neighbours_of(program_of(block, tmp_path), open_folder) as program,
+    ):
         # What is made from the checkout is promised to need no key.
         settings = environment() if text.startswith("make ") else environment(**vendor_settings)
         command, place = shell(text, tmp_path), place_of(text, tmp_path)
         async with serving(command, place, settings, tmp_path) as server:
-            await answers(server, block.text)
+            await answers(server, block.text, program)
             assert complaints(server) == []
 
 

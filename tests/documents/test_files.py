@@ -17,7 +17,7 @@ from copilotkit_runtime import RuntimeConfig
 from copilotkit_runtime.server.cli.commands import app
 from tests.documents.blocks import BLOCKS, DOCUMENTS, ROOT, Block, each
 
-SHOWN = {"text", "tsx", "mermaid"}
+SHOWN = {"text", "tsx", "mermaid", "nginx", "caddy"}
 READ = {"toml", "json"}
 RUN = {"bash", "python"}
 EXAMPLES = {file.name: file for file in (ROOT / "examples").glob("*.py")}
