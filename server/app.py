@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from ..wires.wire import EVERY_PATH
 from .chat.page import front_routes, page_routes
+from .graphiql.routes import graphiql_routes
 from .probes import MetricsPage, ReadyProbe
 
 Lifespan: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
@@ -52,7 +53,8 @@ def routes(endpoints: Endpoints, path: str) -> list[BaseRoute]:
     below = [Route(f"{base}/", endpoints.shared)] if base else []
     own = [Route(f"{base}/health", endpoints.health), Route(base or "/", endpoints.shared), *below]
     chat = page_routes(base) if endpoints.chat and base else []
-    return [*own, *chat, *endpoints.probes(base), *_owned(endpoints, base, base)]
+    graphiql = graphiql_routes(base) if endpoints.graphiql else []
+    return [*own, *chat, *graphiql, *endpoints.probes(base), *_owned(endpoints, base, base)]
 
 
 def _owned(endpoints: Endpoints, base: str, prefix: str) -> list[BaseRoute]:

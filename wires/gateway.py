@@ -53,7 +53,7 @@ class Gateway:
         async def dispatch(exchange: Exchange) -> None:
             page = next((page for wire in wires if (page := wire.page(exchange)) is not None), None)
             if page is not None:
-                await exchange.page(page)
+                await exchange.page(page.html, page.policy)
             elif _asks_nothing(exchange.request):
                 await exchange.respond(
                     405, _NOTHING_ASKED, [("content-type", "application/json"), ("allow", "GET, POST")]

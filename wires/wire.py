@@ -20,6 +20,13 @@ class Rendered(NamedTuple):
     body: bytes = b""
 
 
+class Page(NamedTuple):
+    """A page for browsers: its HTML, and the content security policy that it is shown under."""
+
+    html: str
+    policy: str
+
+
 Handler: TypeAlias = Callable[[Exchange, ClientRequest], Awaitable[None]]
 
 EVERY_PATH = "/{suffix:path}"
@@ -55,8 +62,8 @@ class Wire(Routed, Protocol):
     def accepts(self, body: Mapping[str, Any]) -> bool:
         """Whether a JSON object that was posted to the shared URL is for this wire."""
 
-    def page(self, exchange: Exchange) -> str | None:
-        """Return the HTML page for a browser that opens the shared URL, or None."""
+    def page(self, exchange: Exchange) -> Page | None:
+        """Return the page for a browser that opens the shared URL, or None."""
 
     async def answer(self, exchange: Exchange, client: ClientRequest, body: Body) -> None:
         """Answer a request on the shared URL.

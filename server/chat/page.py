@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import Message, Receive, Scope, Send
+
+from ..guarded_files import GuardedFiles
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -25,30 +24,16 @@ _HEADERS = {
 }
 
 
-class _GuardedFiles(StaticFiles):
-    """Serves files with the policy, also where there is none of that name."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        await super().__call__(scope, receive, guarded)
-
-
 def page_routes(base: str) -> list[BaseRoute]:
     """Return the routes of the page below a runtime's URL: ``chat/`` and its files.
 
     Not for a runtime that is mounted at the root of an application, which may have a ``/chat`` itself.
     """
-    # An editable installation links to the files.
-    files = _GuardedFiles(directory=FILES, html=True, follow_symlink=True)
 
     async def to_page(_request: Request) -> Response:
         return RedirectResponse("chat/")
 
-    return [Route(f"{base}/chat", to_page), Mount(f"{base}/chat", files)]
+    return [Route(f"{base}/chat", to_page), Mount(f"{base}/chat", GuardedFiles(FILES, _HEADERS))]
 
 
 def front_routes(base: str, *, graphiql: bool) -> list[BaseRoute]:

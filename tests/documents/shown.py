@@ -66,4 +66,4 @@ def pattern_of(shown: str) -> re.Pattern[str]:
 
 def fits(printed: str, shown: str) -> bool:
     """Whether a command printed what its guide shows."""
-    return pattern_of(shown).fullmatch(printed if printed.endswith("\n") else f"{printed}\n") is not None
+    return pattern_of(shown).fullmatch(f"{printed.rstrip()}\n") is not None

@@ -23,9 +23,9 @@ PUBLIC = {
         Authenticator BeforeRequest CloudGuardrail ContextItem CopilotRuntime ErrorContext ErrorEvent
         ForwardedParameters Guardrail Hooks Identity InputCheck JwtAuth Observability ObservedError ObservedRequest
         ObservedResponse OutputCheck
-        RecordStore Resume RunContext RunInput RunLock RuntimeConfig RuntimeInfo StateEncodingError StateStore
-        StateTooLargeError Stopped StoreConflictError StoreKeyError StoreSettings StoreUnavailableError ThreadInfo
-        ThreadPage Tool TopicGuardrail TopicJudge TranscriptionError
+        RecordStore Resume RunContext RunInput RunLock RuntimeConfig RuntimeInfo StateEncodingError StateSchemas
+        StateStore StateTooLargeError Stopped StoreConflictError StoreKeyError StoreSettings StoreUnavailableError
+        ThreadInfo ThreadPage Tool TopicGuardrail TopicJudge TranscriptionError
         Verdict action errors events messages open_store stores
     """,
     "copilotkit_runtime.runtime.stores": """

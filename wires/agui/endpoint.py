@@ -16,7 +16,7 @@ from ..http.body import Body, check_size, read_body
 from ..http.client import ClientRequest
 from ..http.exchange import Exchange
 from ..http.refusal import Refusal
-from ..wire import EVERY_PATH, Rendered, WireRoute
+from ..wire import EVERY_PATH, Page, Rendered, WireRoute
 from .call import Call, given_body
 from .debug_feed import DebugFeed
 from .envelope import read_envelope
@@ -96,7 +96,7 @@ class AGUIWire:
         """Whether a JSON object is an envelope."""
         return isinstance(body.get("method"), str) and "query" not in body
 
-    def page(self, exchange: Exchange) -> str | None:
+    def page(self, exchange: Exchange) -> Page | None:
         """Return None: the wire has no page."""
         return None
 

@@ -19,14 +19,14 @@ from ..http.cors import HeaderPairs
 from ..http.exchange import Exchange
 from ..http.refusal import Refusal
 from ..http.streaming import UNBUFFERED, unless_disconnected, write_parts
-from ..wire import Rendered, WireRoute
+from ..wire import Page, Rendered, WireRoute
 from .complexity import DocumentLimits
 from .context import GraphQLContext
 from .documents import DocumentCache
 from .errors import RequestError, bad_request, refusal_errors
 from .execution import Execution, GraphQLRequest
 from .formats import FRAMINGS, Format, acceptable, negotiate, whole_body
-from .graphiql import graphiql_page
+from .graphiql import POLICY, graphiql_page
 from .incremental_result import IncrementalAnswer
 from .parameters import Parameters, UnsupportedMediaTypeError, read_parameters
 from .variables import check_variables
@@ -77,12 +77,12 @@ class GraphQLWire:
         """Whether a JSON object is a GraphQL request."""
         return "query" in body
 
-    def page(self, exchange: Exchange) -> str | None:
+    def page(self, exchange: Exchange) -> Page | None:
         """Return GraphiQL for a browser that opens the URL."""
         request = exchange.request
         opened = request.method == "GET" and "query" not in request.query_params
         wanted = self._config.graphiql and opened and "text/html" in request.headers.get("accept", "")
-        return graphiql_page() if wanted else None
+        return Page(graphiql_page(request.url.path), POLICY) if wanted else None
 
     async def answer(self, exchange: Exchange, client: ClientRequest, body: Body) -> None:
         """Answer one request.

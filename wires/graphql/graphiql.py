@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ariadne.explorer import ExplorerGraphiQL
+from html import escape
+from string import Template
 
 EXAMPLES = """\
 # The operations of CopilotKit's clients. Put the cursor in one and press the play button.
@@ -39,9 +40,43 @@ mutation chat($agent: String = "planner") {
 """
 """What the page begins with: an example of each operation."""
 
-_page = ExplorerGraphiQL(title="CopilotKit runtime", default_query=EXAMPLES).html(None)
+FOLDER = "graphiql"
+"""Where the page's files are, below the URL that it stands on."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Scripts come from this server alone; menus write styles into the page."""
+
+_PAGE = Template("""\
+<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>GraphiQL - CopilotKit runtime</title>
+    <link rel="stylesheet" href="$files/graphiql.min.css" />
+    <link rel="stylesheet" href="$files/page.css" />
+  </head>
+  <body>
+    <div id="graphiql"><p>GraphiQL needs JavaScript.</p></div>
+    <script type="text/plain" id="examples">$examples</script>
+    <script src="$files/react.production.min.js"></script>
+    <script src="$files/react-dom.production.min.js"></script>
+    <script src="$files/graphiql.min.js"></script>
+    <script src="$files/start.js"></script>
+  </body>
+</html>
+""")
 
 
-def graphiql_page() -> str:
-    """Return the page; it sends its queries to the URL that it stands on."""
-    return str(_page)
+def graphiql_page(path: str) -> str:
+    """Return the page, which sends its queries to the URL that it stands on.
+
+    Args:
+        path: That URL's path. Files are named from its last part, so that a proxy may serve it under another path.
+    """
+    last = path.rpartition("/")[2]
+    files = f"{last}/{FOLDER}" if last else FOLDER
+    return _PAGE.substitute(files=escape(files), examples=EXAMPLES)

@@ -103,6 +103,7 @@ class Exchange:
         headers = preflight_headers(self.request.headers, *self._cors, wildcard=self.wildcard)
         await self.respond(204, headers=headers)
 
-    async def page(self, html: str) -> None:
-        """Send an HTML page."""
-        await self.respond(200, html.encode(), [("content-type", "text/html; charset=utf-8")])
+    async def page(self, html: str, policy: str) -> None:
+        """Send an HTML page under a content security policy."""
+        headers = [("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy)]
+        await self.respond(200, html.encode(), headers)

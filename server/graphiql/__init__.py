@@ -1,0 +1,1 @@
+"""GraphiQL for people who open a runtime in development."""

@@ -1,0 +1,18 @@
+"""The files of the page that the GraphQL wire shows to browsers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.routing import BaseRoute, Mount
+
+from ...wires.graphql.graphiql import FOLDER, POLICY
+from ..guarded_files import GuardedFiles
+
+FILES = Path(__file__).parent / "files"
+_HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
+
+
+def graphiql_routes(base: str) -> list[BaseRoute]:
+    """Return the route of GraphiQL's files below a runtime's URL."""
+    return [Mount(f"{base}/{FOLDER}", GuardedFiles(FILES, _HEADERS))]
