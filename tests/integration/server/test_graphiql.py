@@ -13,7 +13,7 @@ from copilotkit_runtime.wires.graphql.graphiql import POLICY
 from tests.integration.server.test_chat_page import PRODUCTION, app_of, got
 from tests.support.local_server import PATH
 
-SUMS = dict(reversed(line.split()) for line in (FILES / "SHA256SUMS").read_text().splitlines())
+SUMS: dict[str, str] = dict(reversed(line.split()) for line in (FILES / "SHA256SUMS").read_text().splitlines())
 
 
 @pytest.mark.parametrize("base", [PATH, "/", "/deep/down/here"])
