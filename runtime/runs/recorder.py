@@ -72,11 +72,14 @@ class Recorder:
         await end_tasks(*([self._task] if self._task is not None else []), *works)
 
     async def _sweep_all(self) -> None:
+        took = 0.0
         while self._recordings:
-            await asyncio.sleep(self._pause_after_failure or SWEEP_SECONDS)
+            # A store that is slow is left alone for as long as it took, so that others get their turn.
+            await asyncio.sleep(self._pause_after_failure or max(SWEEP_SECONDS, min(took, LONGEST_BATCH_SECONDS)))
+            began = monotonic()
             try:
                 await self._sweep()
-                self._pause_after_failure = 0.0
+                took, self._pause_after_failure = monotonic() - began, 0.0
             except StoreUnavailableError as error:
                 log.warning("runs_not_written", error=str(error))
                 self._pause_after_failure = min(max(2 * self._pause_after_failure, FIRST_PAUSE), LONGEST_PAUSE)
