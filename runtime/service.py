@@ -21,6 +21,7 @@ from .errors import (
     NoModelError,
     RunHandedOverError,
     ShuttingDownError,
+    StoreError,
     ThreadNotFoundError,
 )
 from .events import Event
@@ -32,6 +33,7 @@ from .registry import ProviderRegistry
 from .request import RunRequest
 from .reserved import cleaned_config, cleaned_properties
 from .runs.archive import REQUEST, RunArchive
+from .runs.beginnings import Beginnings
 from .runs.broken_runs import BrokenRuns
 from .runs.continuation import Continuation
 from .runs.handle import RunHandle
@@ -91,6 +93,7 @@ class RuntimeService:
         self.threads = Threads(store, self._all_providers, lambda: self._runs)
         self.turns = TurnSaver(store, self.threads.renew)
         run_log = runs or open_run_log(store)
+        self._beginnings = Beginnings()
         self.archive = RunArchive(run_log)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume)
         self.threads.delete_with(self.archive.delete)
@@ -204,12 +207,17 @@ class RuntimeService:
             Exception: The hook before requests refuses.
         """
         report = self.preparation.report(request, silent=request.ephemeral)
-        try:
-            run = await self._begin(request, report)
-        except Exception as error:
-            report.failed(error)
-            raise
-        return _follow(run)
+        with self._beginnings.note(request) as beginning:
+            try:
+                run = await self._begin(request, report)
+            except Exception as error:
+                report.failed(error)
+                raise
+        handle = _follow(run)
+        if beginning.stopped:
+            self._report_stop(run)
+            await run.cancel()
+        return handle
 
     async def attach(
         self, thread_id: str, *, identity: str | None = None, after: int = 0, paces: bool = True
@@ -271,16 +279,28 @@ class RuntimeService:
         Raises:
             ThreadNotFoundError: There is no such thread, or it is somebody else's.
         """
-        spelling = await self.threads.find(thread_id, identity)
+        stopped = self._beginnings.stop(thread_id, run_id, identity)
+        try:
+            spelling = await self.threads.find(thread_id, identity)
+        except ThreadNotFoundError:
+            if stopped:
+                return True
+            raise
         runs = [run for run in self._by_thread.get(spelling, ()) if run_id in (None, run.input.run_id)]
         for run in runs:
             self._report_stop(run)
         await asyncio.gather(*(run.cancel() for run in runs))
-        return bool(runs) or await self._stop_elsewhere(spelling, run_id)
+        return await self._stop_elsewhere(spelling, run_id, stopped=stopped or bool(runs))
 
-    async def _stop_elsewhere(self, thread_id: str, run_id: str | None) -> bool:
-        run = await self.archive.find(thread_id)
-        return run is not None and run_id in (None, run.input.run_id) and await run.cancel()
+    async def _stop_elsewhere(self, thread_id: str, run_id: str | None, *, stopped: bool) -> bool:
+        """Stop the thread's runs in other processes; return whether any run was stopped, here or there."""
+        try:
+            return await self.archive.stop_elsewhere(thread_id, run_id, patient=not stopped) or stopped
+        except StoreError:
+            if not stopped:
+                raise
+            log.exception("stop_reached_no_other_process", thread_id=thread_id)
+            return True
 
     async def leave(self, handle: RunHandle, *, cancel: bool) -> None:
         """Let go of a run whose client has gone, or has read it to its end.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +33,10 @@ ALIASES = "aliases"
 """and the ids under which the agent keeps messages and calls that were shown under others."""
 _OPEN_SECONDS = 15.0
 _CLOSE_SECONDS = 5.0
+_RECENT_RUNS = 20
+"""Among how many of a thread's last runs those that go on are looked for."""
+_BEGIN_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -105,8 +110,41 @@ class RunArchive:
         """Return the run that goes on in a thread in another process, or None."""
         if not self._store.shared:
             return None
-        latest = await self._store.latest(thread_id)
-        return RemoteRun(self._store, latest) if latest is not None and latest.status == "running" else None
+        running = await self._running(thread_id)
+        return running[-1] if running else None
+
+    async def stop_elsewhere(self, thread_id: str, run_id: str | None, *, patient: bool) -> bool:
+        """Stop the runs that go on in a thread in other processes, and wait for a limited time until they have ended.
+
+        Args:
+            thread_id: The thread.
+            run_id: Only the runs of that id; None for all.
+            patient: Whether to wait a moment for a run of that id which is not there yet: it may be about to begin.
+
+        Returns:
+            Whether there was one.
+        """
+        if not self._store.shared:
+            return False
+        running = await self._running(thread_id)
+        if run_id is not None:
+            if patient:
+                running = await self._awaited(thread_id, run_id) or running
+            running = [run for run in running if run.input.run_id == run_id]
+        return any(await asyncio.gather(*(run.cancel() for run in running)))
+
+    async def _awaited(self, thread_id: str, run_id: str) -> list[RemoteRun]:
+        """Return the runs that go on in a thread, once it has or had one of that id, or a moment has passed."""
+        deadline = monotonic() + _BEGIN_SECONDS
+        while not any(record.run_id == run_id for record in await self._store.runs(thread_id, _RECENT_RUNS)):
+            if monotonic() >= deadline:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        return await self._running(thread_id)
+
+    async def _running(self, thread_id: str) -> list[RemoteRun]:
+        records = await self._store.runs(thread_id, _RECENT_RUNS)
+        return [RemoteRun(self._store, record) for record in records if record.status == "running"]
 
     async def last(self, thread_id: str) -> RemoteRun | None:
         """Return the last run of a thread, from what is stored of it, or None."""

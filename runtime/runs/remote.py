@@ -65,8 +65,9 @@ class RemoteRun:
         """Ask the run to stop, and wait, for a limited time, until it has; return whether it went on."""
         asked = await self._store.request_stop(self.record.key)
         if asked:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self.join()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self.join()
         return asked
 
 

@@ -178,10 +178,11 @@ class RunLogStore(ABC):
         if not await self._release(key, owner):
             raise RunLostError
 
-    async def runs(self, thread_id: str) -> list[RunRecord]:
-        """List a thread's runs, oldest first."""
+    async def runs(self, thread_id: str, limit: int | None = None) -> list[RunRecord]:
+        """List a thread's last runs, oldest first: all that are kept, or no more than ``limit``."""
         check_key(thread_id)
-        return await retry_unavailable(lambda: self._runs(thread_id, self.settings.max_runs), self.settings.retry_for)
+        number = self.settings.max_runs if limit is None else limit
+        return await retry_unavailable(lambda: self._runs(thread_id, number), self.settings.retry_for)
 
     async def latest(self, thread_id: str) -> RunRecord | None:
         """Return a thread's last run, or None."""
