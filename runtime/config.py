@@ -190,6 +190,8 @@ class RuntimeConfig(BaseSettings):
     """The path of the endpoint."""
     workers: Count = 1
     """The number of worker processes."""
+    worker_start_seconds: Seconds = 120.0
+    """How long a worker process may take until it serves; in a rolling restart, the old one serves until then."""
     ssl_certfile: Path | None = None
     """The file of the TLS certificate."""
     ssl_keyfile: Path | None = None

@@ -16,7 +16,7 @@ from tests.integration.server.process import Running, running
 from tests.integration.stores.servers import RedisServer
 from tests.parity.fold import fold
 from tests.parity.wire import PartReader
-from tests.support.request_bodies import scripted, text
+from tests.support.request_bodies import event, scripted, text
 
 HELLO = {"query": "{hello}"}
 
@@ -93,6 +93,101 @@ async def test_a_worker_that_dies_is_replaced_and_its_runs_no_longer_count(tmp_p
         async with httpx.AsyncClient() as http:
             page = (await http.get(f"{server.origin}/metrics")).text
     assert not [line for line in page.splitlines() if line.startswith("copilotkit_active") and line.endswith(" 1.0")]
+
+
+def on_target(tmp_path: Path, start: str) -> str:
+    """An application with the scripted agent, whose import does what ``start`` says."""
+    file = tmp_path / "app.py"
+    file.write_text(
+        f"{start}\n"
+        "from copilotkit_runtime import CopilotRuntime\n"
+        "from tests.support.scripted_agent import ScriptedProvider\n"
+        "runtime = CopilotRuntime([ScriptedProvider()])\n"
+    )
+    return f"{file}:runtime"
+
+
+async def whole(url: str, thread: str, begun: asyncio.Event) -> Any:
+    """The end of an answer that goes on for some seconds; says when its first word has come."""
+    steps = [*text("a", "first")[:-1], *({**event("CUSTOM", name="tick"), "after": 0.5} for _ in range(20))]
+    body = scripted(*steps, *text("b", "last"), threadId=thread)
+    reader, parts = PartReader(), []
+    async with httpx.AsyncClient(timeout=60) as http, http.stream("POST", url, json=body) as response:
+        async for chunk in response.aiter_bytes():
+            parts += reader.feed(chunk)
+            if "first" in str(parts):
+                begun.set()
+    return fold(parts)
+
+
+async def knocking(url: str, ending: asyncio.Event) -> set[int]:
+    """The statuses that new clients get, one after another."""
+    statuses: set[int] = set()
+    while not ending.is_set():
+        statuses |= {answer.status_code for answer in await asked(url, 1)}
+    return statuses
+
+
+async def test_a_rolling_restart_loses_no_stream_and_refuses_nobody(tmp_path: Path) -> None:
+    app = on_target(tmp_path, "STARTED = 1")
+    with running(tmp_path, "--workers", "2", app=app, metrics="true", shutdown_grace_seconds="60") as server:
+        await asyncio.to_thread(server.await_event, "Application startup complete.", times=2)
+        before = workers_of(server)
+        begun, ending = [asyncio.Event() for _ in range(8)], asyncio.Event()
+        streams = [asyncio.create_task(whole(server.url, f"t-{n}", one)) for n, one in enumerate(begun)]
+        knocks = asyncio.create_task(knocking(server.url, ending))
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(one.wait() for one in begun))
+        # Slower than the five seconds that uvicorn waits by itself, as some frameworks are.
+        on_target(tmp_path, "import time; time.sleep(6)")
+        server.tell(signal.SIGHUP)
+        ends = await asyncio.gather(*streams)
+        await asyncio.to_thread(server.await_event, "worker_replaced", times=2)
+        ending.set()
+        assert await knocks == {200}
+        async with httpx.AsyncClient() as http:
+            page = (await http.get(f"{server.origin}/metrics")).text
+    assert {end["status"]["code"] for end in ends} == {"Success"}
+    assert {end["messages"][-1]["content"][0] for end in ends} == {"last"}
+    after = set(workers_of(server)) - set(before)
+    assert len(after) == 2
+    assert {line["old"] for line in server.events("worker_replaced")} == set(before)
+    assert 'copilotkit_runs_total{agent="scripted",outcome="finished"} 8.0' in page
+    assert {pid for pid in before if f'pid="{pid}"' in page} == set()
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [("raise RuntimeError('broken')", 3), ("import time; time.sleep(120)", None)],
+    ids=["it fails", "it takes too long"],
+)
+async def test_workers_go_on_if_what_replaces_them_does_not_start(
+    tmp_path: Path, start: str, status: int | None
+) -> None:
+    app = on_target(tmp_path, "STARTED = 1")
+    seconds = "60" if status is not None else "25"
+    with running(tmp_path, "--workers", "2", app=app, worker_start_seconds=seconds) as server:
+        await asyncio.to_thread(server.await_event, "Application startup complete.", times=2)
+        on_target(tmp_path, start)
+        server.tell(signal.SIGHUP)
+        line = await asyncio.to_thread(server.await_event, "worker_not_ready")
+        assert line["exit_status"] == status
+        assert line["kept"] in workers_of(server)
+        assert {answer.status_code for answer in await asked(server.url, 10)} == {200}
+        server.tell(signal.SIGTERM)
+        assert server.wait() == 0
+
+
+async def test_a_signal_to_end_is_heeded_during_a_rolling_restart(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2", shutdown_grace_seconds="0.5") as server:
+        await asyncio.to_thread(server.await_event, "Application startup complete.", times=2)
+        server.tell(signal.SIGHUP)
+        await asyncio.to_thread(server.await_event, "workers_restarting")
+        server.tell(signal.SIGTERM)
+        assert server.wait() == 0
+    for pid in workers_of(server):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 async def broken_off(url: str) -> bool:
