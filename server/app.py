@@ -15,6 +15,8 @@ from ..wires.wire import EVERY_PATH
 from .chat.page import front_routes, page_routes
 from .graphiql.routes import graphiql_routes
 from .probes import MetricsPage, ReadyProbe
+from .stream_check import PATH as STREAM_CHECK
+from .stream_check import StreamCheck
 
 Lifespan: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -34,6 +36,7 @@ class Endpoints:
     health: ASGIApp
     missing: ASGIApp
     ready: ReadyProbe
+    stream_check: StreamCheck
     metrics: MetricsPage | None = None
     owned: Sequence[OwnedPath] = ()
     chat: bool = False
@@ -44,7 +47,8 @@ class Endpoints:
     def probes(self, base: str) -> list[BaseRoute]:
         """Return the routes that machines watch, below ``base``."""
         metrics = [Route(f"{base}/metrics", self.metrics.answer)] if self.metrics is not None else []
-        return [Route(f"{base}/ready", self.ready.answer), *metrics]
+        check = Route(f"{base}{STREAM_CHECK}", self.stream_check.answer, methods=["POST"])
+        return [Route(f"{base}/ready", self.ready.answer), check, *metrics]
 
 
 def routes(endpoints: Endpoints, path: str) -> list[BaseRoute]:

@@ -47,6 +47,7 @@ from .agents import checked_provider, checked_providers, providers_of
 from .background import BackgroundRun, follow, start_run
 from .probes import MetricsPage, ReadyProbe
 from .readiness import ReadinessCheck
+from .stream_check import StreamCheck
 
 if TYPE_CHECKING:
     from ..providers.mcp.apps import MCPApps
@@ -416,6 +417,7 @@ class CopilotRuntime:
             shared=gateway.shared([graphql, agui]),
             health=gateway.fixed(200, [("x-yoga-id", "yoga")], probe=True),
             missing=gateway.fixed(404, []),
+            stream_check=StreamCheck(admission),
             ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
             chat=self.serves_chat,

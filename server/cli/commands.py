@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,7 +121,10 @@ def init(
 def doctor(
     target: Target = None,
     url: Annotated[
-        str | None, _flag("A running server's endpoint, to look at it and at the proxies before it.")
+        str | None, _flag("A running server's endpoint, to measure what the proxies before it do to streams.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, _flag("A header to send there, such as 'Authorization: Bearer KEY'; may be repeated.")
     ] = None,
     config: Settings = None,
 ) -> None:
@@ -129,10 +133,17 @@ def doctor(
 
     with setting_layers(settings.layers(config)):
         runtime = CopilotRuntime() if target is None else load_runtime(target)
-    found = asyncio.run(examine(runtime, Path.cwd(), url))
+    found = asyncio.run(examine(runtime, Path.cwd(), url, _headers(header or ())))
     for finding in found:
         typer.echo(str(finding))
     raise typer.Exit(int(any(finding.mark == "fail" for finding in found)))
+
+
+def _headers(lines: Iterable[str]) -> dict[str, str]:
+    pairs = [line.partition(":") for line in lines]
+    if not all(colon and name.strip() for name, colon, _ in pairs):
+        raise typer.BadParameter("write each as NAME: VALUE", param_hint="--header")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 @app.command()

@@ -9,18 +9,16 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
-from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from ...runtime.errors import CopilotKitError
 from ...runtime.info import DISTRIBUTION
 from ...runtime.stores.urls import scheme_of
 from ..runtime import CopilotRuntime
+from .finding import Finding
+from .proxy_check import check_server
 
 _EXTRAS = {
     "serve": "uvloop",
@@ -43,29 +41,18 @@ _OLDEST_PYTHON = (3, 11)
 _STORE_SECONDS = 5
 
 
-class Finding(NamedTuple):
-    """What was looked at and what was found."""
-
-    mark: Literal["ok", "note", "fail"]
-    what: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        """Return the finding as a line."""
-        return f"{self.mark:5}{self.what}{f'. {self.advice}' if self.advice else ''}"
-
-
-async def examine(runtime: CopilotRuntime, folder: Path, url: str | None) -> list[Finding]:
+async def examine(runtime: CopilotRuntime, folder: Path, url: str | None, headers: dict[str, str]) -> list[Finding]:
     """Look at everything that can be looked at from here.
 
     Args:
         runtime: The runtime.
         folder: Where a page's ``package.json`` may be.
         url: A running server behind its proxies, if that is to be looked at.
+        headers: What to send to it, such as credentials.
     """
     found = [*_versions(), *_extras(), *_keys(), *_port(runtime.config.host, runtime.config.port), *_clients(folder)]
     found += [await _store(runtime), await _agents(runtime)]
-    return [*found, await asyncio.to_thread(_server, url)] if url is not None else found
+    return [*found, *await asyncio.to_thread(list, check_server(url, headers))] if url is not None else found
 
 
 def _versions() -> Iterator[Finding]:
@@ -158,28 +145,3 @@ async def _agents(runtime: CopilotRuntime) -> Finding:
     return Finding(
         "ok", f"agents: {', '.join(agent.name for agent in agents) or 'none'}; model: {runtime.model_name or 'none'}"
     )
-
-
-def _server(url: str) -> Finding:
-    """Look at a running server: whether it answers, and whether something in between compresses its streams."""
-    base = url.rstrip("/")
-    if not base.startswith(("http://", "https://")):
-        return Finding("fail", f"{url} is no URL", "Write http://… or https://…")
-    body = {"threadId": "doctor", "runId": "doctor", "messages": [], "tools": [], "context": [], "state": {}}
-    stream = Request(  # noqa: S310 - the scheme has been checked
-        f"{base}/agent/default/connect",
-        json.dumps(body).encode(),
-        {"content-type": "application/json", "accept-encoding": "gzip", "accept": "text/event-stream"},
-    )
-    try:
-        with urlopen(f"{base}/info", timeout=_STORE_SECONDS), urlopen(stream, timeout=_STORE_SECONDS) as answer:  # noqa: S310
-            compressed = "content-encoding" in answer.headers
-    except HTTPError as error:
-        if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            return Finding("note", f"{url} answers, and needs credentials")
-        return Finding("fail", f"{url}: HTTP {error.code}", "By default, the path is /api/copilotkit.")
-    except OSError as error:
-        return Finding("fail", f"{url}: {error}", "Is it running, and is this its address?")
-    if compressed:
-        return Finding("fail", f"{url}: streams are compressed", "Turn that off for text/event-stream in the proxy.")
-    return Finding("ok", f"{url} answers, and its streams come as they are")

@@ -19,6 +19,10 @@ from tests.documents.shown import asks, fits, output_of
 NOT_RUN = {
     "make test": "this is it",
     "docker ": "there is no Docker daemon where tests run; the image and the composition have tests of their own",
+    "kubectl ": "there is no cluster where tests run; tests/deploy renders the manifests",
+    "helm ": "there is no cluster where tests run; tests/deploy renders the chart",
+    "promtool ": "tests/deploy runs it, where Prometheus is installed",
+    "kill -HUP": "tests/integration/server/test_workers.py sends the signal",
 }
 """Commands that are not executed, by how they begin, and why."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.server.process import ROOT, Running, running
+from tests.integration.server.process import ROOT, Running, run, running
 from tests.parity.wire import ACCEPT, PartReader
 from tests.support.request_bodies import event, scripted, text
 
@@ -76,6 +76,12 @@ def test_a_word_passes_at_once_and_the_next_after_a_minute_of_silence(
     assert when["first"] < 5
     assert IDLE_SECONDS <= when["second"] < IDLE_SECONDS + 5
     assert '"hasNext":false' in seen
+
+
+def test_doctor_finds_that_streams_pass_as_they_are(proxied: tuple[str, Running], tmp_path: Path) -> None:
+    url, _ = proxied
+    examined = run("doctor", "--url", url, cwd=tmp_path, port="0", store="memory://")
+    assert f"{url}: streams come as they are" in examined.stdout
 
 
 def test_whole_answers_are_compressed_and_probes_hidden(proxied: tuple[str, Running]) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -100,8 +105,68 @@ def test_doctor_looks_at_a_running_server(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         examined = run("doctor", "--url", server.url, cwd=tmp_path, port="0", store="memory://")
         elsewhere = run("doctor", "--url", f"{server.url}/nowhere", cwd=tmp_path, port="0", store="memory://")
-    assert f"{server.url} answers, and its streams come as they are" in examined.stdout
+    assert f"{server.url}: streams come as they are: sent over 1.0 s" in examined.stdout
     assert "HTTP 404" in elsewhere.stdout
+
+
+@contextmanager
+def proxy(origin: str, *, compresses: bool = False) -> Iterator[str]:
+    """A proxy that reads each answer to its end before it passes it on."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            size = int(self.headers.get("content-length") or 0)
+            headers = {k: v for k, v in self.headers.items() if k.lower() in ("authorization", "accept")}
+            answer = httpx.request(self.command, origin + self.path, content=self.rfile.read(size), headers=headers)
+            body = gzip.compress(answer.content) if compresses else answer.content
+            self.send_response(answer.status_code)
+            self.send_header("content-length", str(len(body)))
+            if compresses:
+                self.send_header("content-encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - the standard library's own way
+
+        def log_message(self, *_args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("compresses", "finding", "advice"),
+    [(False, "a proxy holds streams back", "proxy_buffering off"), (True, "streams are compressed", "event-stream")],
+)
+def test_doctor_measures_what_a_proxy_does_to_streams(
+    tmp_path: Path, compresses: bool, finding: str, advice: str
+) -> None:
+    key = ("--header", "Authorization: Bearer my-key")
+    with running(tmp_path, api_keys="me:my-key") as server, proxy(server.origin, compresses=compresses) as origin:
+        url = origin + server.url.removeprefix(server.origin)
+        stranger = run("doctor", "--url", url, cwd=tmp_path, port="0", store="memory://")
+        examined = run("doctor", "--url", url, *key, cwd=tmp_path, port="0", store="memory://")
+        direct = run("doctor", "--url", server.url, *key, cwd=tmp_path, port="0", store="memory://")
+    assert "needs credentials. Give them with --header" in stranger.stdout
+    assert examined.returncode == 1
+    [line] = [line for line in examined.stdout.splitlines() if line.startswith("fail")]
+    assert finding in line
+    assert advice in line
+    assert direct.returncode == 0, direct.stdout
+
+
+def test_doctor_refuses_a_header_that_is_none(tmp_path: Path) -> None:
+    ended = run("doctor", "--header", "my-key", cwd=tmp_path, port="0", store="memory://")
+    assert ended.returncode == 2
+    assert "NAME: VALUE" in ended.stderr
 
 
 def chat(
