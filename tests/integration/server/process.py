@@ -74,9 +74,9 @@ class Running:
         """All of the log that is JSON."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
-    def await_event(self, name: str, times: int = 1, **fields: Any) -> dict[str, Any]:
+    def await_event(self, name: str, times: int = 1, *, patience: float = PATIENCE, **fields: Any) -> dict[str, Any]:
         """The log's first line of that event with these fields, when there are so many."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while len(found := [line for line in self.events(name) if fields.items() <= line.items()]) < times:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{name} was not logged:\n{self.log.read_text()}")
