@@ -221,7 +221,7 @@ def _run_workers(
             served()
 
     with _shared_metrics(runtime.config):
-        processes = Workers(options, listener, when_ready=ready)
+        processes = Workers(options, listener, runtime.config.worker_start_seconds, ready)
         processes.run()
     if processes.failed:
         raise typer.Exit(STARTUP_FAILURE)

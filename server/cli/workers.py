@@ -22,9 +22,11 @@ STARTUP_FAILURE = 3
 TESTED = ("0.52", "0.54")
 """The first and the last minor version of uvicorn that workers were tested with; the extra ``serve`` asks for them."""
 
-_START_SECONDS = 120
 _ANSWER_SECONDS = 30
 """How long a process that serves may not answer its parent: on a machine that is short of time it may be healthy."""
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+_POLL_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -50,18 +52,27 @@ def _minor(version: str) -> tuple[int, int]:
 
 
 class Workers(Multiprocess):
-    """Worker processes; a second signal ends those that still run.
+    """Worker processes; a second signal ends those that still run, and SIGHUP replaces them one by one.
 
     Args:
         options: What they serve, and how.
         listener: Where they listen.
+        start_seconds: How long a worker may take until it serves.
         when_ready: Called when all of them serve.
     """
 
-    def __init__(self, options: uvicorn.Config, listener: socket.socket, when_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        options: uvicorn.Config,
+        listener: socket.socket,
+        start_seconds: float,
+        when_ready: Callable[[], None],
+    ) -> None:
         super().__init__(options, sockets=[listener])
+        self._start_seconds = start_seconds
         self._when_ready = when_ready
         self._starting: dict[Process, float] = {}
+        self._retiring: list[Process] = []
 
     @property
     def failed(self) -> bool:
@@ -71,7 +82,7 @@ class Workers(Multiprocess):
     @override
     def init_processes(self) -> None:
         super().init_processes()
-        if all(process.wait_until_ready(_START_SECONDS, self.should_exit) for process in self.processes):
+        if all(process.wait_until_ready(self._start_seconds, self.should_exit) for process in self.processes):
             self._when_ready()
 
     @override
@@ -93,7 +104,7 @@ class Workers(Multiprocess):
         if process.parent_conn.poll(0):
             process.parent_conn.recv()
             del self._starting[process]
-        return time.monotonic() - begun > _START_SECONDS
+        return time.monotonic() - begun > self._start_seconds
 
     def _replace(self, index: int, process: Process) -> None:
         self._starting.pop(process, None)
@@ -112,9 +123,58 @@ class Workers(Multiprocess):
         self._starting[started] = time.monotonic()
 
     @override
+    def restart_all(self) -> None:
+        """Replace each worker once its replacement serves, and go on when its last run has ended.
+
+        A signal to end is heeded in between, and a replacement that does not serve in time ends the restart.
+        """
+        log.info("workers_restarting", workers=len(self.processes))
+        for index, old in enumerate(self.processes):
+            new = Process(self.config, self.sockets)
+            new.start()
+            if not self._await_ready(new):
+                self._give_up(new, kept=old)
+                return
+            self.processes[index] = new
+            self._retire(old)
+            log.info("worker_replaced", old=old.pid, new=new.pid)
+            if self._told_to_end:
+                return
+
+    @property
+    def _told_to_end(self) -> bool:
+        return self.should_exit.is_set() or any(number in _ENDS for number in self.signal_queue)
+
+    def _await_ready(self, worker: Process) -> bool:
+        deadline = time.monotonic() + self._start_seconds
+        while not self._told_to_end and worker.process.is_alive() and time.monotonic() < deadline:
+            if worker.wait_until_ready(_POLL_SECONDS):
+                return True
+        return False
+
+    def _give_up(self, worker: Process, *, kept: Process) -> None:
+        status = worker.exitcode
+        worker.kill()
+        worker.join()
+        if not self._told_to_end:
+            log.error("worker_not_ready", seconds=self._start_seconds, exit_status=status, kept=kept.pid)
+
+    def _retire(self, worker: Process) -> None:
+        """End a worker and wait until its runs have ended; the others are looked after meanwhile."""
+        self._starting.pop(worker, None)
+        self._retiring.append(worker)
+        worker.terminate()
+        while worker.process.is_alive() and not self._told_to_end:
+            worker.process.join(_POLL_SECONDS)
+            self.keep_subprocess_alive()
+        if not worker.process.is_alive():
+            self._retiring.remove(worker)
+            forget_process(worker.pid)
+
+    @override
     def join_all(self) -> None:
-        for process in self.processes:
+        for process in (*self.processes, *self._retiring):
             while process.process.is_alive():
-                process.process.join(0.1)
-                if any(number in (signal.SIGINT, signal.SIGTERM) for number in self.signal_queue):
+                process.process.join(_POLL_SECONDS)
+                if any(number in _ENDS for number in self.signal_queue):
                     process.process.kill()
