@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from ariadne import QueryType
 
+from ..runtime.shown_state import shown_state
 from ..runtime.stores.interface import AgentState
 from ..wires.graphql.context import Info
 from ..wires.graphql.state_messages import state_messages
@@ -36,6 +37,6 @@ async def load_agent_state(_root: object, info: Info, data: dict[str, str]) -> d
     return {
         "thread_id": data["thread_id"],
         "thread_exists": known is not None,
-        "state": msgspec.json.encode(state.state).decode(),
+        "state": msgspec.json.encode(shown_state(state.state)).decode(),
         "messages": msgspec.json.encode(state_messages(state.messages)).decode(),
     }

@@ -105,12 +105,13 @@ class AttributedStepFinished(BaseEvent, tag="STEP_FINISHED"):
 
 
 class RunOutcome(BaseEvent, tag="RUN_FINISHED"):
-    """A run's end, which may be an interrupt (AG-UI 1.0)."""
+    """A run's end, which may be an interrupt, and what its models cost (AG-UI 1.0)."""
 
     thread_id: str
     run_id: str
     result: Json = None
     outcome: dict[str, Json] | None = None
+    usage: Json = None
 
 
 WireEvent: TypeAlias = (

@@ -10,6 +10,7 @@ import msgspec
 
 from . import agui_events, events
 from .agui_messages import without_nulls
+from .agui_usage import usage_of
 from .errors import ProtocolError
 from .events import Event
 
@@ -149,6 +150,7 @@ class EventExpander:
         self._interrupted = False
         return [
             *asked,
+            *usage_of(event.usage),
             events.RunFinished(thread_id=event.thread_id, run_id=event.run_id, result=event.result),
         ]
 

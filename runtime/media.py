@@ -90,8 +90,8 @@ def messages_for(messages: Iterable[Message], takes: frozenset[str]) -> list[Mes
 
     Args:
         messages: A thread.
-        takes: The kinds beside text, tool calls and pictures that the agent's provider passes on:
-            ``image_url``, ``audio``, ``video``, ``document``, ``reasoning``.
+        takes: The kinds beside text and tool calls that the agent takes: ``image``, ``image_url``, ``audio``,
+            ``video``, ``document``, ``reasoning``.
 
     Raises:
         UnsupportedMediaError: The last turn of the thread has an attachment of another kind. Those of earlier turns
@@ -102,6 +102,8 @@ def messages_for(messages: Iterable[Message], takes: frozenset[str]) -> list[Mes
     if len(kept) == len(thread):
         return thread
     for message in reversed(thread):
+        if isinstance(message, ImageMessage) and not _accepts(takes, message):
+            raise UnsupportedMediaError("image", f"image/{message.format}")
         if isinstance(message, MediaMessage) and not _accepts(takes, message):
             raise UnsupportedMediaError(message.kind, message.mime_type)
         if getattr(message, "role", "user") != "user":
@@ -112,6 +114,8 @@ def messages_for(messages: Iterable[Message], takes: frozenset[str]) -> list[Mes
 def _accepts(takes: frozenset[str], message: Message) -> bool:
     if isinstance(message, ReasoningMessage):
         return "reasoning" in takes
+    if isinstance(message, ImageMessage):
+        return "image" in takes
     if isinstance(message, MediaMessage):
         wanted = "image_url" if message.kind == "image" else message.kind
         return wanted in takes and (message.data or message.url) is not None

@@ -57,6 +57,22 @@ class AgentProvider(ABC):
     store: StateStore | None = None
     """Where states are kept otherwise; the runtime sets it."""
 
+    def accepts(self, agent_name: str) -> frozenset[str]:
+        """Return the kinds of attachments that an agent takes, and ``reasoning``; by default ``takes`` and pictures.
+
+        A run with an attachment of another kind is refused, and the client learns why.
+        """
+        del agent_name
+        return self.takes | {"image"}
+
+    def capabilities(self, agent_name: str) -> dict[str, Any]:
+        """Return what is known of an agent's abilities, in AG-UI's categories; called often, so that it must be quick.
+
+        By default nothing. What an ``AgentDescriptor`` declares wins over it.
+        """
+        del agent_name
+        return {}
+
     @abstractmethod
     async def list_agents(self) -> list[AgentDescriptor]:
         """Return the agents this provider can run now."""

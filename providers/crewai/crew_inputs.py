@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.errors import MisuseError
+from ...runtime.media import messages_for
 from ...runtime.messages import TextMessage
 from .session import Question, Session
 from .templates import CHAT_MESSAGES
@@ -32,8 +33,10 @@ def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str
         given: Values that the author of the crew gave.
 
     Raises:
+        UnsupportedMediaError: The person has just attached something: crews read texts alone.
         MisuseError: Nothing fills several of the placeholders, and one message cannot be meant for all of them.
     """
+    messages_for(run.messages, frozenset())
     said = [message for message in run.messages if isinstance(message, TextMessage) and message.role != "system"]
     last = next((message.content for message in reversed(said) if message.role == "user"), "")
     conversation = "\n".join(f"{message.role}: {message.content}" for message in said)

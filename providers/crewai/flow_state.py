@@ -105,10 +105,14 @@ def _to_openai(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _picture(part: dict[str, Any]) -> dict[str, Any]:
+    if part.get("type") == "binary":
+        link = part.get("url") or f"data:{part['mimeType']};base64,{part.get('data', '')}"
+        return {"type": "image_url", "image_url": {"url": link}}
     if part.get("type") != "image":
         return part
     source = part["source"]
-    return {"type": "image_url", "image_url": {"url": f"data:{source['mimeType']};base64,{source['value']}"}}
+    link = source["value"] if source["type"] == "url" else f"data:{source['mimeType']};base64,{source['value']}"
+    return {"type": "image_url", "image_url": {"url": link}}
 
 
 def _to_agui(message: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class CrewAIProvider(AgentProvider):
         queue_size: Events of one run that may wait to be delivered, before its crew has to.
     """
 
+    takes = frozenset({"image_url"})
+
     def __init__(
         self,
         agents: Mapping[str, AgentSource],
@@ -85,6 +87,19 @@ class CrewAIProvider(AgentProvider):
         self._suspended = SuspendedRuns(max_waiting, answer_timeout)
         self._queue_size = queue_size
         self._ready = False
+
+    def accepts(self, agent_name: str) -> frozenset[str]:
+        """Return what flows find in their messages; nothing for a crew, which reads texts alone."""
+        return frozenset() if self._agents[agent_name].is_crew else super().accepts(agent_name)
+
+    def capabilities(self, agent_name: str) -> dict[str, Any]:
+        """Return what crews and flows can do."""
+        del agent_name
+        return {
+            "state": {"snapshots": True},
+            "tools": {"supported": True, "clientProvided": True},
+            "humanInTheLoop": {"supported": True, "feedback": True, "interrupts": True},
+        }
 
     async def list_agents(self) -> list[AgentDescriptor]:
         """List the agents."""
@@ -182,6 +197,8 @@ class _Maker:
     def __init__(self, name: str, source: AgentSource) -> None:
         self._source = source
         self._is_factory = inspect.isclass(source) or not hasattr(source, "kickoff")
+        self.is_crew = hasattr(source, "tasks") or hasattr(source, "crew")
+        """Whether it is a crew, as far as that is known before a run."""
         self._one_at_a_time = threading.Lock()
         self._placeholders: frozenset[str] | None = None
         if self._is_factory and not callable(source):

@@ -13,6 +13,7 @@ from ...runtime import events
 from ...runtime.events import Event
 from ..agui.decoding import EventDecoder
 from ..event_groups import begin_reasoning, end_reasoning, tool_call
+from ..token_usage import openai_usage
 from .flow_state import public_state
 
 
@@ -183,7 +184,8 @@ class Translator:
             if call.opened:
                 call.close()
                 out.append(events.ToolCallEnd(tool_call_id=call.id))
-        return out
+        usage = openai_usage(getattr(event, "usage", None), getattr(event, "model", None))
+        return out if usage is None else [*out, usage]
 
     def _tool_started(self, _source: Any, event: Any) -> list[Event]:
         name = self._name(event.tool_name)

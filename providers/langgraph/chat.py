@@ -7,11 +7,13 @@ from typing import Any
 
 import pydantic_core
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.messages.ai import UsageMetadata, add_usage
 
 from ...runtime.events import Event, TextMessageEnd, ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart
 from ...runtime.messages import new_id
 from ...runtime.predictions import Prediction, predicted_values
 from ..event_groups import text_message, tool_call
+from ..token_usage import langchain_usage
 from .content import reasoning_of, text_of, text_of_result
 from .message_events import begin, end_reasoning, reason, write
 from .model_call import ModelCall, StreamedCall
@@ -52,7 +54,8 @@ class ChatStream:
             return []
         current = self._open.get(id(metadata)) or ModelCall(metadata, policy_of(metadata))
         if not isinstance(message, AIMessageChunk):
-            return self._whole(message, current.policy) if self._is_new(message) else []
+            shown = self._whole(message, current.policy) if self._is_new(message) else []
+            return [*shown, *_usage(message.usage_metadata, metadata)]
         self._current = self._open[id(metadata)] = current
         return self._chunk(current, message)
 
@@ -118,6 +121,8 @@ class ChatStream:
             self._content(call, chunk, events)
         for part in chunk.tool_call_chunks:
             self._call_part(call, part, events)
+        if chunk.usage_metadata is not None:
+            call.usage = add_usage(call.usage, chunk.usage_metadata)
         if chunk.chunk_position == "last":
             events.extend(self._end(call))
         return events
@@ -179,7 +184,7 @@ class ChatStream:
             events.append(TextMessageEnd(message_id=call.id, broken=broken))
         for each in call.calls:
             events.extend(self._end_call(each, broken=broken))
-        return events
+        return [*events, *_usage(call.usage, call.metadata)]
 
     def _end_call(self, call: StreamedCall, *, broken: bool) -> list[Event]:
         events = self._predict(call.predictions, call.arguments.read_rest()) if call.predictions else []
@@ -234,6 +239,12 @@ class ChatStream:
                 tool_call_name=self._thread_calls.names.get(call_id) or message.name,
             )
         ]
+
+
+def _usage(reported: UsageMetadata | None, metadata: Mapping[str, Any]) -> list[Event]:
+    model = metadata.get("ls_model_name")
+    usage = langchain_usage(reported, model if isinstance(model, str) else None)
+    return [] if usage is None else [usage]
 
 
 def _of_a_model(metadata: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pydantic_core
 from langchain_core.messages import AIMessage, ToolMessage
 
+from ...runtime.messages import MediaKind, MediaMessage, Role
 from .encoding import Encoder
 
 
@@ -64,6 +65,49 @@ def text_of_result(message: ToolMessage) -> str:
 def image_block(subtype: str, data: str) -> dict[str, Any]:
     """Return an image as every vendor's LangChain model takes it: a data URL."""
     return {"type": "image_url", "image_url": {"url": f"data:image/{subtype};base64,{data}"}}
+
+
+def media_block(message: MediaMessage) -> dict[str, Any]:
+    """Return an attachment as LangChain's own kind of block, which its models translate for their vendors."""
+    if message.kind == "image" and message.url is not None:
+        return {"type": "image_url", "image_url": {"url": message.url}}
+    block: dict[str, Any] = {"type": _BLOCKS.get(message.kind, message.kind), "mime_type": message.mime_type}
+    if message.data is None:
+        return {**block, "url": message.url}
+    named = {"filename": message.filename} if message.filename else {}
+    return {**block, "base64": message.data, **named}
+
+
+_BLOCKS = {"document": "file"}
+_KINDS: dict[Any, MediaKind] = {"audio": "audio", "video": "video", "file": "document"}
+
+
+def media_of(content: Any, role: Role) -> Iterable[MediaMessage]:
+    """Return the attachments in a content besides images that it holds itself, without ids."""
+    for block in () if isinstance(content, str) else content:
+        if not isinstance(block, Mapping):
+            continue
+        kind = _KINDS.get(block.get("type"))
+        data, url = block.get("base64") or block.get("data"), block.get("url")
+        if kind is not None and (isinstance(data, str) or isinstance(url, str)):
+            yield MediaMessage(
+                role=role,
+                kind=kind,
+                mime_type=str(block.get("mime_type") or ""),
+                data=data if isinstance(data, str) else None,
+                url=None if isinstance(data, str) else url,
+                filename=block.get("filename") if isinstance(block.get("filename"), str) else None,
+            )
+        elif (link := _link(block)) is not None:
+            yield MediaMessage(role=role, kind="image", mime_type=str(block.get("mime_type") or ""), url=link)
+
+
+def _link(block: Mapping[str, Any]) -> str | None:
+    if block.get("type") not in ("image_url", "image") or _image(block) is not None:
+        return None
+    url = block.get("image_url", block.get("url"))
+    url = url.get("url") if isinstance(url, Mapping) else url
+    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
 
 
 def images_of(content: Any) -> Iterable[tuple[str, str]]:

@@ -21,15 +21,17 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.tool import tool_call
 
+from ...runtime.media import part_of
 from ...runtime.messages import (
     ImageMessage,
+    MediaMessage,
     Message,
     Role,
     TextMessage,
     ToolCallMessage,
     ToolResultMessage,
 )
-from .content import image_block, images_of, text_of, text_of_result
+from .content import image_block, images_of, media_block, media_of, text_of, text_of_result
 from .encoding import Encoder
 
 _DEVELOPER = {"__openai_role__": "developer"}
@@ -52,6 +54,8 @@ def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
                 converted.append(_text_message(message))
             case ImageMessage():
                 converted.append(_image_message(message))
+            case MediaMessage():
+                converted.append(HumanMessage(id=message.id, content=[media_block(message)]))
             case ToolCallMessage():
                 _add_call(converted, answers, message)
             case ToolResultMessage():
@@ -143,14 +147,20 @@ def _parts(message: BaseMessage, names: dict[str, str]) -> Iterable[Message]:
         )
         return
     role = role_of(message)
-    text, images = text_of(message.content), list(images_of(message.content))
+    text, attached = text_of(message.content), _attachments(message, role)
     calls = message.tool_calls if isinstance(message, AIMessage) else []
-    if text or not (images or calls):
+    if text or not (attached or calls):
         yield TextMessage(id=id_, role=role, content=text)
-    for index, (subtype, data) in enumerate(images):
-        yield ImageMessage(id=part_id(id_, index + bool(text)), role=role, format=subtype, bytes=data)
+    for index, attachment in enumerate(attached):
+        attachment.id = part_id(id_, index + bool(text))
+        yield attachment
     if isinstance(message, AIMessage):
         yield from _calls(message)
+
+
+def _attachments(message: BaseMessage, role: Role) -> list[ImageMessage | MediaMessage]:
+    images = (ImageMessage(role=role, format=subtype, bytes=data) for subtype, data in images_of(message.content))
+    return [*images, *media_of(message.content, role)]
 
 
 def part_id(message_id: str, index: int) -> str:
@@ -198,12 +208,14 @@ def _agui(message: BaseMessage) -> dict[str, Any]:
     return shape
 
 
-def _agui_content(message: BaseMessage) -> str | list[dict[str, str]]:
+def _agui_content(message: BaseMessage) -> str | list[dict[str, Any]]:
     text, images = text_of(message.content), list(images_of(message.content))
-    if not images:
+    media = list(media_of(message.content, "user"))
+    if not images and not media:
         return text
-    parts = [{"type": "text", "text": text}] if text else []
-    return parts + [{"type": "binary", "mimeType": f"image/{kind}", "data": data} for kind, data in images]
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
+    parts += [{"type": "binary", "mimeType": f"image/{kind}", "data": data} for kind, data in images]
+    return [*parts, *map(part_of, media)]
 
 
 def _agui_call(call: Any) -> dict[str, Any]:

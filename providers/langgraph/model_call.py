@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from langchain_core.messages.ai import UsageMetadata
 from msgspec import Struct, field
 
 from ...runtime.predictions import PartialArguments, Prediction
@@ -39,6 +40,7 @@ class ModelCall(Struct):
     texts: list[str] = field(default_factory=list)
     calls: list[StreamedCall] = field(default_factory=list)
     call_at: dict[Any, StreamedCall] = field(default_factory=dict)
+    usage: UsageMetadata | None = None
 
     def identify(self, id_: str | None) -> None:
         """Take over a chunk's id as LangChain does when it adds chunks: a vendor's before one of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing, suppress
+from typing import Any
 
 import msgspec
 from langgraph_sdk import get_client
@@ -15,6 +16,7 @@ from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.stores.interface import AgentState
 from ..agent_names import check_names
+from .capabilities import MEDIA, graph_capabilities
 from .configuration import forwarded_headers, run_configuration, shows_subgraphs
 from .deployment import Assistant, RemoteThread, find_assistant, remote_stream, server_thread_id
 from .run_plan import RunPlan, RunPlanner
@@ -53,6 +55,8 @@ class LangGraphPlatformProvider(AgentProvider):
             ``authorization`` becomes the header of that name (docs/contract.md, section 6.5).
         clients: Ready clients by URL, for servers that are reached in a way of their own.
     """
+
+    takes = MEDIA
 
     def __init__(
         self,
@@ -143,6 +147,11 @@ class LangGraphPlatformProvider(AgentProvider):
                 continue
             return True
         return False
+
+    def capabilities(self, agent_name: str) -> dict[str, Any]:
+        """Return what holds for all graphs."""
+        del agent_name
+        return graph_capabilities()
 
     async def delete_thread(self, thread_id: str) -> None:
         """Delete the thread on all servers."""

@@ -21,6 +21,7 @@ from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.stores.interface import AgentState, StateStore
 from ...runtime.stores.settings import StoreSettings
 from ..agent_names import check_names
+from .capabilities import MEDIA, graph_capabilities
 from .checkpoints import AgentCheckpoints, delete_from, read_from
 from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
 from .graph_thread import LocalThread
@@ -68,6 +69,7 @@ class LangGraphProvider(AgentProvider):
     """
 
     keeps_state = True
+    takes = MEDIA
 
     def __init__(
         self,
@@ -194,6 +196,16 @@ class LangGraphProvider(AgentProvider):
         """Delete the checkpoints that no later run needs."""
         for agent_name in self._agents:
             await self._trim(agent_name, thread_id)
+
+    def accepts(self, agent_name: str) -> frozenset[str]:
+        """Return what goes into the messages of the agent's graph; nothing if its state has none."""
+        schema = self._agents[agent_name].known_schema
+        has_messages = schema is None or schema.has_messages or schema.takes_list
+        return super().accepts(agent_name) if has_messages else frozenset()
+
+    def capabilities(self, agent_name: str) -> dict[str, Any]:
+        """Return what the agent's graph is made for; of a factory's, what holds for all graphs."""
+        return graph_capabilities(self._agents[agent_name].known_schema)
 
     async def list_agents(self) -> list[AgentDescriptor]:
         """Return the registered agents."""

@@ -73,6 +73,11 @@ class AgentGraph:
             yield self._remembering(graph, memory), schema_of(graph)
 
     @property
+    def known_schema(self) -> GraphSchema | None:
+        """The graph's schema; None if it is built for each run."""
+        return None if self._graph is None else schema_of(self._graph)
+
+    @property
     def forgets(self) -> bool:
         """Whether the graph brings a checkpointer that ends with the process, and keeps it."""
         return isinstance(self.own_checkpointer, InMemorySaver)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...runtime.events import Event
 from .anthropic_request import request_body
 from .anthropic_stream import StreamReader
+from .attachments import ANTHROPIC
 from .chat import ChatModel
 from .conversation import Exchange
 from .failures import Vendor
@@ -33,6 +34,8 @@ class AnthropicChat(ChatModel):
         options: How to use it.
         owned: Whether ``close`` closes the client.
     """
+
+    takes = ANTHROPIC
 
     def __init__(self, client: AsyncAnthropic, model: str, options: ModelOptions, *, owned: bool = False) -> None:
         self._client = client

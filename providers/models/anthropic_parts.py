@@ -16,6 +16,8 @@ class Message(msgspec.Struct, gc=False):
     """The answer's head."""
 
     id: str = ""
+    model: Any = None
+    usage: Any = None
 
 
 class Block(msgspec.Struct, gc=False):
@@ -52,6 +54,7 @@ class Part(msgspec.Struct, gc=False):
     content_block: Block | None = None
     delta: Delta | None = None
     error: Any = None
+    usage: Any = None
 
 
 _decode = msgspec.json.Decoder(Part).decode
@@ -82,7 +85,7 @@ def read_parts(data: bytes) -> list[Part]:
     if part.type != "message":
         return [part]
     body = object_or_empty(read_json(data))
-    parts = [Part(type="message_start", message=Message(id=text(body.get("id"))))]
+    parts = [Part(type="message_start", message=_message(body))]
     content = body.get("content")
     for index, block in enumerate(content if isinstance(content, list) else ()):
         parts.append(Part(type="content_block_start", index=index, content_block=_block(object_or_empty(block))))
@@ -102,10 +105,15 @@ def _lenient(data: bytes) -> Part:
     return Part(
         type=text(body.get("type")),
         index=number_or_none(body.get("index")) or 0,
-        message=Message(id=text(message.get("id"))),
+        message=_message(message),
         content_block=_block(block),
         delta=_delta(delta),
+        usage=body.get("usage"),
     )
+
+
+def _message(message: Mapping[str, Any]) -> Message:
+    return Message(id=text(message.get("id")), model=message.get("model"), usage=message.get("usage"))
 
 
 def _block(block: Mapping[str, Any]) -> Block:

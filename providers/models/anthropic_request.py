@@ -11,8 +11,9 @@ from typing import Any, TypeAlias, assert_never
 
 from ...runtime.context import Tool
 from ...runtime.errors import ConfigurationError
+from .attachments import anthropic_block
 from .call_details import CallDetails
-from .conversation import Exchange, Picture, Said, Turn
+from .conversation import Attached, Exchange, Picture, Said, Turn
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
 from .system_text import parted
@@ -92,6 +93,8 @@ def _blocks(turn: Turn, exchange: Exchanged) -> Iterable[tuple[str, Block]]:
             return [("user", _text(text))] if text.strip() else []
         case Picture():
             return [("user", _picture(turn))]
+        case Attached(message=attached):
+            return [("user", anthropic_block(attached))]
         case Exchange():
             return exchange(turn)
         case _:

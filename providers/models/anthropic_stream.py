@@ -12,9 +12,10 @@ from ...runtime.events import Event
 from ...runtime.messages import new_id
 from ..message_assembler import MessageAssembler
 from ..text_pieces import whole
+from ..token_usage import anthropic_usage
 from .answer_end import check_end
 from .anthropic_parts import Block, Delta, Part, read_parts
-from .lenient_json import object_or_empty, text
+from .lenient_json import object_or_empty, text, text_or_none
 from .thinking import ThinkingFilter
 from .vendor_errors import BrokenStreamError
 
@@ -38,6 +39,8 @@ class StreamReader:
         self._explanation: str | None = None
         self._inputs: dict[int, str] = {}
         self._thoughts: list[_Thought] = []
+        self._model: str | None = None
+        self._usage: dict[str, Any] = {}
 
     def read(self, data: bytes) -> Iterable[Event]:
         """Return what ``data`` adds to the answer.
@@ -62,6 +65,9 @@ class StreamReader:
             raise BrokenStreamError("The stream ended before the answer was complete.")
         yield from self._close_blocks()
         yield from self._answer.end()
+        usage = anthropic_usage(self._usage, self._model)
+        if usage is not None:
+            yield usage
         if self._answer.empty and self._fallback is not None and self._reason in (None, "end_turn"):
             yield from self._fall_back(self._fallback)
             return
@@ -81,8 +87,11 @@ class StreamReader:
                 return self._stop(part.index)
             case "message_start" if part.message is not None:
                 self._answer.name(part.message.id)
+                self._model = text_or_none(part.message.model)
+                self._usage |= object_or_empty(part.message.usage)
             case "message_delta" if part.delta is not None:
                 self._finish(part.delta)
+                self._usage |= object_or_empty(part.usage)
             case "message_stop":
                 self.done = True
         return ()

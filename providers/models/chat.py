@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
+from typing import ClassVar
 
 from ...runtime.events import Event
 from .prompt import Prompt
@@ -11,6 +12,9 @@ from .prompt import Prompt
 
 class ChatModel(ABC):
     """A vendor's model, ready to answer. Shared by all runs: nothing about a run lives on it."""
+
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """What the vendor's protocol takes besides texts and pictures."""
 
     @property
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from ...runtime.call_ids import prompt_ids
-from ...runtime.messages import ImageMessage, Message, TextMessage, ToolCallMessage
+from ...runtime.messages import ImageMessage, MediaMessage, Message, TextMessage, ToolCallMessage
 from .call_uses import CallUses
 
 UNANSWERED = "The call was interrupted before it had a result."
@@ -29,6 +29,12 @@ class Picture(msgspec.Struct, kw_only=True, frozen=True):
     data: str
 
 
+class Attached(msgspec.Struct, kw_only=True, frozen=True):
+    """A recording, a document, or a picture elsewhere, shown to the model."""
+
+    message: MediaMessage
+
+
 class Exchange(msgspec.Struct, kw_only=True):
     """Tool calls that the model made in one breath, with ``text`` before them and one result each, in order."""
 
@@ -44,7 +50,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         return self.ids.get(call.id, call.id)
 
 
-Turn: TypeAlias = Said | Picture | Exchange
+Turn: TypeAlias = Said | Picture | Attached | Exchange
 
 
 def turns(messages: Sequence[Message]) -> list[Turn]:
@@ -81,6 +87,8 @@ class _Conversation:
                 self._add_text(message)
             case ImageMessage():
                 self.turns.append(Picture(format=message.format, data=message.bytes))
+            case MediaMessage():
+                self.turns.append(Attached(message=message))
             case ToolCallMessage() if (use := self._uses.at(index)) is not None:
                 self._call(*use)
 

@@ -12,6 +12,7 @@ from langchain_core.runnables import Runnable
 
 from ...runtime.context import ForwardedParameters
 from ...runtime.events import Event
+from .attachments import LANGCHAIN
 from .chat import ChatModel
 from .failures import Vendor, vendor_failures
 from .idle_timeout import unless_silent
@@ -36,6 +37,8 @@ class LangChainChat(ChatModel):
         model: The model. It is never changed: settings go to a copy.
         options: How to use it.
     """
+
+    takes = LANGCHAIN
 
     def __init__(self, model: Runnable[Any, Any], options: ModelOptions) -> None:
         self.model = model

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import structlog
 from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata, add_usage
 
 from ...runtime.events import Event
 from ..message_assembler import MessageAssembler
+from ..token_usage import langchain_usage
 from .answer_end import check_end
 
 log = structlog.get_logger(__name__)
@@ -30,12 +32,16 @@ class ChunkReader:
         self._answer = answer
         self._reason: str | None = None
         self._aside: AIMessageChunk | None = None
+        self._usage: UsageMetadata | None = None
+        self._model: str | None = None
 
     def read(self, chunk: BaseMessage) -> Iterable[Event]:
         """Return what ``chunk`` adds to the answer."""
         self._answer.name(chunk.id)
         if chunk.response_metadata:
             self._finish(chunk.response_metadata)
+        if (used := getattr(chunk, "usage_metadata", None)) is not None:
+            self._usage = add_usage(self._usage, used)
         if chunk.additional_kwargs or not isinstance(chunk.content, str):
             self._keep(chunk)
         return [*self._content(chunk.content), *self._reasoning_aside(chunk), *self._calls(chunk)]
@@ -47,6 +53,9 @@ class ChunkReader:
             NoAnswerError: The vendor withheld it.
         """
         yield from self._answer.end()
+        usage = langchain_usage(self._usage, self._model)
+        if usage is not None:
+            yield usage
         if self._reason is not None:
             check_end(self._reason, empty=self._answer.empty)
 
@@ -65,6 +74,7 @@ class ChunkReader:
         return {next(iter(calls)): {"message": kept}}
 
     def _finish(self, metadata: Mapping[str, Any]) -> None:
+        self._model = metadata.get("model_name") or metadata.get("model") or self._model
         given = (metadata.get(name) for name in ("finish_reason", "stop_reason", "stopReason", "done_reason"))
         self._reason = next((str(reason) for reason in given if reason), self._reason)
 

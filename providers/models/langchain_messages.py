@@ -9,8 +9,9 @@ from typing import Any, assert_never
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from ...runtime.context import Tool
+from .attachments import langchain_block
 from .call_details import CallDetails
-from .conversation import Exchange, Picture, Said, Turn
+from .conversation import Attached, Exchange, Picture, Said, Turn
 from .system_text import parted
 
 
@@ -48,6 +49,8 @@ def _messages_of(turn: Turn, exchange: Callable[[Exchange], list[BaseMessage]]) 
         case Picture():
             url = f"data:image/{turn.format};base64,{turn.data}"
             return [HumanMessage([{"type": "image_url", "image_url": {"url": url}}])]
+        case Attached(message=attached):
+            return [HumanMessage([langchain_block(attached)])]
         case Exchange():
             return exchange(turn)
         case _:

@@ -11,10 +11,11 @@ from typing import Any, TypeAlias
 from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import MisuseError
 from ...runtime.provider import AgentProvider
+from .attachments import LANGCHAIN
 from .callable_stream import is_message
 from .chat import ChatModel
 from .options import ModelOptions
-from .vendors import Vendors, check_spelling
+from .vendors import Vendors, check_spelling, vendor_takes
 
 ModelSource: TypeAlias = object
 Choice: TypeAlias = ChatModel | AgentProvider | AsyncIterable[Any] | Generator[Any]
@@ -44,6 +45,19 @@ class ModelResolver:
         self._source = source if isinstance(source, str) else adopted(source, options) or source
         if not isinstance(self._source, str | ChatModel | AgentProvider) and not callable(self._source):
             raise MisuseError(f"A model is {ACCEPTED}, not {type(source).__name__}.")
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """What the model takes besides texts and pictures; where it is chosen for each run, what any model may."""
+        match self._source:
+            case str():
+                return vendor_takes(self._source)
+            case ChatModel():
+                return self._source.takes
+            case AgentProvider():
+                return self._source.accepts("")
+            case _:
+                return LANGCHAIN
 
     async def warm(self) -> None:
         """Make a model that is known by name ready, which imports its vendor's package."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...runtime.events import Event
+from .attachments import OPENAI
 from .chat import ChatModel
 from .failures import Vendor
 from .openai_dialects import Dialect
@@ -32,6 +33,8 @@ class OpenAIChat(ChatModel):
         options: How to use it.
         owned: Whether ``close`` closes the client.
     """
+
+    takes = OPENAI
 
     def __init__(
         self, client: AsyncOpenAI, model: str, dialect: Dialect, options: ModelOptions, *, owned: bool = False

@@ -57,6 +57,8 @@ class Chunk(msgspec.Struct, gc=False):
     id: str | None = None
     choices: list[Choice] | None = None
     error: Any = None
+    model: Any = None
+    usage: Any = None
 
 
 _decode = msgspec.json.Decoder(Chunk).decode
@@ -87,7 +89,12 @@ def _lenient(data: bytes) -> Chunk:
         raise failure
     if not isinstance(body, Mapping):
         raise BrokenStreamError("A chunk of the stream is not an object.")
-    return Chunk(id=text_or_none(body.get("id")), choices=[_choice(one) for one in objects(body.get("choices"))])
+    return Chunk(
+        id=text_or_none(body.get("id")),
+        choices=[_choice(one) for one in objects(body.get("choices"))],
+        model=body.get("model"),
+        usage=body.get("usage") or object_or_empty(body.get("x_groq")).get("usage"),
+    )
 
 
 def _choice(choice: Mapping[str, Any]) -> Choice:

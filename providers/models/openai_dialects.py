@@ -18,6 +18,8 @@ class Dialect(msgspec.Struct, kw_only=True, frozen=True):
         developer: The role of developer texts.
         token_limit: The name of the limit on an answer's length.
         needs_user: Whether a conversation of instructions alone is refused.
+        reports_usage: Whether it may be asked to report what an answer cost. Others are not, as some refuse the request
+            then; what they report unasked counts.
         base_url: Where it answers, if not where the SDK asks by itself.
         key_variable: The environment variable with its key.
         url_variable: The environment variable with another base URL.
@@ -28,6 +30,7 @@ class Dialect(msgspec.Struct, kw_only=True, frozen=True):
     developer: Literal["developer", "system"] = "system"
     token_limit: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"  # noqa: S105
     needs_user: bool = True
+    reports_usage: bool = False
     base_url: str | None = None
     key_variable: str = ""
     url_variable: str = ""
@@ -48,8 +51,9 @@ OPENAI = Dialect(
     developer="developer",
     token_limit="max_completion_tokens",  # noqa: S106
     needs_user=False,
+    reports_usage=True,
 )
-AZURE = msgspec.structs.replace(OPENAI, title="Azure OpenAI")
+AZURE = msgspec.structs.replace(OPENAI, title="Azure OpenAI", reports_usage=False)
 OTHER = Dialect(title="OpenAI")
 """A server that speaks OpenAI's protocol and is not known: roles and settings that all of them take."""
 
@@ -58,6 +62,7 @@ _AZURE_HOSTS = ("openai.azure.com", "services.ai.azure.com", "cognitiveservices.
 COMPATIBLE = {
     "groq": Dialect(
         title="Groq",
+        reports_usage=True,
         base_url="https://api.groq.com/openai/v1",
         key_variable="GROQ_API_KEY",
         url_variable="GROQ_BASE_URL",
@@ -70,6 +75,7 @@ COMPATIBLE = {
     ),
     "ollama": Dialect(
         title="Ollama",
+        reports_usage=True,
         base_url="http://localhost:11434/v1",
         url_variable="OLLAMA_HOST",
     ),

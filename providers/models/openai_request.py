@@ -8,8 +8,9 @@ from typing import Any, assert_never
 
 import msgspec
 
+from .attachments import openai_part
 from .call_details import CallDetails
-from .conversation import Exchange, Picture, Said, Turn
+from .conversation import Attached, Exchange, Picture, Said, Turn
 from .openai_dialects import Dialect
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
@@ -35,6 +36,7 @@ def request_body(
         "temperature": settings.temperature,
         dialect.token_limit_of(model): settings.max_tokens,
         "stop": settings.stop or None,
+        "stream_options": {"include_usage": True} if dialect.reports_usage else None,
         **_tools(prompt, options),
     }
     return {
@@ -69,6 +71,8 @@ def _messages(
         case Picture(format=format_, data=data):
             url = {"url": f"data:image/{format_};base64,{data}"}
             return [{"role": "user", "content": [{"type": "image_url", "image_url": url}]}]
+        case Attached(message=attached):
+            return [{"role": "user", "content": [openai_part(attached)]}]
         case Exchange():
             return exchange(turn)
         case _:

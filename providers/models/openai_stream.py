@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...runtime.events import Event
+from ...runtime.events import Event, RunUsage
 from ..message_assembler import MessageAssembler
 from ..text_pieces import whole
+from ..token_usage import openai_usage
 from .answer_end import check_end
+from .lenient_json import text_or_none
 from .openai_chunks import Call, Delta, Function, read_chunk
 from .vendor_errors import BrokenStreamError
 
@@ -32,6 +34,7 @@ class StreamReader:
         self._thoughts: list[str] | None = None
         self._details: dict[str, Any] = {}
         self._reason: str | None = None
+        self._usage: RunUsage | None = None
 
     def read(self, data: bytes) -> Iterable[Event]:
         """Return what ``data`` adds to the answer.
@@ -45,6 +48,8 @@ class StreamReader:
             return ()
         chunk = read_chunk(data)
         self._answer.name(chunk.id)
+        if chunk.usage:  # some vendors report it with every chunk, as far as it goes
+            self._usage = openai_usage(chunk.usage, text_or_none(chunk.model)) or self._usage
         if not chunk.choices or chunk.choices[0].index:
             return ()
         choice = chunk.choices[0]
@@ -62,6 +67,8 @@ class StreamReader:
         if not self.done and self._reason is None:
             raise BrokenStreamError("The stream ended before the answer was complete.")
         yield from self._answer.end()
+        if self._usage is not None:
+            yield self._usage
         check_end(self._reason, empty=self._answer.empty)
 
     def details(self) -> dict[str, dict[str, Any]]:

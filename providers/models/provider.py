@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 
+import msgspec
 import structlog
 
 from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import CopilotKitError, MisuseError
 from ...runtime.events import Event
+from ...runtime.media import messages_for
 from ...runtime.provider import AgentDescriptor, AgentProvider
+from .attachments import LANGCHAIN
 from .call_details import CallDetails, DetailsStore
 from .callable_stream import answer_events
 from .chat import ChatModel
@@ -50,6 +54,7 @@ class ModelProvider(AgentProvider):
     """
 
     name = "models"
+    takes = LANGCHAIN
 
     def __init__(self, model: ModelSource, options: ModelOptions | None = None) -> None:
         self.options = options or ModelOptions()
@@ -58,6 +63,17 @@ class ModelProvider(AgentProvider):
     async def list_agents(self) -> list[AgentDescriptor]:
         """Return none."""
         return []
+
+    def accepts(self, agent_name: str) -> frozenset[str]:
+        """Return what the vendor's protocol takes; where the model is chosen for each run, what any may take."""
+        del agent_name
+        return self._chooser.takes | {"image"}
+
+    def capabilities(self, agent_name: str) -> dict[str, Any]:
+        """Return what models can do here."""
+        del agent_name
+        tools = {"supported": True, "clientProvided": True, "parallelCalls": self.options.parallel_tool_calls}
+        return {"tools": tools}
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Answer ``run``.
@@ -103,7 +119,8 @@ def _events(
 ) -> AsyncIterator[Event]:
     match choice:
         case ChatModel():
-            offered = OfferedTools(run)
+            taken = messages_for(run.messages, choice.takes | {"image"})
+            offered = OfferedTools(msgspec.structs.replace(run, messages=taken))
             return offered.events(choice.answer(prompt_of(offered.run(), details)))
         case AgentProvider():
             return choice.execute_run(agent_name, run, context)

@@ -10,6 +10,7 @@ from typing import cast
 import msgspec
 
 from ...runtime.errors import MisuseError
+from .attachments import ANTHROPIC, LANGCHAIN, OPENAI
 from .chat import ChatModel
 from .options import ModelOptions
 
@@ -22,10 +23,12 @@ class Vendor(msgspec.Struct, kw_only=True, frozen=True):
     Attributes:
         default_model: What answers when a vendor is named without a model: the TypeScript adapter's default.
         opener: The module beside this one whose ``open_chat`` makes its models.
+        takes: What its protocol takes besides texts and pictures.
     """
 
     default_model: str
     opener: str
+    takes: frozenset[str] = OPENAI
 
 
 VENDORS = {
@@ -34,7 +37,7 @@ VENDORS = {
     "groq": Vendor(default_model="llama-3.3-70b-versatile", opener="openai_clients"),
     "unify": Vendor(default_model="gpt-4o@openai", opener="openai_clients"),
     "ollama": Vendor(default_model="llama3:latest", opener="openai_clients"),
-    "anthropic": Vendor(default_model="claude-3-5-sonnet-latest", opener="anthropic_clients"),
+    "anthropic": Vendor(default_model="claude-3-5-sonnet-latest", opener="anthropic_clients", takes=ANTHROPIC),
 }
 _BY_PREFIX = {
     "gpt-": "openai",
@@ -124,6 +127,16 @@ def split(spec: str) -> tuple[str, str]:
     if vendor in VENDORS:
         return vendor, VENDORS[vendor].default_model
     return next((known for prefix, known in _BY_PREFIX.items() if vendor.startswith(prefix)), ""), vendor
+
+
+def vendor_takes(spec: str) -> frozenset[str]:
+    """Return what the model called ``spec`` takes besides texts and pictures.
+
+    Raises:
+        MisuseError: As ``split`` does.
+    """
+    vendor, _ = split(spec)
+    return VENDORS[vendor].takes if vendor in VENDORS else LANGCHAIN
 
 
 def _open(opener: str, vendor: str, name: str, options: ModelOptions) -> ChatModel:

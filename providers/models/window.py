@@ -8,7 +8,7 @@ import msgspec
 
 from ...runtime.context import Tool
 from ...runtime.errors import ConfigurationError
-from .conversation import Exchange, Picture, Said, Turn
+from .conversation import Attached, Exchange, Picture, Said, Turn
 
 CHARACTERS_PER_TOKEN = 3
 PICTURE_CHARACTERS = 3_000
@@ -93,7 +93,7 @@ def _size(turn: Turn) -> int:
     match turn:
         case Said():
             return len(turn.text)
-        case Picture():
+        case Picture() | Attached():
             return PICTURE_CHARACTERS
         case Exchange():
             arguments = sum(len(msgspec.json.encode(call.arguments)) for call in turn.calls)

@@ -358,7 +358,7 @@ class Run:
         Raises:
             UnsupportedMediaError: The client has just attached something that the provider cannot take.
         """
-        messages = messages_for(self.input.messages, self.provider.takes)
+        messages = messages_for(self.input.messages, self.provider.accepts(self.agent_name))
         if len(messages) == len(self.input.messages):
             return self.input
         return msgspec.structs.replace(self.input, messages=messages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ...runtime.capabilities import capabilities_of
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.service import RuntimeService
 from .refusals import agent_not_found
@@ -73,5 +74,5 @@ def _shown(descriptor: AgentDescriptor, provider: AgentProvider) -> dict[str, An
         "name": descriptor.name,
         "description": descriptor.description,
         "className": type(provider).__name__,
-        "capabilities": descriptor.capabilities,
+        "capabilities": capabilities_of(provider, descriptor),
     }

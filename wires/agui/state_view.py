@@ -8,11 +8,10 @@ from typing import Any
 from ...runtime import events
 from ...runtime.errors import ProtocolError
 from ...runtime.runs.state import StateTracker
+from ...runtime.shown_state import HIDDEN, shown_state
 
 PREDICTION_SECONDS = 0.1
 """How often state that grows with a tool's arguments is shown at most."""
-
-_HIDDEN = frozenset({"messages", "tools", "context", "copilotkit", "ag-ui"})
 
 
 class StateView:
@@ -30,7 +29,7 @@ class StateView:
         """Return the event for a whole state; none if the page has it, or if it is no object."""
         if not isinstance(value, dict):
             return []
-        state = {key: item for key, item in value.items() if key not in _HIDDEN}
+        state = shown_state(value)
         if state == self._shown and not self._sent:
             return []
         self._shown = state
@@ -39,7 +38,7 @@ class StateView:
 
     def delta(self, patch: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the event for a change; none if it changes nothing that the page sees."""
-        seen = [operation for operation in patch if _key_of(operation.get("path")) not in _HIDDEN]
+        seen = [operation for operation in patch if _key_of(operation.get("path")) not in HIDDEN]
         if not seen or not self._apply(seen):
             return []
         return [{"type": "STATE_DELTA", "delta": seen}]

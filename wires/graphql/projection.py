@@ -13,6 +13,7 @@ from ...runtime import events
 from ...runtime.agui_messages import messages_from_agui
 from ...runtime.errors import DEFAULT_MESSAGE, GUARDRAILS_FAILED
 from ...runtime.runs.state import StateTracker
+from ...runtime.shown_state import shown_state
 from .response import (
     PENDING,
     ActionExecutionMessageOutput,
@@ -206,7 +207,9 @@ class ResponseProjection:
     def _show_state(self, *, with_thread: bool = False) -> None:
         if not self._speaker.agent_name:
             return
-        state = {**self._state.state, "messages": self._thread} if with_thread and self._thread else self._state.state
+        state = shown_state(self._state.state)
+        if with_thread and self._thread:
+            state["messages"] = self._thread
         self._add(
             AgentStateMessageOutput(
                 thread_id=self._response.thread_id,

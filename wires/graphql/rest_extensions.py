@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...runtime.errors import AgentNotFoundError, CopilotKitError, ThreadNotFoundError, to_public_error
+from ...runtime.shown_state import shown_state
 from ...runtime.stores.interface import AgentState
 from ..http.admission import Admission
 from ..http.body import content_type_of, read_body
@@ -86,7 +87,7 @@ class RestExtensions:
         return {
             "threadId": thread_id,
             "threadExists": known is not None,
-            "state": state.state,
+            "state": shown_state(state.state),
             "messages": state_messages(state.messages),
         }
 

@@ -70,6 +70,7 @@ async def test_the_request_is_the_contracts(vendor: FakeVendor, wire: OpenAIWire
         ],
         "max_completion_tokens": 50,
         "stop": ["X"],
+        "stream_options": {"include_usage": True},
         "tool_choice": {"type": "function", "function": {"name": "weather"}},
     }
 
