@@ -9,7 +9,7 @@ describe("interfaces that agents generate, in a page built with the newest React
   let client;
 
   before(async () => {
-    runtime = await startRuntime("tests/e2e/generating_agents.py:runtime", { PYTHONPATH: ".", COPILOTKIT_STORE: "memory://" });
+    runtime = await startRuntime("tests.e2e.generating_agents:runtime", { COPILOTKIT_STORE: "memory://" });
     client = await ReactClient.start("1.74.0");
   });
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
-from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime import A2UI, CopilotRuntime
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from copilotkit_runtime.providers.mcp import MCPServer
 from tests.e2e.agents import Call, RuleModel, agent, answering, words
@@ -71,7 +71,7 @@ runtime = CopilotRuntime(
         )
     ],
     model=RuleModel(rule=show),
-    a2ui=True,
+    a2ui=A2UI(inject_tool=True),
     open_generative_ui=True,
     mcp_apps=[
         MCPServer(command=sys.executable, args=(str(APP_SERVER), "stdio"), server_id="clock", connect_timeout=60)

@@ -28,7 +28,7 @@ export class ReactClient {
   async open({ api, threadId = randomUUID(), ...settings }) {
     const context = await this.browser.newContext();
     this.contexts.push(context);
-    await context.addInitScript(() => localStorage.setItem("cpk:inspector:hidden", "1"));
+    await context.addInitScript(() => window === top && localStorage.setItem("cpk:inspector:hidden", "1")); // frames may have no storage
     await context.route(isElsewhere, (route) => route.fulfill({ status: 200, headers: ANY_ORIGIN, body: "" }));
     const tab = await Tab.open(context, `${this.site.url}${api}.html?${new URLSearchParams({ threadId, ...settings })}`);
     await tab.joined();

@@ -37,13 +37,8 @@ def said_with(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def runtime() -> CopilotRuntime:
-    return CopilotRuntime(
-        providers=[
-            CrewAIProvider(
-                {"crew": crew_of("Say {message}"), "maker": lambda: crew_of("Say {message}"), "flow": LookFlow}
-            )
-        ]
-    )
+    make = crew_of("http://127.0.0.1:9/v1")
+    return CopilotRuntime(providers=[CrewAIProvider({"crew": make(), "maker": make, "flow": LookFlow})])
 
 
 async def test_clients_learn_what_crews_and_flows_take() -> None:

@@ -11,7 +11,7 @@ import pytest
 from copilotkit_runtime.runtime.context import ForwardedParameters, Tool
 from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
 from tests.integration.models.asking import WEATHER, ask, called, run_of
-from tests.integration.models.vendor import FakeVendor
+from tests.integration.models.vendor import FakeVendor, Reply
 from tests.integration.models.wires import AnthropicWire, Called, LangChainWire, OpenAIWire, Wire
 
 NAMES = [
@@ -113,3 +113,65 @@ async def test_schemas_are_sent_as_objects_with_properties(
     assert schema["type"] == "object"
     assert "properties" in schema
     assert not {"anyOf", "oneOf", "allOf"} & set(schema)
+
+
+FILTERED = {
+    "type": "object",
+    "properties": {
+        "$filter": {"type": "string"},
+        "_filter": {"type": "string"},
+        "x" * 65: {"type": "string", "description": "long"},
+        "größe": {"type": "array", "items": {"type": "object", "properties": {"@type": {"enum": ["@type"]}}}},
+        "a.b-c_d": {"type": "string"},
+    },
+    "required": ["$filter", "a.b-c_d"],
+}
+TAKEN_ARGUMENT = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+
+
+async def test_arguments_whose_names_vendors_refuse_have_others_there_and_their_own_here(
+    vendor: FakeVendor, plain_wire: Wire
+) -> None:
+    vendor.streams(*plain_wire.text("ok"))
+    await ask(plain_wire.model(vendor.url), run_of(tools=[tool("find", FILTERED)]))
+    [schema] = offered(vendor.body).values()
+    sent = list(schema["properties"])
+    assert len(set(sent)) == len(FILTERED["properties"])  # type: ignore[arg-type]
+    assert all(TAKEN_ARGUMENT.fullmatch(name) for name in sent)
+    assert {"_filter", "a.b-c_d"} <= set(sent)
+    assert schema["required"] == [sent[0], "a.b-c_d"]
+    [inner] = schema["properties"][sent[3]]["items"]["properties"]
+    assert TAKEN_ARGUMENT.fullmatch(inner)
+    text = json.dumps({sent[0]: "a eq 1", "_filter": "own", sent[3]: [{inner: "@type"}], "other": {"k": 1}})
+    answer = [*plain_wire.head(), *plain_wire.calls(Called("c", "find", (text[:9], text[9:]))), *plain_wire.tail()]
+    vendor.replies(Reply(answer))
+    events = await ask(plain_wire.model(vendor.url), run_of(tools=[tool("find", FILTERED)]))
+    [(name, arguments)] = called(events).values()
+    assert name == "find"
+    assert json.loads(arguments) == {
+        "$filter": "a eq 1",
+        "_filter": "own",
+        "größe": [{"@type": "@type"}],
+        "other": {"k": 1},
+    }
+
+
+async def test_earlier_calls_are_shown_to_the_vendor_with_the_names_that_it_knows(vendor: FakeVendor) -> None:
+    past: list[Message] = [
+        TextMessage(role="user", content="Find"),
+        ToolCallMessage(id="c", name="find", arguments={"$filter": "a eq 1", "größe": [{"@type": "x"}]}),
+        ToolResultMessage(tool_call_id="c", tool_name="find", result="none"),
+    ]
+    wire = OpenAIWire()
+    vendor.streams(*wire.text("ok"))
+    await ask(wire.model(vendor.url), run_of(past, tools=[tool("find", FILTERED)]))
+    [schema] = offered(vendor.body).values()
+    [call] = vendor.body["messages"][1]["tool_calls"]
+    assert set(json.loads(call["function"]["arguments"])) <= set(schema["properties"])
+
+
+async def test_arguments_that_broke_off_are_passed_on_as_they_are(vendor: FakeVendor) -> None:
+    wire = OpenAIWire()
+    vendor.streams(*wire.head(), *wire.calls(Called("c", "find", ('{"_fil', "ter"))), *wire.tail())
+    events = await ask(wire.model(vendor.url), run_of(tools=[tool("find", FILTERED)]))
+    assert called(events)["c"] == ("find", '{"_filter')
