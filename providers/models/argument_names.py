@@ -31,7 +31,8 @@ class ArgumentNames:
 
     def schema(self, schema: Schema) -> Schema:
         """Return the schema with the names that vendors take."""
-        return _renamed_schema(schema, self._to_vendor, MAX_DEPTH)
+        renamed: Schema = _renamed_schema(schema, self._to_vendor, MAX_DEPTH)
+        return renamed
 
     def sent(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return arguments with the names that vendors take."""
