@@ -95,6 +95,10 @@ class ActionStage(Stage):
         if call is not None:
             self._answering = asyncio.create_task(self._answer_all(call), name="action results")
 
+    def passes_text(self, message_id: str) -> bool:
+        """Return whether no result is due, which text would have to wait for."""
+        return self._answering is None
+
     async def finish(self) -> None:
         """Wait for the results that are still due."""
         if self._answering is not None:

@@ -43,10 +43,9 @@ class RunLog:
         self._tail: list[Event] = []
         self._cut = 0  # the number of the last event that is compacted
         self._readers: list[Subscription] = []
-        self._pacer: Subscription | None = None  # the one attached reader, while there is exactly one
-        self._attached = 0
-        self._alone = False  # whether there is exactly one reader
+        self._waiting: list[asyncio.Future[None]] = []  # of the readers that have read all there is
         self._full_at = 2 * TAIL_EVENTS
+        self._free_until = 0  # the number of the first event before which _look() is called
         self._loop = asyncio.get_running_loop()  # kept: looking it up costs a system call each time
         self._room: asyncio.Event | None = None  # while writers wait for it
 
@@ -73,28 +72,29 @@ class RunLog:
         Raises:
             LogClosedError: The log has ended.
         """
-        pacer = self._pacer
-        if pacer is not None:
-            if self.last - pacer.offset >= self._bound:
-                return False
-        elif self._attached and self._is_full():
-            return False
-        if self.closed:
-            raise LogClosedError
         # Written out, and not a call of force(): each token passes here.
+        if self.last >= self._free_until and not self._look():
+            return False
         self._tail.append(event)
         self.last += 1
-        if pacer is not None and self._alone:
-            waiting = pacer.waiting
-            if waiting is not None:
-                pacer.waiting = None
-                if not waiting.done():
-                    waiting.set_result(None)
-        else:
+        if self._waiting:
             self._wake_readers()
+        return True
+
+    def _look(self) -> bool:
+        """Do what is not to do for every event; return whether the next one may be appended.
+
+        Raises:
+            LogClosedError: The log has ended.
+        """
+        if self.closed:
+            raise LogClosedError
         if self.last >= self._full_at:
             self._compact()
-        return True
+        offsets = [reader.offset for reader in self._readers if reader.attached]
+        full_at = self._full_at
+        self._free_until = min(full_at, max(offsets) + self._bound) if offsets else full_at
+        return self.last < self._free_until
 
     async def append(self, event: Event) -> int:
         """Append an event when a reader has made room for it; return its number.
@@ -112,13 +112,14 @@ class RunLog:
         """Append an event at once, whatever readers lag: for the few that begin or end a run."""
         self._tail.append(event)
         self.last += 1
-        self._wake_readers()
         if self.last >= self._full_at:
             self._compact()
+        self._wake_readers()
 
     def close(self) -> None:
         """End the log: no event will follow."""
         self.closed = True
+        self._free_until = 0
         self._wake_readers()
 
     def subscribe(self, after: int = 0, *, attached: bool = True) -> Subscription:
@@ -135,7 +136,7 @@ class RunLog:
             raise Lagged
         reader = Subscription(self, min(after, self.last), attached=attached)
         self._readers.append(reader)
-        self._count()
+        self._pace_changed()
         return reader
 
     def take(self, reader: Subscription) -> Sequence[Event]:
@@ -152,7 +153,8 @@ class RunLog:
         else:
             batch = [*self._compactor.compacted(), *self._tail]
         reader.offset = self.last
-        self._make_room()
+        if self._room is not None:
+            self._make_room()
         return batch
 
     def since(self, after: int) -> list[Event]:
@@ -171,22 +173,27 @@ class RunLog:
 
     def arrival(self, reader: Subscription) -> asyncio.Future[None]:
         """Return a future that is done once ``reader`` has something to take, or nothing will ever come."""
-        future = self._loop.create_future()
         if self.last > reader.offset or self.closed:
+            future = self._loop.create_future()
             future.set_result(None)
-        else:
-            reader.waiting = future
-        return future
+            return future
+        waiting = reader.waiting
+        if waiting is None or waiting.done():
+            waiting = reader.waiting = self._loop.create_future()
+            self._waiting.append(waiting)
+        return waiting
 
     def remove(self, reader: Subscription) -> None:
         """Forget a reader."""
         if reader in self._readers:
             self._readers.remove(reader)
-            self._count()
+            self._pace_changed()
 
     def _wake_readers(self) -> None:
-        for reader in self._readers:
-            reader.wake()
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     def _compact(self) -> None:
         self._compactor.add_all(self._tail[:TAIL_EVENTS])
@@ -195,14 +202,8 @@ class RunLog:
         self._cut += TAIL_EVENTS
         self._full_at = self._cut + 2 * TAIL_EVENTS
 
-    def _is_full(self) -> bool:
-        return min(self.last - reader.offset for reader in self._readers if reader.attached) >= self._bound
-
-    def _count(self) -> None:
-        attached = [reader for reader in self._readers if reader.attached]
-        self._attached = len(attached)
-        self._pacer = attached[0] if len(attached) == 1 else None
-        self._alone = len(self._readers) == 1
+    def _pace_changed(self) -> None:
+        self._free_until = 0
         self._make_room()
 
     def _make_room(self) -> None:
@@ -241,13 +242,8 @@ class Subscription:
         await self.arrival()
         return self.take()
 
-    def wake(self) -> None:
-        """Let the reader look at the log."""
-        waiting, self.waiting = self.waiting, None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
-
     def close(self) -> None:
         """Stop reading, and stop slowing the run down."""
         self._log.remove(self)
-        self.wake()
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(None)

@@ -36,6 +36,7 @@ from .exits import enter_run
 from .foreign_events import converted
 from .log import RunLog, Subscription
 from .observer import RunObserver
+from .plain_text import PlainText, is_clean
 from .sanitizer import EventSanitizer
 from .stages import Emit, Flow, StageFactory
 from .thread_lock import Fail, ThreadLock
@@ -326,31 +327,34 @@ class Run:
                 raise
 
     async def _follow(self, items: AsyncIterator[events.Event], flow: Flow | None, grace: asyncio.Timeout) -> None:
-        sanitizer = self._sanitizer
-        check, record, append = self._verifier.check, self.transcript.record, self.log.append_nowait
+        text, append = PlainText(self._sanitizer, self.transcript, flow), self.log.append_nowait
+        plain = events.TextMessageContent
         async for item in items:
-            kind, event = type(item), item
-            if kind is events.RunStarted:
-                self._note_start(grace)
-                continue
-            # Plain text, nearly all that comes, is clean as it is.
-            if type(event) is not events.TextMessageContent or sanitizer.sees_all or not event.delta.isascii():
-                event = sanitizer.clean(event)
-                rest = sanitizer.closing(event) if sanitizer.sees_all else None
-                if rest is not None:
-                    await (self._deliver if flow is None else flow.feed)(rest)
-            check(event)
-            if kind in _ENDINGS:
-                self._note_end(event, grace)
-                continue
-            if flow is not None:
-                await flow.feed(event)
-                continue
-            record(event)
-            if not append(event):
-                await self.log.append(event)
-            if self.first_event_at is None:
-                self._note_first_event()
+            if type(item) is plain and item.message_id == text.message_id:
+                delta = item.delta
+                if delta.isascii() or is_clean(delta):
+                    text.record(delta)
+                    if not append(item):
+                        await self.log.append(item)
+                    continue
+            text.follow(await self._take(item, self._deliver if flow is None else flow.feed, grace))
+
+    async def _take(self, item: events.Event, feed: Emit, grace: asyncio.Timeout) -> events.Event:
+        """Take an event the general way; return it as it was cleaned."""
+        kind, event, sanitizer = type(item), item, self._sanitizer
+        if kind is events.RunStarted:
+            self._note_start(grace)
+            return event
+        event = sanitizer.clean(event)
+        rest = sanitizer.closing(event) if sanitizer.sees_all else None
+        if rest is not None:
+            await feed(rest)
+        self._verifier.check(event)
+        if kind in _ENDINGS:
+            self._note_end(event, grace)
+        else:
+            await feed(event)
+        return event
 
     def _provider_input(self) -> RunInput:
         """Return the input without what the provider cannot take.

@@ -27,6 +27,13 @@ class Stage(ABC):
     async def feed(self, event: Event) -> None:
         """Take the next event."""
 
+    def passes_text(self, message_id: str) -> bool:
+        """Return whether the text that the last event continued passes unchanged until another kind of event comes.
+
+        What passes need not be fed to the stage: most events are pieces of one text.
+        """
+        return False
+
     async def finish(self) -> None:
         """Hands on what is still held back: no event will follow."""
 
@@ -52,6 +59,10 @@ class Flow:
             stage = factory(self.feed)
             self._stages.insert(0, stage)
             self.feed = stage.feed
+
+    def passes_text(self, message_id: str) -> bool:
+        """Return whether all stages let a text pass unchanged (``Stage.passes_text``)."""
+        return all(stage.passes_text(message_id) for stage in self._stages)
 
     async def finish(self) -> None:
         """Hands on what the stages hold back, in order."""

@@ -35,6 +35,10 @@ class Transcript:
         if recorder is not None:
             recorder(self, event)
 
+    def recorder_of(self, message_id: str) -> Callable[[str], None]:
+        """Return what takes the next pieces of a text that has been recorded, for as long as it goes on."""
+        return self._pieces[message_id].append
+
     @property
     def state(self) -> dict[str, Any] | None:
         """The agent's last state, or None if it sent none."""

@@ -1,0 +1,54 @@
+"""The continuation of one text, which is nearly all that comes of a run.
+
+A piece of the text that the last event continued needs little of what an event needs in general. The verifier has
+seen the text open, and nothing has come since that could have closed it; the stages have promised to pass it
+unchanged; and what is valid UTF-8 needs no cleaning. What is left is one append to the transcript and one to the log
+for each piece. Any other event takes the general way, and decides whether what follows it may come this way again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import events
+from .sanitizer import EventSanitizer
+from .stages import Flow
+from .transcript import Transcript
+
+
+class PlainText:
+    """The text that may be continued without further checks, if there is one.
+
+    Args:
+        sanitizer: Whether even plain text must be cleaned.
+        transcript: Where pieces of text are recorded.
+        flow: The stages that events pass; None if there are none.
+    """
+
+    def __init__(self, sanitizer: EventSanitizer, transcript: Transcript, flow: Flow | None) -> None:
+        self.message_id: str | None = None
+        """The text's message; None if the next event has to take the general way."""
+        self.record: Callable[[str], None]
+        """Takes the text's next piece into the transcript."""
+        self._sanitizer = sanitizer
+        self._transcript = transcript
+        self._flow = flow
+
+    def follow(self, event: Any) -> None:
+        """Take note of an event that took the general way."""
+        self.message_id = None
+        if type(event) is not events.TextMessageContent or self._sanitizer.sees_all:
+            return
+        if self._flow is None or self._flow.passes_text(event.message_id):
+            self.record = self._transcript.recorder_of(event.message_id)
+            self.message_id = event.message_id
+
+
+def is_clean(text: str) -> bool:
+    """Return whether a text has a form in UTF-8, so that it can be kept and sent as it is."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
