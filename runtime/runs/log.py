@@ -43,11 +43,14 @@ class RunLog:
         self._tail: list[Event] = []
         self._cut = 0  # the number of the last event that is compacted
         self._readers: list[Subscription] = []
-        self._waiting: list[asyncio.Future[None]] = []  # of the readers that have read all there is
         self._full_at = 2 * TAIL_EVENTS
         self._free_until = 0  # the number of the first event before which _look() is called
-        self._loop = asyncio.get_running_loop()  # kept: looking it up costs a system call each time
-        self._room: asyncio.Event | None = None  # while writers wait for it
+        self.loop = asyncio.get_running_loop()
+        """The run's loop, kept because looking it up costs a system call each time."""
+        self.waiting: list[asyncio.Future[None]] = []
+        """What the readers wait for that have read all there is."""
+        self.room: asyncio.Event | None = None
+        """What writers wait for, if they do."""
 
     def restore(self, history: Sequence[Event], last: int) -> None:
         """Begin with what another process wrote.
@@ -77,7 +80,7 @@ class RunLog:
             return False
         self._tail.append(event)
         self.last += 1
-        if self._waiting:
+        if self.waiting:
             self._wake_readers()
         return True
 
@@ -103,9 +106,9 @@ class RunLog:
             LogClosedError: The log has ended.
         """
         while not self.append_nowait(event):
-            if self._room is None:
-                self._room = asyncio.Event()
-            await self._room.wait()
+            if self.room is None:
+                self.room = asyncio.Event()
+            await self.room.wait()
         return self.last
 
     def force(self, event: Event) -> None:
@@ -139,24 +142,6 @@ class RunLog:
         self._pace_changed()
         return reader
 
-    def take(self, reader: Subscription) -> Sequence[Event]:
-        """Return what ``reader`` has not read; all of it, the first part compacted, if that is everything.
-
-        Raises:
-            Lagged: What follows is no longer kept one by one.
-        """
-        offset, cut = reader.offset, self._cut
-        if offset >= cut:
-            batch = self._tail[offset - cut :]
-        elif offset:
-            raise Lagged
-        else:
-            batch = [*self._compactor.compacted(), *self._tail]
-        reader.offset = self.last
-        if self._room is not None:
-            self._make_room()
-        return batch
-
     def since(self, after: int) -> list[Event]:
         """Return the events behind the number ``after``, for those who look from time to time and wait for nothing.
 
@@ -171,26 +156,22 @@ class RunLog:
         """Return all events, of which the first may come compacted."""
         return [*self._compactor.compacted(), *self._tail]
 
-    def arrival(self, reader: Subscription) -> asyncio.Future[None]:
-        """Return a future that is done once ``reader`` has something to take, or nothing will ever come."""
-        if self.last > reader.offset or self.closed:
-            future = self._loop.create_future()
-            future.set_result(None)
-            return future
-        waiting = reader.waiting
-        if waiting is None or waiting.done():
-            waiting = reader.waiting = self._loop.create_future()
-            self._waiting.append(waiting)
-        return waiting
-
     def remove(self, reader: Subscription) -> None:
         """Forget a reader."""
         if reader in self._readers:
             self._readers.remove(reader)
             self._pace_changed()
 
+    def behind(self, offset: int) -> Sequence[Event]:
+        """Return the events behind one; all of them, the first part compacted, for 0.
+
+        Raises:
+            Lagged: They are no longer kept one by one.
+        """
+        return self.since(offset) if offset or not self._cut else self.everything()
+
     def _wake_readers(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -204,12 +185,13 @@ class RunLog:
 
     def _pace_changed(self) -> None:
         self._free_until = 0
-        self._make_room()
+        self.make_room()
 
-    def _make_room(self) -> None:
-        if self._room is not None:
-            self._room.set()
-            self._room = None
+    def make_room(self) -> None:
+        """Let writers go on, if the readers now lag less."""
+        if self.room is not None:
+            self.room.set()
+            self.room = None
 
 
 class Subscription:
@@ -219,7 +201,7 @@ class Subscription:
         self.offset = offset
         """The number of the last event taken."""
         self.attached = attached
-        self.waiting: asyncio.Future[None] | None = None
+        self._waiting: asyncio.Future[None] | None = None
         self._log = log
 
     def arrival(self) -> asyncio.Future[None]:
@@ -227,15 +209,30 @@ class Subscription:
 
         For one reader, who calls it again after each ``take``.
         """
-        return self._log.arrival(self)
+        log, waiting = self._log, self._waiting
+        if log.last > self.offset or log.closed:
+            there = log.loop.create_future()
+            there.set_result(None)
+            return there
+        if waiting is None or waiting.done():
+            waiting = self._waiting = log.loop.create_future()
+            log.waiting.append(waiting)
+        return waiting
 
     def take(self) -> Sequence[Event]:
         """Return the events since the last call; none, after an arrival, once the log has been read to its end.
 
+        The first of them come compacted if they are all events of the log, and not few.
+
         Raises:
-            Lagged: The reader has fallen behind.
+            Lagged: The reader has fallen behind: what follows is no longer kept one by one.
         """
-        return self._log.take(self)
+        log, offset = self._log, self.offset
+        batch = log.behind(offset)
+        self.offset = log.last
+        if log.room is not None:
+            log.make_room()
+        return batch
 
     async def read(self) -> Sequence[Event]:
         """Wait for events and take them: at least one; none once the log has been read to its end."""
@@ -245,5 +242,5 @@ class Subscription:
     def close(self) -> None:
         """Stop reading, and stop slowing the run down."""
         self._log.remove(self)
-        if self.waiting is not None and not self.waiting.done():
-            self.waiting.set_result(None)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)

@@ -89,17 +89,16 @@ def encode(payload: dict[str, Any]) -> bytes:
         return _encoder.encode(scrub_all(payload))
 
 
-def _multipart_part(payload: dict[str, Any]) -> bytes:
+def _multipart_part(body: bytes) -> bytes:
     # The boundary stands behind the part: the client hands a part on only when it sees the boundary.
-    body = encode(payload)
     return b"\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b\r\n---" % (
         len(body),
         body,
     )
 
 
-def _server_sent_event(payload: dict[str, Any]) -> bytes:
-    return b"event: next\ndata: %b\n\n" % encode(payload)
+def _server_sent_event(body: bytes) -> bytes:
+    return b"event: next\ndata: %b\n\n" % body
 
 
 FRAMINGS = {
@@ -111,4 +110,5 @@ FRAMINGS = {
 def whole_body(format_: Format, payload: dict[str, Any]) -> bytes:
     """Return an answer in one piece, in any format."""
     framing = FRAMINGS.get(format_)
-    return encode(payload) if framing is None else framing.opening + framing.part(payload) + framing.closing
+    body = encode(payload)
+    return body if framing is None else framing.opening + framing.part(body) + framing.closing

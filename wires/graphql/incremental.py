@@ -6,7 +6,7 @@ list before the next one; neighbouring leaves of a list share an entry.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Protocol, TypeAlias
 
 from graphql import GraphQLObjectType, GraphQLSchema
@@ -36,7 +36,7 @@ class IncrementalRenderer:
         self._schema = schema
         self._selections = selections
         self._followers: list[_Follower] = []
-        self._settled: dict[Channel[Any] | None, list[_Leaves]] = {}
+        self._settled: dict[Channel[Any] | None, list[StreamedLeaves]] = {}
         """Who follows an open list of leaves, and has told all that it held when everybody was last looked at."""
         self._has_new_followers = False
         self._counts_elements = False
@@ -62,6 +62,13 @@ class IncrementalRenderer:
                 leaves.advance(entries)
         return entries
 
+    def leaves_of(self, channel: Channel[Any] | None) -> StreamedLeaves | None:
+        """Return what writes a list's further leaves, if they can complete nothing else and are written once."""
+        followers = self._settled.get(channel, ())
+        if len(followers) != 1 or self._has_new_followers or self._counts_elements:
+            return None
+        return followers[0]
+
     def _look_at_all(self, entries: list[Entry]) -> None:
         kept: list[_Follower] = []
         self._settled.clear()
@@ -70,7 +77,7 @@ class IncrementalRenderer:
             if follower.advance(entries):
                 continue
             kept.append(follower)
-            if isinstance(follower, _Leaves):
+            if isinstance(follower, StreamedLeaves):
                 self._settled.setdefault(follower.channel, []).append(follower)
         self._followers = kept
         self._has_new_followers = False
@@ -130,7 +137,7 @@ class IncrementalRenderer:
         count = min(field.stream.initial_count, len(channel))
         shape = _item(field)
         first = [self.write(shape, channel.items[i], field.details, [*path, i]) for i in range(count)]
-        follower = _Leaves if shape.serialize is not None else _Objects
+        follower = StreamedLeaves if shape.serialize is not None else _Objects
         self._follow(follower(self, field, channel, path, count))
         return first
 
@@ -168,39 +175,48 @@ class _Stream:
         field: SelectedField,
         channel: Channel[Any],
         path: ResponsePath,
-        index: int,
+        written: int,
     ) -> None:
         self._renderer = renderer
         self._details = field.details
-        self._label = field.stream.label if field.stream is not None else None
         self._item = _item(field)
+        self.label = field.stream.label if field.stream is not None else None
         self.channel = channel
-        self._path = path
-        self._index = index
+        self.path = path
+        self.written = written
+        """How many elements have been written."""
 
     def _done(self) -> bool:
-        return self.channel.closed and self._index == len(self.channel.items)
+        return self.channel.closed and self.written == len(self.channel.items)
 
 
-class _Leaves(_Stream):
+class StreamedLeaves(_Stream):
+    """The leaves of a list, those that come together in one entry."""
+
+    @property
+    def serialize(self) -> Callable[[Any], Any] | None:
+        """What makes a leaf's JSON value."""
+        return self._item.serialize
+
     def advance(self, entries: list[Entry]) -> bool:
+        """Add what has come to ``entries``; true once nothing can follow."""
         items = self.channel.items
-        if len(items) > self._index:
-            fresh = [self._renderer.write(self._item, item, self._details, self._path) for item in items[self._index :]]
-            entries.append(_entry("items", fresh, [*self._path, self._index], self._label))
-            self._index = len(items)
+        if len(items) > self.written:
+            fresh = [self._renderer.write(self._item, item, self._details, self.path) for item in items[self.written :]]
+            entries.append(_entry("items", fresh, [*self.path, self.written], self.label))
+            self.written = len(items)
         return self._done()
 
 
 class _Objects(_Stream):
     def advance(self, entries: list[Entry]) -> bool:
-        for item in self.channel.items[self._index :]:
+        for item in self.channel.items[self.written :]:
             if not self._renderer.ready(self._item, item, self._details):
                 return False
-            path = [*self._path, self._index]
+            path = [*self.path, self.written]
             data = self._renderer.write(self._item, item, self._details, path)
-            entries.append(_entry("items", [data], path, self._label))
-            self._index += 1
+            entries.append(_entry("items", [data], path, self.label))
+            self.written += 1
         return self._done()
 
 

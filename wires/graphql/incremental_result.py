@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
+from ...runtime.events import Event
+from .formats import encode
 from .incremental import IncrementalRenderer
 from .live_response import LiveResponse
+from .text_continuation import TextContinuation, continued_text
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -27,20 +30,33 @@ class IncrementalAnswer:
     def __init__(self, payload: Payload, renderer: IncrementalRenderer, responses: Iterable[LiveResponse]) -> None:
         self._renderer = renderer
         self._responses = deque(responses)
+        self._text: TextContinuation | None = None
         self.finished = not renderer.has_next
         """Whether the last part has been taken."""
-        self.first: Payload = {**payload, "hasNext": not self.finished}
+        self.first = encode({**payload, "hasNext": not self.finished})
 
     def arrival(self) -> asyncio.Future[None]:
-        """Done once the run that is followed has told more, or has ended."""
+        """Return a future that is done once the run that is followed has appended more, or has ended."""
         return self._responses[0].run.arrival()
 
-    def take(self) -> Payload | None:
-        """Return the next part; None if what has arrived shows nowhere."""
+    def take(self) -> bytes | None:
+        """Return the next part, in JSON; None if what has arrived shows nowhere."""
         response = self._responses[0]
-        if not response.advance():
+        batch = response.take()
+        if self._text is not None:
+            part = self._text.part(batch)
+            if part is not None:
+                return part or None
+        payload = self._show(response, batch)
+        return None if payload is None else encode(payload)
+
+    def _show(self, response: LiveResponse, batch: Sequence[Event]) -> Payload | None:
+        response.show(batch)
+        if not batch:
             self._responses.popleft()
         entries = self._renderer.advance(response.changed)
+        last = response.changed_last
+        self._text = continued_text(self._renderer.leaves_of(last), batch[-1]) if last is not None else None
         self.finished = not (self._responses and self._renderer.has_next)
         if entries:
             return {"incremental": entries, "hasNext": not self.finished}

@@ -18,12 +18,14 @@ from .response import PENDING, Channel, CopilotResponse
 class LiveResponse(CopilotResponse):
     """The answer to ``generateCopilotResponse`` while its run goes on.
 
-    One reader waits for ``run.arrival()`` and calls ``advance``, again and again; or all call ``complete``.
+    One reader waits for ``run.arrival()`` and shows what it takes, again and again; or all call ``complete``.
     """
 
     run: RunHandle
     changed: dict[Channel[str] | None, None] = field(init=False, default_factory=dict)
-    """What the last ``advance`` changed: the texts that merely went on, and None for all else."""
+    """What was shown last changed: the texts that merely went on, and None for all else."""
+    changed_last: Channel[str] | None = field(init=False, default=None)
+    """The text that merely went on with the last event that was shown, if that is all it did."""
     _projection: ResponseProjection = field(init=False)
     _completing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
@@ -32,16 +34,25 @@ class LiveResponse(CopilotResponse):
         if self.run.sends_extensions:
             self.extensions = PENDING
 
-    def advance(self) -> bool:
-        """Show what the run has told since the last call; false once the answer is complete."""
+    def take(self) -> Sequence[Event]:
+        """Return what has come since the last call, for ``show``; nothing once the run has been read to its end."""
         try:
-            batch = self.run.take()
+            return self.run.take()
         except Lagged:
-            batch = list(missing_events(self, self.run.take_history()))
+            return list(missing_events(self, self.run.take_history()))
+
+    def show(self, batch: Sequence[Event]) -> None:
+        """Show events in the answer."""
         if self.extensions is PENDING and _begins_without_extensions(batch):
             self.extensions = None
-        apply = self._projection.apply
-        self.changed = dict.fromkeys(map(apply, batch))
+        changes = list(map(self._projection.apply, batch))
+        self.changed = dict.fromkeys(changes)
+        self.changed_last = changes[-1] if changes else None
+
+    def advance(self) -> bool:
+        """Show what has come since the last call; false once the answer is complete."""
+        batch = self.take()
+        self.show(batch)
         return bool(batch)
 
     async def complete(self) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """The bytes before the parts, of each, and behind them; ``ping`` may come between."""
+    """The bytes before the parts, around each, and behind them; ``ping`` may come between."""
 
     opening: bytes
-    part: Callable[[dict[str, Any]], bytes]
+    part: Callable[[bytes], bytes]
     closing: bytes
     ping: bytes | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.types import Receive, Send
 
@@ -22,13 +22,13 @@ class AnswerInParts(Protocol):
 
     finished: bool
     """Whether the last part has been taken."""
-    first: dict[str, Any]
+    first: bytes
     """The first part, which is there at once."""
 
     def arrival(self) -> asyncio.Future[None]:
         """Return a future that is done once there is something to take."""
 
-    def take(self) -> dict[str, Any] | None:
+    def take(self) -> bytes | None:
         """Return the next part; None if what has arrived shows nowhere."""
 
 
@@ -57,9 +57,9 @@ async def write_parts(send: Send, framing: Framing, answer: AnswerInParts) -> No
     async with _pings(send, framing.ping):
         while not answer.finished:
             await answer.arrival()
-            payload = answer.take()
-            if payload is not None:
-                await _write(send, framing.part(payload))
+            part = answer.take()
+            if part is not None:
+                await send({"type": "http.response.body", "body": framing.part(part), "more_body": True})
     await _write(send, framing.closing, more=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -54,9 +55,9 @@ async def parts_of(steps: Steps, document: Document = DOCUMENT, **variables: Any
     parts = [answer.first]
     while not answer.finished:
         await answer.arrival()
-        payload = answer.take()
-        parts += [] if payload is None else [payload]
-    return parts
+        part = answer.take()
+        parts += [] if part is None else [part]
+    return [msgspec.json.decode(part) for part in parts]
 
 
 def text_events(id_: str, deltas: list[str]) -> Steps:

@@ -1,0 +1,70 @@
+"""The continuation of one text: the part of an answer that nearly all tokens become.
+
+While nothing but further pieces of one text comes, the shape of the next part is known ahead of time: the pieces, in
+one list, at the text's path, which differs from the last part's by its number alone. So a token needs neither the
+projection nor the renderer, which look at what else it may have changed. It is appended to its message, and formatted
+into a part. Any other event takes the general way, after which the text that goes on is looked up anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from graphql import GraphQLString
+
+from ...runtime.events import Event, TextMessageContent
+from .formats import encode
+from .incremental import StreamedLeaves
+
+_HEAD = b'{"incremental":[{"items":'
+_END = b'}],"hasNext":true}'
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TextContinuation:
+    """Writes the parts of a text that goes on.
+
+    Args:
+        message_id: The text's message.
+        leaves: The text's pieces in the answer, all of which have been written so far.
+    """
+
+    def __init__(self, message_id: str, leaves: StreamedLeaves) -> None:
+        self._message_id = message_id
+        self._leaves = leaves
+        self._items = leaves.channel.items
+        self._path = b',"path":%b,' % encode(leaves.path)[:-1]
+        self._end = b"]" + _END if leaves.label is None else b'],"label":%b%b' % (encode(leaves.label), _END)
+
+    def part(self, batch: Sequence[Event]) -> bytes | None:
+        """Return the part that shows ``batch``, in JSON; None if it is more than a continuation of the text.
+
+        A part without bytes is one that need not be written.
+        """
+        id_ = self._message_id
+        pieces = []
+        for event in batch:
+            if type(event) is not TextMessageContent or event.message_id != id_:
+                return None
+            if event.delta:
+                pieces.append(event.delta)
+        if not pieces:
+            return b"" if batch else None
+        try:
+            text = _encode(pieces)
+        except UnicodeEncodeError:
+            return None  # the general way writes what has no UTF-8
+        leaves = self._leaves
+        index = leaves.written
+        self._items += pieces
+        leaves.written = len(self._items)
+        return b"%b%b%b%d%b" % (_HEAD, text, self._path, index, self._end)
+
+
+def continued_text(leaves: StreamedLeaves | None, last: Event) -> TextContinuation | None:
+    """Return what writes the text that ``last`` continued, if its next pieces will change nothing but ``leaves``."""
+    if leaves is None or type(last) is not TextMessageContent or leaves.serialize is not GraphQLString.serialize:
+        return None
+    return TextContinuation(last.message_id, leaves)
