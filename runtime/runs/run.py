@@ -341,11 +341,11 @@ class Run:
 
     async def _take(self, item: events.Event, feed: Emit, grace: asyncio.Timeout) -> events.Event:
         """Take an event the general way; return it as it was cleaned."""
-        kind, event, sanitizer = type(item), item, self._sanitizer
+        kind, sanitizer = type(item), self._sanitizer
         if kind is events.RunStarted:
             self._note_start(grace)
-            return event
-        event = sanitizer.clean(event)
+            return item
+        event: events.Event = sanitizer.clean(item)
         rest = sanitizer.closing(event) if sanitizer.sees_all else None
         if rest is not None:
             await feed(rest)

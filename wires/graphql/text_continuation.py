@@ -14,7 +14,6 @@ import msgspec
 from graphql import GraphQLString
 
 from ...runtime.events import Event, TextMessageContent
-from .formats import encode
 from .incremental import StreamedLeaves
 
 _HEAD = b'{"incremental":[{"items":'
@@ -35,8 +34,8 @@ class TextContinuation:
         self._message_id = message_id
         self._leaves = leaves
         self._items = leaves.channel.items
-        self._path = b',"path":%b,' % encode(leaves.path)[:-1]
-        self._end = b"]" + _END if leaves.label is None else b'],"label":%b%b' % (encode(leaves.label), _END)
+        self._path = b',"path":%b,' % _encode(leaves.path)[:-1]
+        self._end = b"]" + _END if leaves.label is None else b'],"label":%b%b' % (_encode(leaves.label), _END)
 
     def part(self, batch: Sequence[Event]) -> bytes | None:
         """Return the part that shows ``batch``, in JSON; None if it is more than a continuation of the text.
