@@ -48,3 +48,31 @@ def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> list[asyncio.Future[Any]
 
 def _name(task: asyncio.Future[Any]) -> str:
     return task.get_name() if isinstance(task, asyncio.Task) else type(task).__name__
+
+
+class Interruption:
+    """Cancels the task that made it, again and again, until it is told that the task has noticed."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._cancelled = 0
+        self._again: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Cancel the task."""
+        if self._task is not None:
+            self._cancelled += 1
+            self._task.cancel()
+            self._again = asyncio.get_running_loop().call_later(CANCEL_AGAIN_SECONDS, self.begin)
+
+    def end(self) -> bool:
+        """Cancel no more; return whether the task was cancelled by this alone."""
+        if self._task is None or not self._cancelled:
+            return False
+        if self._again is not None:
+            self._again.cancel()
+        left = 0
+        for _ in range(self._cancelled):
+            left = self._task.uncancel()
+        self._cancelled = 0
+        return left == 0

@@ -16,6 +16,8 @@ from .sanitizer import EventSanitizer
 from .stages import Flow
 from .transcript import Transcript
 
+_NO_TEXT = object()  # and not None, which a provider may give for an id
+
 
 class PlainText:
     """The text that may be continued without further checks, if there is one.
@@ -27,8 +29,8 @@ class PlainText:
     """
 
     def __init__(self, sanitizer: EventSanitizer, transcript: Transcript, flow: Flow | None) -> None:
-        self.message_id: str | None = None
-        """The text's message; None if the next event has to take the general way."""
+        self.message_id: object = _NO_TEXT
+        """The text's message; equal to no id if the next event has to take the general way."""
         self.record: Callable[[str], None]
         """Takes the text's next piece into the transcript."""
         self._sanitizer = sanitizer
@@ -37,7 +39,7 @@ class PlainText:
 
     def follow(self, event: Any) -> None:
         """Take note of an event that took the general way."""
-        self.message_id = None
+        self.message_id = _NO_TEXT
         if type(event) is not events.TextMessageContent or self._sanitizer.sees_all:
             return
         if self._flow is None or self._flow.passes_text(event.message_id):

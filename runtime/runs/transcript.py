@@ -37,7 +37,7 @@ class Transcript:
 
     def recorder_of(self, message_id: str) -> Callable[[str], None]:
         """Return what takes the next pieces of a text that has been recorded, for as long as it goes on."""
-        return self._pieces[message_id].append
+        return self._pieces[message_id].pieces.append
 
     @property
     def state(self) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
+from ...wires.http.disconnection import LOST_CONNECTION, LostConnection
 from .lingering import LingeringTransport
 
 MAX_HEADERS = 200
@@ -63,13 +64,15 @@ if HttpToolsProtocol is not None:
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             """Begin to wait for the first head."""
+            self._connection = LostConnection()
             super().connection_made(LingeringTransport(cast("asyncio.Transport", transport), lambda: self._unread))
             self._await_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            """Stop waiting."""
+            """Stop waiting, and report the end to those who still work for the client."""
             self._stop_waiting()
             super().connection_lost(exc)
+            self._connection.set()
 
         def data_received(self, data: bytes) -> None:
             """Parse what has come, unless the head is too large with it."""
@@ -91,6 +94,7 @@ if HttpToolsProtocol is not None:
         def on_message_begin(self) -> None:
             """Begin a head."""
             super().on_message_begin()
+            self.scope["extensions"] = {LOST_CONNECTION: self._connection}  # type: ignore[dict-item]
             self._unread = True
             if not self._in_head:
                 self._await_head()

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from ..http.disconnection import unless_disconnected
 from ..http.exchange import Exchange
-from ..http.streaming import unless_disconnected
+from ..http.keep_alive import KeepAliveClock
 from .event_stream import EventStream, open_stream
 from .frames import frame
 
@@ -22,9 +23,14 @@ Watch = Callable[[Sequence[Any]], None]
 
 
 class DebugFeed:
-    """Hands what is written to clients to those who watch."""
+    """Hands what is written to clients to those who watch.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Says when silent streams write a comment.
+    """
+
+    def __init__(self, clock: KeepAliveClock) -> None:
+        self._clock = clock
         self._readers: set[_Reader] = set()
 
     def watch(self, agent_id: str, thread_id: str, run_id: str) -> Watch:
@@ -39,38 +45,44 @@ class DebugFeed:
         for reader in self._readers:
             reader.add(frames)
 
-    async def answer(self, exchange: Exchange, keep_alive_seconds: float) -> None:
+    async def answer(self, exchange: Exchange) -> None:
         """Write events until the reader leaves."""
         reader = _Reader()
         self._readers.add(reader)
         try:
-            await unless_disconnected(exchange.receive, self._write(exchange, reader, keep_alive_seconds))
+            await unless_disconnected(exchange, self._write(exchange, reader))
         finally:
             self._readers.discard(reader)
 
-    async def _write(self, exchange: Exchange, reader: _Reader, keep_alive_seconds: float) -> None:
-        async with open_stream(exchange, keep_alive_seconds) as stream:
+    async def _write(self, exchange: Exchange, reader: _Reader) -> None:
+        async with open_stream(exchange, self._clock) as stream:
             await stream.write(b": connected\n\n")
             await _follow(stream, reader)
 
 
 async def _follow(stream: EventStream, reader: _Reader) -> None:
     while True:
-        await reader.arrived.wait()
+        await stream.until(reader.arrival)
         await stream.write(reader.take())
 
 
 class _Reader:
     def __init__(self) -> None:
-        self.arrived = asyncio.Event()
+        self._arrived: asyncio.Future[None] | None = None
         self._frames: deque[bytes] = deque(maxlen=QUEUE_EVENTS)
 
     def add(self, frames: Sequence[bytes]) -> None:
         self._frames.extend(frames)
-        self.arrived.set()
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+
+    def arrival(self) -> asyncio.Future[None]:
+        self._arrived = arrived = asyncio.get_running_loop().create_future()
+        if self._frames:
+            arrived.set_result(None)
+        return arrived
 
     def take(self) -> bytes:
-        self.arrived.clear()
         taken = b"".join(self._frames)
         self._frames.clear()
         return taken

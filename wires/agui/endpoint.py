@@ -15,6 +15,7 @@ from ..http.admission import Admission
 from ..http.body import Body, check_size, read_body
 from ..http.client import ClientRequest
 from ..http.exchange import Exchange
+from ..http.keep_alive import KeepAliveClock
 from ..http.refusal import Refusal
 from ..wire import EVERY_PATH, Page, Rendered, WireRoute
 from .call import Call, given_body
@@ -62,8 +63,9 @@ class AGUIWire:
         self._admission = admission
         self._ready = ready
         self._transcription = transcription or Transcription(None)
-        self._feed = DebugFeed()
-        self._runs = Runs(service, admission, self._feed if self._config.debug_events else None, streaming)
+        clock = KeepAliveClock(self._config.keep_alive_seconds)
+        self._feed = DebugFeed(clock)
+        self._runs = Runs(service, admission, clock, self._feed if self._config.debug_events else None, streaming)
         self._threads = ThreadOperations(service, lists=self._lists_threads())
         self._operations: Mapping[str, Operation] = {
             "info": self._info,
@@ -189,7 +191,7 @@ class AGUIWire:
             raise not_found()
         if self._admission.authenticates and client.identity not in self._config.admins:
             raise JsonRefusal(403, {"error": "forbidden", "message": "Only administrators may read these events."})
-        await self._feed.answer(exchange, self._config.keep_alive_seconds)
+        await self._feed.answer(exchange)
 
     async def _no_intelligence(self, exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
         what = "Thread operations require a CopilotKitIntelligence instance"

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ...runtime.cancellation import end_tasks
 from ...runtime.events import Event
 from ...runtime.runs.log import Lagged
 from ..http.exchange import Exchange
+from ..http.keep_alive import KeepAliveClock, SilentStream
 from .frames import KEEP_ALIVE, STREAM_HEADERS, frame
 from .gate import Gate
 from .joined_run import JoinedRun
+from .text_continuation import TextContinuation
+
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -26,29 +31,44 @@ class Source(Protocol):
         """Return the events since the last call; none once the log has been read to its end."""
 
 
-class EventStream:
+class EventStream(SilentStream):
     """Writes events to one client. Make one with ``open_stream``."""
 
+    __slots__ = ("_send",)
+
     def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
         self._send = exchange.send
-        self._clock = asyncio.get_running_loop().time
-        self.wrote_at = self._clock()
-        self.writing = False
-        """Whether the client has not taken the last bytes yet."""
 
     async def write(self, body: bytes) -> None:
         """Write bytes, at the pace at which the client reads them."""
-        if not body:
-            return
-        self.writing = True
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        self.writing = False
-        self.wrote_at = self._clock()
+        if body:
+            self.silent_ticks = 0
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def write_events(self, events: Sequence[Any]) -> None:
         """Write objects that encode to events."""
         if events:
             await self.write(frame(events[0]) if len(events) == 1 else b"".join(map(frame, events)))
+
+    async def until(self, arrival: Callable[[], asyncio.Future[None]]) -> None:
+        """Wait for something to write, with pings while it does not come."""
+        self.waiting = arrival()
+        await self.waiting
+        while self.ping_due:
+            self.written()
+            await self.write(KEEP_ALIVE)
+            self.waiting = arrival()
+            await self.waiting
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await ``work``, with pings while it lasts."""
+        task = asyncio.create_task(work)
+        try:
+            await self.until(partial(_end_of, task))
+            return await task
+        finally:
+            await end_tasks(task)
 
     async def follow(self, source: Source, gate: Gate, watch: Callable[[Sequence[Any]], None] | None = None) -> None:
         """Write a run through its gate until it ends.
@@ -58,8 +78,9 @@ class EventStream:
             gate: What the events pass.
             watch: Called with what is written.
         """
+        text: TextContinuation | None = None
         while not gate.ended:
-            await source.arrival()
+            await self.until(source.arrival)
             try:
                 batch = source.take()
             except Lagged:
@@ -67,38 +88,38 @@ class EventStream:
                     raise  # the reader that paces a run is not left behind
                 await source.catch_up()
                 continue
+            frames = text.frames(batch) if text is not None else None
+            if frames is not None:
+                await self.write(frames)
+                continue
             passed = gate.pass_(batch) if batch else gate.finish()
             if watch is not None and passed:
                 watch(passed)
             await self.write_events(passed)
+            text = gate.continued(batch[-1]) if batch and watch is None else None
+
+
+def _end_of(task: asyncio.Task[Any]) -> asyncio.Future[None]:
+    ended = asyncio.get_running_loop().create_future()
+    task.add_done_callback(lambda _task: None if ended.done() else ended.set_result(None))
+    return ended
 
 
 @asynccontextmanager
-async def open_stream(exchange: Exchange, keep_alive_seconds: float) -> AsyncIterator[EventStream]:
+async def open_stream(exchange: Exchange, clock: KeepAliveClock) -> AsyncIterator[EventStream]:
     """Begin a stream, and end it when the block is left.
 
     Args:
         exchange: The request's way back.
-        keep_alive_seconds: After how long without a byte a comment is written; 0 for never.
+        clock: Says when a silent stream writes a comment.
     """
     await exchange.begin(200, STREAM_HEADERS)
     stream = EventStream(exchange)
     # Some servers hold the headers back until there is a body.
     await exchange.send({"type": "http.response.body", "body": b"", "more_body": True})
-    pinging = asyncio.create_task(_keep_alive(stream, keep_alive_seconds)) if keep_alive_seconds else None
+    clock.add(stream)
     try:
         yield stream
     finally:
-        if pinging is not None:
-            await end_tasks(pinging)
+        clock.remove(stream)
     await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _keep_alive(stream: EventStream, seconds: float) -> None:
-    clock = asyncio.get_running_loop().time
-    while True:
-        idle = clock() - stream.wrote_at
-        if idle >= seconds and not stream.writing:
-            await stream.write(KEEP_ALIVE)
-            idle = 0.0
-        await asyncio.sleep(max(seconds - idle, seconds / 10))

@@ -15,6 +15,7 @@ from ...runtime import events
 from .down_level import Reasoning, reasoning_writer
 from .interrupts import Interrupts
 from .state_view import StateView
+from .text_continuation import TextContinuation
 from .unseen_messages import UnseenMessages
 
 Json: TypeAlias = dict[str, Any]
@@ -101,6 +102,15 @@ class Gate:
                 passer(self, event)
         return self._out
 
+    def continued(self, last: events.Event) -> TextContinuation | None:
+        """Return what writes the text that ``last`` continued, whose next pieces need not pass the gate."""
+        if self.ended or type(last) is not events.TextMessageContent:
+            return None
+        shown = self._texts.get(last.message_id)
+        return (
+            None if shown is None else TextContinuation(last.message_id, shown, self._unseen.note_of(last.message_id))
+        )
+
     @property
     def told(self) -> set[str]:
         """The ids of the messages and calls that the client has got."""
@@ -185,7 +195,7 @@ class Gate:
         shown = self._texts.get(event.message_id)
         if shown is None:
             shown = self._open_text(event.message_id)
-        self._unseen.said(event.message_id, event.delta)
+        self._unseen.note_of(event.message_id)([event.delta])
         if shown != event.message_id:
             event = events.TextMessageContent(message_id=shown, delta=event.delta)
         self._out.append(event)

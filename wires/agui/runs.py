@@ -20,9 +20,10 @@ from ...runtime.runs.handle import RunHandle
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
 from ..http.client import ClientRequest
+from ..http.disconnection import unless_disconnected
 from ..http.exchange import Exchange
+from ..http.keep_alive import KeepAliveClock
 from ..http.refusal import Refusal
-from ..http.streaming import unless_disconnected
 from .agents import Agent, find_agent
 from .debug_feed import DebugFeed, Watch
 from .event_stream import open_stream
@@ -55,6 +56,7 @@ class Runs:
     Args:
         service: Runs agents.
         admission: Counts operations and runs.
+        clock: Says when silent streams write a comment.
         feed: Shows developers what clients get; None if nobody may see it.
         streaming: Watches the streaming of an answer in a block.
     """
@@ -63,10 +65,12 @@ class Runs:
         self,
         service: RuntimeService,
         admission: Admission,
+        clock: KeepAliveClock,
         feed: DebugFeed | None = None,
         streaming: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._service = service
+        self._clock = clock
         self._admission = admission
         self._feed = feed
         self._streaming = streaming
@@ -105,7 +109,7 @@ class Runs:
             await self._name_thread(client, given)
             gate = self._gate(agent, given)
             try:
-                await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate, watch))
+                await unless_disconnected(exchange, self._stream(exchange, handle, gate, watch))
             finally:
                 handle.close()
 
@@ -114,7 +118,7 @@ class Runs:
             await self._follow(exchange, handle, gate, watch)
 
     async def _follow(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
-        async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
+        async with open_stream(exchange, self._clock) as stream:
             await stream.follow(handle, gate, watch)
 
     async def _name_thread(self, client: ClientRequest, given: RunAgentInput) -> None:
@@ -148,7 +152,7 @@ class Runs:
                 given.thread_id, given.run_id, msgspec.structs.replace(self.options(agent.provider), quiet=True)
             )
             try:
-                await unless_disconnected(exchange.receive, self._stream(exchange, handle, gate, None))
+                await unless_disconnected(exchange, self._stream(exchange, handle, gate, None))
             finally:
                 handle.close()
                 await handle.cancel()
@@ -170,12 +174,12 @@ class Runs:
             if past.run is not None:
                 exchange.join(past.run)
             with self._streaming():
-                await unless_disconnected(exchange.receive, self._replay(exchange, past, watch))
+                await unless_disconnected(exchange, self._replay(exchange, past, watch))
         finally:
             past.close()
 
     async def _replay(self, exchange: Exchange, past: Past, watch: Watch | None) -> None:
-        async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
+        async with open_stream(exchange, self._clock) as stream:
             async for events in past.replay():
                 if watch is not None:
                     watch(events)
@@ -268,13 +272,13 @@ class Runs:
     async def _answer_app(self, exchange: Exchange, given: RunAgentInput) -> None:
         """Answer the page of an MCP app, which asks its server by a run that is none."""
         ids = {"threadId": given.thread_id, "runId": given.run_id}
-        async with open_stream(exchange, self._config.keep_alive_seconds) as stream:
+        async with open_stream(exchange, self._clock) as stream:
             await stream.write_events([{"type": "RUN_STARTED", **ids}])
             apps = self._service.preparation.interfaces.apps
             if apps is None:
                 ending = {"type": "RUN_ERROR", "message": _NO_MCP, "code": "NOT_SUPPORTED"}
             else:
-                ending = {"type": "RUN_FINISHED", **ids, "result": await _app_result(apps, given)}
+                ending = {"type": "RUN_FINISHED", **ids, "result": await stream.during(_app_result(apps, given))}
             await stream.write_events([ending])
 
 

@@ -12,6 +12,9 @@ from ...runtime.agui_messages import messages_from_agui, messages_to_agui
 Json: TypeAlias = dict[str, Any]
 FreshId: TypeAlias = Callable[[str], str]
 
+HASHED_PIECES = 256
+"""How many pieces of a text wait to be hashed."""
+
 
 class UnseenMessages:
     """Finds in an agent's snapshots of its thread what the client cannot know.
@@ -28,7 +31,7 @@ class UnseenMessages:
         self._client = set(known)
         self._streamed: set[str] = set()
         self._answered: set[str] = set()
-        self._texts: dict[str, Any] = {}
+        self._texts: dict[str, _StreamedText] = {}
         self._copies: dict[str, str] = {}
         self._unplaced: Sequence[Any] | None = None
 
@@ -41,10 +44,12 @@ class UnseenMessages:
         """Take note of a message, a call or a result that the client has got."""
         self._streamed.add(id_)
 
-    def said(self, id_: str, delta: str) -> None:
-        """Take note of a piece of a message's text."""
-        # A hash that grows, because the text itself may be long.
-        self._texts.setdefault(id_, sha256()).update(_encoded(delta))
+    def note_of(self, id_: str) -> Callable[[Sequence[str]], None]:
+        """Return what takes note of the pieces of a message's text."""
+        text = self._texts.get(id_)
+        if text is None:
+            text = self._texts[id_] = _StreamedText()
+        return text.add
 
     def answered(self, call_id: str) -> None:
         """Take note of a call's result."""
@@ -90,7 +95,7 @@ class UnseenMessages:
     def _uncopied(self, thread: Sequence[Any]) -> Counter[str]:
         """Return how often each text was streamed that the snapshot does not have under its id, by its hash."""
         listed = {item.get("id") for item in thread if isinstance(item, dict)}
-        texts = Counter(text.hexdigest() for id_, text in self._texts.items() if id_ not in listed)
+        texts = Counter(text.digest() for id_, text in self._texts.items() if id_ not in listed)
         return texts - Counter(text for id_, text in self._copies.items() if id_ in listed)
 
     def _take_for_copy(self, item: Json, copies: Counter[str]) -> None:
@@ -126,6 +131,27 @@ class UnseenMessages:
             "content": item["content"],
             "role": "tool",
         }
+
+
+class _StreamedText:
+    """A text as a hash, for the text itself may be long. It grows by many pieces at once, as hashing each is dear."""
+
+    def __init__(self) -> None:
+        self._hash = sha256()
+        self._pieces: list[str] = []
+
+    def add(self, pieces: Sequence[str]) -> None:
+        self._pieces += pieces
+        if len(self._pieces) >= HASHED_PIECES:
+            self._update()
+
+    def digest(self) -> str:
+        self._update()
+        return self._hash.hexdigest()
+
+    def _update(self) -> None:
+        self._hash.update(_encoded("".join(self._pieces)))
+        self._pieces.clear()
 
 
 def _encoded(text: str) -> bytes:

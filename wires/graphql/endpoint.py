@@ -16,9 +16,11 @@ from ..http.admission import Admission
 from ..http.body import Body
 from ..http.client import ClientRequest
 from ..http.cors import HeaderPairs
+from ..http.disconnection import unless_disconnected
 from ..http.exchange import Exchange
+from ..http.keep_alive import KeepAliveClock
 from ..http.refusal import Refusal
-from ..http.streaming import UNBUFFERED, unless_disconnected, write_parts
+from ..http.streaming import PING_SECONDS, UNBUFFERED, write_parts
 from ..wire import Page, Rendered, WireRoute
 from .complexity import DocumentLimits
 from .context import GraphQLContext
@@ -68,6 +70,7 @@ class GraphQLWire:
         self._admission = admission
         self._instruments = instruments
         self._ready = ready
+        self._clock = KeepAliveClock(PING_SECONDS)
 
     def routes(self) -> Sequence[WireRoute]:
         """Return no routes: the wire has the shared URL alone."""
@@ -147,7 +150,7 @@ class GraphQLWire:
     ) -> None:
         work = self._stream if incremental else self._whole
         try:
-            await unless_disconnected(exchange.receive, work(exchange, format_, asked, context))
+            await unless_disconnected(exchange, work(exchange, format_, asked, context))
         finally:
             for run in context.runs:
                 await self._service.leave(run, cancel=self._config.on_disconnect == "cancel")
@@ -166,7 +169,7 @@ class GraphQLWire:
             return
         await exchange.begin(200, [("content-type", format_.content_type), *UNBUFFERED])
         with self._instruments.streaming():
-            await write_parts(exchange.send, FRAMINGS[format_], answer)
+            await write_parts(exchange.send, FRAMINGS[format_], answer, self._clock)
 
 
 def version_headers(request: Request) -> HeaderPairs:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
 from typing import Protocol
 
-from starlette.types import Receive, Send
+from starlette.types import Message, Send
 
-from ...runtime.cancellation import end_tasks
 from .framing import Framing
+from .keep_alive import KeepAliveClock, SilentStream
 
 PING_SECONDS = 12.0
 
@@ -32,54 +30,45 @@ class AnswerInParts(Protocol):
         """Return the next part; None if what has arrived shows nowhere."""
 
 
-async def unless_disconnected(receive: Receive, work: Awaitable[None]) -> bool:
-    """Await ``work``; cancel it if the client leaves first, and return whether it was completed."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.create_task(_disconnected(receive))
+async def write_parts(send: Send, framing: Framing, answer: AnswerInParts, clock: KeepAliveClock) -> None:
+    """Write all parts, each as soon as it is there. The head of the answer has been sent before.
+
+    Args:
+        send: Where the parts go.
+        framing: The bytes around them.
+        answer: What gives them.
+        clock: Says when a silent stream writes a ping, if the format has one.
+    """
+    await send(_body(framing.opening + framing.part(answer.first)))
+    stream = SilentStream()
+    if framing.ping is not None:
+        clock.add(stream)
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            return False
-        await working
-        return True
+        await _write_rest(send, framing, answer, stream)
     finally:
-        await end_tasks(working, leaving)
+        clock.remove(stream)
+    await send({"type": "http.response.body", "body": framing.closing, "more_body": False})
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _write_rest(send: Send, framing: Framing, answer: AnswerInParts, stream: SilentStream) -> None:
+    # Each token passes here.
+    part_of = framing.part
+    while not answer.finished:
+        stream.waiting = answer.arrival()
+        await stream.waiting
+        if stream.ping_due:
+            await _write_ping(send, framing, stream)
+            continue
+        part = answer.take()
+        if part is not None:
+            stream.silent_ticks = 0
+            await send({"type": "http.response.body", "body": part_of(part), "more_body": True})
 
 
-async def write_parts(send: Send, framing: Framing, answer: AnswerInParts) -> None:
-    """Write all parts, each as soon as it is there. The head of the answer has been sent before."""
-    await _write(send, framing.opening + framing.part(answer.first))
-    async with _pings(send, framing.ping):
-        while not answer.finished:
-            await answer.arrival()
-            part = answer.take()
-            if part is not None:
-                await send({"type": "http.response.body", "body": framing.part(part), "more_body": True})
-    await _write(send, framing.closing, more=False)
+async def _write_ping(send: Send, framing: Framing, stream: SilentStream) -> None:
+    stream.written()
+    await send(_body(framing.ping or b""))
 
 
-@asynccontextmanager
-async def _pings(send: Send, ping: bytes | None) -> AsyncIterator[None]:
-    if ping is None:
-        yield
-        return
-    pinging = asyncio.create_task(_ping(send, ping))
-    try:
-        yield
-    finally:
-        await end_tasks(pinging)
-
-
-async def _ping(send: Send, ping: bytes) -> None:
-    while True:
-        await asyncio.sleep(PING_SECONDS)
-        await _write(send, ping)
-
-
-async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": more})
+def _body(part: bytes) -> Message:
+    return {"type": "http.response.body", "body": part, "more_body": True}

@@ -1,0 +1,54 @@
+"""The continuation of one text: what nearly all tokens become.
+
+While nothing but further pieces of one text comes, the next event's shape is known ahead of time: it differs from the
+last one's by the piece alone. So a token needs neither the gate, which looks at what else it may have to write, nor an
+event that is encoded whole. Any other event takes the general way, after which the text that goes on is looked up
+anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ...runtime.events import Event, TextMessageContent
+
+_FRAME = b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":%b,"delta":'
+_END = b"}\n\n"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TextContinuation:
+    """Writes the events of a text that goes on.
+
+    Args:
+        message_id: The text's message.
+        shown: Its id for the client.
+        note: Takes note of pieces that the client gets.
+    """
+
+    def __init__(self, message_id: str, shown: str, note: Callable[[Sequence[str]], None]) -> None:
+        self._message_id = message_id
+        self._note = note
+        self._frame = _FRAME % _encode(shown)
+
+    def frames(self, batch: Sequence[Event]) -> bytes | None:
+        """Return the frames of ``batch``; None if it is more than a continuation of the text."""
+        id_ = self._message_id
+        pieces = []
+        for event in batch:
+            if type(event) is not TextMessageContent or event.message_id != id_:
+                return None
+            if event.delta:
+                pieces.append(event.delta)
+        if not batch:
+            return None
+        frame = self._frame
+        try:
+            frames = b"".join([b"%b%b%b" % (frame, _encode(piece), _END) for piece in pieces])
+        except UnicodeEncodeError:
+            return None  # the general way writes what has no UTF-8
+        self._note(pieces)
+        return frames
