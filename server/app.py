@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..wires.http.connection import connection_of
 from ..wires.wire import EVERY_PATH
 from .chat.page import front_routes, page_routes
 from .graphiql.routes import graphiql_routes
@@ -67,6 +68,18 @@ def _owned(endpoints: Endpoints, base: str, prefix: str) -> list[BaseRoute]:
     return [Route(f"{prefix}{path}", application) for path, application in paths]
 
 
+class RuntimeApplication(Starlette):
+    """An application that notes whether anything between the server and its routes may look at what is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        connection = connection_of(scope)
+        if connection is not None:
+            # Starlette's own middleware looks at the head of an answer alone.
+            connection.direct = not self.user_middleware and connection.send == send
+        await super().__call__(scope, receive, send)
+
+
 def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette:
     """Return an application that serves a runtime and nothing else."""
 
@@ -83,7 +96,7 @@ def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette
     elsewhere = Route("/{path:path}", endpoints.missing)
     front = front_routes(base, graphiql=endpoints.graphiql) if endpoints.chat else []
     own = [*routes(endpoints, path), *front, *endpoints.probes("")]
-    return Starlette(routes=[*own, *anywhere, *behind_prefix, elsewhere], lifespan=around)
+    return RuntimeApplication(routes=[*own, *anywhere, *behind_prefix, elsewhere], lifespan=around)
 
 
 def mount(app: Starlette, endpoints: Endpoints, path: str, lifespan: Lifespan) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from ..errors import CopilotKitError
 from ..events import Event
 from ..messages import Message
+from .log import Push
 from .remote import RemoteRun
 from .run import Run, RunStatus
 
@@ -16,8 +17,11 @@ from .run import Run, RunStatus
 class EventSource(Protocol):
     """One reader's place in a log: of a run in this process, or elsewhere."""
 
-    def arrival(self) -> asyncio.Future[None]:
-        """Return a future that is done once there is something to take, or the log has ended."""
+    def arrival(self, push: Push | None = None) -> asyncio.Future[None]:
+        """Return a future that is done once there is something to take, or the log has ended.
+
+        Where events are appended in this process, they are first offered to ``push`` (``Subscription.arrival``).
+        """
 
     def take(self) -> Sequence[Event]:
         """Return the events since the last call."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from ..events import Event
 from .compaction import Compactor
 
 TAIL_EVENTS = 512
 """How many of the last events are kept one by one; those before them are kept compacted."""
+
+
+Push: TypeAlias = Callable[[Event], bool]
+"""Takes an event where it is appended, if it can; returns whether it has."""
 
 
 class Lagged(Exception):  # noqa: N818 - a condition that readers handle, not a failure
@@ -47,8 +52,8 @@ class RunLog:
         self._free_until = 0  # the number of the first event before which _look() is called
         self.loop = asyncio.get_running_loop()
         """The run's loop, kept because looking it up costs a system call each time."""
-        self.waiting: list[asyncio.Future[None]] = []
-        """What the readers wait for that have read all there is."""
+        self.waiting: list[Subscription] = []
+        """The readers that have read all there is, and wait."""
         self.room: asyncio.Event | None = None
         """What writers wait for, if they do."""
 
@@ -81,7 +86,7 @@ class RunLog:
         self._tail.append(event)
         self.last += 1
         if self.waiting:
-            self._wake_readers()
+            self._offer(event)
         return True
 
     def _look(self) -> bool:
@@ -97,7 +102,11 @@ class RunLog:
         offsets = [reader.offset for reader in self._readers if reader.attached]
         full_at = self._full_at
         self._free_until = min(full_at, max(offsets) + self._bound) if offsets else full_at
-        return self.last < self._free_until
+        if self.last >= self._free_until:
+            return False
+        # Those whom events are pushed to are woken too, so that a provider which never waits gives others a turn.
+        self._wake_readers()
+        return True
 
     async def append(self, event: Event) -> int:
         """Append an event when a reader has made room for it; return its number.
@@ -158,6 +167,8 @@ class RunLog:
 
     def remove(self, reader: Subscription) -> None:
         """Forget a reader."""
+        if reader in self.waiting:
+            self.waiting.remove(reader)
         if reader in self._readers:
             self._readers.remove(reader)
             self._pace_changed()
@@ -170,11 +181,14 @@ class RunLog:
         """
         return self.since(offset) if offset or not self._cut else self.everything()
 
+    def _offer(self, event: Event) -> None:
+        """Push an event to those who wait for it, and wake those who do not take it so."""
+        self.waiting = [reader for reader in self.waiting if reader.takes(event)]
+
     def _wake_readers(self) -> None:
         waiting, self.waiting = self.waiting, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        for reader in waiting:
+            reader.wake()
 
     def _compact(self) -> None:
         self._compactor.add_all(self._tail[:TAIL_EVENTS])
@@ -202,22 +216,42 @@ class Subscription:
         """The number of the last event taken."""
         self.attached = attached
         self._waiting: asyncio.Future[None] | None = None
+        self._push: Push | None = None
         self._log = log
 
-    def arrival(self) -> asyncio.Future[None]:
+    def arrival(self, push: Push | None = None) -> asyncio.Future[None]:
         """Return a future that is done once there is something to take, or the log has ended.
 
         For one reader, who calls it again after each ``take``.
+
+        Args:
+            push: Called with each event that comes meanwhile, where it is appended. If it returns True, it has taken
+                the event, and the reader waits on; it must neither raise nor take long.
         """
-        log, waiting = self._log, self._waiting
+        log = self._log
+        if self in log.waiting:
+            log.waiting.remove(self)
+        waiting = self._waiting = log.loop.create_future()
         if log.last > self.offset or log.closed:
-            there = log.loop.create_future()
-            there.set_result(None)
-            return there
-        if waiting is None or waiting.done():
-            waiting = self._waiting = log.loop.create_future()
-            log.waiting.append(waiting)
+            waiting.set_result(None)
+        else:
+            self._push = push
+            log.waiting.append(self)
         return waiting
+
+    def takes(self, event: Event) -> bool:
+        """Offer the next event to a waiting reader; wake it and return False if it does not take it at once."""
+        push, waiting = self._push, self._waiting
+        if push is not None and waiting is not None and not waiting.done() and push(event):
+            self.offset += 1
+            return True
+        self.wake()
+        return False
+
+    def wake(self) -> None:
+        """Let a waiting reader look at the log."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     def take(self) -> Sequence[Event]:
         """Return the events since the last call; none, after an arrival, once the log has been read to its end.
@@ -242,5 +276,4 @@ class Subscription:
     def close(self) -> None:
         """Stop reading, and stop slowing the run down."""
         self._log.remove(self)
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        self.wake()

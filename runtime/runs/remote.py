@@ -11,7 +11,7 @@ from ..errors import CopilotKitError, StoreError
 from ..events import Event
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunCompactedError, RunLostError, RunRecord
-from .log import Lagged
+from .log import Lagged, Push
 from .run import RunStatus
 
 TRACE = "trace"
@@ -94,7 +94,7 @@ class RemoteSubscription:
         self._follower = store.follow(record.key)
         self._task = asyncio.create_task(self._fetch(), name="follow-run")
 
-    def arrival(self) -> asyncio.Future[None]:
+    def arrival(self, push: Push | None = None) -> asyncio.Future[None]:
         """Return a future that is done once there is something to take, or the run's events have all been read."""
         future = asyncio.get_running_loop().create_future()
         if self._fetched or self._ended or self._failure is not None:

@@ -7,11 +7,12 @@ rest of one for ever. Its other protocol, h11, has a bound on the size by itself
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from ...wires.http.disconnection import LOST_CONNECTION, LostConnection
+from ...wires.http.connection import EXTENSION, Connection
 from .lingering import LingeringTransport
 
 MAX_HEADERS = 200
@@ -21,10 +22,11 @@ _END = b"\r\n\r\n"
 _STATUS = {408: b"408 Request Timeout", 431: b"431 Request Header Fields Too Large"}
 
 if TYPE_CHECKING:
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from starlette.types import Send
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 else:
     try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
     except ImportError:  # without httptools, uvicorn takes h11
         HttpToolsProtocol = None
 
@@ -48,6 +50,41 @@ class ServerConfig(uvicorn.Config):
 
 if HttpToolsProtocol is not None:
 
+    class ServerConnection(Connection):
+        """The connection of one of uvicorn's requests.
+
+        Args:
+            cycle: The request.
+            reports: Whom the protocol reports the end of its connection to.
+        """
+
+        def __init__(self, cycle: RequestResponseCycle, reports: dict[ServerConnection, Callable[[], None]]) -> None:
+            super().__init__(cast("Send", cycle.send))
+            self._cycle = cycle
+            self._reports = reports
+
+        @property
+        def lost(self) -> bool:
+            """Whether the connection has ended."""
+            return self._cycle.disconnected
+
+        def on_lost(self, report: Callable[[], None] | None) -> None:
+            """Call ``report`` when the connection ends; None for nobody."""
+            if report is None:
+                self._reports.pop(self, None)
+            else:
+                self._reports[self] = report
+
+        def writable(self) -> bool:
+            """Return whether the answer has begun, in chunks, and whether the client reads it."""
+            cycle = self._cycle
+            begun = cycle.chunked_encoding and not cycle.response_complete and not cycle.disconnected
+            return bool(begun) and not cycle.flow.write_paused and not cycle.transport.is_closing()
+
+        def write(self, body: bytes) -> None:
+            """Write a chunk of the answer."""
+            self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+
     class BoundedHttpProtocol(HttpToolsProtocol):
         """uvicorn's protocol, which refuses heads that are too large or do not come in time.
 
@@ -64,7 +101,7 @@ if HttpToolsProtocol is not None:
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             """Begin to wait for the first head."""
-            self._connection = LostConnection()
+            self._reports: dict[ServerConnection, Callable[[], None]] = {}
             super().connection_made(LingeringTransport(cast("asyncio.Transport", transport), lambda: self._unread))
             self._await_head()
 
@@ -72,7 +109,8 @@ if HttpToolsProtocol is not None:
             """Stop waiting, and report the end to those who still work for the client."""
             self._stop_waiting()
             super().connection_lost(exc)
-            self._connection.set()
+            for report in list(self._reports.values()):
+                report()
 
         def data_received(self, data: bytes) -> None:
             """Parse what has come, unless the head is too large with it."""
@@ -94,7 +132,6 @@ if HttpToolsProtocol is not None:
         def on_message_begin(self) -> None:
             """Begin a head."""
             super().on_message_begin()
-            self.scope["extensions"] = {LOST_CONNECTION: self._connection}  # type: ignore[dict-item]
             self._unread = True
             if not self._in_head:
                 self._await_head()
@@ -114,6 +151,10 @@ if HttpToolsProtocol is not None:
             self._stop_waiting()
             self._in_head, self._head_bytes, self._end_of_last = False, 0, b""
             super().on_headers_complete()
+            cycle = cast("RequestResponseCycle | None", self.cycle)
+            if cycle is not None and cycle.scope is self.scope:
+                connection = ServerConnection(cycle, self._reports)
+                self.scope["extensions"] = {EXTENSION: connection}  # type: ignore[dict-item]
 
         def on_message_complete(self) -> None:
             """End the request: whatever comes is another one."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..http.disconnection import unless_disconnected
+from ..http.connection import unless_disconnected
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
 from .event_stream import EventStream, open_stream

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ...runtime.cancellation import end_tasks
 from ...runtime.events import Event
-from ...runtime.runs.log import Lagged
+from ...runtime.runs.log import Lagged, Push
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock, SilentStream
+from ..http.streaming import direct_sink
 from .frames import KEEP_ALIVE, STREAM_HEADERS, frame
 from .gate import Gate
 from .joined_run import JoinedRun
@@ -24,8 +26,11 @@ T = TypeVar("T")
 class Source(Protocol):
     """A reader's place in a run's log."""
 
-    def arrival(self) -> asyncio.Future[None]:
-        """Return a future that is done once there is something to take, or the log has ended."""
+    def arrival(self, push: Push | None = None) -> asyncio.Future[None]:
+        """Return a future that is done once there is something to take, or the log has ended.
+
+        Where events are appended in this process, they are first offered to ``push``.
+        """
 
     def take(self) -> Sequence[Event]:
         """Return the events since the last call; none once the log has been read to its end."""
@@ -34,11 +39,12 @@ class Source(Protocol):
 class EventStream(SilentStream):
     """Writes events to one client. Make one with ``open_stream``."""
 
-    __slots__ = ("_send",)
+    __slots__ = ("_send", "_sink")
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
         self._send = exchange.send
+        self._sink = direct_sink(exchange, bytes, self)
 
     async def write(self, body: bytes) -> None:
         """Write bytes, at the pace at which the client reads them."""
@@ -80,7 +86,7 @@ class EventStream(SilentStream):
         """
         text: TextContinuation | None = None
         while not gate.ended:
-            await self.until(source.arrival)
+            await self.until(partial(source.arrival, self._push_of(text)))
             try:
                 batch = source.take()
             except Lagged:
@@ -97,6 +103,9 @@ class EventStream(SilentStream):
                 watch(passed)
             await self.write_events(passed)
             text = gate.continued(batch[-1]) if batch and watch is None else None
+
+    def _push_of(self, text: TextContinuation | None) -> Push | None:
+        return None if text is None or self._sink is None else partial(text.push, self._sink)
 
 
 def _end_of(task: asyncio.Task[Any]) -> asyncio.Future[None]:

@@ -11,6 +11,7 @@ import msgspec
 
 from ...runtime import events
 from ...runtime.runs.handle import RunHandle
+from ...runtime.runs.log import Push
 
 Reopen: TypeAlias = Callable[[], Awaitable[RunHandle | Sequence[events.Event]]]
 
@@ -40,7 +41,7 @@ class JoinedRun:
         self._behind = False
         self._rest: Sequence[events.Event] = ()
 
-    def arrival(self) -> asyncio.Future[None]:
+    def arrival(self, push: Push | None = None) -> asyncio.Future[None]:
         """Return a future that is done once there is something to take, or the log has ended."""
         if self._handle is not None and not self._rest:
             return self._handle.arrival()

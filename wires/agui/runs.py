@@ -20,7 +20,7 @@ from ...runtime.runs.handle import RunHandle
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
 from ..http.client import ClientRequest
-from ..http.disconnection import unless_disconnected
+from ..http.connection import unless_disconnected
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
 from ..http.refusal import Refusal
@@ -91,7 +91,7 @@ class Runs:
         agent = await find_agent(self._service, agent_id)
         given = self.read_input(data)
         if given.is_proxied_mcp_request:
-            await unless_disconnected(exchange.receive, self._answer_app(exchange, given))
+            await unless_disconnected(exchange, self._answer_app(exchange, given))
         elif given.is_suggestion:
             await self.suggest(exchange, client, agent_id, data)
         else:

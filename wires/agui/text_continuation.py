@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ...runtime.events import Event, TextMessageContent
+from ..http.streaming import PartSink
 
 _FRAME = b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":%b,"delta":'
 _END = b"}\n\n"
@@ -33,6 +34,15 @@ class TextContinuation:
         self._message_id = message_id
         self._note = note
         self._frame = _FRAME % _encode(shown)
+
+    def push(self, sink: PartSink, event: Event) -> bool:
+        """Write the frame of ``event``, if that is a further piece and ``sink`` can write now."""
+        if type(event) is not TextMessageContent or event.message_id != self._message_id or not sink.writable():
+            return False
+        frames = self.frames((event,))
+        if frames:
+            sink.write(frames)
+        return frames is not None
 
     def frames(self, batch: Sequence[Event]) -> bytes | None:
         """Return the frames of ``batch``; None if it is more than a continuation of the text."""

@@ -15,8 +15,8 @@ from ...runtime.service import RuntimeService
 from ..http.admission import Admission
 from ..http.body import Body
 from ..http.client import ClientRequest
+from ..http.connection import unless_disconnected
 from ..http.cors import HeaderPairs
-from ..http.disconnection import unless_disconnected
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
 from ..http.refusal import Refusal
@@ -169,7 +169,7 @@ class GraphQLWire:
             return
         await exchange.begin(200, [("content-type", format_.content_type), *UNBUFFERED])
         with self._instruments.streaming():
-            await write_parts(exchange.send, FRAMINGS[format_], answer, self._clock)
+            await write_parts(exchange, FRAMINGS[format_], answer, self._clock)
 
 
 def version_headers(request: Request) -> HeaderPairs:

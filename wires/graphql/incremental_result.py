@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from ...runtime.events import Event
+from ..http.streaming import PartSink
 from .formats import encode
 from .incremental import IncrementalRenderer
 from .live_response import LiveResponse
@@ -35,9 +37,15 @@ class IncrementalAnswer:
         """Whether the last part has been taken."""
         self.first = encode({**payload, "hasNext": not self.finished})
 
-    def arrival(self) -> asyncio.Future[None]:
-        """Return a future that is done once the run that is followed has appended more, or has ended."""
-        return self._responses[0].run.arrival()
+    def arrival(self, sink: PartSink | None = None) -> asyncio.Future[None]:
+        """Return a future that is done once the run that is followed has appended more, or has ended.
+
+        Until then, the pieces of a text that goes on are written to ``sink`` where they are appended.
+        """
+        run, text = self._responses[0].run, self._text
+        if sink is None or text is None:
+            return run.arrival()
+        return run.arrival(partial(text.push, sink))
 
     def take(self) -> bytes | None:
         """Return the next part, in JSON; None if what has arrived shows nowhere."""

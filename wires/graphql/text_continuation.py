@@ -14,6 +14,7 @@ import msgspec
 from graphql import GraphQLString
 
 from ...runtime.events import Event, TextMessageContent
+from ..http.streaming import PartSink
 from .incremental import StreamedLeaves
 
 _HEAD = b'{"incremental":[{"items":'
@@ -36,6 +37,15 @@ class TextContinuation:
         self._items = leaves.channel.items
         self._path = b',"path":%b,' % _encode(leaves.path)[:-1]
         self._end = b"]" + _END if leaves.label is None else b'],"label":%b%b' % (_encode(leaves.label), _END)
+
+    def push(self, sink: PartSink, event: Event) -> bool:
+        """Write the part that shows ``event``, if that is a further piece and ``sink`` can write now."""
+        if type(event) is not TextMessageContent or event.message_id != self._message_id or not sink.writable():
+            return False
+        part = self.part((event,))
+        if part:
+            sink.write(part)
+        return part is not None
 
     def part(self, batch: Sequence[Event]) -> bytes | None:
         """Return the part that shows ``batch``, in JSON; None if it is more than a continuation of the text.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
-from starlette.types import Message, Send
+from starlette.types import Message
 
+from .connection import Connection, connection_of
+from .exchange import Exchange
 from .framing import Framing
 from .keep_alive import KeepAliveClock, SilentStream
 
@@ -23,51 +26,78 @@ class AnswerInParts(Protocol):
     first: bytes
     """The first part, which is there at once."""
 
-    def arrival(self) -> asyncio.Future[None]:
-        """Return a future that is done once there is something to take."""
+    def arrival(self, sink: PartSink | None = None) -> asyncio.Future[None]:
+        """Return a future that is done once there is something to take.
+
+        Until then, parts whose place is clear may be written to ``sink`` where they come.
+        """
 
     def take(self) -> bytes | None:
         """Return the next part; None if what has arrived shows nowhere."""
 
 
-async def write_parts(send: Send, framing: Framing, answer: AnswerInParts, clock: KeepAliveClock) -> None:
+class PartSink:
+    """Writes parts at once, while the stream's own task waits.
+
+    Args:
+        connection: The request's connection.
+        part_of: Returns the bytes of a part.
+        stream: Whose silence ends.
+    """
+
+    def __init__(self, connection: Connection, part_of: Callable[[bytes], bytes], stream: SilentStream) -> None:
+        self.writable = connection.writable
+        self._write = connection.write
+        self._part_of = part_of
+        self._stream = stream
+
+    def write(self, part: bytes) -> None:
+        """Write a part; the connection is ``writable``."""
+        self._stream.silent_ticks = 0
+        self._write(self._part_of(part))
+
+
+def direct_sink(exchange: Exchange, part_of: Callable[[bytes], bytes], stream: SilentStream) -> PartSink | None:
+    """Return what writes at once, if the server has it and nothing looks at what is sent."""
+    connection = connection_of(exchange.request.scope)
+    if connection is None or not connection.direct:
+        return None
+    return PartSink(connection, part_of, stream)
+
+
+async def write_parts(exchange: Exchange, framing: Framing, answer: AnswerInParts, clock: KeepAliveClock) -> None:
     """Write all parts, each as soon as it is there. The head of the answer has been sent before.
 
     Args:
-        send: Where the parts go.
-        framing: The bytes around them.
+        exchange: The request's way back.
+        framing: The bytes around the parts.
         answer: What gives them.
         clock: Says when a silent stream writes a ping, if the format has one.
     """
-    await send(_body(framing.opening + framing.part(answer.first)))
+    await exchange.send(_body(framing.opening + framing.part(answer.first)))
     stream = SilentStream()
     if framing.ping is not None:
         clock.add(stream)
     try:
-        await _write_rest(send, framing, answer, stream)
+        await _write_rest(exchange, framing, answer, stream)
     finally:
         clock.remove(stream)
-    await send({"type": "http.response.body", "body": framing.closing, "more_body": False})
+    await exchange.send({"type": "http.response.body", "body": framing.closing, "more_body": False})
 
 
-async def _write_rest(send: Send, framing: Framing, answer: AnswerInParts, stream: SilentStream) -> None:
-    # Each token passes here.
-    part_of = framing.part
+async def _write_rest(exchange: Exchange, framing: Framing, answer: AnswerInParts, stream: SilentStream) -> None:
+    sink = direct_sink(exchange, framing.part, stream)
     while not answer.finished:
-        stream.waiting = answer.arrival()
+        stream.waiting = answer.arrival(sink)
         await stream.waiting
         if stream.ping_due:
-            await _write_ping(send, framing, stream)
+            stream.written()
+            await exchange.send(_body(framing.ping or b""))
             continue
         part = answer.take()
         if part is not None:
             stream.silent_ticks = 0
-            await send({"type": "http.response.body", "body": part_of(part), "more_body": True})
-
-
-async def _write_ping(send: Send, framing: Framing, stream: SilentStream) -> None:
-    stream.written()
-    await send(_body(framing.ping or b""))
+            await exchange.send(_body(framing.part(part)))
 
 
 def _body(part: bytes) -> Message:
