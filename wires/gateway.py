@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..runtime.config import RuntimeConfig
 from ..runtime.observability.instrumentation import Instruments
+from ..runtime.observability.log_fields import LogFields
 from .http.admission import Admission
 from .http.body import Body, read_json
 from .http.client import ClientRequest
@@ -92,7 +92,7 @@ class Gateway:
         """Serve one request: what every request has, then ``dispatch``."""
         request = exchange.request
         with (
-            structlog.contextvars.bound_contextvars(correlation_id=exchange.id),
+            LogFields(correlation_id=exchange.id),
             self._instruments.request(exchange),
             logged(exchange, all_requests=self._config.access_log),
         ):

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from ..redaction import HIDDEN, MAX_TEXT, names_secret, shortened, without_secrets
 from ..runs.observer import RunObserver
+from .log_fields import LogFields
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -151,7 +152,7 @@ class RunLog(RunObserver):
         fields = {"thread_id": run.input.thread_id, "run_id": run.input.run_id, "agent": run.agent_name}
         if run.context.identity is not None:
             fields["identity"] = run.context.identity
-        with structlog.contextvars.bound_contextvars(**fields):
+        with LogFields(**fields):
             log.info("run_started")
             yield
 

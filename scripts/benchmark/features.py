@@ -13,11 +13,13 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from uuid import uuid4
+
+from starlette.types import Message, Send
 
 import copilotkit_runtime
 from copilotkit_runtime import (
@@ -33,6 +35,7 @@ from copilotkit_runtime import (
     events,
 )
 from copilotkit_runtime.runtime.messages import TextMessage
+from copilotkit_runtime.wires.http.connection import EXTENSION, Connection
 from tests.support.local_server import PATH
 from tests.support.request_bodies import generate, text_message
 
@@ -98,6 +101,27 @@ def _agui(tokens: int) -> tuple[str, bytes, dict[str, Any], str]:
     return f"{PATH}/agent/counting/run", b"text/event-stream", body, f'"delta":" {tokens - 1}"'
 
 
+class _Connection(Connection):
+    """Keeps what is written, as this runtime's own server would send it."""
+
+    def __init__(self, send: Send, written: list[bytes]) -> None:
+        super().__init__(send)
+        self._written = written
+
+    @property
+    def lost(self) -> bool:
+        return False
+
+    def on_lost(self, report: Callable[[], None] | None) -> None:
+        """Report nothing: nobody leaves."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, body: bytes) -> None:
+        self._written.append(body)
+
+
 REQUESTS = {"graphql": _graphql, "agui": _agui}
 
 
@@ -110,12 +134,13 @@ async def answer(app: Any, tokens: int, wire: str = "graphql") -> None:
     async def receive() -> dict[str, Any]:
         return waiting.pop() if waiting else await asyncio.get_running_loop().create_future()
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         written.append(message.get("body", b""))
 
     headers = [(b"host", b"bench"), (b"content-type", b"application/json"), (b"accept", accept)]
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "root_path": ""}
-    await app({**scope, "scheme": "http", "server": ("bench", 80), "client": ("bench", 1)}, receive, send)
+    place = {"scheme": "http", "server": ("bench", 80), "client": ("bench", 1)}
+    await app({**scope, **place, "extensions": {EXTENSION: _Connection(send, written)}}, receive, send)
     if last.encode() not in b"".join(written):
         raise RuntimeError(f"the answer is not whole: {b''.join(written)[-500:]!r}")
 

@@ -19,7 +19,6 @@ from .gate import Gate
 from .joined_run import JoinedRun
 from .text_continuation import TextContinuation
 
-
 T = TypeVar("T")
 
 

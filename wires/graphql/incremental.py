@@ -113,11 +113,22 @@ class IncrementalRenderer:
 
     def write_fields(self, value: Any, fields: list[SelectedField], path: ResponsePath) -> dict[str, Any]:
         """Return some fields of an object as JSON data."""
-        return {field.key: self._write_field(field, field.read(value), [*path, field.key]) for field in fields}
+        data = {}
+        for field in fields:
+            given, serialize = field.read(value), field.shape.serialize
+            if serialize is None or given is None:
+                data[field.key] = self._write_field(field, given, [*path, field.key])
+            else:
+                data[field.key] = serialize(given)
+        return data
 
     def fields_ready(self, value: Any, fields: list[SelectedField]) -> bool:
         """Return whether some fields of an object can be written."""
-        return all(self._field_ready(field, field.read(value)) for field in fields)
+        for field in fields:
+            given = field.read(value)
+            if given is PENDING or (field.shape.serialize is None and not self._field_ready(field, given)):
+                return False
+        return True
 
     def _field_ready(self, field: SelectedField, value: Any) -> bool:
         if field.stream is None or value is None:

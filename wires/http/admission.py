@@ -77,7 +77,6 @@ class Admission:
             structlog.contextvars.bind_contextvars(identity=identity.id)
         return ClientRequest(
             headers=dict(request.headers),
-            url=str(request.url),
             identity=identity.id if identity else None,
             claims=identity.claims if identity else {},
             address=address,

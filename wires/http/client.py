@@ -18,7 +18,6 @@ class ClientRequest(msgspec.Struct, kw_only=True, frozen=True):
     """
 
     headers: Mapping[str, str]
-    url: str | None = None
     identity: str | None = None
     claims: Mapping[str, Any] = {}
     address: str | None = None
@@ -30,6 +29,8 @@ class ClientRequest(msgspec.Struct, kw_only=True, frozen=True):
 
     def forwarded(self, patterns: tuple[str, ...]) -> dict[str, str]:
         """Return the headers that providers may see."""
+        if not patterns:
+            return {}
         return {
             name: value
             for name, value in self.headers.items()

@@ -82,22 +82,27 @@ async def write_parts(exchange: Exchange, framing: Framing, answer: AnswerInPart
         await _write_rest(exchange, framing, answer, stream)
     finally:
         clock.remove(stream)
-    await exchange.send({"type": "http.response.body", "body": framing.closing, "more_body": False})
 
 
 async def _write_rest(exchange: Exchange, framing: Framing, answer: AnswerInParts, stream: SilentStream) -> None:
     sink = direct_sink(exchange, framing.part, stream)
-    while not answer.finished:
+    closing, finished = framing.closing, answer.finished
+    while not finished:
         stream.waiting = answer.arrival(sink)
         await stream.waiting
         if stream.ping_due:
             stream.written()
             await exchange.send(_body(framing.ping or b""))
             continue
-        part = answer.take()
-        if part is not None:
-            stream.silent_ticks = 0
+        part, finished = answer.take(), answer.finished
+        if part is None:
+            continue
+        stream.silent_ticks = 0
+        if finished:
+            closing = framing.part(part) + closing
+        else:
             await exchange.send(_body(framing.part(part)))
+    await exchange.send({"type": "http.response.body", "body": closing, "more_body": False})
 
 
 def _body(part: bytes) -> Message:
