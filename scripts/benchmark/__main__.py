@@ -1,36 +1,61 @@
-"""Runs the servers, drives them in turns, and prints what a token cost each; then what our features cost.
+"""Measures this runtime beside the TypeScript runtimes and the floors, and with --write puts the figures on the page.
 
-``ratio`` is to the TypeScript runtime, ``floor`` is what an application costs that only writes the same bytes.
+The floor is what an application costs that only writes the same bytes, without a runtime.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
-from scripts.benchmark import cost, features
-from scripts.benchmark.measurement import Measurement, percentile
+from scripts.benchmark import cost, features, idle, load_streams
+from scripts.benchmark.measurement import Measurement, measure, percentile
 from scripts.benchmark.pattern import Pattern
-from tests.parity.servers import Server, Target, ours, reference, serving
+from scripts.benchmark.picture import write_picture
+from scripts.benchmark.report import PAGE, Report
+from scripts.benchmark.wires import AGUI, WIRES, GraphQL, Wire
+from tests.parity.servers import Server, Target, newest_reference, ours, reference, serving
 
-ROW = "{:<10} {:<12} {:>10} {:>15} {:>7} {:>11} {:>11} {:>11} {:>11}"
-HEAD = ("pattern", "server", "us/token", "min-max", "ratio", "byte p50", "byte p99", "token p50", "token p99")
+FLOOR, OURS = "floor", "python"
+HEAD = (
+    "pattern",
+    "server",
+    "µs per token",
+    "lowest-highest",
+    "to floor",
+    "to TypeScript",
+    "byte p50 / p99",
+    "token p50 / p99",
+)
+PATTERNS = (
+    Pattern("burst", 200, None),
+    Pattern("each turn", 200, 0.0),
+    Pattern("2 ms", 200, 0.002),
+    Pattern("two tokens", 2, None),
+)
+MEANINGS = (
+    "*burst*: all tokens at once; *each turn*: one at each turn of the agent's event loop; *2 ms*: one every 2 ms;"
+    " *two tokens*: what a request costs, per token."
+)
+CURVE_STREAMS = (1, 5, 20, 50, 100, 200)
+CURVE_TOKENS = (2, 10, 50, 200, 1000)
+BATCHES = (0.0, 0.005, 0.015)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--concurrent", type=int, default=50, help="streams at once")
-    parser.add_argument("--tokens", type=int, default=200, help="tokens a stream")
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds of each server and pattern")
-    parser.add_argument("--target", action="append", default=[], help="one more app to serve: NAME=FILE:RUNTIME")
+    parser.add_argument("--idle", type=int, default=5000, help="silent streams; 0 to leave them out")
+    parser.add_argument("--streams", type=int, default=1000, help="streams of 50 tokens a second; 0 to leave them out")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each of them is")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and its pictures")
     return parser.parse_args()
-
-
-def _targets(more: list[str]) -> list[Target]:
-    added = [ours(app, name) for name, _, app in (spec.partition("=") for spec in more)]
-    return [reference(), _floor(), ours(), *added]
 
 
 def _floor() -> Target:
@@ -38,49 +63,118 @@ def _floor() -> Target:
     quiet = ("--no-access-log", "--log-level", "warning")
     # The port comes by the environment, as for the runtimes.
     command = " ".join((sys.executable, "-m", "uvicorn", *served, *quiet, "--port", "$PORT"))
-    return Target("floor", ("sh", "-c", f"exec {command}"), {})
+    return Target(FLOOR, ("sh", "-c", f"exec {command}"), {})
 
 
-def _patterns(tokens: int) -> list[Pattern]:
-    paces = {"burst": None, "turns": 0.0, "2 ms": 0.002}
-    return [*(Pattern(name, tokens, pace) for name, pace in paces.items()), Pattern("2 tokens", 2, None)]
+def _reference_for(wire: Wire) -> Target:
+    return replace(reference() if wire.name == "GraphQL" else newest_reference(), name="TypeScript")
 
 
-def _measure(servers: dict[str, Server], pattern: Pattern, arguments: argparse.Namespace) -> list[Measurement]:
-    measurements = [Measurement(target, pattern) for target in servers]
-    for measurement in measurements:
-        measurement.play(servers[measurement.target], arguments.concurrent)
-    for _ in range(arguments.rounds):
-        for measurement in measurements:
-            measurement.take(servers[measurement.target], arguments.concurrent)
-    return measurements
-
-
-def _row(measurement: Measurement, cost_of_first: float) -> str:
+def _row(measurement: Measurement, floor: float, other: float) -> tuple[str, ...]:
     costs = [cost * 1e6 for cost in measurement.per_token]
     delays = [
-        f"{percentile(delays, percent) * 1000:.1f} ms"
-        for delays in (measurement.first_bytes, measurement.first_tokens)
-        for percent in (50, 99)
+        " / ".join(f"{percentile(values, percent) * 1000:.0f} ms" for percent in (50, 99))
+        for values in (measurement.first_bytes, measurement.first_tokens)
     ]
-    span = f"{min(costs):.1f}-{max(costs):.1f}"
-    ratio = f"{measurement.cost / cost_of_first:.2f}"
-    return ROW.format(measurement.pattern.name, measurement.target, f"{measurement.cost:.1f}", span, ratio, *delays)
+    own = measurement.cost
+    ratios = (f"{own / floor:.2f}", f"{own / other:.3f}")
+    return (
+        measurement.pattern.name,
+        measurement.target,
+        f"{own:.1f}",
+        f"{min(costs):.1f}-{max(costs):.1f}",
+        *ratios,
+        *delays,
+    )
+
+
+def _tokens(servers: dict[str, Server], wire: Wire, arguments: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    for pattern in PATTERNS:
+        measured = {one.target: one for one in measure(servers, wire, pattern, arguments.concurrent, arguments.rounds)}
+        for one in measured.values():
+            yield _row(one, measured[FLOOR].cost, measured["TypeScript"].cost)
+
+
+def _curves(report: Report, servers: dict[str, Server], wire: Wire, rounds: int) -> None:
+    by_streams = {n: measure(servers, wire, Pattern("2 ms", 200, 0.002), n, rounds) for n in CURVE_STREAMS}
+    by_length = {n: measure(servers, wire, Pattern("each turn", n, 0.0), 20, rounds) for n in CURVE_TOKENS}
+    slug = wire.name.lower()
+    for name, across, measured in (
+        ("streams", "streams at once, 200 tokens each, 2 ms apart", by_streams),
+        ("length", "tokens of a message, 20 streams at once", by_length),
+    ):
+        path = PAGE.with_name(f"performance-{slug}-{name}.svg")
+        curves = {
+            one.target: [(n, next(m for m in found if m.target == one.target).cost) for n, found in measured.items()]
+            for one in next(iter(measured.values()))
+        }
+        write_picture(path, f"{wire.name}: processor time of a token", across, "µs per token", curves)
+        report.picture(path, f"{wire.name}: cost of a token against {across}")
+
+
+def _wire(report: Report, wire: Wire, arguments: argparse.Namespace) -> None:
+    report.section(f"{wire.name}: processor time of the server for each token that clients get", MEANINGS)
+    with ExitStack() as stack:
+        targets = (_floor(), _reference_for(wire), ours(name=OURS))
+        servers = {target.name: stack.enter_context(serving(target)) for target in targets}
+        report.table(HEAD, _tokens(servers, wire, arguments))
+        if arguments.write:
+            _curves(report, servers, wire, max(1, arguments.rounds // 2))
+
+
+def _batches(report: Report, arguments: argparse.Namespace) -> None:
+    report.section(
+        "Batches",
+        "What `stream_batch_seconds` saves: streams of 200 tokens, 2 ms apart, on a server with each setting.",
+    )
+    with ExitStack() as stack:
+        plain = ours()
+        named = {f"{batch * 1000:g} ms": str(batch) for batch in BATCHES}
+        servers = {
+            name: stack.enter_context(
+                serving(replace(plain, environment={**plain.environment, "COPILOTKIT_STREAM_BATCH_SECONDS": value}))
+            )
+            for name, value in named.items()
+        }
+        rows = []
+        for wire in WIRES:
+            found = measure(servers, wire, PATTERNS[2], arguments.concurrent, arguments.rounds)
+            rows += [(wire.name, one.target, f"{one.cost:.1f}", f"{one.cost / found[0].cost:.2f}") for one in found]
+        report.table(("wire", "batch", "µs per token", "to none"), rows)
+
+
+def _counted(report: Report) -> None:
+    report.section(
+        "Calls of Python functions",
+        "Counted in one process, alike on every machine; CI holds them (`tests/integration/runtime/test_cost.py`).",
+    )
+    counted = asyncio.run(cost.costs())
+    rows = [(wire, f"{each.per_token:.1f}", f"{each.per_request:.0f}") for wire, each in counted.items()]
+    report.table(("wire", "per token", "per request of two tokens"), rows)
 
 
 def main() -> None:
-    """Run all patterns on all servers, then count what features cost."""
-    arguments = _arguments()
-    print(f"{arguments.concurrent} streams of {arguments.tokens} tokens at once, {arguments.rounds} rounds")
-    print(ROW.format(*HEAD))
-    with ExitStack() as stack:
-        servers = {t.name: stack.enter_context(serving(t)) for t in _targets(arguments.target)}
-        for pattern in _patterns(arguments.tokens):
-            measurements = _measure(servers, pattern, arguments)
-            for measurement in measurements:
-                print(_row(measurement, measurements[0].cost), flush=True)
-    asyncio.run(features.main())
-    asyncio.run(cost.main())
+    """Measure all of it."""
+    arguments, report = _arguments(), Report()
+    for wire in (GraphQL(), AGUI()):
+        _wire(report, wire, arguments)
+    _batches(report, arguments)
+    _counted(report)
+    report.section(
+        "Features", "Calls and processor time of one more token with hooks, guardrails and actions, off and on."
+    )
+    report.table(features.HEAD, asyncio.run(features.rows()))
+    if arguments.idle:
+        report.section("Silent streams", f"{arguments.idle} streams that are open and wait.")
+        report.table(idle.HEAD, [each.row() for each in idle.idle_streams(arguments.idle)])
+    if arguments.streams:
+        title = (
+            f"{arguments.streams} streams at once, 50 tokens a second each, for {arguments.seconds:g} s, in one process"
+        )
+        report.section(title)
+        report.table(load_streams.HEAD, load_streams.rows(arguments.streams, 50.0, arguments.seconds, 1))
+    if arguments.write:
+        report.write(shlex.join(("scripts/bench", *sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -51,16 +51,20 @@ async def cost_of(app: Any, wire: str) -> Cost:
     return Cost(per_token=(long - short) / (LONG - SHORT), per_request=await calls(app, 2, wire))
 
 
-async def main() -> None:
-    """Print a row for each wire."""
+async def costs() -> dict[str, Cost]:
+    """Return what a token and a request cost on each wire."""
     runtime = CopilotRuntime(providers=[Counting()], store="memory://", config=RuntimeConfig(log_level="error"))
     app = runtime.create_app()
-    print(ROW.format("wire", "calls per token", "calls per request"))
     async with runtime:
-        for wire in WIRES:
-            cost = await cost_of(app, wire)
-            print(ROW.format(wire, f"{cost.per_token:.1f}", f"{cost.per_request:.0f}"))
+        return {wire: await cost_of(app, wire) for wire in WIRES}
+
+
+def main() -> None:
+    """Print a row for each wire."""
+    print(ROW.format("wire", "calls per token", "calls per request"))
+    for wire, cost in asyncio.run(costs()).items():
+        print(ROW.format(wire, f"{cost.per_token:.1f}", f"{cost.per_request:.0f}"))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -42,6 +42,7 @@ from tests.support.request_bodies import generate, text_message
 SHORT, LONG = 500, 2_500
 ROUNDS = 5
 FEATURES = ("hooks", "guardrails", "actions")
+HEAD = ("features", *FEATURES, "all", "us/token")
 ROW = "{:<12} {:>10} {:>10} {:>10} {:>10} {:>10}"
 
 _ROOT = Path(copilotkit_runtime.__file__).parent / "runtime"
@@ -183,18 +184,25 @@ async def _seconds_per_token(app: Any) -> float:
     return min(differences) / (LONG - SHORT)
 
 
-async def main() -> None:
-    """Measures both, and prints a row of each."""
-    print("calls per token")
-    print(ROW.format("features", *FEATURES, "all", "us/token"))
+async def rows() -> list[tuple[str, ...]]:
+    """Measure both, and return a row of each."""
+    measured = []
     for name, runtime in runtimes().items():
         app = runtime.create_app()
         async with runtime:
             await answer(app, SHORT)
             used = await _seconds_per_token(app)
             counted = await calls_per_token(app)
-        print(ROW.format(name, *(f"{count:.2f}" for count in counted.values()), f"{used * 1e6:.1f}"))
+        measured.append((name, *(f"{count:.2f}" for count in counted.values()), f"{used * 1e6:.1f}"))
+    return measured
+
+
+def main() -> None:
+    """Print a row for each."""
+    print("calls per token")
+    for row in (HEAD, *asyncio.run(rows())):
+        print(ROW.format(*row))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

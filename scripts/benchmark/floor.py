@@ -12,13 +12,20 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-HEAD = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b'multipart/mixed; boundary="-"')],
-}
+CONTENT_TYPES = {"graphql": b'multipart/mixed; boundary="-"', "agui": b"text/event-stream"}
 RESPONSE = "generateCopilotResponse"
 MESSAGE = [RESPONSE, "messages", 0]
+
+
+@cache
+def events(tokens: int) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Return the events before the tokens of a benchmark's answer, one for each token, and those behind them."""
+    ids = {"threadId": "bench", "runId": "bench"}
+    message = {"messageId": "answer"}
+    before = [{"type": "RUN_STARTED", **ids}, {"type": "TEXT_MESSAGE_START", **message, "role": "assistant"}]
+    texts = [{"type": "TEXT_MESSAGE_CONTENT", **message, "delta": f" token{n}"} for n in range(tokens)]
+    after = [{"type": "TEXT_MESSAGE_END", **message}, {"type": "RUN_FINISHED", **ids}]
+    return list(map(_event, before)), list(map(_event, texts)), list(map(_event, after))
 
 
 @cache
@@ -46,10 +53,13 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         await _live(receive, send)
         return
-    script = json.loads(json.loads(await _body(receive))["variables"]["data"]["messages"][-1]["textMessage"]["content"])
+    asked = json.loads(await _body(receive))
+    wire = "graphql" if "query" in asked else "agui"
+    script = json.loads(_script(asked))
     texts = [step for step in script if step["event"]["type"] == "TEXT_MESSAGE_CONTENT"]
-    before, tokens, after = parts(len(texts))
-    await send(HEAD)
+    before, tokens, after = (parts if wire == "graphql" else events)(len(texts))
+    headers = [(b"content-type", CONTENT_TYPES[wire])]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     for part in before:
         await send(_chunk(part))
     for step, part in zip(texts, tokens, strict=True):
@@ -59,6 +69,17 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     for part in after:
         await send(_chunk(part))
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _script(asked: dict[str, Any]) -> str:
+    variables = asked.get("variables")
+    if variables is None:
+        return str(asked["messages"][-1]["content"])
+    return str(variables["data"]["messages"][-1]["textMessage"]["content"])
+
+
+def _event(event: dict[str, Any]) -> bytes:
+    return b"data: %b\n\n" % json.dumps(event, separators=(",", ":")).encode()
 
 
 def _following(entry: dict[str, Any]) -> dict[str, Any]:

@@ -9,22 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.parity.fold import fold, view
-from tests.parity.wire import ACCEPT, PartReader
+from scripts.benchmark.wires import BrokenStreamError
 
 if TYPE_CHECKING:
     from scripts.benchmark.pattern import Pattern
+    from scripts.benchmark.wires import Wire
 
 READ_BYTES = 65536
 PATIENCE = 120
-FIRST_TOKEN = b'"content",0]'
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 _threads = itertools.count()
-
-
-class BrokenStreamError(RuntimeError):
-    """A server's answer is not the one that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +30,10 @@ class Stream:
     first_token: float
     content: bytes
 
-    def verify(self, pattern: Pattern) -> None:
-        """Check that every token came, in order, and that the run succeeded.
-
-        Raises:
-            BrokenStreamError: It did not.
-        """
-        reader = PartReader()
-        parts = reader.feed(_dechunked(self.content))
-        end = view(fold(parts))
-        texts = [message["content"] for message in end["messages"]]
-        if (
-            not (reader.finished and self.first_token)
-            or texts != ["".join(pattern.pieces)]
-            or end["status"]["code"] != "Success"
-        ):
-            raise BrokenStreamError(f"{len(parts)} parts, {end['status']}, {texts!r:.200}")
+    @property
+    def body(self) -> bytes:
+        """The answer without its head and its chunks."""
+        return _dechunked(self.content)
 
 
 def _dechunked(content: bytes) -> bytes:
@@ -64,32 +47,32 @@ def _dechunked(content: bytes) -> bytes:
     return b"".join(chunks)
 
 
-async def run(url: str, pattern: Pattern, concurrent: int) -> list[Stream]:
-    """Asks ``concurrent`` times at once."""
+async def run(url: str, wire: Wire, pattern: Pattern, concurrent: int) -> list[Stream]:
+    """Ask ``concurrent`` times at once."""
     async with asyncio.timeout(PATIENCE):
-        return await asyncio.gather(*(_stream(url, pattern) for _ in range(concurrent)))
+        return await asyncio.gather(*(_stream(url, wire, pattern) for _ in range(concurrent)))
 
 
-async def _stream(url: str, pattern: Pattern) -> Stream:
+async def _stream(url: str, wire: Wire, pattern: Pattern) -> Stream:
     place = urlsplit(url)
-    body = pattern.body(f"bench-{next(_threads)}")
+    body = wire.body(pattern, f"bench-{next(_threads)}-{time.time_ns()}")
     reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=1 << 24)
     started = time.perf_counter()
-    writer.write(_head(place.netloc, place.path, len(body)) + body)
+    writer.write(_head(wire, place.netloc, place.path + wire.path, len(body)) + body)
     try:
-        return await _read(reader, started)
+        return await _read(reader, wire.first_token, started)
     finally:
         writer.close()
 
 
-def _head(host: str, path: str, length: int) -> bytes:
+def _head(wire: Wire, host: str, path: str, length: int) -> bytes:
     return (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAccept: {ACCEPT}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAccept: {wire.accept}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     ).encode()
 
 
-async def _read(reader: asyncio.StreamReader, started: float) -> Stream:
+async def _read(reader: asyncio.StreamReader, token: bytes, started: float) -> Stream:
     content = bytearray()
     first_byte = first_token = 0.0
     while not content.endswith(LAST_CHUNK):
@@ -98,6 +81,6 @@ async def _read(reader: asyncio.StreamReader, started: float) -> Stream:
             raise BrokenStreamError(f"connection closed after {bytes(content[-200:])!r}")
         content += chunk
         first_byte = first_byte or time.perf_counter() - started
-        if not first_token and FIRST_TOKEN in content:
+        if not first_token and token in content:
             first_token = time.perf_counter() - started
     return Stream(first_byte, first_token, bytes(content))

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvloop
@@ -71,24 +73,25 @@ class MemoryWatch:
             await asyncio.sleep(1)
 
 
-async def _measured(server: Server, arguments: argparse.Namespace) -> tuple[list[Speech], float]:
+async def _measured(server: Server, streams: int, rate: float, seconds: float) -> tuple[list[Speech], float]:
     watch = MemoryWatch(server.pid)
     watching = asyncio.create_task(watch.run())
-    words = round(arguments.rate * arguments.seconds)
-    speeches = await wave(server.url, arguments.streams, words, 1 / arguments.rate)
+    speeches = await wave(server.url, streams, round(rate * seconds), 1 / rate)
     watching.cancel()
     return speeches, watch.peak
 
 
-def _row(number: int, speeches: list[Speech], used: float, seconds: float, peak: float, after: float) -> str:
+def _row(
+    number: int, speeches: list[Speech], used: float, seconds: float, peak: float, after: float
+) -> tuple[str, ...]:
     tokens = sum(speech.words for speech in speeches)
     firsts = [speech.first_word for speech in speeches]
     pauses = [speech.longest_pause for speech in speeches]
-    return ROW.format(
-        number,
-        len(speeches),
-        sum(speech.failed for speech in speeches),
-        tokens,
+    return (
+        str(number),
+        str(len(speeches)),
+        str(sum(speech.failed for speech in speeches)),
+        str(tokens),
         f"{used / max(tokens, 1) * 1e6:.1f}",
         f"{used / seconds:.0%}",
         f"{percentile(firsts, 50) * 1000:.0f} ms",
@@ -99,24 +102,45 @@ def _row(number: int, speeches: list[Speech], used: float, seconds: float, peak:
     )
 
 
+@dataclass
+class Outcome:
+    """What the waves came to."""
+
+    failed: int = 0
+    peaks: list[float] = field(default_factory=list)
+
+    @property
+    def flat(self) -> bool:
+        """Whether the last wave took hardly more memory than the first."""
+        return self.peaks[-1] <= self.peaks[0] * GROWTH
+
+
+def rows(
+    streams: int, rate: float, seconds: float, waves: int, outcome: Outcome | None = None
+) -> Iterator[tuple[str, ...]]:
+    """Run waves of streams, and return a row of each."""
+    outcome = outcome or Outcome()
+    with serving(ours("scripts/benchmark/load_app.py:runtime")) as server:
+        for number in range(1, waves + 1):
+            before = processor.seconds(server.pid)
+            speeches, peak = uvloop.run(_measured(server, streams, rate, seconds))
+            used = processor.seconds(server.pid) - before
+            outcome.peaks.append(peak)
+            outcome.failed += sum(speech.failed for speech in speeches)
+            yield _row(number, speeches, used, seconds, peak, resident_megabytes(server.pid))
+
+
 def main() -> int:
     """Run all waves; the exit status tells whether all was well."""
-    arguments = _arguments()
+    arguments, outcome = _arguments(), Outcome()
     print(f"{arguments.streams} streams at once, {arguments.rate:g} tokens a second each, {arguments.seconds:g} s")
     print(ROW.format(*HEAD))
-    peaks, failed = [], 0
-    with serving(ours("scripts/benchmark/load_app.py:runtime")) as server:
-        for number in range(1, arguments.waves + 1):
-            before = processor.seconds(server.pid)
-            speeches, peak = uvloop.run(_measured(server, arguments))
-            used = processor.seconds(server.pid) - before
-            peaks.append(peak)
-            failed += sum(speech.failed for speech in speeches)
-            after = resident_megabytes(server.pid)
-            print(_row(number, speeches, used, arguments.seconds, peak, after), flush=True)
-    flat = peaks[-1] <= peaks[0] * GROWTH
-    print(f"{failed} failed streams; peak memory {peaks[0]:.0f} MB first, {peaks[-1]:.0f} MB last")
-    return int(bool(failed) or not flat)
+    for row in rows(arguments.streams, arguments.rate, arguments.seconds, arguments.waves, outcome):
+        print(ROW.format(*row), flush=True)
+    print(
+        f"{outcome.failed} failed streams; peak memory {outcome.peaks[0]:.0f} MB first, {outcome.peaks[-1]:.0f} MB last"
+    )
+    return int(bool(outcome.failed) or not outcome.flat)
 
 
 if __name__ == "__main__":

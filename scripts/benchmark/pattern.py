@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.parity.scenarios import DOCUMENT, OPERATION, request_data
-
 MESSAGE = "answer"
+AGENT = "scripted"
 
 
 @dataclass(frozen=True)
@@ -24,14 +22,8 @@ class Pattern:
         """The tokens: all different, so that a lost or doubled one is seen."""
         return [f" token{number}" for number in range(self.tokens)]
 
-    def body(self, thread_id: str) -> bytes:
-        """Return the request that asks an agent for the stream."""
-        data = request_data(json.dumps(self._script()), thread_id)
-        variables = {"data": data | {"agentSession": {"agentName": "scripted"}}, "properties": {}}
-        query = {"operationName": OPERATION, "query": DOCUMENT.read_text(), "variables": variables}
-        return json.dumps(query).encode()
-
-    def _script(self) -> list[dict[str, Any]]:
+    def script(self) -> list[dict[str, Any]]:
+        """Return the steps that a scripted agent plays."""
         pace = {} if self.pace is None else {"after": self.pace}
         content = {"type": "TEXT_MESSAGE_CONTENT", "messageId": MESSAGE}
         return [

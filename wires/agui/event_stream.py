@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from ...runtime.cancellation import end_tasks
 from ...runtime.events import Event
 from ...runtime.runs.log import Lagged, Push
+from ..http.batching import Batching
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock, SilentStream
 from ..http.streaming import direct_sink
@@ -75,17 +76,28 @@ class EventStream(SilentStream):
         finally:
             await end_tasks(task)
 
-    async def follow(self, source: Source, gate: Gate, watch: Callable[[Sequence[Any]], None] | None = None) -> None:
+    async def follow(
+        self,
+        source: Source,
+        gate: Gate,
+        watch: Callable[[Sequence[Any]], None] | None = None,
+        batching: Batching | None = None,
+    ) -> None:
         """Write a run through its gate until it ends.
 
         Args:
             source: The reader's place in the run's log.
             gate: What the events pass.
             watch: Called with what is written.
+            batching: Lets events wait for more.
         """
         text: TextContinuation | None = None
+        batching = batching or Batching(0)
+        sink = None if batching.waits else self._sink
         while not gate.ended:
-            await self.until(partial(source.arrival, self._push_of(text)))
+            push = None if text is None or sink is None else partial(text.push, sink)
+            await self.until(partial(source.arrival, push))
+            await batching.gather()
             try:
                 batch = source.take()
             except Lagged:
@@ -102,9 +114,6 @@ class EventStream(SilentStream):
                 watch(passed)
             await self.write_events(passed)
             text = gate.continued(batch[-1]) if batch and watch is None else None
-
-    def _push_of(self, text: TextContinuation | None) -> Push | None:
-        return None if text is None or self._sink is None else partial(text.push, self._sink)
 
 
 def _end_of(task: asyncio.Task[Any]) -> asyncio.Future[None]:

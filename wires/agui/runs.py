@@ -19,6 +19,7 @@ from ...runtime.request import RunRequest
 from ...runtime.runs.handle import RunHandle
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
+from ..http.batching import Batching
 from ..http.client import ClientRequest
 from ..http.connection import unless_disconnected
 from ..http.exchange import Exchange
@@ -119,7 +120,7 @@ class Runs:
 
     async def _follow(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
         async with open_stream(exchange, self._clock) as stream:
-            await stream.follow(handle, gate, watch)
+            await stream.follow(handle, gate, watch, Batching(self._config.stream_batch_seconds))
 
     async def _name_thread(self, client: ClientRequest, given: RunAgentInput) -> None:
         """Name a thread that has no name after the first message of its user."""
@@ -185,7 +186,7 @@ class Runs:
                     watch(events)
                 await stream.write_events(events)
             if past.running is not None:
-                await stream.follow(past.running, past.gate(), watch)
+                await stream.follow(past.running, past.gate(), watch, Batching(self._config.stream_batch_seconds))
 
     async def stop(self, exchange: Exchange, client: ClientRequest, names: Mapping[str, str], data: Any) -> None:
         """Stop what runs in a thread, wherever it runs."""

@@ -13,6 +13,7 @@ from ...runtime.config import EMULATED_VERSION, RuntimeConfig
 from ...runtime.observability.instrumentation import Instruments
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
+from ..http.batching import Batching
 from ..http.body import Body
 from ..http.client import ClientRequest
 from ..http.connection import unless_disconnected
@@ -169,7 +170,8 @@ class GraphQLWire:
             return
         await exchange.begin(200, [("content-type", format_.content_type), *UNBUFFERED])
         with self._instruments.streaming():
-            await write_parts(exchange, FRAMINGS[format_], answer, self._clock)
+            batching = Batching(self._config.stream_batch_seconds)
+            await write_parts(exchange, FRAMINGS[format_], answer, self._clock, batching)
 
 
 def version_headers(request: Request) -> HeaderPairs:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from starlette.types import Message
 
+from .batching import Batching
 from .connection import Connection, connection_of
 from .exchange import Exchange
 from .framing import Framing
@@ -65,7 +66,9 @@ def direct_sink(exchange: Exchange, part_of: Callable[[bytes], bytes], stream: S
     return PartSink(connection, part_of, stream)
 
 
-async def write_parts(exchange: Exchange, framing: Framing, answer: AnswerInParts, clock: KeepAliveClock) -> None:
+async def write_parts(
+    exchange: Exchange, framing: Framing, answer: AnswerInParts, clock: KeepAliveClock, batching: Batching
+) -> None:
     """Write all parts, each as soon as it is there. The head of the answer has been sent before.
 
     Args:
@@ -73,19 +76,22 @@ async def write_parts(exchange: Exchange, framing: Framing, answer: AnswerInPart
         framing: The bytes around the parts.
         answer: What gives them.
         clock: Says when a silent stream writes a ping, if the format has one.
+        batching: Lets parts wait for more.
     """
     await exchange.send(_body(framing.opening + framing.part(answer.first)))
     stream = SilentStream()
     if framing.ping is not None:
         clock.add(stream)
     try:
-        await _write_rest(exchange, framing, answer, stream)
+        await _write_rest(exchange, framing, answer, stream, batching)
     finally:
         clock.remove(stream)
 
 
-async def _write_rest(exchange: Exchange, framing: Framing, answer: AnswerInParts, stream: SilentStream) -> None:
-    sink = direct_sink(exchange, framing.part, stream)
+async def _write_rest(
+    exchange: Exchange, framing: Framing, answer: AnswerInParts, stream: SilentStream, batching: Batching
+) -> None:
+    sink = None if batching.waits else direct_sink(exchange, framing.part, stream)
     closing, finished = framing.closing, answer.finished
     while not finished:
         stream.waiting = answer.arrival(sink)
@@ -94,6 +100,7 @@ async def _write_rest(exchange: Exchange, framing: Framing, answer: AnswerInPart
             stream.written()
             await exchange.send(_body(framing.ping or b""))
             continue
+        await batching.gather()
         part, finished = answer.take(), answer.finished
         if part is None:
             continue

@@ -82,11 +82,20 @@ def _agui() -> tuple[str, str, dict[str, Any]]:
 WIRES = {"graphql": _graphql, "agui": _agui}
 
 
-async def ask(app: ASGIApp, wire: str, reads: Callable[[int], bool] | None) -> tuple[str, int]:
-    """Return an answer as its client reads it, and how many of its parts were written at once."""
+async def ask(
+    app: ASGIApp, wire: str, reads: Callable[[int], bool] | None, parts: list[bytes] | None = None
+) -> tuple[str, int]:
+    """Return an answer as its client reads it, and how many of its parts were written at once.
+
+    Args:
+        app: The application.
+        wire: The wire.
+        reads: Whether the client reads, given how much was written at once; None on a server of another kind.
+        parts: Where the answer's parts are left.
+    """
     path, accept, asked = WIRES[wire]()
     waiting: list[Message] = [{"type": "http.request", "body": json.dumps(asked).encode(), "more_body": False}]
-    written: list[bytes] = []
+    written: list[bytes] = [] if parts is None else parts
 
     async def receive() -> Message:
         return waiting.pop() if waiting else await asyncio.get_running_loop().create_future()
