@@ -6,6 +6,7 @@ _STORES = "tests/integration/stores"
 _RUNS = "tests/integration/runtime/runs"
 _INPUT = "tests/integration/wires/graphql/test_bad_input.py"
 _SERVER = "tests/integration/server"
+_TABS = "tests/integration/wires/agui/test_tabs.py"
 _NEW = "tests/faults/test_faults.py"
 
 FAULTS: dict[str, tuple[str, ...]] = {
@@ -19,8 +20,18 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{_STORES}/test_run_logs.py::test_every_offset_of_a_run_is_followed_by_its_rest",
     ),
     "a client reconnects after expiry": (f"{_NEW}::test_a_thread_that_has_expired_is_followed_by_nobody",),
+    "a tab sleeps for a minute": (f"{_TABS}::test_a_tab_that_was_asleep_for_a_minute_finds_what_it_missed",),
+    "two tabs use one thread": (f"{_TABS}::test_two_tabs_of_one_thread_take_turns_and_both_find_all_of_it",),
     "two tabs follow one run": (f"{_STORES}/test_followed_runs.py::test_twenty_readers_join_and_leave_at_random",),
-    "a turn is submitted twice": (f"{_RUNS}/test_thread_lock.py::test_a_turn_that_is_sent_twice_is_kept_once",),
+    "a turn is submitted twice": (
+        f"{_TABS}::test_a_turn_that_is_submitted_twice_at_once_is_kept_once",
+        f"{_RUNS}/test_thread_lock.py::test_a_turn_that_is_sent_twice_is_kept_once",
+    ),
+    "a stop comes before its run, or means several": (f"{_RUNS}/test_early_stops.py",),
+    "the connection for news of runs is lost": (
+        f"{_STORES}/test_run_news.py::test_a_lost_connection_is_replaced_and_nothing_is_missed",
+        f"{_STORES}/test_run_news.py::test_followers_outlast_a_restart_of_the_server",
+    ),
     "a run is stopped at each event": (
         f"{_RUNS}/test_stopped_runs.py::test_stopping_at_each_event_leaves_a_valid_stream",
     ),
@@ -45,6 +56,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{_STORES}/test_durability.py::test_ten_seconds_without_the_store_lose_no_turn_that_finishes_and_hang_nothing",
     ),
     "a proxy cuts the connection": (
+        f"{_TABS}::test_a_run_outlives_a_connection_that_a_proxy_cuts_and_is_joined_again",
         f"{_SERVER}/test_nginx.py::test_a_client_that_leaves_is_noticed_through_the_proxy",
     ),
     "200 runs at once": (
