@@ -34,6 +34,7 @@ class GuardrailGate:
         self.guardrails = tuple(guardrails)
         self._on_failure = on_failure
         self._timeout = timeout
+        self._judging: set[asyncio.Task[Verdict]] = set()
 
     @property
     def checks_output(self) -> bool:
@@ -42,7 +43,9 @@ class GuardrailGate:
 
     def joined_by(self, *more: Guardrail) -> GuardrailGate:
         """Return the same with further guardrails behind the others."""
-        return GuardrailGate((*self.guardrails, *more), self._on_failure, self._timeout)
+        joined = GuardrailGate((*self.guardrails, *more), self._on_failure, self._timeout)
+        joined._judging = self._judging
+        return joined
 
     async def check_input(self, check: InputCheck) -> None:
         """Lets a request pass.
@@ -62,8 +65,7 @@ class GuardrailGate:
 
     async def _judge(self, guardrail: Guardrail, judge: Callable[[Any], Awaitable[Verdict]], check: object) -> None:
         try:
-            async with asyncio.timeout(self._timeout):
-                verdict = await judge(check)
+            verdict = await self._verdict(judge, check)
         except Exception as error:
             log.exception("guardrail_failed", guardrail=guardrail.name, policy=self._on_failure)
             if self._on_failure == "closed":
@@ -71,6 +73,29 @@ class GuardrailGate:
             verdict = ALLOWED
         if not verdict.allowed:
             raise GuardrailsDeniedError(verdict.reason)
+
+    async def _verdict(self, judge: Callable[[Any], Awaitable[Verdict]], check: object) -> Verdict:
+        judging = asyncio.create_task(_awaited(judge(check)), name="guardrail")
+        self._judging.add(judging)
+        judging.add_done_callback(self._forget)
+        try:
+            # Not a timeout around the guardrail itself: it might not let itself be cancelled.
+            done, _ = await asyncio.wait([judging], timeout=self._timeout)
+        finally:
+            judging.cancel()
+        if not done:
+            raise TimeoutError
+        return judging.result()
+
+    def _forget(self, judging: asyncio.Task[Verdict]) -> None:
+        self._judging.discard(judging)
+        if not judging.cancelled():
+            # It may be that nobody waits for the verdict any longer.
+            judging.exception()
+
+
+async def _awaited(judged: Awaitable[Verdict]) -> Verdict:
+    return await judged
 
 
 def input_check(

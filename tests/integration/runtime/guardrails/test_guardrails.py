@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncGenerator
@@ -151,6 +152,53 @@ async def test_a_guardrail_that_fails_or_hangs_follows_the_policy(hangs: bool, p
         assert response["status"]["reason"] == "UNKNOWN_ERROR"
         assert response["status"]["details"]["description"] == UNAVAILABLE
     assert "secret" not in str(response)
+
+
+class Late(Guardrail):
+    """Lets itself not be cancelled, and judges when its time is over."""
+
+    checks_output = True
+
+    def __init__(self, *, allows: bool, of: str) -> None:
+        self.allows, self.of = allows, of
+        self.judges, self.judged = asyncio.Event(), asyncio.Event()
+
+    async def check_input(self, check: InputCheck) -> Verdict:
+        return await self._late() if self.of == "input" else Verdict(allowed=True)
+
+    async def check_output(self, check: OutputCheck) -> Verdict:
+        return await self._late() if self.of == "output" else Verdict(allowed=True)
+
+    async def _late(self) -> Verdict:
+        while not self.judges.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.judges.wait()
+        self.judged.set()
+        return Verdict(allowed=True) if self.allows else denied("Too late.")
+
+
+@pytest.mark.parametrize("policy", ["open", "closed"])
+@pytest.mark.parametrize("of", ["input", "output"])
+@pytest.mark.parametrize("allows", [True, False])
+async def test_a_verdict_that_comes_late_changes_nothing(allows: bool, of: str, policy: Any) -> None:
+    config = RuntimeConfig(guardrails_on_failure=policy, guardrails_timeout_seconds=0.2)
+    late = Late(allows=allows, of=of)
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], guardrails=late, config=config)
+    async with client_of(runtime) as client, asyncio.timeout(60):
+        answer = await ask(client, PATH, scripted(*text("a", "words of an answer")))
+        assert runtime.service.active_runs == 0
+        late.judges.set()
+        await late.judged.wait()
+        again = await ask(client, PATH, scripted(*text("b", "another"), threadId="other"))
+    assert answer.complete
+    assert again.complete
+    found = fold(answer.parts)
+    if policy == "open":
+        assert shown(found) == ["words of an answer"]
+        assert found["status"]["code"] == "Success"
+    else:
+        assert "words of an answer" not in str(found)
+        assert found["status"]["details"]["description"] == UNAVAILABLE
 
 
 async def test_a_model_may_judge_topics() -> None:
