@@ -8,21 +8,32 @@ _INPUT = "tests/integration/wires/graphql/test_bad_input.py"
 _SERVER = "tests/integration/server"
 _TABS = "tests/integration/wires/agui/test_tabs.py"
 _NEW = "tests/faults/test_faults.py"
+_CLIENTS = "tests/faults/test_clients.py"
 
 FAULTS: dict[str, tuple[str, ...]] = {
     "the connection drops in mid-token": (
         f"{_RUNS}/test_runs.py::test_a_client_that_leaves_cancels_its_run_within_a_second_and_keeps_what_was_said",
         f"{_RUNS}/test_runs.py::test_a_run_may_outlive_its_client",
     ),
-    "a client reads 1 kB/s": (f"{_NEW}::test_a_slow_reader_holds_up_nobody_else",),
+    "a client reads 1 kB/s": (
+        "tests/integration/wires/agui/test_slow_readers.py::"
+        "test_a_reader_at_a_kilobyte_a_second_neither_delays_a_fast_one_nor_costs_memory",
+        f"{_NEW}::test_a_slow_reader_holds_up_nobody_else",
+    ),
     "a client reconnects at every offset": (
         f"{_STORES}/test_followed_runs.py::test_every_offset_of_a_run_of_200_events_leads_to_the_same_end",
         f"{_STORES}/test_run_logs.py::test_every_offset_of_a_run_is_followed_by_its_rest",
     ),
     "a client reconnects after expiry": (f"{_NEW}::test_a_thread_that_has_expired_is_followed_by_nobody",),
     "a tab sleeps for a minute": (f"{_TABS}::test_a_tab_that_was_asleep_for_a_minute_finds_what_it_missed",),
-    "two tabs use one thread": (f"{_TABS}::test_two_tabs_of_one_thread_take_turns_and_both_find_all_of_it",),
-    "two tabs follow one run": (f"{_STORES}/test_followed_runs.py::test_twenty_readers_join_and_leave_at_random",),
+    "two tabs use one thread": (
+        f"{_TABS}::test_two_tabs_of_one_thread_take_turns_and_both_find_all_of_it",
+        f"{_CLIENTS}::test_two_tabs_that_ask_at_once_are_answered_one_after_the_other",
+    ),
+    "two tabs follow one run": (
+        f"{_CLIENTS}::test_two_tabs_on_one_thread_see_the_same_run",
+        f"{_STORES}/test_followed_runs.py::test_twenty_readers_join_and_leave_at_random",
+    ),
     "a turn is submitted twice": (
         f"{_TABS}::test_a_turn_that_is_submitted_twice_at_once_is_kept_once",
         f"{_RUNS}/test_thread_lock.py::test_a_turn_that_is_sent_twice_is_kept_once",
@@ -42,8 +53,11 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "kill -9": (
         f"{_STORES}/test_durability.py::test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run",
         f"{_STORES}/test_followed_runs.py::test_runs_of_a_killed_process_are_closed_by_another",
+        f"{_SERVER}/test_supervisor.py::test_a_worker_that_dies_is_replaced_at_once",
+        f"{_SERVER}/test_supervisor.py::test_workers_end_with_the_process_that_started_them",
     ),
     "SIGTERM with 20 streams": (
+        f"{_CLIENTS}::test_sigterm_ends_twenty_streams_each_with_what_was_said_and_one_end",
         f"{_SERVER}/test_shutdown.py::test_runs_that_take_longer_are_ended_with_a_terminal_event",
         f"{_SERVER}/test_workers.py::test_a_signal_to_the_parent_ends_the_runs_of_all_workers_with_a_terminal_event",
     ),
@@ -76,11 +90,13 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{_RUNS}/test_message_ids.py::test_every_call_is_kept_with_its_own_result",
     ),
     "malformed and interleaved arguments": (
+        f"{_CLIENTS}::test_malformed_arguments_between_others_fail_their_own_call_alone",
         "tests/integration/runtime/actions/test_actions.py::test_interleaved_calls_keep_their_own_arguments",
     ),
     "guardrails are slow, fail or come late": (
         "tests/integration/runtime/guardrails/test_guardrails.py::"
         "test_a_guardrail_that_fails_or_hangs_follows_the_policy",
+        "tests/integration/runtime/guardrails/test_guardrails.py::test_a_verdict_that_comes_late_changes_nothing",
     ),
     "an MCP server is down": (
         "tests/integration/mcp/test_servers.py::test_a_server_that_is_not_there_is_never_fatal",
@@ -96,6 +112,10 @@ FAULTS: dict[str, tuple[str, ...]] = {
         "tests/integration/runtime/test_ownership.py::test_nobody_reads_another_whatever_is_done_to_threads",
     ),
     "nginx with its defaults, gzip and a minute of silence": (f"{_SERVER}/test_nginx.py",),
+    "nginx with HTTP/2": (
+        f"{_CLIENTS}::test_a_stream_passes_http2_word_by_word",
+        f"{_CLIENTS}::test_twenty_streams_share_a_connection_of_http2",
+    ),
     "context variables of 100 users": (f"{_NEW}::test_context_variables_of_a_hundred_users_do_not_cross",),
     "the loop is blocked for 2 s": (
         f"{_NEW}::test_a_loop_that_was_blocked_goes_on_with_all_runs",
