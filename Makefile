@@ -25,7 +25,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_interrupts.py::test_of_several_interrupts_those_without_an_answer_are_asked_again \
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check deploy-check e2e e2e-versions clients audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check deploy-check test-projects e2e e2e-versions clients audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
 
 install: $(LINKED)
 
@@ -66,6 +66,10 @@ test-extras: install
 # CrewAI holds the mcp package below 2 everywhere else.
 test-mcp2: install
 	scripts/test-in .venv-mcp2 $(BIN)/python requirements/mcp2.txt tests/unit/mcp tests/integration/mcp
+
+# A project of each kind that `init` writes, from the wheel in a fresh environment: KINDS="custom model" for some.
+test-projects: install
+	scripts/test-projects $(KINDS)
 
 test-pythons: install
 	PYTHONS="$(PYTHONS)" scripts/test-pythons
@@ -147,7 +151,7 @@ SOURCES ?= https://github.com
 guests: install
 	nice $(BIN)/python -m scripts.guests --sources $(SOURCES) $(GUESTS)
 
-check: lint typecheck docs test test-floors release-check schema-diff clients audit deploy-check e2e
+check: lint typecheck docs test test-floors test-projects release-check schema-diff clients audit deploy-check e2e
 
 # Draws the packages' imports in docs/architecture.md anew.
 drawing: install

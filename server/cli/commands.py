@@ -110,11 +110,14 @@ def chat(
 def init(
     folder: Annotated[Path, typer.Argument(help="The new folder.", show_default=False)],
     kind: Annotated[ProjectKind, typer.Option(help="What the agent is made with.")] = ProjectKind.LANGGRAPH,
+    page: Annotated[bool, typer.Option("--page", help="Writes a React page with the newest client, too.")] = False,
 ) -> None:
     """Write a project that serves one agent."""
-    for file in write_project(folder, kind):
+    for file in write_project(folder, kind, page=page):
         typer.echo(f"wrote {file}")
     typer.echo(f"next  cd {folder} && pip install -r requirements.txt && copilotkit-runtime dev app.py:runtime")
+    if page:
+        typer.echo(f"page  cd {folder / 'page'} && npm install && npm run dev")
 
 
 @app.command()

@@ -23,6 +23,23 @@ The second opens a chat page in the browser, at `http://127.0.0.1:8000/`. A Reac
 <CopilotKit runtimeUrl="http://127.0.0.1:8000/api/copilotkit" agent="my_agent">
 ```
 """
+_PAGE = {
+    "page/package.json": "package.json",
+    "page/index.html": "index.html",
+    "page/vite.config.js": "vite.config.js",
+    "page/src/main.tsx": "main.tsx",
+    "page/src/App.tsx": "App.tsx",
+}
+"""The files of a React page, with their templates."""
+_PAGE_README = """
+`page` is a React app with the newest client, which needs Node 20 or newer:
+
+```bash
+cd page
+npm install
+npm run dev
+```
+"""
 
 
 class ProjectKind(StrEnum):
@@ -42,12 +59,13 @@ _EXTRAS = {
 }
 
 
-def write_project(folder: Path, kind: ProjectKind) -> list[Path]:
+def write_project(folder: Path, kind: ProjectKind, *, page: bool = False) -> list[Path]:
     """Write a project into a folder that is not there, or empty.
 
     Args:
         folder: Where.
         kind: What the agent is made with.
+        page: Whether it has a React page, too.
 
     Returns:
         The files.
@@ -57,17 +75,31 @@ def write_project(folder: Path, kind: ProjectKind) -> list[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigurationError(f"{folder} is not empty. Name a new folder.")
-    extras, *others = _EXTRAS[kind]
-    texts = {
-        "app.py": (FILES / kind / f"app.py{_SUFFIX}").read_text("utf-8"),
-        "requirements.txt": "\n".join([f"copilotkit-runtime-py[{extras}]", *others, ""]),
-        "README.md": _README,
-        ".gitignore": _IGNORED,
-    }
+    texts = _texts(kind) | (_page_texts() if page else {})
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, "utf-8")
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be written: {error.strerror}.") from error
     return [folder / name for name in texts]
+
+
+def _texts(kind: ProjectKind) -> dict[str, str]:
+    extras, *others = _EXTRAS[kind]
+    return {
+        "app.py": _template(kind, "app.py"),
+        "requirements.txt": "\n".join([f"copilotkit-runtime-py[{extras}]", *others, ""]),
+        "README.md": _README,
+        ".gitignore": _IGNORED,
+    }
+
+
+def _page_texts() -> dict[str, str]:
+    files = {path: _template("page", name) for path, name in _PAGE.items()}
+    return {"README.md": _README + _PAGE_README, **files}
+
+
+def _template(folder: str, name: str) -> str:
+    return (FILES / folder / f"{name}{_SUFFIX}").read_text("utf-8")
