@@ -49,7 +49,7 @@ class RunArchive:
     """
 
     def __init__(self, store: RunLogStore) -> None:
-        self._store = store
+        self.store = store
         self.owner = uuid4().hex
         """This process, as the store knows it."""
         self._recorder = Recorder(store, self.owner)
@@ -59,14 +59,14 @@ class RunArchive:
 
     async def start(self) -> None:
         """Open the store of runs."""
-        await self._store.start()
+        await self.store.start()
 
     async def stop(self) -> None:
         """Close the store of runs, once what was to be stopped has ended."""
         if self._stops:
             await asyncio.wait(self._stops, timeout=_CLOSE_SECONDS)
         await self._recorder.stop()
-        await self._store.stop()
+        await self.store.stop()
 
     def begin(self, run: Run, request: Mapping[str, Any] | None = None) -> None:
         """Begin to record a run, which is about to start.
@@ -76,7 +76,7 @@ class RunArchive:
             request: What another process needs to go on with it, if one may.
         """
         about = {MESSAGES: msgspec.to_builtins(brought_messages(run.input.messages), str_keys=True)}
-        if request is not None and self._store.shared:
+        if request is not None and self.store.shared:
             about[REQUEST] = request
         self._record(run, about)
 
@@ -108,7 +108,7 @@ class RunArchive:
 
     async def find(self, thread_id: str) -> RemoteRun | None:
         """Return the run that goes on in a thread in another process, or None."""
-        if not self._store.shared:
+        if not self.store.shared:
             return None
         running = await self._running(thread_id)
         return running[-1] if running else None
@@ -124,7 +124,7 @@ class RunArchive:
         Returns:
             Whether there was one.
         """
-        if not self._store.shared:
+        if not self.store.shared:
             return False
         running = await self._running(thread_id)
         if run_id is not None:
@@ -136,32 +136,32 @@ class RunArchive:
     async def _awaited(self, thread_id: str, run_id: str) -> list[RemoteRun]:
         """Return the runs that go on in a thread, once it has or had one of that id, or a moment has passed."""
         deadline = monotonic() + _BEGIN_SECONDS
-        while not any(record.run_id == run_id for record in await self._store.runs(thread_id, _RECENT_RUNS)):
+        while not any(record.run_id == run_id for record in await self.store.runs(thread_id, _RECENT_RUNS)):
             if monotonic() >= deadline:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
         return await self._running(thread_id)
 
     async def _running(self, thread_id: str) -> list[RemoteRun]:
-        records = await self._store.runs(thread_id, _RECENT_RUNS)
-        return [RemoteRun(self._store, record) for record in records if record.status == "running"]
+        records = await self.store.runs(thread_id, _RECENT_RUNS)
+        return [RemoteRun(self.store, record) for record in records if record.status == "running"]
 
     async def last(self, thread_id: str) -> RemoteRun | None:
         """Return the last run of a thread, from what is stored of it, or None."""
-        latest = await self._store.latest(thread_id)
-        return RemoteRun(self._store, latest) if latest is not None else None
+        latest = await self.store.latest(thread_id)
+        return RemoteRun(self.store, latest) if latest is not None else None
 
     async def runs(self, thread_id: str) -> list[RunRecord]:
         """List the runs of a thread that are kept, oldest first."""
-        return await self._store.runs(thread_id)
+        return await self.store.runs(thread_id)
 
     async def history(self, record: RunRecord) -> list[events.Event]:
         """Return what is kept of a run."""
-        return await self._store.history(record.key)
+        return await self.store.history(record.key)
 
     async def delete(self, thread_id: str) -> None:
         """Forget all runs of a thread."""
-        await self._store.delete(thread_id)
+        await self.store.delete(thread_id)
 
     async def earlier(self, run: Run) -> RemoteRun | None:
         """Return a run of the same agent on the same thread that began before and goes on, or None.
@@ -170,17 +170,17 @@ class RunArchive:
         what it did.
         """
         recording = self._recordings.get(run)
-        if recording is None or not self._store.shared:
+        if recording is None or not self.store.shared:
             return None
         with suppress(TimeoutError):
             async with asyncio.timeout(_OPEN_SECONDS):
                 await recording.opened.wait()
         if recording.key is None:
             return None
-        for record in await self._store.runs(recording.key.thread_id):
+        for record in await self.store.runs(recording.key.thread_id):
             before = record.number < recording.key.number and record.agent_name == run.agent_name
             if before and record.status == "running":
-                return RemoteRun(self._store, record)
+                return RemoteRun(self.store, record)
         return None
 
     def _record(self, run: Run, about: dict[str, Any], taken_over: tuple[RunKey, Continuation] | None = None) -> None:
@@ -188,7 +188,7 @@ class RunArchive:
             self._resumable.add(run)
         aliases = taken_over[1].aliases if taken_over is not None else None
         recording = self._recordings[run] = Recording(
-            self._store,
+            self.store,
             run.log,
             partial(self._open, run, about),
             self.owner,
@@ -197,14 +197,14 @@ class RunArchive:
             about=lambda: about_ended(about, aliases),
             taken_over=None if taken_over is None else (taken_over[0], taken_over[1].last),
         )
-        if self._store.shared:
+        if self.store.shared:
             self._recorder.add(recording)
 
     async def _open(self, run: Run, about: dict[str, Any]) -> RunKey:
         asked = run.input
         if run.trace is not None:
             about[TRACE] = run.trace
-        record = await self._store.open(
+        record = await self.store.open(
             asked.thread_id, run_id=asked.run_id, agent_name=run.agent_name, owner=self.owner, about=about
         )
         return record.key

@@ -156,14 +156,14 @@ async def test_a_stop_in_another_process_waits_a_moment_for_the_run_that_it_name
 ) -> None:
     here, there = both
     await rest(await here.service.start(asked(*text("m0", "earlier"), run_id="earlier")))
-    looked, runs = asyncio.Event(), there.service.archive._store.runs
+    looked, runs = asyncio.Event(), there.service.archive.store.runs
 
     async def look(thread_id: str, limit: int | None = None) -> Any:
         found = await runs(thread_id, limit)
         looked.set()
         return found
 
-    monkeypatch.setattr(there.service.archive._store, "runs", look)
+    monkeypatch.setattr(there.service.archive.store, "runs", look)
     monkeypatch.setattr("copilotkit_runtime.runtime.runs.archive._BEGIN_SECONDS", 60.0)
     stopping = asyncio.create_task(there.service.stop(THREAD, run_id="late"))
     await looked.wait()
@@ -182,7 +182,7 @@ async def test_a_stop_here_does_not_fail_because_the_store_is_away(
     async def away(*_: Any) -> Any:
         raise StoreUnavailableError
 
-    monkeypatch.setattr(here.service.archive._store, "runs", away)
+    monkeypatch.setattr(here.service.archive.store, "runs", away)
     async with asyncio.timeout(60):
         assert await here.service.stop(THREAD)
         await rest(handle)
@@ -192,7 +192,7 @@ async def test_a_stop_of_a_run_whose_process_has_gone_answers_in_time(
     both: tuple[CopilotRuntime, CopilotRuntime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, there = both
-    store = there.service.archive._store
+    store = there.service.archive.store
     await there.service.threads.open(THREAD, None, AGENT)
     await store.open(THREAD, run_id="gone", agent_name=AGENT, owner="a process that has gone")
     monkeypatch.setattr("copilotkit_runtime.runtime.runs.remote.STOP_SECONDS", 0.2)
