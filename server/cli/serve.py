@@ -135,7 +135,7 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: boo
         config = RuntimeConfig()
     if not reload and _is_supervised(config):
         configure_logging(config.log_level, config.log_format)
-        end_as(Supervisor(ServingProcess(target, layers)).run())
+        end_as(Supervisor(ServingProcess(target, layers), config.worker_start_seconds).run())
     serve_here(target, layers, reload=reload, opens=opens)
 
 
