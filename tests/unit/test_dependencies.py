@@ -38,6 +38,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "runtime/stores/postgres": ("postgres",),
     "runtime/guardrails/cloud.py": ("cloud",),
     "runtime/observability/metrics.py": ("metrics",),
+    "runtime/observability/process_metrics.py": ("metrics",),
+    "runtime/observability/span_stage.py": ("otel",),
     "runtime/observability/tracing.py": ("otel",),
     "wires/http/auth.py": ("auth",),
     "wires/http/rate_limits.py": ("redis",),
