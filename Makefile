@@ -25,7 +25,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_interrupts.py::test_of_several_interrupts_those_without_an_answer_are_asked_again \
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check deploy-check test-projects e2e e2e-versions clients audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check deploy-check test-projects e2e e2e-versions clients suites audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
 
 install: $(LINKED)
 
@@ -104,6 +104,10 @@ e2e-versions: install
 
 clients: install
 	tests/clients/run
+
+# The TypeScript runtime's own suites of its endpoints, from a clone of its repository: COPILOTKIT=FOLDER.
+suites: install
+	tests/clients/suites/run $(COPILOTKIT)
 
 audit: install
 	tests/audit/run

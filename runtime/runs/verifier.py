@@ -31,6 +31,8 @@ class EventVerifier:
         self._texts: dict[str, None] = {}
         self._tool_calls: dict[str, None] = {}
         self._reasoning: dict[str, None] = {}
+        self._reflections: dict[str, None] = {}
+        """What reasoning texts are parts of: it is closed at the end, but its order is nobody's concern."""
         self._steps: dict[str, None] = {}
         self._ended: str | None = None
 
@@ -57,6 +59,7 @@ class EventVerifier:
         closing: list[events.Event] = [events.TextMessageEnd(message_id=id_) for id_ in self._texts]
         closing += [events.ToolCallEnd(tool_call_id=id_) for id_ in self._tool_calls]
         closing += [events.ReasoningMessageEnd(message_id=id_) for id_ in self._reasoning]
+        closing += [events.ReasoningEnd(message_id=id_) for id_ in self._reflections]
         closing += [events.StepFinished(step_name=name) for name in reversed(self._steps)]
         return closing
 
@@ -122,6 +125,12 @@ class EventVerifier:
             "reasoning message",
         )
 
+    def _reflection_start(self, event: events.ReasoningStart) -> None:
+        self._reflections[event.message_id] = None
+
+    def _reflection_end(self, event: events.ReasoningEnd) -> None:
+        self._reflections.pop(event.message_id, None)
+
     def _step_started(self, event: events.StepStarted) -> None:
         if event.step_name in self._steps:
             raise ProtocolError(f"Step \"{event.step_name}\" is already active for 'STEP_STARTED'")
@@ -141,6 +150,8 @@ class EventVerifier:
         events.ToolCallEnd: _tool_call_end,
         events.StepStarted: _step_started,
         events.StepFinished: _step_finished,
+        events.ReasoningStart: _reflection_start,
+        events.ReasoningEnd: _reflection_end,
         events.ReasoningMessageStart: _reasoning_start,
         events.ReasoningMessageContent: _reasoning_content,
         events.ReasoningMessageEnd: _reasoning_end,
@@ -155,8 +166,6 @@ class EventVerifier:
                 events.MessagesSnapshot,
                 events.Custom,
                 events.Raw,
-                events.ReasoningStart,
-                events.ReasoningEnd,
                 events.ReasoningEncryptedValue,
                 events.ActivitySnapshot,
                 events.ActivityDelta,
