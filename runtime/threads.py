@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from .cancellation import end_tasks
 from .errors import ConfigurationError, MisuseError, ThreadBusyError, ThreadNotFoundError
 from .provider import AgentProvider
 from .runs.run import Run
 from .stores.errors import StoreKeyError
 from .stores.interface import StateStore, ThreadInfo, ThreadPage
+from .sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class Threads:
         self._providers = providers
         self._runs = runs
         self._removers: list[Callable[[str], Awaitable[object]]] = []
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper("threads", self.sweep, self._pause)
         self._guards = False
 
     def delete_with(self, remove: Callable[[str], Awaitable[object]]) -> None:
@@ -75,13 +75,11 @@ class Threads:
     async def start(self) -> None:
         """Begin to remove what is forgotten, if the store forgets."""
         if self._store.ttl is not None or not self._store.durable:
-            self._sweeper = asyncio.create_task(self._keep_sweeping(), name="threads")
+            self._sweeper.start()
 
     async def stop(self) -> None:
         """End what ``start`` began."""
-        if self._sweeper is not None:
-            await end_tasks(self._sweeper)
-            self._sweeper = None
+        await self._sweeper.stop()
 
     async def open(self, thread_id: str, identity: str | None, agent_name: str | None = None) -> str:
         """Admit somebody to a thread, which is made if there is none.
@@ -264,15 +262,9 @@ class Threads:
             if thread_id not in busy:
                 await self._remove(thread_id)
 
-    async def _keep_sweeping(self) -> None:
+    def _pause(self) -> float:
         ttl = self._store.ttl
-        pause = _SLOWEST_SWEEP if ttl is None else min(max(ttl / 3, _FASTEST_SWEEP), _SLOWEST_SWEEP)
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                await self.sweep()
-            except Exception:  # what failed is tried again
-                log.exception("threads_not_swept")
+        return _SLOWEST_SWEEP if ttl is None else min(max(ttl / 3, _FASTEST_SWEEP), _SLOWEST_SWEEP)
 
     @asynccontextmanager
     async def _locked(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import structlog
 
 from .. import events
-from ..cancellation import end_tasks
-from ..errors import StoreError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunRecord
+from ..sweeper import Sweeper
 from .archive import about_ended
 from .compaction import compact, without_earlier_turns
 from .verifier import EventVerifier
@@ -44,32 +42,22 @@ class BrokenRuns:
         self._store = store
         self._owner = owner
         self._resume = resume
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper("broken-runs", self.sweep, lambda: SWEEP_SECONDS)
 
     def start(self) -> None:
         """Begin to look, if other processes use the store."""
         if self._store.shared:
-            self._sweeper = asyncio.create_task(self._keep_sweeping(), name="broken-runs")
+            self._sweeper.start()
 
     async def stop(self) -> None:
         """End what ``start`` began."""
-        if self._sweeper is not None:
-            await end_tasks(self._sweeper)
-            self._sweeper = None
+        await self._sweeper.stop()
 
     async def sweep(self) -> None:
         """Take over the runs whose process has gone, each of them once over all processes."""
         for record in await self._store.abandoned():
             if await self._store.claim(record.key, self._owner):
                 await self._take(record)
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except StoreError as error:
-                log.warning("broken_runs_not_closed", error=str(error))
-            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _take(self, record: RunRecord) -> None:
         stored = await self._store.history(record.key)

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from ..cancellation import end_tasks
 from ..errors import CopilotKitError, StoreError, ThreadBusyError
 from ..messages import Message
 from ..provider import AgentProvider
 from ..stores.errors import NotStoredError, StoreConflictError, StoreUnavailableError
 from ..stores.interface import AgentState, StateStore
 from ..stores.retry import retry_unavailable
+from ..sweeper import Sweeper
 from .history import insert_turn, merge_messages, without_instructions
 from .run import Run
 from .thread_lock import LOST
@@ -57,7 +57,7 @@ class TurnSaver:
         self._store = store
         self._renew = renew
         self._late: OrderedDict[Run, _Late] = OrderedDict()
-        self._task: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper("late turns", self._save_late, lambda: _RETRY_SECONDS, lambda: bool(self._late))
 
     @property
     def waiting(self) -> int:
@@ -87,9 +87,7 @@ class TurnSaver:
 
     async def stop(self) -> None:
         """Try to store what still waits once more, for a limited time."""
-        if self._task is not None:
-            await end_tasks(self._task)
-            self._task = None
+        await self._sweeper.stop()
         if self._late:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_TRY_SECONDS):
@@ -122,20 +120,18 @@ class TurnSaver:
         self._late[run] = _Late(size, monotonic() + LATE_SECONDS)
         while len(self._late) > LATE_TURNS or sum(late.size for late in self._late.values()) > LATE_BYTES:
             self._give_up(next(iter(self._late)), "too much waits for the store")
-        if self._late and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._save_late(), name="late turns")
+        if self._late:
+            self._sweeper.start()
 
     def _give_up(self, run: Run, reason: str) -> None:
         del self._late[run]
         log.error("turn_lost", reason=reason, thread_id=run.input.thread_id, run_id=run.input.run_id)
 
     async def _save_late(self) -> None:
-        while self._late:
-            await asyncio.sleep(_RETRY_SECONDS)
-            for run in [run for run, late in self._late.items() if late.deadline <= monotonic()]:
-                self._give_up(run, "the store was away for too long")
-            with suppress(StoreUnavailableError):
-                await self._try_all()
+        for run in [run for run, late in self._late.items() if late.deadline <= monotonic()]:
+            self._give_up(run, "the store was away for too long")
+        with suppress(StoreUnavailableError):
+            await self._try_all()
 
     async def _try_all(self) -> None:
         for run in list(self._late):

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
-
-import msgspec
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 from ...runtime import events
+from ...runtime.runs.catch_up import ReadEvents
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.log import Push
 
 Reopen: TypeAlias = Callable[[], Awaitable[RunHandle | Sequence[events.Event]]]
-
-_STARTS = (
-    events.TextMessageStart,
-    events.ToolCallStart,
-    events.ReasoningStart,
-    events.ReasoningMessageStart,
-)
-_CONTENTS = (events.TextMessageContent, events.ToolCallArgs, events.ReasoningMessageContent)
-_ENDS = (events.TextMessageEnd, events.ToolCallEnd, events.ReasoningMessageEnd, events.ReasoningEnd)
-_ONCE = (*_STARTS, *_ENDS, events.ToolCallResult)
 
 
 class JoinedRun:
@@ -37,7 +25,7 @@ class JoinedRun:
     def __init__(self, handle: RunHandle, reopen: Reopen) -> None:
         self._handle: RunHandle | None = handle
         self._reopen = reopen
-        self._ledger = Ledger()
+        self._ledger = ReadEvents()
         self._behind = False
         self._rest: Sequence[events.Event] = ()
 
@@ -78,43 +66,3 @@ class JoinedRun:
         """Stop reading."""
         if self._handle is not None:
             self._handle.close()
-
-
-class Ledger:
-    """Knows what has been read of a run, to find the rest in its compacted form."""
-
-    def __init__(self) -> None:
-        self._once: set[tuple[type, str]] = set()
-        self._characters: Counter[tuple[type, str]] = Counter()
-        self._customs = 0
-
-    def note(self, batch: Iterable[Any]) -> None:
-        """Take note of what is read."""
-        for event in batch:
-            kind = type(event)
-            if kind in _CONTENTS:
-                self._characters[_key(event)] += len(event.delta)
-            elif kind in _ONCE:
-                self._once.add(_key(event))
-            elif kind is events.Custom:
-                self._customs += 1
-
-    def rest_of(self, whole: Iterable[Any]) -> Iterator[Any]:
-        """Return what has not been read of a run whose front is compacted. State and activities come again, whole."""
-        customs, characters = self._customs, Counter(self._characters)
-        for event in whole:
-            kind = type(event)
-            if kind in _CONTENTS:
-                cut = min(characters[_key(event)], len(event.delta))
-                characters[_key(event)] -= cut
-                if cut < len(event.delta):
-                    yield msgspec.structs.replace(event, delta=event.delta[cut:])
-            elif kind is events.Custom and customs:
-                customs -= 1
-            elif kind not in _ONCE or _key(event) not in self._once:
-                yield event
-
-
-def _key(event: Any) -> tuple[type, str]:
-    id_ = event.tool_call_id if hasattr(event, "tool_call_id") else event.message_id
-    return type(event), id_

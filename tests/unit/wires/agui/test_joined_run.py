@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.runs import log
+from copilotkit_runtime.runtime.runs.catch_up import ReadEvents
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.handle import RunHandle
 from copilotkit_runtime.runtime.runs.log import Lagged, RunLog
 from copilotkit_runtime.runtime.runs.run import Run
 from copilotkit_runtime.wires.agui.gate import Gate
-from copilotkit_runtime.wires.agui.joined_run import JoinedRun, Ledger
+from copilotkit_runtime.wires.agui.joined_run import JoinedRun
 
 RUN: list[events.Event] = [
     events.RunStarted(thread_id="t", run_id="r"),
@@ -55,7 +56,7 @@ PLACES = st.integers(0, len(RUN))
 @given(st.tuples(PLACES, PLACES, PLACES))
 def test_what_was_missed_is_read_once(places: tuple[int, int, int]) -> None:
     read, compacted, written = sorted(places)
-    gate, ledger = Gate("t", "r"), Ledger()
+    gate, ledger = Gate("t", "r"), ReadEvents()
     passed = list(gate.pass_(RUN[:read]))
     ledger.note(RUN[:read])
     passed += gate.pass_(ledger.rest_of([*compact(RUN[:compacted]), *RUN[compacted:written]]))

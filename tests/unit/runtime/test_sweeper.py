@@ -1,0 +1,57 @@
+"""Work in the background goes on whatever one time of it comes to, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from copilotkit_runtime.runtime.errors import StoreError
+from copilotkit_runtime.runtime.sweeper import Sweeper
+from tests.support.polling import until
+
+
+class Work:
+    """Fails as it is told, time after time."""
+
+    def __init__(self, *failures: Exception | None) -> None:
+        self.failures = list(failures)
+        self.done = 0
+
+    async def sweep(self) -> None:
+        self.done += 1
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+
+    async def is_done_again(self) -> bool:
+        return self.done > 3
+
+
+@pytest.mark.parametrize("failure", [StoreError("away"), ValueError("a run that cannot be read")])
+async def test_what_fails_is_tried_again(failure: Exception) -> None:
+    work = Work(failure, None, failure)
+    sweeper = Sweeper("work", work.sweep, lambda: 0.001)
+    sweeper.start()
+    sweeper.start()
+    await until(work.is_done_again)
+    await sweeper.stop()
+    done = work.done
+    await asyncio.sleep(0.01)
+    assert work.done == done
+    await sweeper.stop()
+
+
+async def test_work_that_has_no_more_to_do_ends_and_can_be_started_again() -> None:
+    work = Work()
+    sweeper = Sweeper("work", work.sweep, lambda: 0.001, lambda: work.done < 2 or work.done == 3)
+
+    async def has_paused() -> bool:
+        return work.done == 2
+
+    sweeper.start()
+    await until(has_paused)
+    work.done = 3
+    sweeper.start()
+    await until(work.is_done_again)
+    await sweeper.stop()
