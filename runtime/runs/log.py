@@ -183,7 +183,11 @@ class RunLog:
 
     def _offer(self, event: Event) -> None:
         """Push an event to those who wait for it, and wake those who do not take it so."""
-        self.waiting = [reader for reader in self.waiting if reader.takes(event)]
+        waiting = self.waiting
+        if len(waiting) > 1:
+            self.waiting = [reader for reader in waiting if reader.takes(event)]
+        elif not waiting[0].takes(event):
+            self.waiting = []
 
     def _wake_readers(self) -> None:
         waiting, self.waiting = self.waiting, []

@@ -79,7 +79,7 @@ class LingeringTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """Write to the connection."""
-        if not self.lingers:
+        if self._idle is None:  # each token passes here
             self._transport.write(data)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

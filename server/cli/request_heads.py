@@ -10,10 +10,13 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 import uvicorn
 
 from ...wires.http.connection import EXTENSION, Connection
 from .lingering import LingeringTransport
+
+log = structlog.get_logger(__name__)
 
 MAX_HEADERS = 200
 """Headers of one request."""
@@ -61,6 +64,7 @@ if HttpToolsProtocol is not None:
         def __init__(self, cycle: RequestResponseCycle, reports: dict[ServerConnection, Callable[[], None]]) -> None:
             super().__init__(cast("Send", cycle.send))
             self._cycle = cycle
+            self._write = cycle.transport.write
             self._reports = reports
 
         @property
@@ -78,12 +82,16 @@ if HttpToolsProtocol is not None:
         def writable(self) -> bool:
             """Return whether the answer has begun, in chunks, and whether the client reads it."""
             cycle = self._cycle
-            begun = cycle.chunked_encoding and not cycle.response_complete and not cycle.disconnected
-            return bool(begun) and not cycle.flow.write_paused and not cycle.transport.is_closing()
+            if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete:
+                return False
+            return cycle.chunked_encoding is True
 
         def write(self, body: bytes) -> None:
-            """Write a chunk of the answer."""
-            self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            """Write a chunk of the answer; nothing on a connection that is being closed."""
+            try:
+                self._write(b"%x\r\n%b\r\n" % (len(body), body))
+            except RuntimeError:
+                log.debug("connection_closed_while_writing")
 
     class BoundedHttpProtocol(HttpToolsProtocol):
         """uvicorn's protocol, which refuses heads that are too large or do not come in time.

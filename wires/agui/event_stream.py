@@ -44,7 +44,7 @@ class EventStream(SilentStream):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
         self._send = exchange.send
-        self._sink = direct_sink(exchange, bytes, self)
+        self._sink = direct_sink(exchange, None, self)
 
     async def write(self, body: bytes) -> None:
         """Write bytes, at the pace at which the client reads them."""

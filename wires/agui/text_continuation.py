@@ -39,10 +39,14 @@ class TextContinuation:
         """Write the frame of ``event``, if that is a further piece and ``sink`` can write now."""
         if type(event) is not TextMessageContent or event.message_id != self._message_id or not sink.writable():
             return False
-        frames = self.frames((event,))
-        if frames:
-            sink.write(frames)
-        return frames is not None
+        if event.delta:
+            try:
+                frame = b"%b%b%b" % (self._frame, _encode(event.delta), _END)
+            except UnicodeEncodeError:
+                return False  # the general way writes what has no UTF-8
+            self._note((event.delta,))
+            sink.write(frame)
+        return True
 
     def frames(self, batch: Sequence[Event]) -> bytes | None:
         """Return the frames of ``batch``; None if it is more than a continuation of the text."""

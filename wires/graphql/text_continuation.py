@@ -42,10 +42,12 @@ class TextContinuation:
         """Write the part that shows ``event``, if that is a further piece and ``sink`` can write now."""
         if type(event) is not TextMessageContent or event.message_id != self._message_id or not sink.writable():
             return False
-        part = self.part((event,))
-        if part:
+        if event.delta:
+            part = self._formatted([event.delta])
+            if part is None:
+                return False
             sink.write(part)
-        return part is not None
+        return True
 
     def part(self, batch: Sequence[Event]) -> bytes | None:
         """Return the part that shows ``batch``, in JSON; None if it is more than a continuation of the text.
@@ -61,6 +63,9 @@ class TextContinuation:
                 pieces.append(event.delta)
         if not pieces:
             return b"" if batch else None
+        return self._formatted(pieces)
+
+    def _formatted(self, pieces: list[str]) -> bytes | None:
         try:
             text = _encode(pieces)
         except UnicodeEncodeError:
@@ -68,7 +73,7 @@ class TextContinuation:
         leaves = self._leaves
         index = leaves.written
         self._items += pieces
-        leaves.written = len(self._items)
+        leaves.written = index + len(pieces)
         return b"%b%b%b%d%b" % (_HEAD, text, self._path, index, self._end)
 
 

@@ -42,11 +42,11 @@ class PartSink:
 
     Args:
         connection: The request's connection.
-        part_of: Returns the bytes of a part.
+        part_of: Returns the bytes of a part; None if it is all there is.
         stream: Whose silence ends.
     """
 
-    def __init__(self, connection: Connection, part_of: Callable[[bytes], bytes], stream: SilentStream) -> None:
+    def __init__(self, connection: Connection, part_of: Callable[[bytes], bytes] | None, stream: SilentStream) -> None:
         self.writable = connection.writable
         self._write = connection.write
         self._part_of = part_of
@@ -55,10 +55,10 @@ class PartSink:
     def write(self, part: bytes) -> None:
         """Write a part; the connection is ``writable``."""
         self._stream.silent_ticks = 0
-        self._write(self._part_of(part))
+        self._write(part if self._part_of is None else self._part_of(part))
 
 
-def direct_sink(exchange: Exchange, part_of: Callable[[bytes], bytes], stream: SilentStream) -> PartSink | None:
+def direct_sink(exchange: Exchange, part_of: Callable[[bytes], bytes] | None, stream: SilentStream) -> PartSink | None:
     """Return what writes at once, if the server has it and nothing looks at what is sent."""
     connection = connection_of(exchange.request.scope)
     if connection is None or not connection.direct:
