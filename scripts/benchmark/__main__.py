@@ -19,6 +19,7 @@ from scripts.benchmark.pattern import Pattern
 from scripts.benchmark.picture import write_picture
 from scripts.benchmark.report import PAGE, Report
 from scripts.benchmark.wires import AGUI, WIRES, GraphQL, Wire
+from tests.integration.langgraph import measure_cost
 from tests.parity.servers import Server, Target, newest_reference, ours, reference, serving
 
 FLOOR, OURS = "floor", "python"
@@ -164,6 +165,12 @@ def main() -> None:
         "Features", "Calls and processor time of one more token with hooks, guardrails and actions, off and on."
     )
     report.table(features.HEAD, asyncio.run(features.rows()))
+    report.section(
+        "LangGraph",
+        "Processor time of a token from a graph whose model costs nothing, by itself and through the provider; what a"
+        " run and a wire add is in the tables above.",
+    )
+    report.table(measure_cost.HEAD, asyncio.run(measure_cost.rows(2000, arguments.rounds)))
     if arguments.idle:
         report.section("Silent streams", f"{arguments.idle} streams that are open and wait.")
         report.table(idle.HEAD, [each.row() for each in idle.idle_streams(arguments.idle)])

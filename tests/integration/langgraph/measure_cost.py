@@ -53,7 +53,10 @@ async def best(work: Callable[[int], Awaitable[None]], tokens: int, rounds: int)
     return min(costs)
 
 
-async def compare(name: str, reply: list[Any], tokens: int, rounds: int, **policy: Any) -> None:
+HEAD = ("a message's", "graph.astream", "provider", "above it", "ratio")
+
+
+async def compare(name: str, reply: list[Any], tokens: int, rounds: int, **policy: Any) -> tuple[str, ...]:
     bare = graph_of(reply, **policy).compile(checkpointer=InMemorySaver())
     provider = LangGraphProvider({"agent": graph_of(reply, **policy).compile()})
 
@@ -68,18 +71,26 @@ async def compare(name: str, reply: list[Any], tokens: int, rounds: int, **polic
         await read(provider.execute_run("agent", run, RunContext()))
 
     first, second = await best(run_bare, tokens, rounds), await best(run_provider, tokens, rounds)
-    print(f"{name:16} bare {first:6.1f} us   provider {second:6.1f} us   ratio {second / first:.2f}")  # noqa: T201 - run by hand
+    return (name, f"{first:.1f} µs", f"{second:.1f} µs", f"{second - first:.1f} µs", f"{second / first:.2f}")
 
 
-async def main(tokens: int, rounds: int) -> None:
+async def rows(tokens: int, rounds: int) -> list[tuple[str, ...]]:
     words = ["word "] * tokens
     arguments = call_parts("write", "w1", '{"text": "', *words, '"}')
-    await compare("text", list(words), tokens, rounds)
-    await compare("text blocks", [AIMessageChunk([{"type": "text", "text": w}]) for w in words], tokens, rounds)
-    await compare("tool arguments", list(arguments), tokens, rounds)
+    blocks = [AIMessageChunk([{"type": "text", "text": word}]) for word in words]
     predicted = [{"state_key": "doc", "tool": "write", "tool_argument": "text"}]
-    await compare("predicted state", list(arguments), tokens, rounds, emit_intermediate_state=predicted)
+    return [
+        await compare("text", list(words), tokens, rounds),
+        await compare("text blocks", blocks, tokens, rounds),
+        await compare("tool arguments", list(arguments), tokens, rounds),
+        await compare("predicted state", list(arguments), tokens, rounds, emit_intermediate_state=predicted),
+    ]
+
+
+def main(tokens: int, rounds: int) -> None:
+    for row in (HEAD, *asyncio.run(rows(tokens, rounds))):
+        print("  ".join(cell.ljust(16) for cell in row))  # noqa: T201 - run by hand
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*(int(given) for given in sys.argv[1:] or (2000, 7))))
+    main(*(int(given) for given in sys.argv[1:] or (2000, 7)))
