@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import events
 from ..context import RunContext
+from ..runs.growing_text import GrowingText
 from ..runs.stages import Emit, Stage
 from .gate import GuardrailGate
 from .interface import OutputCheck
@@ -28,8 +29,9 @@ class OutputGuardStage(Stage):
         self._gate = gate
         self._context = context
         self._agent_name = agent_name
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, GrowingText] = {}
         self._buffer: list[events.TextMessageContent] = []
+        self._buffered = 0  # its characters
         self._refused = False
 
     async def feed(self, event: events.Event) -> None:
@@ -55,9 +57,13 @@ class OutputGuardStage(Stage):
             await self._release(None)
 
     async def _hold(self, event: events.TextMessageContent) -> None:
-        self._texts[event.message_id] = self._texts.get(event.message_id, "") + event.delta
+        text = self._texts.get(event.message_id)
+        if text is None:
+            text = self._texts[event.message_id] = GrowingText()
+        text.pieces.append(event.delta)
         self._buffer.append(event)
-        if sum(len(held.delta) for held in self._buffer) >= WINDOW:
+        self._buffered += len(event.delta)
+        if self._buffered >= WINDOW:
             await self._release(None)
 
     async def _release(self, ended: str | None) -> None:
@@ -66,13 +72,14 @@ class OutputGuardStage(Stage):
             unjudged[ended] = None
         for id_ in unjudged:
             await self._judge(id_, complete=id_ == ended)
-        held, self._buffer = self._buffer, []
+        held, self._buffer, self._buffered = self._buffer, [], 0
         for event in held:
             await self.emit(event)
 
     async def _judge(self, id_: str, *, complete: bool) -> None:
         text = self._texts[id_]
-        check = OutputCheck(text=text, complete=complete, context=self._context, agent_name=self._agent_name)
+        text.fold()
+        check = OutputCheck(text=text.value(), complete=complete, context=self._context, agent_name=self._agent_name)
         self._refused = True
         await self._gate.check_output(check)
         self._refused = False

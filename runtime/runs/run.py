@@ -345,7 +345,7 @@ class Run:
         if kind is events.RunStarted:
             self._note_start(grace)
             return item
-        event: events.Event = sanitizer.clean(item)
+        event: events.Event = item if sanitizer.leaves(item) else sanitizer.clean(item)
         rest = sanitizer.closing(event) if sanitizer.sees_all else None
         if rest is not None:
             await feed(rest)

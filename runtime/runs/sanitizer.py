@@ -33,6 +33,10 @@ class EventSanitizer:
         """Whether even plain text must be cleaned: an id was not clean, or half a character waits for its other."""
         self._halves: dict[tuple[type, str], str] = {}
 
+    def leaves(self, event: Any) -> bool:
+        """Return whether an event is plain text, nearly all that comes, which is clean as it is."""
+        return type(event) is events.TextMessageContent and not self.sees_all and event.delta.isascii()
+
     def clean(self, event: Any) -> Any:
         """Return ``event``, or a clean copy of it."""
         if not isinstance(event, msgspec.Struct):
