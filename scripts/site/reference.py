@@ -51,7 +51,7 @@ PAGES: Mapping[str, tuple[str, Iterable[str]]] = {
             "providers.models.ModelOptions",
         ],
     ),
-    "actions": ("Actions", ["Action", "ActionSource", "action"]),
+    "actions": ("Actions", ["Action", "ActionSource", "action", "A2UI"]),
     "hooks": (
         "Hooks",
         [
