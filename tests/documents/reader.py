@@ -17,7 +17,7 @@ from tests.documents.blocks import ROOT, TEMPLATE, Block, blocks_of
 
 PROJECT = Path(__file__).with_name("project")
 BIN = Path(sys.executable).parent
-PATIENCE = 60.0
+PATIENCE = 120.0
 GRACE = 40.0
 
 _IGNORED = shutil.ignore_patterns("node_modules", "dist", "__pycache__")
