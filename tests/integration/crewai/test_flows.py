@@ -583,3 +583,30 @@ async def test_a_failing_method_fails_the_run_with_its_own_exception() -> None:
 
     with pytest.raises(ValueError, match="boom"):
         await run_flow(Failing)
+
+
+async def test_a_persisted_flow_that_died_begins_anew(tmp_path: Path) -> None:
+    """Why runs of a process that died are closed here and not resumed: docs/decisions, 17."""
+    ran: list[str] = []
+    kept = SQLiteFlowPersistence(db_path=str(tmp_path / "flows.sqlite"))
+
+    @persist(kept)
+    class Dying(Flow[Counting]):
+        @start()
+        def first(self) -> None:
+            ran.append("first")
+            self.state.count += 1
+
+        @listen(first)
+        def second(self) -> None:
+            ran.append("second")
+            if len(ran) == 2:
+                raise RuntimeError("the process died")
+
+    with pytest.raises(RuntimeError, match="the process died"):
+        await Dying(persistence=kept).kickoff_async(inputs={"id": "thread"})
+    again = Dying(persistence=kept)
+    await again.kickoff_async(inputs={"id": "thread"})
+    assert ran == ["first", "second", "first", "second"]
+    assert again.state.count == 2
+    assert not CrewAIProvider({"dying": Dying}).can_resume("dying")
