@@ -1,0 +1,1 @@
+"""Measure the queue engines that the runtime could hand runs to."""
