@@ -20,6 +20,5 @@ async def generate_copilot_response(
     """Start a run; the answer fills itself while it is read."""
     context = info.context
     request = run_request(data, properties, context.client, context.service.config.forward_headers)
-    run = await context.service.start(request)
-    context.runs.append(run)
+    run = await context.start(request)
     return LiveResponse(thread_id=run.thread_id, run=run)

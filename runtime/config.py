@@ -30,6 +30,7 @@ from pydantic_settings import (
 from typing_extensions import override
 
 from .errors import ConfigurationError
+from .execution.engine import DEFAULT_QUEUE
 from .rates import Rate
 from .stores.urls import REDIS_SCHEMES, SCHEMES, scheme_of
 
@@ -41,6 +42,7 @@ CONFIG_FILE_VARIABLE = "COPILOTKIT_CONFIG"
 _FOREIGN_VARIABLES = ("COPILOTKIT_TELEMETRY_", "COPILOTKIT_E2E_", "COPILOTKIT_TEST_", CONFIG_FILE_VARIABLE)
 _MEGABYTE = 1024 * 1024
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@]+")
+_QUEUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PATH = re.compile(r"/[^{}?#\s]*")
 
 
@@ -99,6 +101,19 @@ def _network(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"each must be '*', an address or a network: {error}") from error
     return text
+
+
+def _queue_name(text: str) -> str:
+    if not _QUEUE.fullmatch(text):
+        raise ValueError("a queue's name consists of letters, digits, '-' and '_', at most 64 of them")
+    return text
+
+
+def _pin(text: str) -> str:
+    agent, equals, queue = text.rpartition("=")
+    if not agent or not equals:
+        raise ValueError("each must be written as agent=queue")
+    return f"{agent}={_queue_name(queue)}"
 
 
 def _web_url(text: str) -> str:
@@ -279,6 +294,20 @@ class RuntimeConfig(BaseSettings):
     """What to do with a run when its client disconnects."""
     on_crash: Literal["close", "resume"] = "close"
     """What to do with a run when its process dies: close it, or have another process go on with it where it can."""
+    execution: Literal["inline", "queue"] = "inline"
+    """Who executes runs: this process, or the workers of a queue in the store (`redis://` or `postgresql://`)."""
+    queues: Annotated[Names, _each(_queue_name)] = (DEFAULT_QUEUE,)
+    """The queues that `copilotkit-runtime worker` takes runs from."""
+    agent_queues: Annotated[Names, _each(_pin)] = ()
+    """Which queues agents are pinned to, each as ``agent=queue``; ``AgentDescriptor.queue`` counts for the others."""
+    worker_concurrency: Count = 10
+    """How many runs a worker executes at a time."""
+    queue_limit: Count = 1000
+    """How many runs may wait in a queue."""
+    queue_full: Literal["wait", "reject"] = "reject"
+    """What to do with a run while its queue is full: wait for a place, or answer 503 with ``Retry-After``."""
+    queue_timeout_seconds: Seconds = 120.0
+    """How long a run may wait for a worker."""
     busy_policy: Literal["queue", "reject", "interrupt"] = "queue"
     """What to do with a run while another run of the same agent is active on its thread: wait, fail, or replace it."""
     action_errors: Literal["masked", "shown"] = "masked"

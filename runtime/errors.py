@@ -291,6 +291,14 @@ class RunHandedOverError(CopilotKitError):
         super().__init__("The server is shutting down. Another one goes on with this run.", status_code=503)
 
 
+class QueueFullError(CopilotKitError):
+    """As many runs wait for a worker as may. ``retry_after`` says after how many seconds to ask again."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many runs are waiting. Please try again in a moment.", status_code=503)
+        self.retry_after = 5
+
+
 class ThreadBusyError(CopilotKitError):
     """Another run is going on for this thread and agent, and the policy is not to wait."""
 

@@ -122,6 +122,7 @@ class Preparation:
         endpoints: Iterable[ActionSource],
         agents: Sequence[AgentAction] | None,
         earlier: Earlier | None = None,
+        judged: bool = False,
     ) -> PreparedRun:
         """Return what the run of ``request`` needs to ask its provider.
 
@@ -133,6 +134,7 @@ class Preparation:
             agents: The agents that are offered as tools; None for a run within a run, which calls no agents, and does
                 not wait for its thread, since it might wait for the run that it is part of.
             earlier: Finds a run that is to have the thread first.
+            judged: Whether guardrails have let the input pass in another process.
 
         Raises:
             ThreadBusyError: Another run has the thread.
@@ -146,7 +148,8 @@ class Preparation:
                     await self._take_turn(lock, resources, earlier)
             # What a run within a run says passes the guardrails of the outer one.
             gate = _NO_GATE if agents is None else self._gate_for(request)
-            await _judge(gate, request)
+            if not judged:
+                await _judge(gate, request)
             offer = await self._catalogue.offer(request.context, endpoints)
             offered = _offered(offer, agents or ())
             run_input = _with_tools(request, offer, offered)
@@ -167,6 +170,22 @@ class Preparation:
                 client_tools=frozenset(each.tool.name for each in request.frontend_actions) - offered.keys(),
                 resources=resources.pop_all(),
             )
+
+    @property
+    def calls_before(self) -> bool:
+        """Whether there is a hook before requests."""
+        return self._hooks.on_before_request is not None
+
+    async def judge(self, request: RunRequest) -> bool:
+        """Let the guardrails of this process judge the input of a run; return whether there are any.
+
+        Raises:
+            GuardrailsDeniedError: They refuse.
+            CopilotKitError: One of them failed.
+        """
+        gate = self._gate_for(request)
+        await _judge(gate, request)
+        return bool(gate.guardrails)
 
     async def _take_turn(self, lock: ThreadLock, resources: AsyncExitStack, earlier: Earlier | None) -> None:
         while True:

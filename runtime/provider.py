@@ -16,12 +16,14 @@ from .stores.interface import AgentState, StateStore
 class AgentDescriptor(msgspec.Struct, kw_only=True, frozen=True):
     """How an agent presents itself to clients.
 
-    ``capabilities`` are AG-UI's (https://docs.ag-ui.com/concepts/capabilities), shown to clients as they are.
+    ``capabilities`` are AG-UI's (https://docs.ag-ui.com/concepts/capabilities), shown to clients as they are. ``queue``
+    names the queue whose workers run the agent, where a queue executes runs; clients do not see it.
     """
 
     name: str
     description: str = ""
     capabilities: dict[str, Any] = {}
+    queue: str = "default"
 
 
 class StateSchemas(msgspec.Struct, frozen=True):

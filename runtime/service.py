@@ -25,6 +25,8 @@ from .errors import (
     ThreadNotFoundError,
 )
 from .events import Event
+from .execution.envelope import Envelope, unseal
+from .execution.execution import Execution, Order
 from .hooks.reports import RequestReport
 from .input_limits import InputLimits, check_input
 from .preparation import Preparation
@@ -32,13 +34,15 @@ from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
 from .reserved import cleaned_config, cleaned_properties
-from .runs.archive import REQUEST, RunArchive
+from .runs.about import REQUEST
+from .runs.archive import RunArchive
 from .runs.beginnings import Beginnings
 from .runs.broken_runs import BrokenRuns
 from .runs.continuation import Continuation
 from .runs.handle import RunHandle
 from .runs.kept_request import keep_request, kept_request
 from .runs.observer import Observers
+from .runs.origin import HERE, Origin
 from .runs.remote import RemoteRun
 from .runs.repetition import RepetitionStage
 from .runs.run import PreparedRun, Run, RunStatus
@@ -90,12 +94,15 @@ class RuntimeService:
         self._by_thread: dict[str, list[Run]] = {}
         """The runs that go on, without those within other runs."""
         self._started: list[AgentProvider] = []
+        self.execution: Execution | None = None
+        """Who executes runs; None for this process."""
         self.threads = Threads(store, self._all_providers, lambda: self._runs)
         self.turns = TurnSaver(store, self.threads.renew)
         run_log = runs or open_run_log(store)
         self._beginnings = Beginnings()
         self.archive = RunArchive(run_log)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume)
+        self.archive.on_stop = self._report_stop
         self.threads.delete_with(self.archive.delete)
 
     def add_provider(self, provider: AgentProvider) -> None:
@@ -103,6 +110,10 @@ class RuntimeService:
         self.registry.add(provider)
         if isinstance(provider, ActionEndpoint):
             self._action_endpoints.append(EndpointActions(provider.name, provider))
+        self.adopt(provider)
+
+    def adopt(self, provider: AgentProvider) -> None:
+        """Let a provider keep states in this runtime's store, unless it has one of its own."""
         provider.store = provider.store or self.store
 
     async def open(self) -> None:
@@ -110,6 +121,8 @@ class RuntimeService:
         self.draining = False
         await self._open_store()
         await self.archive.start()
+        if self.execution is not None:
+            await self.execution.open()
         for provider in self._all_providers():
             provider.store = provider.store or self.store
             await provider.start()
@@ -128,6 +141,8 @@ class RuntimeService:
         for provider in reversed(self._started):
             await provider.stop()
         self._started.clear()
+        if self.execution is not None:
+            await self.execution.close()
         await self.archive.stop()
         await self.store.stop()
 
@@ -209,14 +224,13 @@ class RuntimeService:
         report = self.preparation.report(request, silent=request.ephemeral)
         with self._beginnings.note(request) as beginning:
             try:
-                run = await self._begin(request, report)
+                handle = await self._begin(request, report)
             except Exception as error:
                 report.failed(error)
                 raise
-        handle = _follow(run)
         if beginning.stopped:
-            self._report_stop(run)
-            await run.cancel()
+            self._report_stop(handle.run)
+            await handle.cancel()
         return handle
 
     async def attach(
@@ -326,7 +340,7 @@ class RuntimeService:
             raise NoModelError
         return self.model
 
-    async def _begin(self, request: RunRequest, report: RequestReport) -> Run:
+    async def _begin(self, request: RunRequest, report: RequestReport) -> RunHandle:
         if self.draining:
             raise ShuttingDownError
         _drop_reserved(request)
@@ -336,10 +350,46 @@ class RuntimeService:
         if not request.ephemeral:
             request = await self._on_thread(request)
         await report.before_request()
-        agents = [] if request.ephemeral else await self._agents_offered(request)
+        agents = [] if request.ephemeral or self.execution is not None else await self._agents_offered(request)
         if self.draining:
             raise ShuttingDownError
-        return self._start_run(provider, request, report, agents)
+        if self.execution is not None:
+            return await self._hand_over(self.execution, provider, request, report)
+        return _follow(self._start_run(provider, request, report, agents))
+
+    async def _hand_over(
+        self, execution: Execution, provider: AgentProvider, request: RunRequest, report: RequestReport
+    ) -> RunHandle:
+        """Have another process execute a run; one that guardrails refuse fails here."""
+        try:
+            judged = await self.preparation.judge(request)
+        except CopilotKitError as error:
+            return _follow(self._start_run(provider, request, report, (), Origin(refused=error)))
+        called = self.preparation.calls_before
+        order = Order(request=request, provider=provider, judged=judged, hook_called=called)
+        request.input.unique_id = request.input.unique_id or uuid4().hex
+        return await execution.start(order)
+
+    async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
+        """Execute a run that another process has handed over and this one has taken.
+
+        Raises:
+            AgentNotFoundError: There is no such agent here.
+            NoModelError: No agent is named and there is no model here.
+        """
+        request = envelope.request
+        provider = await self._provider_for(request.agent_name)
+        report = self.preparation.report(request, silent=request.ephemeral)
+        report.provider = provider.name
+        refused: Exception | None = None
+        try:
+            if not envelope.hook_called:
+                await report.before_request()
+        except Exception as error:  # noqa: BLE001 - the hook's own answer ends the run
+            refused = error
+        agents = [] if request.ephemeral else await self._agents_offered(request)
+        origin = Origin(record=record, refused=refused, judged=envelope.judged)
+        return self._start_run(provider, request, report, agents, origin)
 
     async def _on_thread(self, request: RunRequest) -> RunRequest:
         """Return ``request`` with the spelling of its thread's id that everything is kept under."""
@@ -355,13 +405,15 @@ class RuntimeService:
         request: RunRequest,
         report: RequestReport,
         agents: Sequence[AgentAction] | None,
-        taken_over: tuple[RunRecord, Continuation] | None = None,
+        origin: Origin = HERE,
     ) -> Run:
-        past = taken_over[1] if taken_over is not None else None
+        past = origin.past
         lasts = agents is not None and not request.ephemeral
         request.input.unique_id = request.input.unique_id or uuid4().hex
 
         async def prepare(fail: Fail) -> PreparedRun:
+            if origin.refused is not None:
+                raise origin.refused
             prepared = await self.preparation.prepare(
                 request,
                 report,
@@ -369,6 +421,7 @@ class RuntimeService:
                 endpoints=self._action_endpoints,
                 agents=agents,
                 earlier=partial(self.archive.earlier, run) if lasts and self._resumes else None,
+                judged=origin.judged,
             )
             prepared.stages = [*prepared.stages, *self.observers.stages(run)]
             if past is not None:
@@ -392,10 +445,11 @@ class RuntimeService:
         self._reports[run] = report
         if lasts:
             self._by_thread.setdefault(run.input.thread_id, []).append(run)
-            if taken_over is not None:
-                self.archive.go_on(run, *taken_over)
-            else:
-                self.archive.begin(run, self._kept(request, provider))
+        if origin.record is not None:
+            resumable = lasts and self._is_resumable(request, provider)
+            self.archive.go_on(run, origin.record, past or Continuation((), 0), resumable=resumable)
+        elif lasts:
+            self.archive.begin(run, self._kept(request, provider))
         run.start()
         return run
 
@@ -405,14 +459,16 @@ class RuntimeService:
 
     def _kept(self, request: RunRequest, provider: AgentProvider) -> dict[str, Any] | None:
         """Return what another process needs to go on with a run, if it may and can."""
-        if not self._resumes or request.agent_name is None or not provider.can_resume(request.agent_name):
-            return None
-        return keep_request(request, self.config.store_max_bytes)
+        return keep_request(request, self.config.store_max_bytes) if self._is_resumable(request, provider) else None
+
+    def _is_resumable(self, request: RunRequest, provider: AgentProvider) -> bool:
+        return self._resumes and request.agent_name is not None and provider.can_resume(request.agent_name)
 
     async def _resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> bool:
         """Go on with a run of another process, which this one has claimed; return whether that can be done."""
-        request = kept_request(record.about.get(REQUEST))
-        if request is None or not self._resumes or self.draining:
+        envelope = unseal(record.about)
+        request = envelope.request if envelope is not None else kept_request(record.about.get(REQUEST))
+        if self.execution is not None or request is None or not self._resumes or self.draining:
             return False
         provider = await self.registry.owner_of(record.agent_name)
         if not provider.can_resume(record.agent_name):
@@ -423,7 +479,7 @@ class RuntimeService:
         report.provider = provider.name
         agents = await self._agents_offered(request)
         log.warning("run_taken_over", thread_id=record.thread_id, run_id=record.run_id, events=last)
-        self._start_run(provider, request, report, agents, (record, past))
+        self._start_run(provider, request, report, agents, Origin(record=record, past=past))
         return True
 
     async def _agents_offered(self, request: RunRequest) -> list[AgentAction]:
@@ -458,6 +514,9 @@ class RuntimeService:
         handed_over = isinstance(run.error, RunHandedOverError)
         if run.agent_name and run.provider_asked and not handed_over:
             await self._save(run)
+        if self.archive.was_handed_over(run):
+            # Its client is in another process, and sends the next message as soon as the end is stored.
+            await run.leave_thread()
         if run.ending is not None:
             await self.archive.finish(run, run.ending)
         report = self._reports.pop(run, None)

@@ -99,6 +99,15 @@ def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette
     return RuntimeApplication(routes=[*own, *anywhere, *behind_prefix, elsewhere], lifespan=around)
 
 
+def create_probes(
+    endpoints: Endpoints, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]
+) -> Starlette:
+    """Return an application that serves what machines watch, and nothing else."""
+    health = Route("/health", endpoints.health)
+    missing = Route("/{path:path}", endpoints.missing)
+    return Starlette(routes=[health, *endpoints.probes(""), missing], lifespan=lifespan)
+
+
 def mount(app: Starlette, endpoints: Endpoints, path: str, lifespan: Lifespan) -> None:
     """Add a runtime to an application; it starts and stops with that application's own lifespan."""
     inner = app.router.lifespan_context

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -17,6 +17,7 @@ from ..runtime.config import RuntimeConfig, served_path
 from ..runtime.entry_points import installed_providers
 from ..runtime.errors import ConfigurationError
 from ..runtime.events import Event
+from ..runtime.execution.worker import Worker
 from ..runtime.generated_ui import A2UI
 from ..runtime.generated_ui.interfaces import GeneratedInterfaces
 from ..runtime.guardrails import Guardrail
@@ -45,6 +46,7 @@ from ..wires.wire import Routed
 from . import app as http_app
 from .agents import checked_provider, checked_providers, providers_of
 from .background import BackgroundRun, follow, start_run
+from .execution import queue_worker, queued_execution
 from .probes import MetricsPage, ReadyProbe
 from .readiness import ReadinessCheck
 from .stream_check import StreamCheck
@@ -141,6 +143,9 @@ class CopilotRuntime:
         installed = installed_providers() if self.config.installed_providers else ()
         for provider in (*given, *installed):
             self.add_provider(provider)
+        self._worker: Worker | None = None
+        if self.config.execution == "queue":
+            self.service.execution = queued_execution(self.service, self.config)
         self._starting = asyncio.Lock()
         self._running = False
 
@@ -157,6 +162,24 @@ class CopilotRuntime:
     def create_app(self) -> Starlette:
         """Return a Starlette application that serves the runtime at ``config.graphql_path``."""
         return http_app.create_app(self._endpoints(), self.config.graphql_path, self._lifespan)
+
+    def become_worker(self) -> None:
+        """Have this runtime execute the runs of ``config.queues`` once it is started, instead of taking requests.
+
+        Raises:
+            ConfigurationError: The store is not one that several machines share.
+            MissingExtraError: The extra ``queue`` is not installed.
+        """
+        self.service.execution = None
+        self._worker = queue_worker(self.service, self.config)
+
+    def create_probes(self, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]) -> Starlette:
+        """Return an application that serves the probes alone: health, readiness and metrics.
+
+        Args:
+            lifespan: Entered around it.
+        """
+        return http_app.create_probes(self._endpoints(), lifespan)
 
     def mount(self, app: Starlette, path: str | None = None) -> None:
         """Serve the runtime on a Starlette or FastAPI application.
@@ -350,6 +373,8 @@ class CopilotRuntime:
                 await self._admission.start()
                 contain_exits(asyncio.get_running_loop())
                 await self.service.open()
+                if self._worker is not None:
+                    await self._worker.start()
                 if self._watchdog is not None:
                     self._watchdog.start()
                 self._running = True
@@ -391,6 +416,9 @@ class CopilotRuntime:
                 if self._watchdog is not None:
                     self._watchdog.stop()
                 await self._transcription.stop()
+                if self._worker is not None:
+                    await self.service.drain(0)
+                    await self._worker.stop()
                 await self.service.close()
                 release_exits(asyncio.get_running_loop())
                 await self._admission.close()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _RUN_SECONDS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _FIRST_EVENT_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_QUEUE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _STORE_SECONDS = (0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 _MODEL = "(model)"
 _UNKNOWN_MODEL = "(unknown)"
@@ -60,6 +61,10 @@ class RuntimeMetrics(RunObserver):
             "From a run's start until its agent's first event was read.",
             _FIRST_EVENT_SECONDS,
             "agent",
+        )
+
+        self._queued = self._histogram(
+            "run_queue_duration_seconds", "How long runs waited for a worker.", _QUEUE_SECONDS, "queue"
         )
 
     def _declare_tokens(self) -> None:
@@ -107,6 +112,10 @@ class RuntimeMetrics(RunObserver):
     @override
     def on_first_event(self, run: Run) -> None:
         self._first.labels(_agent(run)).observe(monotonic() - run.started_at)
+
+    @override
+    def waited(self, queue: str, seconds: float) -> None:
+        self._queued.labels(queue).observe(seconds)
 
     @override
     def ended(self, run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,21 @@ class RunTracer(RunObserver):
         if run.error is not None:
             span.set_status(self._trace.StatusCode.ERROR, str(run.error.code))
         span.end()
+
+    @override
+    def carrier(self) -> Mapping[str, str]:
+        headers: dict[str, str] = {}
+        self._propagate.inject(headers)
+        return headers
+
+    @override
+    @contextmanager
+    def carried(self, carrier: Mapping[str, str]) -> Iterator[None]:
+        token = self._context.attach(self._propagate.extract(carrier))
+        try:
+            yield
+        finally:
+            self._context.detach(token)
 
     def store(self, operation: str) -> AbstractContextManager[object]:
         """Return a span for an operation of the store in the block."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from time import monotonic
@@ -14,10 +14,13 @@ import msgspec
 import structlog
 
 from .. import events
+from ..context import RunInput
 from ..errors import RunHandedOverError, StoreError, ThreadBusyError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
+from .about import MESSAGES, REQUEST, about_ended
+from .closing import WAITING, close_record
 from .continuation import Continuation
 from .recorder import Recorder
 from .recording import Recording
@@ -25,12 +28,6 @@ from .remote import TRACE, RemoteRun
 from .run import Run, RunStatus
 from .thread_lock import LOST
 
-MESSAGES = "messages"
-"""What is kept with a run: the messages that came with it,"""
-REQUEST = "request"
-"""while it goes on, and may be taken over, its request,"""
-ALIASES = "aliases"
-"""and the ids under which the agent keeps messages and calls that were shown under others."""
 _OPEN_SECONDS = 15.0
 _CLOSE_SECONDS = 5.0
 _RECENT_RUNS = 20
@@ -50,6 +47,8 @@ class RunArchive:
 
     def __init__(self, store: RunLogStore) -> None:
         self.store = store
+        self.on_stop: Callable[[Run], None] = lambda _: None
+        """Called with a run of this process that somebody elsewhere has asked to stop."""
         self.owner = uuid4().hex
         """This process, as the store knows it."""
         self._recorder = Recorder(store, self.owner)
@@ -78,12 +77,59 @@ class RunArchive:
         about = {MESSAGES: msgspec.to_builtins(brought_messages(run.input.messages), str_keys=True)}
         if request is not None and self.store.shared:
             about[REQUEST] = request
-        self._record(run, about)
+        self._record(run, about, resumable=REQUEST in about)
 
-    def go_on(self, run: Run, record: RunRecord, past: Continuation) -> None:
-        """Go on recording a run that another process began and this one has claimed."""
+    def go_on(self, run: Run, record: RunRecord, past: Continuation, *, resumable: bool) -> None:
+        """Go on recording a run that another process began and this one has claimed.
+
+        Args:
+            run: The run.
+            record: What is kept of it.
+            past: What is stored of it.
+            resumable: Whether a third process may go on with it.
+        """
         run.follows = record.about.get(TRACE)
-        self._record(run, record.about, (record.key, past))
+        self._record(run, record.about, (record.key, past), resumable=resumable)
+
+    def was_handed_over(self, run: Run) -> bool:
+        """Return whether this process executes a run for another one."""
+        recording = self._recordings.get(run)
+        return recording is not None and recording.began_elsewhere
+
+    async def hand_over(
+        self, request: RunInput, agent_name: str, about: Mapping[str, Any], seconds: float
+    ) -> RemoteRun:
+        """Begin a run that another process is to execute.
+
+        Args:
+            request: The run's input.
+            agent_name: The agent, or "" for a model.
+            about: What that process needs to know.
+            seconds: For how long it waits for one.
+        """
+        brought = msgspec.to_builtins(brought_messages(request.messages), str_keys=True)
+        record = await self.store.open(
+            request.thread_id,
+            run_id=request.run_id,
+            agent_name=agent_name,
+            owner=WAITING,
+            about={MESSAGES: brought, **about},
+            lease=seconds,
+        )
+        return RemoteRun(self.store, record, request)
+
+    async def take(self, key: RunKey) -> RunRecord | None:
+        """Take a run that waits for a process to execute it; None if it waits no longer."""
+        if not await self.store.take(key, self.owner, WAITING):
+            return None
+        latest = await self.store.latest(key.thread_id)
+        if latest is not None and latest.key == key:
+            return latest
+        return next((record for record in await self.store.runs(key.thread_id) if record.key == key), None)
+
+    async def refuse(self, record: RunRecord, error: events.RunError) -> None:
+        """End a run that was taken and cannot be executed."""
+        await close_record(self.store, self.owner, record, "failed", error)
 
     def is_resumable(self, run: Run) -> bool:
         """Return whether another process may go on with a run of this one."""
@@ -183,8 +229,15 @@ class RunArchive:
                 return RemoteRun(self.store, record)
         return None
 
-    def _record(self, run: Run, about: dict[str, Any], taken_over: tuple[RunKey, Continuation] | None = None) -> None:
-        if REQUEST in about:
+    def _record(
+        self,
+        run: Run,
+        about: dict[str, Any],
+        taken_over: tuple[RunKey, Continuation] | None = None,
+        *,
+        resumable: bool,
+    ) -> None:
+        if resumable:
             self._resumable.add(run)
         aliases = taken_over[1].aliases if taken_over is not None else None
         recording = self._recordings[run] = Recording(
@@ -210,6 +263,7 @@ class RunArchive:
         return record.key
 
     def _stop(self, run: Run) -> None:
+        self.on_stop(run)
         task = asyncio.create_task(run.cancel(), name="stop-run")
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
@@ -227,16 +281,3 @@ def brought_messages(messages: Sequence[Message]) -> list[Message]:
 
 def _role(message: Message) -> Any:
     return getattr(message, "role", None)
-
-
-def about_ended(about: Mapping[str, Any], aliases: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-    """Return what stays with a run that has ended, without what a takeover would have needed; None for all of it.
-
-    Args:
-        about: What was kept with the run until then.
-        aliases: The ids under which the agent keeps what was shown under others.
-    """
-    if REQUEST not in about and not aliases:
-        return None
-    kept = {name: value for name, value in about.items() if name != REQUEST}
-    return {**kept, **({ALIASES: dict(aliases)} if aliases else {})}

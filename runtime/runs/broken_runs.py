@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import TypeAlias
 
 import structlog
 
 from .. import events
 from ..stores.run_log import RunLogStore
-from ..stores.run_records import RunRecord
+from ..stores.run_records import RunKey, RunRecord
 from ..sweeper import Sweeper
-from .archive import about_ended
-from .compaction import compact, without_earlier_turns
-from .verifier import EventVerifier
+from .about import ENVELOPE
+from .closing import WAITING, close_record
 
 BROKEN_OFF = "RUN_BROKEN_OFF"
 """The code of the error that ends a run whose process has died."""
 BROKEN_OFF_TEXT = "The server that executed this run has gone. What it had said until then is kept."
+NOT_EXECUTED = "RUN_NOT_EXECUTED"
+"""The code of the error that ends a run that no worker has taken in time."""
+NOT_EXECUTED_TEXT = "No server was free to execute this run in time. Please try again."
+PATIENCE_SECONDS = 60.0
+"""For how long a run without a process is left to those that can execute it."""
 SWEEP_SECONDS = 1.0
 """How often runs are looked for whose process has gone."""
 MAX_TAKEOVERS = 3
@@ -39,6 +44,10 @@ class BrokenRuns:
     """
 
     def __init__(self, store: RunLogStore, owner: str, resume: Resume) -> None:
+        self.is_ours: Callable[[RunRecord], bool] = lambda _: True
+        """Whether this process is one of those that execute a run; the others wait, and close it if nobody does."""
+        self._seen: dict[RunKey, float] = {}
+        """Since when runs of others are seen here without a process."""
         self._store = store
         self._owner = owner
         self._resume = resume
@@ -55,9 +64,20 @@ class BrokenRuns:
 
     async def sweep(self) -> None:
         """Take over the runs whose process has gone, each of them once over all processes."""
-        for record in await self._store.abandoned():
-            if await self._store.claim(record.key, self._owner):
+        found = await self._store.abandoned()
+        self._seen = {record.key: self._seen.get(record.key, monotonic()) for record in found}
+        for record in found:
+            if not self.is_ours(record) and monotonic() - self._seen[record.key] < PATIENCE_SECONDS:
+                continue
+            if ENVELOPE in record.about and await self._store.take(record.key, self._owner, WAITING):
+                await self._close_late(record)
+            elif await self._store.claim(record.key, self._owner):
                 await self._take(record)
+
+    async def _close_late(self, record: RunRecord) -> None:
+        log.warning("run_not_executed", thread_id=record.thread_id, run_id=record.run_id)
+        ending = events.RunError(message=NOT_EXECUTED_TEXT, code=NOT_EXECUTED)
+        await close_record(self._store, self._owner, record, "failed", ending)
 
     async def _take(self, record: RunRecord) -> None:
         stored = await self._store.history(record.key)
@@ -77,17 +97,5 @@ class BrokenRuns:
             return False
 
     async def _close(self, record: RunRecord, stored: Sequence[events.Event], last: int) -> None:
-        ending = ending_of(record, stored)
-        await self._store.append(record.key, self._owner, last + 1, ending)
-        whole = without_earlier_turns(compact([*stored, *ending]))
-        about = about_ended(record.about)
-        await self._store.close(record.key, self._owner, "broken", last + len(ending), whole, about)
-
-
-def ending_of(record: RunRecord, stored: Sequence[events.Event]) -> list[events.Event]:
-    """Return the events that end a run that broke off: closers of all that is open, and an error."""
-    verifier = EventVerifier()
-    for event in stored:
-        verifier.check(event)
-    started = [] if stored else [events.RunStarted(thread_id=record.thread_id, run_id=record.run_id)]
-    return [*started, *verifier.closing(), events.RunError(message=BROKEN_OFF_TEXT, code=BROKEN_OFF)]
+        ending = events.RunError(message=BROKEN_OFF_TEXT, code=BROKEN_OFF)
+        await close_record(self._store, self._owner, record, "broken", ending, stored, last)

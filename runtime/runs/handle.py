@@ -10,7 +10,7 @@ from ..errors import CopilotKitError
 from ..events import Event
 from ..messages import Message
 from .log import Push
-from .remote import RemoteRun
+from .remote import RemoteRun, RemoteSubscription
 from .run import Run, RunStatus
 
 
@@ -67,7 +67,7 @@ class RunHandle:
     @property
     def sends_extensions(self) -> bool:
         """Whether the run may begin with extensions of the answer."""
-        return isinstance(self.run, Run) and self.run.provider.reports_extensions
+        return self.run.provider.reports_extensions if isinstance(self.run, Run) else self.run.sends_extensions
 
     @property
     def status(self) -> RunStatus:
@@ -92,11 +92,22 @@ class RunHandle:
         """Stop the run, and wait until it has let go of its provider."""
         await self.run.cancel()
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another process executes the run, so that it does not wait for its readers."""
+        return isinstance(self.run, RemoteRun)
+
+    async def reopened(self) -> RunHandle:
+        """Return a hold on the run from its first event."""
+        return RunHandle(self.run, self.run.subscribe())
+
     def take_history(self) -> Sequence[Event]:
         """Return all events of the run, the first ones compacted, after ``take`` has raised ``Lagged``.
 
         What comes next is taken as before.
         """
+        if isinstance(self._source, RemoteSubscription):
+            return self._source.take_history()
         self._source.close()
         self._source = source = self.run.subscribe()
         self.arrival, self.take = source.arrival, source.take

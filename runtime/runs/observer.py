@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,17 @@ class RunObserver:
 
     def ended(self, run: Run) -> None:
         """Note the run's outcome."""
+
+    def waited(self, queue: str, seconds: float) -> None:
+        """Note that a run that this process begins has waited in a queue."""
+
+    def carrier(self) -> Mapping[str, str]:
+        """Return the current trace as headers, for a process that goes on with it."""
+        return {}
+
+    def carried(self, carrier: Mapping[str, str]) -> AbstractContextManager[object]:
+        """Entered around the birth of a run whose trace began in another process."""
+        return nullcontext()
 
 
 class Observers(RunObserver):
@@ -80,3 +91,20 @@ class Observers(RunObserver):
         """Informs all of them."""
         for observer in self._observers:
             observer.ended(run)
+
+    def waited(self, queue: str, seconds: float) -> None:
+        """Informs all of them."""
+        for observer in self._observers:
+            observer.waited(queue, seconds)
+
+    def carrier(self) -> Mapping[str, str]:
+        """Return what all of them carry."""
+        return {name: value for observer in self._observers for name, value in observer.carrier().items()}
+
+    @contextmanager
+    def carried(self, carrier: Mapping[str, str]) -> Iterator[None]:
+        """Enters all of them, in order."""
+        with ExitStack() as stack:
+            for observer in self._observers:
+                stack.enter_context(observer.carried(carrier))
+            yield

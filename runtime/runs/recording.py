@@ -67,6 +67,8 @@ class Recording:
         self._on_stop = on_stop
         self._on_lost = on_lost
         self._about = about
+        self.began_elsewhere = taken_over is not None
+        """Whether another process made the run's record."""
         if taken_over is not None:
             self.key, self._written = taken_over
             self.opened.set()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from uuid import uuid4
 
 from ..context import RunInput
 from ..errors import CopilotKitError, StoreError
 from ..events import Event
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunCompactedError, RunLostError, RunRecord
+from .closing import withdraw
 from .log import Lagged, Push
 from .run import RunStatus
 
@@ -34,10 +36,15 @@ class RemoteRun:
     Args:
         store: Where its events are.
         record: What is kept of it.
+        asked: Its input, where this process took the request.
     """
 
-    def __init__(self, store: RunLogStore, record: RunRecord) -> None:
-        self.input = RunInput(thread_id=record.thread_id, run_id=record.run_id)
+    def __init__(self, store: RunLogStore, record: RunRecord, asked: RunInput | None = None) -> None:
+        self.input = asked or RunInput(thread_id=record.thread_id, run_id=record.run_id)
+        self.sends_extensions = False
+        """Whether the run may begin with extensions of the answer."""
+        self.passing = False
+        """Whether nothing of the run is kept once its client has left."""
         self.agent_name = record.agent_name
         self.record = record
         self.trace: str | None = record.about.get(TRACE)
@@ -64,10 +71,12 @@ class RemoteRun:
     async def cancel(self) -> bool:
         """Ask the run to stop, and wait, for a limited time, until it has; return whether it went on."""
         asked = await self._store.request_stop(self.record.key)
-        if asked:
+        if asked and not await withdraw(self._store, self.record, uuid4().hex):
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS):
                     await self.join()
+        if self.passing:
+            await self._store.delete(self.record.thread_id)
         return asked
 
 
@@ -86,6 +95,7 @@ class RemoteSubscription:
         self._store = store
         self._key = record.key
         self._fetched: list[Event] = []
+        self._history: list[Event] | None = None
         self._read_to = after
         self._ended = False
         self._failure: Exception | None = None
@@ -97,7 +107,7 @@ class RemoteSubscription:
     def arrival(self, push: Push | None = None) -> asyncio.Future[None]:
         """Return a future that is done once there is something to take, or the run's events have all been read."""
         future = asyncio.get_running_loop().create_future()
-        if self._fetched or self._ended or self._failure is not None:
+        if self._fetched or self._history is not None or self._ended or self._failure is not None:
             future.set_result(None)
         else:
             self._arrived = future
@@ -107,12 +117,21 @@ class RemoteSubscription:
         """Return the events since the last call; none, after an arrival, once all have been read.
 
         Raises:
-            Lagged: What follows is only kept compacted: the reader subscribes anew.
+            Lagged: What follows is only kept compacted: ``take_history`` returns it, or the reader subscribes anew.
             StoreError: The store does not answer.
         """
+        if self._history is not None:
+            raise Lagged
         if self._failure is not None and not self._fetched:
             raise self._failure
         events, self._fetched = self._fetched, []
+        self.offset = self._read_to
+        self._taken.set()
+        return events
+
+    def take_history(self) -> Sequence[Event]:
+        """Return all events so far, the first ones compacted, after ``take`` has raised ``Lagged``."""
+        events, self._history = self._history or [], None
         self.offset = self._read_to
         self._taken.set()
         return events
@@ -132,7 +151,10 @@ class RemoteSubscription:
     async def _fetch(self) -> None:
         try:
             while not self._ended:
-                await self._fetch_part()
+                try:
+                    await self._fetch_part()
+                except RunCompactedError:
+                    await self._fetch_history()
         except RunCompactedError:
             self._failure = Lagged()
         except RunLostError:
@@ -140,6 +162,14 @@ class RemoteSubscription:
         except StoreError as error:
             self._failure = error
         self._wake()
+
+    async def _fetch_history(self) -> None:
+        part = await self._store.read(self._key)
+        self._taken.clear()
+        self._history, self._read_to = part.events, part.last
+        self._wake()
+        await self._taken.wait()
+        self._ended = self._ended or part.ended
 
     async def _fetch_part(self) -> None:
         part = await self._store.read(self._key, self._read_to)

@@ -242,6 +242,10 @@ class Run:
         if self.status is RunStatus.RUNNING:
             self.fail(RunTimeoutError(self._timeout))
 
+    async def leave_thread(self) -> None:
+        """Give the thread, and all else that was held for the run, to the next one."""
+        await self._prepared.resources.aclose()
+
     async def join(self) -> None:
         """Wait until the run has ended: its outcome is stored, and its thread is free."""
         await self._over.wait()

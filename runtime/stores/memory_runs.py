@@ -89,7 +89,8 @@ class MemoryRuns(RunLogStore):
         self._forget_old()
         thread = self._threads.setdefault(run.thread_id, {})
         number = max(thread, default=0) + 1
-        opened = _Run(run, number, owner, monotonic() + self.settings.lease, now(), now())
+        lease = self.settings.lease if run.lease is None else run.lease
+        opened = _Run(run, number, owner, monotonic() + lease, now(), now())
         thread[number] = opened
         self._bytes += opened.size
         self._shrink(run.thread_id)
@@ -160,6 +161,14 @@ class MemoryRuns(RunLogStore):
         if run is None or run.status != "running" or run.expires >= monotonic():
             return False
         run.owner, run.expires, run.takeovers = owner, monotonic() + self.settings.lease, run.takeovers + 1
+        return True
+
+    @override
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+        run = self._find(key)
+        if run is None or run.status != "running" or run.owner != held_by:
+            return False
+        run.owner, run.expires = owner, monotonic() + self.settings.lease
         return True
 
     @override

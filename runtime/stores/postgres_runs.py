@@ -150,6 +150,10 @@ _CLAIM = """
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running'
         AND expires_at < clock_timestamp()
 """
+_TAKE = """
+    UPDATE copilotkit_runs SET owner = %(owner)s, expires_at = clock_timestamp() + %(lease)s
+    WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running' AND owner = %(held_by)s
+"""
 _RELEASE = """
     UPDATE copilotkit_runs SET expires_at = to_timestamp(0), takeovers = takeovers - 1
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
@@ -205,7 +209,7 @@ class PostgresRuns(RunLogStore):
 
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:
-        values = {**run._asdict(), "owner": owner, "lease": self._lease(), "ttl": self._ttl()}
+        values = {**run._asdict(), "owner": owner, "lease": self._lease(run.lease), "ttl": self._ttl()}
         async with self._database.transaction() as cursor:
             if values["ttl"] is not None:
                 await cursor.execute(_SWEEP, values)
@@ -275,6 +279,11 @@ class PostgresRuns(RunLogStore):
         return await self._change(_CLAIM, {**key._asdict(), "owner": owner, "lease": self._lease()})
 
     @override
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+        values = {**key._asdict(), "owner": owner, "lease": self._lease(), "held_by": held_by}
+        return await self._change(_TAKE, values)
+
+    @override
     async def _release(self, key: RunKey, owner: str) -> bool:
         return await self._change(_RELEASE, {**key._asdict(), "owner": owner})
 
@@ -328,8 +337,8 @@ class PostgresRuns(RunLogStore):
             await cursor.execute(query, values)
             return cursor.rowcount > 0
 
-    def _lease(self) -> timedelta:
-        return timedelta(seconds=self.settings.lease)
+    def _lease(self, seconds: float | None = None) -> timedelta:
+        return timedelta(seconds=self.settings.lease if seconds is None else seconds)
 
     def _ttl(self) -> timedelta | None:
         age = self.settings.run_age

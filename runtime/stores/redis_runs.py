@@ -158,6 +158,13 @@ redis.call('HINCRBY', KEYS[1], 'takeovers', 1)
 redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[2])), KEYS[1])
 return 1
 """
+_TAKE = f"""{_NOW}
+local kept = redis.call('HMGET', KEYS[1], 'status', 'owner')
+if kept[1] ~= 'running' or kept[2] ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1])
+redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[2])), KEYS[1])
+return 1
+"""
 _RELEASE = f"""{_OWNED}
 redis.call('HINCRBY', KEYS[1], 'takeovers', -1)
 redis.call('ZADD', KEYS[3], 0, KEYS[1])
@@ -199,6 +206,7 @@ class RedisRuns(RunLogStore):
         self._stop_script = client.register_script(_STOP)
         self._abandoned_script = client.register_script(_ABANDONED)
         self._claim_script = client.register_script(_CLAIM)
+        self._take_script = client.register_script(_TAKE)
         self._release_script = client.register_script(_RELEASE)
         self._read_script = client.register_script(_READ)
 
@@ -217,7 +225,7 @@ class RedisRuns(RunLogStore):
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:
         keys = [self._numbers(run.thread_id), self._leases]
-        lease, ttl = self._lease(), self._ttl()
+        lease, ttl = self._lease(run.lease), self._ttl()
         given: _Arguments = [
             self._prefix(run.thread_id),
             owner,
@@ -280,6 +288,12 @@ class RedisRuns(RunLogStore):
     async def _claim(self, key: RunKey, owner: str) -> bool:
         with translated():
             return bool(await self._claim_script([self._run(key), self._leases], [owner, self._lease()]))
+
+    @override
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+        keys = [self._run(key), self._leases]
+        with translated():
+            return bool(await self._take_script(keys, [owner, self._lease(), held_by]))
 
     @override
     async def _release(self, key: RunKey, owner: str) -> bool:
@@ -355,8 +369,8 @@ class RedisRuns(RunLogStore):
         run, stream, _, numbers = self._keys(key)
         return run, stream, numbers
 
-    def _lease(self) -> int:
-        return int(self.settings.lease * 1_000_000)
+    def _lease(self, seconds: float | None = None) -> int:
+        return int((self.settings.lease if seconds is None else seconds) * 1_000_000)
 
     def _ttl(self) -> int:
         age = self.settings.run_age

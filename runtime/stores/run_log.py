@@ -75,7 +75,14 @@ class RunLogStore(ABC):
         await self._writer.stop()
 
     async def open(
-        self, thread_id: str, *, run_id: str, agent_name: str, owner: str, about: dict[str, Any] | None = None
+        self,
+        thread_id: str,
+        *,
+        run_id: str,
+        agent_name: str,
+        owner: str,
+        about: dict[str, Any] | None = None,
+        lease: float | None = None,
     ) -> RunRecord:
         """Begin a run; its number is one more than that of the thread's last run.
 
@@ -85,9 +92,10 @@ class RunLogStore(ABC):
             agent_name: The agent, or "" for a model.
             owner: The process that writes the run.
             about: What to keep with the run.
+            lease: For how many seconds the run is the owner's; None for as long as the settings say.
         """
         check_key(thread_id, owner)
-        run = NewRun(thread_id, run_id, agent_name, encode_json(about or {}))
+        run = NewRun(thread_id, run_id, agent_name, encode_json(about or {}), lease)
         async with self._turn():
             return await self._open(run, owner)
 
@@ -168,6 +176,10 @@ class RunLogStore(ABC):
     async def claim(self, key: RunKey, owner: str) -> bool:
         """Take over a running run whose lease has run out; return whether it is ``owner``'s now."""
         return await self._claim(key, owner)
+
+    async def take(self, key: RunKey, owner: str, held_by: str) -> bool:
+        """Take a running run from ``held_by``, whatever its lease; return whether it is ``owner``'s now."""
+        return await self._take(key, owner, held_by)
 
     async def release(self, key: RunKey, owner: str) -> None:
         """Give a run away that goes on: another process may claim it at once.
@@ -289,6 +301,10 @@ class RunLogStore(ABC):
     @abstractmethod
     async def _claim(self, key: RunKey, owner: str) -> bool:
         """Take the run and count the takeover."""
+
+    @abstractmethod
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+        """Take the run from its holder; nobody died with it, so that no takeover is counted."""
 
     @abstractmethod
     async def _release(self, key: RunKey, owner: str) -> bool:

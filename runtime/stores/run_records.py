@@ -71,6 +71,8 @@ class NewRun(NamedTuple):
     run_id: str
     agent_name: str
     about: bytes
+    lease: float | None = None
+    """For how many seconds the run is its owner's; None for as long as the settings say."""
 
 
 class Progress(NamedTuple):

@@ -116,6 +116,10 @@ _CLAIM = """
     UPDATE copilotkit_runs SET owner = ?, expires = ?, takeovers = takeovers + 1
     WHERE thread_id = ? AND number = ? AND status = 'running' AND expires NOT BETWEEN ? AND ?
 """
+_TAKE = """
+    UPDATE copilotkit_runs SET owner = ?, expires = ?
+    WHERE thread_id = ? AND number = ? AND status = 'running' AND owner = ?
+"""
 _RELEASE = """
     UPDATE copilotkit_runs SET expires = 0, takeovers = takeovers - 1
     WHERE thread_id = ? AND number = ? AND owner = ? AND status = 'running'
@@ -159,7 +163,7 @@ class SqliteRuns(RunLogStore):
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:
         present = now()
-        values = {**run._asdict(), "owner": owner, "expires": self._expires(), "now": present}
+        values = {**run._asdict(), "owner": owner, "expires": self._expires(run.lease), "now": present}
 
         def work(connection: sqlite3.Connection) -> int:
             connection.execute(_SWEEP, {"oldest": self._oldest()})
@@ -242,6 +246,11 @@ class SqliteRuns(RunLogStore):
         return await self._database.write(work)
 
     @override
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+        values = (owner, self._expires(), *key, held_by)
+        return await self._database.write(lambda connection: connection.execute(_TAKE, values).rowcount > 0)
+
+    @override
     async def _release(self, key: RunKey, owner: str) -> bool:
         return await self._database.write(lambda connection: connection.execute(_RELEASE, (*key, owner)).rowcount > 0)
 
@@ -282,8 +291,8 @@ class SqliteRuns(RunLogStore):
         last, payload = row
         return Base(last, payload.encode() if isinstance(payload, str) else payload)
 
-    def _expires(self) -> float:
-        return machine_seconds() + self.settings.lease
+    def _expires(self, lease: float | None = None) -> float:
+        return machine_seconds() + (self.settings.lease if lease is None else lease)
 
     def _oldest(self) -> int:
         age = self.settings.run_age

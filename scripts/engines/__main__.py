@@ -1,4 +1,4 @@
-"""Compare queue engines on Redis and PostgreSQL servers of our own: the table of decision 16.
+"""Compare queue engines on Redis and PostgreSQL servers of our own: the table of decision 18.
 
     .venv/bin/python -m scripts.engines                all
     .venv/bin/python -m scripts.engines saq dbos       these

@@ -71,7 +71,7 @@ class Saq:
             del context
             await work_on(job, seconds)
 
-        timers = {"sweep": 1, "abort": 0.2, "schedule": 1, "worker_info": 10}
+        timers: Any = {"sweep": 1, "abort": 0.2, "schedule": 1, "worker_info": 10}
         functions: Any = [("job", job)]
         await Worker(self._queue, functions, concurrency=concurrency, timers=timers).start()
 

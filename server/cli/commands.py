@@ -49,6 +49,7 @@ def serve(
     path: Annotated[str | None, _flag("Where the endpoint is (/api/copilotkit).")] = None,
     store: Store = None,
     workers: Annotated[int | None, _flag("Processes that serve (1).")] = None,
+    execution: Annotated[str | None, _flag("inline (default), or queue: workers execute the runs.")] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Starts anew when a file changes.")] = False,
     ssl_certfile: Annotated[Path | None, _flag("The TLS certificate's file.")] = None,
     ssl_keyfile: Annotated[Path | None, _flag("The TLS key's file.")] = None,
@@ -66,12 +67,43 @@ def serve(
         graphql_path=path,
         store=store,
         workers=workers,
+        execution=execution,
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,
         log_format=log_format,
         log_level=log_level,
     )
     server.serve(target, layers, reload=reload)
+
+
+@app.command()
+def worker(
+    target: Target = None,
+    queues: Annotated[str | None, _flag("The queues to take runs from, with commas (default).")] = None,
+    concurrency: Annotated[int | None, _flag("How many runs go on at a time (10).")] = None,
+    host: Annotated[str | None, _flag("The address of the probes (127.0.0.1).")] = None,
+    port: Annotated[int | None, _flag("The port of /health, /ready and /metrics (8001); 0 for any.")] = None,
+    store: Store = None,
+    log_format: Annotated[str | None, _flag("auto, console or json.")] = None,
+    log_level: Annotated[str | None, _flag("debug, info, warning or error.")] = None,
+    config: Settings = None,
+) -> None:
+    """Execute runs that are served by processes with --execution queue."""
+    from .worker import HEALTH_PORT, work
+
+    layers = settings.layers(
+        config,
+        queues=queues,
+        worker_concurrency=concurrency,
+        host=host,
+        port=port,
+        store=store,
+        execution="queue",
+        log_format=log_format,
+        log_level=log_level,
+    )
+    layers.defaults["port"] = HEALTH_PORT
+    work(target, layers)
 
 
 @app.command()

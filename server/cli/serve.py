@@ -61,7 +61,7 @@ class AppFactory:
         """Load the runtime and make its application, in a process of its own."""
         end_with_parent()
         with exit_with_message(STARTUP_FAILURE), setting_layers(self.layers):
-            return self.application(load_runtime(self.target))
+            return self.application(served_runtime(self.target))
 
     def application(self, runtime: CopilotRuntime, served: Callable[[], None] | None = None) -> ASGIApp:
         """Return the application of a runtime, with its log and its way to end.
@@ -108,6 +108,17 @@ class PlainStart:
             await send(message)
 
         await self._app(scope, receive, told if scope["type"] == "lifespan" else send)
+
+
+def served_runtime(target: str | None) -> CopilotRuntime:
+    """Return the runtime to serve; where workers execute runs, it may be one without agents.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    if target is None and RuntimeConfig().execution == "queue":
+        return CopilotRuntime()
+    return load_runtime(target)
 
 
 async def announce(runtime: CopilotRuntime, port: int) -> None:
@@ -187,7 +198,7 @@ def serve_here(
         ConfigurationError: The runtime, its settings or its address are not as they must be.
     """
     with setting_layers(layers):
-        runtime = load_runtime(target)
+        runtime = served_runtime(target)
     config = runtime.config
     workers = 1 if reload else config.workers
     if workers > 1:
@@ -201,7 +212,7 @@ def serve_here(
         open_when_ready(chat_url(config, port), f"{origin(config, port)}/health")
     factory = AppFactory(target, layers, port, announces=workers == 1 and not replaces)
     if workers == 1 and not reload:
-        _run_here(_server_config(factory, config), factory.application(runtime, served), listener)
+        run_here(_server_config(factory, config), factory.application(runtime, served), listener)
         return
     configure_logging(config.log_level, config.log_format)
     options = _server_config(factory, config, reload=reload, workers=workers)
@@ -249,7 +260,12 @@ def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False,
     )
 
 
-def _run_here(options: uvicorn.Config, app: ASGIApp, listener: socket.socket) -> None:
+def run_here(options: uvicorn.Config, app: ASGIApp, listener: socket.socket) -> None:
+    """Serve an application in this process until it is told to end.
+
+    Raises:
+        typer.Exit: It could not start.
+    """
     options.app = lambda: app
     server = uvicorn.Server(options)
     server.run(sockets=[listener])

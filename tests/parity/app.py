@@ -1,5 +1,7 @@
 """This runtime with scripted answers, for comparison with ``scripts/reference``."""
 
+import os
+
 from copilotkit_runtime import CopilotRuntime
 from tests.support.scripted_agent import ScriptedProvider
 
@@ -10,5 +12,8 @@ async def srvHello(name: str) -> str:  # noqa: N802 - the reference's name for i
 
 
 runtime = CopilotRuntime(
-    providers=[ScriptedProvider()], model=ScriptedProvider(), store="memory://", actions=[srvHello]
+    providers=[ScriptedProvider()],
+    model=ScriptedProvider(),
+    store=os.environ.get("COPILOTKIT_STORE", "memory://"),
+    actions=[srvHello],
 )

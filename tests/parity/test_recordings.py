@@ -16,8 +16,8 @@ from tests.parity.fold import fold, shrinks, states, view
 from tests.parity.placeholders import Placeholders
 from tests.parity.recorder import RECORDINGS
 from tests.parity.scenarios import load
-from tests.parity.servers import ours, serving
 from tests.parity.wire import Answer, ask
+from tests.support.queued_runtime import EXECUTIONS, served
 
 SCENARIOS = {scenario.id: scenario for scenario in load()}
 
@@ -30,9 +30,9 @@ async def _play(url: str) -> dict[str, Answer]:
     return dict(zip(SCENARIOS, answers, strict=True))
 
 
-@pytest.fixture(scope="module")
-def answers() -> dict[str, Answer]:
-    with serving(ours()) as server:
+@pytest.fixture(scope="module", params=EXECUTIONS)
+def answers(request: pytest.FixtureRequest) -> dict[str, Answer]:
+    with served(request.param) as server:
         return asyncio.run(_play(server.url))
 
 

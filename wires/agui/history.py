@@ -9,7 +9,8 @@ import msgspec
 
 from ...runtime import events
 from ...runtime.messages import Message, ReasoningMessage, ToolResultMessage
-from ...runtime.runs.archive import ALIASES, MESSAGES, RunArchive
+from ...runtime.runs.about import ALIASES, MESSAGES
+from ...runtime.runs.archive import RunArchive
 from ...runtime.runs.transcript import Transcript
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from ...runtime.context import RunContext
-from ...runtime.errors import CopilotKitError, ThreadNotFoundError
+from ...runtime.errors import CopilotKitError, QueueFullError, ThreadNotFoundError
 from ...runtime.generated_ui.apps import AppServers, read_app_request
 from ...runtime.messages import Message, ToolCallMessage
 from ...runtime.provider import AgentProvider
@@ -24,7 +24,7 @@ from ..http.client import ClientRequest
 from ..http.connection import unless_disconnected
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
-from ..http.refusal import Refusal
+from ..http.refusal import Refusal, busy
 from .agents import Agent, find_agent
 from .debug_feed import DebugFeed, Watch
 from .event_stream import open_stream
@@ -32,6 +32,7 @@ from .forwarded_headers import forwarded_headers
 from .frames import STREAM_HEADERS
 from .gate import Gate, GateOptions
 from .history import brought_by, messages_of
+from .joined_run import JoinedRun
 from .past import Histories, Past
 from .refusals import respond_json, run_refusal, stop_refusal
 from .requests import (
@@ -120,7 +121,9 @@ class Runs:
 
     async def _follow(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
         async with open_stream(exchange, self._clock) as stream:
-            await stream.follow(handle, gate, watch, Batching(self._config.stream_batch_seconds))
+            # What is kept of a run elsewhere may be compacted before this process has read it.
+            source = JoinedRun(handle, handle.reopened) if handle.is_elsewhere else handle
+            await stream.follow(source, gate, watch, Batching(self._config.stream_batch_seconds))
 
     async def _name_thread(self, client: ClientRequest, given: RunAgentInput) -> None:
         """Name a thread that has no name after the first message of its user."""
@@ -267,6 +270,8 @@ class Runs:
             return await self._service.start(request)
         except Refusal:
             raise
+        except QueueFullError as error:
+            raise busy(error, error.retry_after) from error
         except Exception as error:
             raise run_refusal(error, shown=self._config.shows_errors) from error
 

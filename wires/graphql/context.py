@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 from graphql import GraphQLResolveInfo
 
+from ...runtime.errors import QueueFullError
+from ...runtime.request import RunRequest
 from ...runtime.runs.handle import RunHandle
 from ...runtime.service import RuntimeService
 from ..http.client import ClientRequest
@@ -19,6 +21,22 @@ class GraphQLContext:
     service: RuntimeService
     client: ClientRequest
     runs: list[RunHandle] = field(default_factory=list)
+    full: QueueFullError | None = None
+    """Why a run was not accepted, if it may be asked for again in a moment."""
+
+    async def start(self, request: RunRequest) -> RunHandle:
+        """Start a run.
+
+        Raises:
+            Exception: It cannot be started.
+        """
+        try:
+            run = await self.service.start(request)
+        except QueueFullError as error:
+            self.full = error
+            raise
+        self.runs.append(run)
+        return run
 
 
 Info: TypeAlias = GraphQLResolveInfo[GraphQLContext]

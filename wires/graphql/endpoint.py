@@ -20,7 +20,7 @@ from ..http.connection import unless_disconnected
 from ..http.cors import HeaderPairs
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
-from ..http.refusal import Refusal
+from ..http.refusal import Refusal, busy
 from ..http.streaming import PING_SECONDS, UNBUFFERED, write_parts
 from ..wire import Page, Rendered, WireRoute
 from .complexity import DocumentLimits
@@ -158,12 +158,14 @@ class GraphQLWire:
 
     async def _whole(self, exchange: Exchange, format_: Format, asked: GraphQLRequest, context: GraphQLContext) -> None:
         payload = await self._execution.whole(asked, context)
+        _check_accepted(context)
         await exchange.respond(200, whole_body(format_, payload), [("content-type", format_.content_type)])
 
     async def _stream(
         self, exchange: Exchange, format_: Format, asked: GraphQLRequest, context: GraphQLContext
     ) -> None:
         answer = await self._execution.incremental(asked, context)
+        _check_accepted(context)
         if not isinstance(answer, IncrementalAnswer):
             whole = negotiate(exchange.accept, incremental=False) or format_
             await exchange.respond(200, whole_body(whole, answer), [("content-type", whole.content_type)])
@@ -172,6 +174,16 @@ class GraphQLWire:
         with self._instruments.streaming():
             batching = Batching(self._config.stream_batch_seconds)
             await write_parts(exchange, FRAMINGS[format_], answer, self._clock, batching)
+
+
+def _check_accepted(context: GraphQLContext) -> None:
+    """Refuse a request as a whole if its run was not accepted for now: clients repeat it by its status.
+
+    Raises:
+        Refusal: It was not.
+    """
+    if context.full is not None and not context.runs:
+        raise busy(context.full, context.full.retry_after)
 
 
 def version_headers(request: Request) -> HeaderPairs:

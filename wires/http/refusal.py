@@ -33,6 +33,11 @@ class Refusal(Exception):  # noqa: N818 - an answer, which each wire renders in 
         self.headers = headers or {}
 
 
+def busy(error: CopilotKitError, seconds: int) -> Refusal:
+    """Return the refusal of a request that may be repeated after some seconds."""
+    return refusal(error, 503, {"Retry-After": str(seconds)})
+
+
 def refusal(error: CopilotKitError, status: int, headers: dict[str, str] | None = None) -> Refusal:
     """Return the refusal of a request because of an error of the hierarchy."""
     return Refusal(error.message, status, code=str(error.code), error=error, headers=headers)

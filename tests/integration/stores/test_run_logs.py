@@ -334,3 +334,16 @@ def test_only_memory_is_not_shared(url: str, settings: StoreSettings) -> None:
     runs = open_run_log(open_store(url, settings), settings)
     assert runs.shared is (not url.startswith("memory"))
     assert len(SHARED) == 3
+
+
+async def test_a_run_that_waits_for_a_worker_is_taken_once_whatever_its_lease(runs: RunLogStore) -> None:
+    record = await runs.open("thread", run_id="run", agent_name="agent", owner="queue", lease=100)
+    assert not await runs.claim(record.key, "one"), "its lease has not run out"
+    takes = await asyncio.gather(*(runs.take(record.key, name, "queue") for name in ("one", "two", "three")))
+    assert sum(takes) == 1
+    owner = ("one", "two", "three")[takes.index(True)]
+    assert await runs.renew([record.key], owner) == {record.key: False}
+    assert not await runs.take(record.key, "four", "queue")
+    latest = await runs.latest("thread")
+    assert latest is not None
+    assert latest.takeovers == 0, "nobody died with it"

@@ -14,7 +14,7 @@ from tests.parity.agui.client import Stream, play
 from tests.parity.agui.differences import CONNECT, DIFFERENCES, RUN, Difference, difference_of
 from tests.parity.agui.recorder import RECORDINGS
 from tests.parity.agui.scenarios import load
-from tests.parity.servers import ours, serving
+from tests.support.queued_runtime import EXECUTIONS, served
 
 SCENARIOS = load()
 
@@ -28,9 +28,9 @@ async def _play(url: str) -> dict[str, dict[str, Stream]]:
     return dict(zip(SCENARIOS, streams, strict=True))
 
 
-@pytest.fixture(scope="module")
-def streams() -> dict[str, dict[str, Stream]]:
-    with serving(ours()) as server:
+@pytest.fixture(scope="module", params=EXECUTIONS)
+def streams(request: pytest.FixtureRequest) -> dict[str, dict[str, Stream]]:
+    with served(request.param) as server:
         return asyncio.run(_play(server.url))
 
 

@@ -1,0 +1,232 @@
+"""A worker: takes runs from queues and has the service of its process execute them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+from uuid import uuid4
+
+import msgspec
+import structlog
+
+from .. import events
+from ..cancellation import end_tasks
+from ..errors import CopilotKitError, MisuseError, StoreError, to_public_error
+from ..provider import AgentDescriptor, AgentProvider
+from ..registry import ProviderRegistry
+from ..runs.archive import RunArchive
+from ..runs.broken_runs import BrokenRuns
+from ..runs.observer import Observers
+from ..runs.run import Run
+from ..stores.run_records import RunRecord
+from .engine import DEFAULT_QUEUE, CallDelivery, Card, QueueEngine, TicketDelivery
+from .envelope import Envelope, seconds_waited, unseal
+from .published import Call, WorkerCard, perform, published
+
+TAKE_SECONDS = 2.0
+"""How long one wait for a run lasts; a worker that is told to end leaves after it."""
+PUBLISH_SECONDS = 2.0
+CARD_SECONDS = 10.0
+"""For how long a worker that says nothing more is taken to be there."""
+CALLS_AT_ONCE = 16
+_PAUSE_SECONDS = 1.0
+_UNREADABLE = "This run was handed over in a form that its server cannot read."
+
+log = structlog.get_logger(__name__)
+
+
+class Service(Protocol):
+    """What a worker needs of its process's service."""
+
+    archive: RunArchive
+    broken_runs: BrokenRuns
+    observers: Observers
+    registry: ProviderRegistry
+    model: AgentProvider | None
+    draining: bool
+
+    @property
+    def active_runs(self) -> int:
+        """How many runs go on."""
+
+    async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
+        """Execute a run that this process has taken."""
+
+
+class Worker:
+    """Executes the runs of queues, so many at once.
+
+    Args:
+        service: Executes them.
+        engine: Delivers them.
+        queues: The queues, by name.
+        concurrency: How many runs may go on at once.
+        queue_of: Returns the queue of an agent.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        engine: QueueEngine,
+        queues: Sequence[str],
+        concurrency: int,
+        queue_of: Callable[[AgentDescriptor], str],
+    ) -> None:
+        self.name = uuid4().hex
+        self._service = service
+        self._engine = engine
+        self._queues = list(queues)
+        self._queue_of = queue_of
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._takers: list[asyncio.Task[None]] = []
+        self._mine: frozenset[str] = frozenset()
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Begin to take runs."""
+        await self._engine.start()
+        await self._publish()
+        self._service.broken_runs.is_ours = self._is_ours
+        for queue in self._queues:
+            self._begin(self._take_runs(queue), f"take-{queue}")
+            self._begin(self._take_calls(queue), f"calls-{queue}")
+        self._begin(self._repeat(PUBLISH_SECONDS, self._publish), "publish-worker")
+        self._begin(self._repeat(TAKE_SECONDS, self._redeliver), "redeliver")
+
+    async def stop(self) -> None:
+        """Take no more, and wait until those that were taken have ended, as the service ends them."""
+        self._stopping = True
+        await asyncio.wait(self._takers, timeout=2 * TAKE_SECONDS)
+        await end_tasks(*self._takers)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._attempt(self._show(WorkerCard(queues=[])))
+        await self._engine.stop()
+
+    def _begin(self, work: Any, name: str) -> None:
+        self._takers.append(asyncio.create_task(work, name=name))
+
+    def _goes_on(self) -> bool:
+        return not self._stopping and not self._service.draining
+
+    async def _take_runs(self, queue: str) -> None:
+        while self._goes_on():
+            await self._wait_for_slot()
+            delivery = await self._attempt(self._engine.take(queue, TAKE_SECONDS))
+            if delivery is not None and self._goes_on():
+                await self._slots.acquire()
+                self._spawn(self._execute(delivery))
+            elif delivery is not None:
+                await self._give_back(queue, delivery)
+
+    async def _give_back(self, queue: str, delivery: TicketDelivery) -> None:
+        await self._attempt(self._engine.put(queue, delivery.key))
+        await self._attempt(delivery.done())
+
+    async def _wait_for_slot(self) -> None:
+        # Where several queues are served, one that is empty must not keep a place from the others.
+        if self._slots.locked():
+            async with self._slots:
+                pass
+
+    async def _execute(self, delivery: TicketDelivery) -> None:
+        try:
+            record = await self._attempt(self._service.archive.take(delivery.key))
+            await self._attempt(delivery.done())
+            if record is not None:
+                await self._run(record)
+        finally:
+            self._slots.release()
+
+    async def _run(self, record: RunRecord) -> None:
+        envelope = unseal(record.about)
+        if envelope is None:
+            error = events.RunError(message=_UNREADABLE, code="RUN_NOT_EXECUTED")
+            await self._attempt(self._service.archive.refuse(record, error))
+            return
+        try:
+            run = await self._start(record, envelope)
+        except CopilotKitError as error:
+            log.warning("run_not_executed", thread_id=record.thread_id, run_id=record.run_id, reason=error.message)
+            ending = events.RunError(message=error.message, code=str(error.code))
+            await self._attempt(self._service.archive.refuse(record, ending))
+            return
+        await run.join()
+
+    async def _start(self, record: RunRecord, envelope: Envelope) -> Run:
+        bound = structlog.contextvars.bound_contextvars(**envelope.correlation)
+        with bound, self._service.observers.carried(envelope.trace):
+            self._service.observers.waited(envelope.queue, seconds_waited(envelope))
+            return await self._service.execute(record, envelope)
+
+    async def _take_calls(self, queue: str) -> None:
+        while self._goes_on():
+            call = await self._attempt(self._engine.take_call(queue, TAKE_SECONDS))
+            if call is not None:
+                await self._calls.acquire()
+                self._spawn(self._answer(call))
+
+    async def _answer(self, delivery: CallDelivery) -> None:
+        try:
+            call = msgspec.json.decode(delivery.body, type=Call)
+            answer = await perform(await self._provider(call), call)
+            await delivery.answer(msgspec.json.encode(answer).decode())
+        except Exception as error:  # whatever a provider raises: who asked is not kept waiting
+            log.warning("call_failed", reason=to_public_error(error).message, exc_info=error)
+            await self._attempt(delivery.done())
+        finally:
+            self._calls.release()
+
+    async def _provider(self, call: Call) -> AgentProvider:
+        found = self._service.model if call.provider is None else self._service.registry.get(call.provider)
+        if found is None:
+            raise MisuseError("There is no such provider.")
+        return found
+
+    async def _publish(self) -> None:
+        agents: dict[AgentProvider, list[AgentDescriptor]] = {}
+        for agent, provider in (await self._service.registry.agents()).values():
+            pinned = msgspec.structs.replace(agent, queue=self._queue_of(agent))
+            if pinned.queue in self._queues:
+                agents.setdefault(provider, []).append(pinned)
+        self._mine = frozenset(agent.name for found in agents.values() for agent in found)
+        model = self._service.model if DEFAULT_QUEUE in self._queues else None
+        card = WorkerCard(
+            queues=self._queues,
+            providers=[published(provider, found) for provider, found in agents.items()],
+            model=published(model, ()) if model is not None else None,
+        )
+        await self._show(card)
+
+    async def _show(self, card: WorkerCard) -> None:
+        await self._engine.publish(Card(self.name, msgspec.json.encode(card).decode()), CARD_SECONDS)
+
+    async def _redeliver(self) -> None:
+        for queue in self._queues:
+            await self._engine.redeliver(queue)
+
+    def _is_ours(self, record: RunRecord) -> bool:
+        mine = record.agent_name in self._mine or (not record.agent_name and DEFAULT_QUEUE in self._queues)
+        return mine and self._service.active_runs < self._concurrency
+
+    async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while self._goes_on():
+            await asyncio.sleep(seconds)
+            await self._attempt(work())
+
+    async def _attempt(self, work: Awaitable[Any]) -> Any:
+        try:
+            return await work
+        except StoreError as error:
+            log.warning("queue_does_not_answer", worker=self.name, reason=str(error))
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return None
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,156 @@
+"""What every queue engine promises, on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+import pytest
+
+from copilotkit_runtime.runtime.execution import saq_engine
+from copilotkit_runtime.runtime.execution.engine import CallFailedError, Card, QueueEngine
+from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.run_records import RunKey
+from tests.integration.stores.servers import Server
+from tests.support.polling import until
+
+PATIENCE = 30.0
+Another = Callable[[], Awaitable[QueueEngine]]
+
+pytestmark = pytest.mark.parametrize("url", ["redis", "postgres"], indirect=True)
+
+
+@pytest.fixture
+async def another(url: str) -> AsyncIterator[Another]:
+    """Makes one more process's engine, on the same queues."""
+    prefix = uuid4().hex
+    async with AsyncExitStack() as stack:
+
+        async def start() -> QueueEngine:
+            engine = SaqEngine(url, prefix)
+            await engine.start()
+            stack.push_async_callback(engine.stop)
+            return engine
+
+        yield start
+
+
+async def taken(engine: QueueEngine, queue: str = "q") -> RunKey:
+    delivery = await engine.take(queue, PATIENCE)
+    assert delivery is not None
+    await delivery.done()
+    return delivery.key
+
+
+async def test_runs_are_delivered_in_their_order_to_whoever_takes_them(another: Another) -> None:
+    web, worker = await another(), await another()
+    keys = [RunKey("thread", number) for number in range(5)]
+    for key in keys:
+        await web.put("q", key)
+    assert await web.waiting("q") == 5
+    assert [await taken(worker) for _ in keys] == keys
+    assert await web.waiting("q") == 0
+
+
+async def test_a_worker_that_waits_is_woken(another: Another) -> None:
+    web, worker = await another(), await another()
+    waiting = asyncio.create_task(taken(worker))
+    for number in range(3):
+        await web.put("q", RunKey("thread", number))
+        assert await waiting == RunKey("thread", number)
+        waiting = asyncio.create_task(taken(worker))
+    await web.put("q", RunKey("thread", 3))
+    await waiting
+
+
+async def test_a_wait_ends_when_nothing_comes(another: Another) -> None:
+    assert await (await another()).take("q", 0.1) is None
+    assert await (await another()).take_call("q", 0.1) is None
+
+
+async def test_a_run_is_delivered_to_one_of_many_workers(another: Another) -> None:
+    web, *workers = [await another() for _ in range(4)]
+    waiting = [asyncio.create_task(worker.take("q", 2)) for worker in workers]
+    await web.put("q", RunKey("thread", 1))
+    deliveries = [each for each in await asyncio.gather(*waiting) if each is not None]
+    assert [each.key for each in deliveries] == [RunKey("thread", 1)]
+
+
+async def test_queues_do_not_mix(another: Another) -> None:
+    web, worker = await another(), await another()
+    await web.put("other", RunKey("thread", 1))
+    await web.put("q", RunKey("thread", 2))
+    assert await taken(worker) == RunKey("thread", 2)
+    assert await taken(worker, "other") == RunKey("thread", 1)
+
+
+async def test_what_a_worker_took_and_did_not_finish_is_delivered_again(
+    another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
+    web, dead, living = await another(), await another(), await another()
+    await web.put("q", RunKey("thread", 1))
+    assert await dead.take("q", PATIENCE) is not None
+
+    async def delivered() -> bool:
+        await living.redeliver("q")
+        return await living.take("q", 0.5) is not None
+
+    await until(delivered, 60)
+
+
+async def test_a_question_is_answered_by_a_worker(another: Another) -> None:
+    web, worker = await another(), await another()
+
+    async def answer() -> None:
+        call = await worker.take_call("q", PATIENCE)
+        assert call is not None
+        await call.answer(f"{call.body}!")
+
+    answering = asyncio.create_task(answer())
+    assert await web.call("q", "hello", PATIENCE) == "hello!"
+    await answering
+
+
+async def test_a_question_that_nobody_answers_fails(another: Another) -> None:
+    web, worker = await another(), await another()
+    with pytest.raises(CallFailedError):
+        await web.call("q", "hello", 0.2)
+
+    asked = asyncio.create_task(web.call("other", "hello", PATIENCE))
+    call = await worker.take_call("other", PATIENCE)
+    assert call is not None
+    await call.done()
+    with pytest.raises(CallFailedError):
+        await asked
+
+
+async def test_workers_are_seen_until_their_time_is_over(another: Another) -> None:
+    web, worker = await another(), await another()
+    await worker.publish(Card("two", "first"), 60)
+    await worker.publish(Card("two", "second"), 1)
+    await worker.publish(Card("one", '{"a": 1}'), 60)
+    assert dict(await web.cards()).get("two") in ("second", None)
+
+    async def gone() -> bool:
+        return dict(await web.cards()) == {"one": '{"a": 1}'}
+
+    await until(gone, 30)
+
+
+@pytest.mark.parametrize("server", ["redis", "postgres"], indirect=True)
+async def test_a_server_that_is_away_is_an_error_of_the_store(url: str, server: Server) -> None:
+    del url
+    engine = SaqEngine(server.url, "away")
+    await engine.start()
+    server.kill()
+    try:
+        with pytest.raises(StoreUnavailableError):
+            async with asyncio.timeout(60):
+                await engine.put("q", RunKey("thread", 1))
+    finally:
+        server.start()
+        await engine.stop()

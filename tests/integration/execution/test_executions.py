@@ -1,0 +1,328 @@
+"""What every execution promises, by HTTP: a web process without agents, and a worker, on real servers.
+
+Both runtimes are in the process of the test, with nothing in common but the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from copilotkit_runtime import CopilotRuntime, Hooks
+from copilotkit_runtime.runtime.config import RuntimeConfig
+from copilotkit_runtime.runtime.errors import CopilotKitError
+from copilotkit_runtime.runtime.execution.engine import QueueEngine
+from copilotkit_runtime.runtime.execution.queued import QueuedExecution
+from copilotkit_runtime.runtime.guardrails import Guardrail, InputCheck, Verdict
+from copilotkit_runtime.runtime.hooks import BeforeRequest
+from copilotkit_runtime.wires.http.auth import Identity
+from tests.support.agui_client import connect, events_of, run, run_input, types_of, user
+from tests.support.echo_agent import EchoProvider, RememberingProvider
+from tests.support.polling import until
+from tests.support.request_bodies import generate, text_message
+
+PATIENCE = 60.0
+KINDS = ("redis", "postgres")
+AGUI = "/api/copilotkit/agent"
+
+
+class Deployment:
+    """The runtimes of one test, and a client of the one that takes requests."""
+
+    def __init__(self, url: str, stack: AsyncExitStack) -> None:
+        self._url = url
+        self._stack = stack
+
+    def settings(self, **more: Any) -> RuntimeConfig:
+        return RuntimeConfig(store=self._url, execution="queue", **more)
+
+    async def worker(
+        self, provider: EchoProvider, settings: dict[str, Any] | None = None, **more: Any
+    ) -> CopilotRuntime:
+        runtime = CopilotRuntime([provider], config=self.settings(**(settings or {})), **more)
+        runtime.become_worker()
+        await runtime.start()
+        self._stack.push_async_callback(runtime.stop)
+        return runtime
+
+    async def web(self, settings: dict[str, Any] | None = None, **more: Any) -> httpx.AsyncClient:
+        return await self.client(CopilotRuntime(config=self.settings(**(settings or {})), **more))
+
+    async def inline(self, provider: EchoProvider, **more: Any) -> httpx.AsyncClient:
+        return await self.client(CopilotRuntime([provider], config=RuntimeConfig(store="memory://"), **more))
+
+    async def client(self, runtime: CopilotRuntime) -> httpx.AsyncClient:
+        await self._stack.enter_async_context(runtime)
+        transport = httpx.ASGITransport(runtime.create_app())
+        return await self._stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://test"))
+
+
+@pytest.fixture
+async def deployment(url: str) -> AsyncIterator[Deployment]:
+    async with AsyncExitStack() as stack:
+        yield Deployment(url, stack)
+
+
+@pytest.fixture
+def thread() -> str:
+    return f"thread-{uuid4()}"
+
+
+pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
+
+
+def engine_of(web: CopilotRuntime) -> QueueEngine:
+    """Return the engine of a web process, which is nobody's business but a test's."""
+    execution = web.service.execution
+    assert isinstance(execution, QueuedExecution)
+    return execution._engine
+
+
+def said(events: list[dict[str, Any]]) -> str:
+    return "".join(event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT")
+
+
+def whole_input(thread: str) -> dict[str, Any]:
+    return run_input(
+        user("hello"),
+        thread=thread,
+        run="r",
+        tools=[{"name": "paint", "description": "Paints.", "parameters": {"type": "object", "properties": {}}}],
+        context=[{"description": "place", "value": "kitchen"}],
+        state={"step": [1, {"two": None}]},
+        forwardedProps={"colour": "red", "deep": {"list": [1, 2.5, "x"]}},
+    )
+
+
+async def test_all_that_a_run_is_given_reaches_its_agent(deployment: Deployment, thread: str) -> None:
+    async def authenticate(request: Any) -> Identity:
+        return Identity(id=request.headers["x-who"], claims={"role": "cook"})
+
+    headers = {"x-who": "ann", "x-trace": "1", "cookie": "secret=1", "authorization": "Bearer secret"}
+    answers = []
+    for queue in (False, True):
+        if queue:
+            await deployment.worker(EchoProvider(), auth=authenticate)
+            client = await deployment.web(auth=authenticate)
+        else:
+            client = await deployment.inline(EchoProvider(), auth=authenticate)
+        response = await client.post(f"{AGUI}/echo/run", json=whole_input(thread), headers=headers)
+        answers.append(events_of(response.text))
+    inline, queued = answers
+    assert json.loads(said(queued)) == json.loads(said(inline))
+    assert "secret" not in said(queued)
+    assert json.loads(said(queued))["identity"] == "ann"
+    assert types_of(queued) == types_of(inline)
+
+
+async def test_a_run_that_is_delivered_twice_is_executed_once(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider)
+    runtime = CopilotRuntime(config=deployment.settings())
+    client = await deployment.client(runtime)
+    engine = engine_of(runtime)
+    put = engine.put
+
+    async def put_twice(queue: str, key: Any) -> None:
+        await put(queue, key)
+        await put(queue, key)
+
+    monkeypatch.setattr(engine, "put", put_twice)
+    events = await run(client, "echo", run_input(user("hello"), thread=thread))
+    await run(client, "echo", run_input(user("again", "u2"), thread=thread, run="r2"))
+    assert provider.ran == ["r", "r2"]
+    assert types_of(events).count("RUN_FINISHED") == 1
+
+
+async def test_a_stop_reaches_the_worker(deployment: Deployment, thread: str) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider)
+    client = await deployment.web()
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread)))
+    await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+    stopped = await client.post(f"{AGUI}/patient/stop/{thread}")
+    assert stopped.json()["stopped"] is True
+    events = await asyncio.wait_for(running, PATIENCE)
+    assert types_of(events)[-1] == "RUN_FINISHED"
+    assert "TEXT_MESSAGE_END" in types_of(events)
+
+
+async def test_a_run_that_waits_for_a_worker_is_stopped_at_once_and_never_executed(
+    deployment: Deployment, thread: str
+) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider, {"worker_concurrency": 1})
+    client = await deployment.web()
+    first = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=f"{thread}-1", run="first")))
+    await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+    second = asyncio.create_task(run(client, "echo", run_input(user("hello"), thread=thread, run="second")))
+
+    async def stopped() -> bool:
+        return bool((await client.post(f"{AGUI}/echo/stop/{thread}")).json()["stopped"])
+
+    await until(stopped, PATIENCE)
+    assert types_of(await asyncio.wait_for(second, PATIENCE)) == ["RUN_STARTED", "RUN_FINISHED"]
+    await client.post(f"{AGUI}/patient/stop/{thread}-1")
+    await first
+    assert provider.ran == ["first"]
+
+
+async def test_agents_run_in_the_queues_that_they_are_pinned_to(deployment: Deployment, thread: str) -> None:
+    light, heavy, pinned = EchoProvider(), EchoProvider(), EchoProvider()
+    pins = {"agent_queues": ("patient=slow",)}
+    await deployment.worker(light, pins)
+    await deployment.worker(heavy, {"queues": ("heavy",), **pins})
+    await deployment.worker(pinned, {"queues": ("slow",), **pins})
+    client = await deployment.web()
+    for agent in ("echo", "heavy"):
+        await run(client, agent, run_input(user("hello"), thread=f"{thread}-{agent}", run=agent))
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread, run="patient")))
+    await asyncio.wait_for(pinned.waiting.wait(), PATIENCE)
+    await client.post(f"{AGUI}/patient/stop/{thread}")
+    await running
+    assert (light.ran, heavy.ran, pinned.ran) == (["echo"], ["heavy"], ["patient"])
+    shown = (await client.get("/api/copilotkit/info")).json()["agents"]
+    assert set(shown) >= {"echo", "heavy", "patient"}
+    assert "queue" not in shown["heavy"]
+
+
+async def test_a_full_queue_is_answered_503_with_retry_after(deployment: Deployment, thread: str) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider, {"worker_concurrency": 1})
+    web = CopilotRuntime(config=deployment.settings(queue_limit=1))
+    client = await deployment.client(web)
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=f"{thread}-1")))
+    await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+    waiting = asyncio.create_task(run(client, "echo", run_input(user("hello"), thread=f"{thread}-2", run="2")))
+
+    async def full() -> bool:
+        return bool(await engine_of(web).waiting("default"))
+
+    await until(full, PATIENCE)
+    third = run_input(user("hello"), thread=f"{thread}-3", run="3")
+    graphql = generate(text_message("hello"), agent="echo")
+    for path, body in ((f"{AGUI}/echo/run", third), ("/api/copilotkit", graphql)):
+        response = await client.post(path, json=body)
+        assert response.status_code == 503, response.text
+        assert int(response.headers["retry-after"]) > 0
+    await client.post(f"{AGUI}/patient/stop/{thread}-1")
+    await asyncio.gather(running, waiting)
+
+
+async def test_a_run_that_nobody_executes_in_time_fails(deployment: Deployment, thread: str) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider, {"worker_concurrency": 1})
+    client = await deployment.web({"queue_timeout_seconds": 1})
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=f"{thread}-1")))
+    await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+    events = await run(client, "echo", run_input(user("hello"), thread=thread, run="late"))
+    assert (events[-1]["type"], events[-1]["code"]) == ("RUN_ERROR", "RUN_NOT_EXECUTED")
+    await client.post(f"{AGUI}/patient/stop/{thread}-1")
+    await running
+    assert provider.ran == ["r"]
+
+
+async def test_what_an_agent_remembers_itself_is_read_where_it_is(deployment: Deployment, thread: str) -> None:
+    await deployment.worker(RememberingProvider())
+    client = await deployment.web()
+    await run(client, "echo", run_input(user("hello"), thread=thread))
+    query = "query($data: LoadAgentStateInput!) { loadAgentState(data: $data) { threadExists state messages } }"
+    variables = {"data": {"threadId": thread, "agentName": "echo"}}
+    answer = (await client.post("/api/copilotkit", json={"query": query, "variables": variables})).json()
+    assert json.loads(answer["data"]["loadAgentState"]["state"]) == {"thread": thread}
+
+
+class Refusing(Guardrail):
+    """Refuses what contains a word, and counts."""
+
+    name = "refusing"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def check_input(self, check: InputCheck) -> Verdict:
+        self.asked += 1
+        return Verdict(allowed="bad" not in check.text, reason="not here")
+
+
+async def test_hooks_and_guardrails_are_called_once_by_the_side_that_has_them(
+    deployment: Deployment, thread: str
+) -> None:
+    calls: list[str] = []
+
+    def before(name: str) -> Callable[[BeforeRequest], Awaitable[None]]:
+        async def hook(given: BeforeRequest) -> None:
+            calls.append(name)
+            if name == "web" and given.thread_id == "refused":
+                raise CopilotKitError("not you")
+
+        return hook
+
+    web_guard, worker_guard = Refusing(), Refusing()
+    provider = EchoProvider()
+    await deployment.worker(provider, guardrails=worker_guard, hooks=Hooks(on_before_request=before("worker")))
+    bare = await deployment.web()
+    await run(bare, "echo", run_input(user("hello"), thread=thread))
+    assert (calls, worker_guard.asked) == (["worker"], 1)
+    refused = await run(bare, "echo", run_input(user("bad"), thread=f"{thread}-2", run="2"))
+    assert refused[-1]["type"] == "RUN_ERROR"
+
+    client = await deployment.web(guardrails=web_guard, hooks=Hooks(on_before_request=before("web")))
+    await run(client, "echo", run_input(user("hello"), thread=f"{thread}-3", run="3"))
+    refused = await run(client, "echo", run_input(user("bad"), thread=f"{thread}-4", run="4"))
+    assert refused[-1]["type"] == "RUN_ERROR"
+    assert (calls, web_guard.asked, worker_guard.asked) == (["worker", "worker", "web", "web"], 2, 2)
+    assert provider.ran == ["r", "3"]
+
+
+async def test_who_opens_the_thread_in_another_web_process_sees_the_run(deployment: Deployment, thread: str) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider)
+    one, two = await deployment.web(), await deployment.web()
+    running = asyncio.create_task(run(one, "patient", run_input(user("wait"), thread=thread)))
+    await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+    joined = asyncio.create_task(connect(two, "patient", thread))
+    await asyncio.wait([joined], timeout=0.5)
+    assert (await two.post(f"{AGUI}/patient/stop/{thread}")).json()["stopped"] is True
+    for events in await asyncio.gather(running, joined):
+        assert types_of(events)[-1] == "RUN_FINISHED"
+        assert json.loads(said(events))["thread"] == thread
+
+
+async def test_nothing_that_a_worker_needed_stays_with_the_run(deployment: Deployment, thread: str) -> None:
+    worker = await deployment.worker(EchoProvider())
+    client = await deployment.web()
+    await run(client, "echo", whole_input(thread))
+
+    async def stored() -> bool:
+        return (await worker.service.archive.runs(thread))[0].status == "finished"
+
+    await until(stored, PATIENCE)
+    (record,) = await worker.service.archive.runs(thread)
+    assert set(record.about) == {"messages"}
+
+
+async def test_a_suggestion_leaves_nothing(deployment: Deployment) -> None:
+    worker = await deployment.worker(EchoProvider())
+    client = await deployment.web()
+    body = run_input(user("suggest"), thread="s", forwardedProps={"__copilotkitSuggestion": True})
+    response = await client.post(f"{AGUI}/echo/suggest", json=body)
+    assert response.status_code == 200, response.text
+    assert types_of(events_of(response.text))[-1] == "RUN_FINISHED"
+    assert await worker.service.archive.find("s") is None
+
+
+async def test_a_request_that_is_too_large_to_be_handed_over_is_refused(deployment: Deployment, thread: str) -> None:
+    await deployment.worker(EchoProvider())
+    client = await deployment.web({"store_max_bytes": 2000})
+    response = await client.post(f"{AGUI}/echo/run", json=run_input(user("x" * 5000), thread=thread))
+    assert response.status_code == 413
