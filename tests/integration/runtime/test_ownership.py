@@ -216,6 +216,7 @@ async def _play(world: World, lives: Sequence[Sequence[tuple[Verb, str, str, str
                     await load(world, person, thread, steps[-1][3])
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("url", KINDS, indirect=True)
 def test_nobody_reads_another_whatever_is_done_to_threads(url: str) -> None:  # noqa: F811 - the fixture
     @settings(max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
