@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvloop
@@ -120,7 +121,10 @@ def rows(
 ) -> Iterator[tuple[str, ...]]:
     """Run waves of streams, and return a row of each."""
     outcome = outcome or Outcome()
-    with serving(ours("scripts/benchmark/load_app.py:runtime")) as server:
+    app = ours("scripts/benchmark/load_app.py:runtime")
+    # The command line's own default is a file, in which an earlier run may have left threads.
+    place = {"COPILOTKIT_STORE": os.environ.get("COPILOTKIT_STORE", "memory://")}
+    with serving(replace(app, environment={**app.environment, **place})) as server:
         for number in range(1, waves + 1):
             before = processor.seconds(server.pid)
             speeches, peak = uvloop.run(_measured(server, streams, rate, seconds))
