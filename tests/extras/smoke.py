@@ -330,6 +330,14 @@ async def postgres() -> None:
     open_store("postgresql://nobody@127.0.0.1:1/nothing")
 
 
+async def queue() -> None:
+    """The engine is there; its servers have extras of their own."""
+    from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
+
+    engine = SaqEngine("redis://127.0.0.1:1/0", "smoke")
+    await engine.stop()
+
+
 async def auth() -> None:
     """A token is accepted, and a false one is not."""
     import jwt

@@ -34,6 +34,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "providers/models/openai": ("openai",),
     "providers/models/anthropic": ("anthropic",),
     "providers/models": ("models",),
+    "runtime/execution/saq_engine.py": ("queue", "redis", "postgres"),
     "runtime/stores/redis": ("redis",),
     "runtime/stores/postgres": ("postgres",),
     "runtime/guardrails/cloud.py": ("cloud",),
@@ -57,7 +58,7 @@ SHARED = {
 # What stands in for another in some versions of the dependency that brings both.
 ALTERNATIVES = {("providers/mcp/library.py", "httpx"), ("providers/mcp/library.py", "httpx2")}
 INSTALLED = packages_distributions()
-HIGHEST = {"graphql-core": 1, "uvicorn": 2, "langgraph": 1, "crewai": 1, "mcp": 1}
+HIGHEST = {"graphql-core": 1, "uvicorn": 2, "langgraph": 1, "crewai": 1, "mcp": 1, "saq": 1}
 
 
 def named(requirement: str) -> str:
