@@ -9,6 +9,7 @@ into a part. Any other event takes the general way, after which the text that go
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import msgspec
 from graphql import GraphQLString
@@ -16,6 +17,9 @@ from graphql import GraphQLString
 from ...runtime.events import Event, TextMessageContent
 from ..http.streaming import PartSink
 from .incremental import StreamedLeaves
+
+FOLD_PIECES = 1024
+"""How many written pieces are joined at a time: each is a string of its own, ten times as large as its letters."""
 
 _HEAD = b'{"incremental":[{"items":'
 _END = b'}],"hasNext":true}'
@@ -35,6 +39,7 @@ class TextContinuation:
         self._message_id = message_id
         self._leaves = leaves
         self._items = leaves.channel.items
+        self._folded = leaves.written  # up to where written pieces are joined
         self._path = b',"path":%b,' % _encode(leaves.path)[:-1]
         self._end = b"]" + _END if leaves.label is None else b'],"label":%b%b' % (_encode(leaves.label), _END)
 
@@ -74,7 +79,14 @@ class TextContinuation:
         index = leaves.written
         self._items += pieces
         leaves.written = index + len(pieces)
+        if index - self._folded >= FOLD_PIECES:
+            self._fold(index)
         return b"%b%b%b%d%b" % (_HEAD, text, self._path, index, self._end)
+
+    def _fold(self, end: int) -> None:
+        """Join the written pieces before ``end``. Empty ones stand for all but one, as later pieces are counted."""
+        start, self._folded = self._folded, end
+        self._items[start:end] = ["".join(self._items[start:end]), *repeat("", end - start - 1)]
 
 
 def continued_text(leaves: StreamedLeaves | None, last: Event) -> TextContinuation | None:

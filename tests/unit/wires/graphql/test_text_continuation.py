@@ -19,7 +19,7 @@ from copilotkit_runtime.wires.graphql.context import GraphQLContext
 from copilotkit_runtime.wires.graphql.documents import Document
 from copilotkit_runtime.wires.graphql.execution import GraphQLRequest
 from copilotkit_runtime.wires.graphql.incremental_result import IncrementalAnswer
-from copilotkit_runtime.wires.graphql.text_continuation import TextContinuation
+from copilotkit_runtime.wires.graphql.text_continuation import FOLD_PIECES, TextContinuation
 from copilotkit_runtime.wires.http.client import ClientRequest
 from tests.support.request_bodies import generate, text_message
 from tests.unit.wires.graphql.test_incremental import DOCUMENT, DOCUMENTS, EXECUTION, runs, text_events
@@ -124,3 +124,13 @@ async def test_clients_tokens_go_the_short_way() -> None:
     with patch.object(TextContinuation, "part", counted):
         await written([[event] for event in text_events("m", ["one", "two", "three", "four"])], DOCUMENT)
     assert taken == 3
+
+
+async def test_a_long_text_is_written_alike_after_its_pieces_were_joined() -> None:
+    pieces = [f"{number} " for number in range(2 * FOLD_PIECES + 10)]
+    steps = [[event] for event in text_events("m", pieces)]
+    with patch.object(TextContinuation, "_fold", autospec=True, side_effect=TextContinuation._fold) as fold:
+        parts = await written(steps, DOCUMENT)
+    assert fold.call_count == 2
+    with general_way():
+        assert parts == await written(steps, DOCUMENT)
