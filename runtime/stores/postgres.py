@@ -84,6 +84,9 @@ _FORGET = """
     DELETE FROM copilotkit_threads
     WHERE thread_id = %(thread_id)s AND updated_at < clock_timestamp() - %(ttl)s::interval
 """
+# ON CONFLICT names one of the table's two unique indexes: of two who insert the same thread at once, the second one may
+# meet the other index first, and fail.
+_IN_TURN = "SELECT pg_advisory_xact_lock(hashtextextended(%(key)s::text, 1))"
 _TOUCH = """
     INSERT INTO copilotkit_threads (thread_id, key) VALUES (
         %(thread_id)s, CASE WHEN NOT EXISTS (
@@ -411,10 +414,11 @@ class PostgresStore(RecordStore):
 
     @override
     async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
-        values: _Values = {"thread_id": thread_id, "agent_name": agent_name, "ttl": self._ttl()}
+        values: _Values = {**self._named(thread_id), "agent_name": agent_name}
         async with self._database.transaction() as cursor:
+            await cursor.execute(_IN_TURN, values)
             await self._forget(cursor, values)
-            await cursor.execute(_TOUCH, {**values, "key": thread_key(thread_id)})
+            await cursor.execute(_TOUCH, values)
             owner, now = await _one(cursor)
             await cursor.execute(_WRITE, {**values, "payload": payload, "expected": expected, "now": now})
             row = await cursor.fetchone()
@@ -446,6 +450,7 @@ class PostgresStore(RecordStore):
     async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
         values: _Values = {**self._named(thread_id), "owner": owner, "agent_name": agent_name}
         async with self._database.transaction() as cursor:
+            await cursor.execute(_IN_TURN, values)
             await cursor.execute(_ADOPT, values)
             await cursor.execute(_OPEN, values)
             opened = cursor.rowcount > 0
@@ -477,6 +482,7 @@ class PostgresStore(RecordStore):
     async def _claim(self, thread_id: str, owner: str) -> bool:
         values: _Values = {**self._named(thread_id), "owner": owner}
         async with self._database.transaction() as cursor:
+            await cursor.execute(_IN_TURN, values)
             await cursor.execute(_RESOLVE, values)
             (values["thread_id"],) = await _one(cursor)
             await self._forget(cursor, values)

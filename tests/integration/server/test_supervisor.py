@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -28,6 +29,17 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+async def can_listen(port: int) -> bool:
+    """Whether a port is free. A process that has ended may take a moment to let go of its sockets."""
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            again.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 PRODUCTION = {"env": "production", "auth": "none"}
@@ -71,10 +83,7 @@ async def test_workers_end_with_the_process_that_started_them(tmp_path: Path, wo
             return all(map(is_gone, pids))
 
         await until(all_gone)
-        port = int(server.origin.rpartition(":")[2])
-        with socket.socket() as again:
-            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            again.bind(("127.0.0.1", port))
+        await until(partial(can_listen, int(server.origin.rpartition(":")[2])))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -194,6 +194,25 @@ async def test_a_hundred_increments_at_once_lose_nothing(store: StateStore) -> N
     assert counted.version == 100
 
 
+async def test_threads_that_many_begin_at_once_begin_once(store: StateStore) -> None:
+    threads = [f"thread-{number}" for number in range(30)]
+
+    async def begin(thread: str) -> None:
+        await asyncio.gather(
+            store.open_thread(thread, owner="ann", agent_name="agent"),
+            *(store.claim(thread, "ann") for _ in range(3)),
+            *(store.merge(thread, "agent", {f"k{number}": number}) for number in range(3)),
+        )
+
+    await asyncio.gather(*map(begin, threads))
+
+    for thread in threads:
+        begun = await store.load(thread, "agent")
+        assert begun is not None
+        assert begun.state == {"k0": 0, "k1": 1, "k2": 2}
+        assert await store.owner_of(thread) == "ann"
+
+
 async def test_a_hundred_merges_at_once_lose_no_key_and_no_message(store: StateStore) -> None:
     await store.save("thread", "agent", AgentState(state={"kept": True, "k0": "old"}, messages=EVERY_KIND))
 
