@@ -41,6 +41,8 @@ RETRIES = 1000
 ANSWER_SECONDS = 30
 """How long an answer waits for who asked."""
 _POLL_SECONDS = 0.02
+_LOOK_SECONDS = 1.0
+"""How often a PostgreSQL queue is looked at: SAQ misses what is put there between its look and its waiting for news."""
 _CARDS = "workers"
 _MOST_CONNECTIONS = 8
 
@@ -178,11 +180,24 @@ class SaqEngine(QueueEngine):
 
     async def _next(self, queue: Queue, seconds: float) -> Job | None:
         await self._keep_listening(queue)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        while True:
+            left = deadline - clock()
+            job = await self._dequeued(queue, left if self._pool is None else min(left, _LOOK_SECONDS))
+            if job is not None or clock() >= deadline:
+                return job
+
+    @staticmethod
+    async def _dequeued(queue: Queue, seconds: float) -> Job | None:
+        task = asyncio.current_task()
         with _translated():
             try:
-                job = await queue.dequeue(timeout=seconds)
+                job = await queue.dequeue(timeout=max(seconds, 0.001))  # it takes 0 for ever
             except TimeoutError:
                 return None
+        if job is None and task is not None and task.cancelling():
+            raise asyncio.CancelledError  # which SAQ swallowed
         return job
 
     async def _keep_listening(self, queue: Queue) -> None:
