@@ -47,7 +47,7 @@ serve: install
 	$(BIN)/copilotkit-runtime serve examples/demo.py:runtime
 
 test: install
-	$(BIN)/python -m pytest -m "not e2e" --numprocesses=4 --dist=loadfile --cov --cov-report=
+	$(BIN)/python -m pytest -m "not e2e" --numprocesses=3 --dist=loadfile --cov --cov-report=
 	$(BIN)/coverage report --include='*/runtime/*,*/resolvers/*,*/wires/*,*/server/*' --fail-under=85
 	$(BIN)/coverage report --include='*/providers/*' --fail-under=70
 
