@@ -148,7 +148,8 @@ async def test_answers_of_both_wires_count_as_streams_while_they_last(tmp_path: 
                 steps = body["variables"]["data"]["messages"][0]["textMessage"]["content"]
                 url, body = f"{url}/agent/scripted/run", agui.run_input(agui.user(steps))
             async with http.stream("POST", url, json=body) as response:
-                async for chunk in response.aiter_text():
+                chunks = response.aiter_text()  # kept, as the response closes when its iterator goes
+                async for chunk in chunks:
                     if "first" in chunk:
                         break
                 page = (await http.get(f"{server.origin}/metrics")).text
