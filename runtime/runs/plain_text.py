@@ -8,7 +8,7 @@ for each piece. Any other event takes the general way, and decides whether what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import events
@@ -45,6 +45,25 @@ class PlainText:
         if self._flow is None or self._flow.passes_text(event.message_id):
             self.record = self._transcript.recorder_of(event.message_id)
             self.message_id = event.message_id
+
+
+def pieces_of(message_id: str, batch: Sequence[events.Event]) -> list[str] | None:
+    """Return the pieces of a text that ``batch`` brings, without empty ones.
+
+    Args:
+        message_id: The text's message.
+        batch: What was read from a log.
+
+    Returns:
+        None if something else is in the batch, or nothing is.
+    """
+    pieces = []
+    for event in batch:
+        if type(event) is not events.TextMessageContent or event.message_id != message_id:
+            return None
+        if event.delta:
+            pieces.append(event.delta)
+    return pieces if batch else None
 
 
 def is_clean(text: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ...runtime.events import Event, TextMessageContent
+from ...runtime.runs.plain_text import pieces_of
 from ..http.streaming import PartSink
 
 _FRAME = b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":%b,"delta":'
@@ -50,14 +51,8 @@ class TextContinuation:
 
     def frames(self, batch: Sequence[Event]) -> bytes | None:
         """Return the frames of ``batch``; None if it is more than a continuation of the text."""
-        id_ = self._message_id
-        pieces = []
-        for event in batch:
-            if type(event) is not TextMessageContent or event.message_id != id_:
-                return None
-            if event.delta:
-                pieces.append(event.delta)
-        if not batch:
+        pieces = pieces_of(self._message_id, batch)
+        if pieces is None:
             return None
         frame = self._frame
         try:

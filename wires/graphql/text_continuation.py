@@ -15,6 +15,7 @@ import msgspec
 from graphql import GraphQLString
 
 from ...runtime.events import Event, TextMessageContent
+from ...runtime.runs.plain_text import pieces_of
 from ..http.streaming import PartSink
 from .incremental import StreamedLeaves
 
@@ -59,16 +60,10 @@ class TextContinuation:
 
         A part without bytes is one that need not be written.
         """
-        id_ = self._message_id
-        pieces = []
-        for event in batch:
-            if type(event) is not TextMessageContent or event.message_id != id_:
-                return None
-            if event.delta:
-                pieces.append(event.delta)
-        if not pieces:
-            return b"" if batch else None
-        return self._formatted(pieces)
+        pieces = pieces_of(self._message_id, batch)
+        if pieces is None:
+            return None
+        return self._formatted(pieces) if pieces else b""
 
     def _formatted(self, pieces: list[str]) -> bytes | None:
         try:
