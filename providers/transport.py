@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from ..runtime.context import RunContext
+from ..runtime.error_texts import to_public_error
 from ..runtime.errors import (
     AuthenticationError,
     CopilotKitError,
@@ -18,7 +19,6 @@ from ..runtime.errors import (
     NetworkError,
     ProtocolError,
     RemoteEndpointNotFoundError,
-    to_public_error,
 )
 
 CONNECT_SECONDS = 10.0

@@ -51,7 +51,7 @@ def _name(task: asyncio.Future[Any]) -> str:
 
 
 class Interruption:
-    """Cancels the task that made it, again and again, until it is told that the task has noticed."""
+    """Cancels the task that made it, again and again, until the task reports that it has noticed."""
 
     def __init__(self) -> None:
         self._task = asyncio.current_task()

@@ -7,7 +7,8 @@ from time import monotonic
 
 import structlog
 
-from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError, to_public_error
+from .error_texts import to_public_error
+from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError
 from .provider import AgentDescriptor, AgentProvider
 
 log = structlog.get_logger(__name__)

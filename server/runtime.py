@@ -71,7 +71,7 @@ class CopilotRuntime:
         actions: Server-side actions: ``Action`` objects, plain functions, LangServe chains and ``ActionSource``
             objects; or a function of the request's context that returns such a list, and may await.
         mcp_servers: MCP servers whose tools are actions: ``MCPServer`` objects, URLs, or ``{"endpoint": ...}``.
-        hooks: What is told of requests.
+        hooks: What observes, and may refuse, requests and answers.
         guardrails: One or several, which judge each request in order.
         agents_as_actions: The names of the agents that models, and other agents, may call as tools; True for all.
         transcribe: Turns what a person says into text; without it, pages show no microphone.

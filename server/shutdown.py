@@ -22,7 +22,7 @@ _SIGNALS: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)
 
 
 class SignalDrain:
-    """Drains a service when the process is told to end, and then lets the server's own handler go on.
+    """Drains a service when a signal ends the process, and then lets the server's own handler go on.
 
     Args:
         service: What to drain.

@@ -114,12 +114,12 @@ class RemoteThread:
     async def state(self, config: RunnableConfig) -> StateSnapshot:
         """Return the server's answer; a thread that it does not know has no values."""
         try:
-            told = await self._client.threads.get_state(
+            answer = await self._client.threads.get_state(
                 self._thread_id, checkpoint=_checkpoint(config), headers=self._headers
             )
         except NotFoundError:
             return StateSnapshot({}, (), {"configurable": {}}, None, None, None, (), ())
-        return _snapshot(told)
+        return _snapshot(answer)
 
     async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str | None) -> None:
         """Has the server write the checkpoint."""
@@ -155,22 +155,22 @@ class RemoteThread:
         return await self.at_breakpoint(snapshot)
 
 
-def _snapshot(told: Any) -> StateSnapshot:
-    interrupts = [each for task in told["tasks"] for each in task.get("interrupts") or ()]
+def _snapshot(answer: Any) -> StateSnapshot:
+    interrupts = [each for task in answer["tasks"] for each in task.get("interrupts") or ()]
     return StateSnapshot(
-        values=told["values"],
-        next=tuple(told["next"] or ()),
-        config=_configuration(told.get("checkpoint")) or {"configurable": {}},
-        metadata=told.get("metadata"),
-        created_at=told.get("created_at"),
-        parent_config=_configuration(told.get("parent_checkpoint")),
-        tasks=tuple(_task(each) for each in told["tasks"]),
+        values=answer["values"],
+        next=tuple(answer["next"] or ()),
+        config=_configuration(answer.get("checkpoint")) or {"configurable": {}},
+        metadata=answer.get("metadata"),
+        created_at=answer.get("created_at"),
+        parent_config=_configuration(answer.get("parent_checkpoint")),
+        tasks=tuple(_task(each) for each in answer["tasks"]),
         interrupts=tuple(Interrupt(value=each.get("value"), id=str(each.get("id"))) for each in interrupts),
     )
 
 
-def _task(told: Mapping[str, Any]) -> PregelTask:
-    return PregelTask(id=str(told.get("id")), name=str(told.get("name")), path=(), result=told.get("result"))
+def _task(task: Mapping[str, Any]) -> PregelTask:
+    return PregelTask(id=str(task.get("id")), name=str(task.get("name")), path=(), result=task.get("result"))
 
 
 def _configuration(checkpoint: Any) -> RunnableConfig | None:
@@ -189,7 +189,7 @@ async def remote_stream(
 ) -> AsyncGenerator[StreamPart, None]:
     """Run the graph on its server, and yield what ``graph.astream`` would.
 
-    The server is told to cancel the run when the connection ends.
+    The server is asked to cancel the run when the connection ends.
 
     Raises:
         DeploymentError: The graph failed there.
@@ -216,8 +216,8 @@ async def remote_stream(
 
 
 def _command(command: Command[Any]) -> Any:
-    told = {"resume": command.resume, "update": command.update}
-    return {key: Encoder().encode(value) for key, value in told.items() if value is not None}
+    answers = {"resume": command.resume, "update": command.update}
+    return {key: Encoder().encode(value) for key, value in answers.items() if value is not None}
 
 
 def _server_configuration(config: RunnableConfig) -> Config:
@@ -269,7 +269,7 @@ def _message(told: dict[str, Any]) -> BaseMessage:
     if told.get("type") != "AIMessageChunk":
         return message_of(told)
     derived = ("tool_calls", "invalid_tool_calls")
-    return AIMessageChunk(**{key: value for key, value in told.items() if key not in derived})
+    return AIMessageChunk(**{key: value for key, value in answers.items() if key not in derived})
 
 
 def _dispatched(event: Mapping[str, Any]) -> DispatchedEvent:

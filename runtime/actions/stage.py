@@ -13,7 +13,8 @@ import structlog
 from .. import events
 from ..cancellation import end_tasks
 from ..context import RunContext
-from ..errors import CopilotKitError, to_public_error
+from ..error_texts import to_public_error
+from ..errors import CopilotKitError
 from ..messages import new_id
 from ..runs.stages import Emit, Stage
 from .action import Action
@@ -158,7 +159,7 @@ class ActionStage(Stage):
                 await self._answer(following)
                 following = await self._release()
         except Exception as error:
-            log.exception("action_results_not_told")
+            log.exception("action_results_not_emitted")
             self._fail(to_public_error(error))
 
     async def _release(self) -> _Call | None:

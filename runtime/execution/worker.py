@@ -12,7 +12,8 @@ import structlog
 
 from .. import events
 from ..cancellation import end_tasks
-from ..errors import CopilotKitError, MisuseError, StoreError, to_public_error
+from ..error_texts import to_public_error
+from ..errors import CopilotKitError, MisuseError, StoreError
 from ..provider import AgentDescriptor, AgentProvider
 from ..registry import ProviderRegistry
 from ..runs.archive import RunArchive
@@ -25,10 +26,10 @@ from .envelope import Envelope, seconds_waited, unseal
 from .published import Call, WorkerCard, perform, published
 
 TAKE_SECONDS = 2.0
-"""How long one wait for a run lasts; a worker that is told to end leaves after it."""
+"""How long one wait for a run lasts; a worker that drains leaves after it."""
 PUBLISH_SECONDS = 2.0
 CARD_SECONDS = 10.0
-"""For how long a worker that says nothing more is taken to be there."""
+"""For how long a worker that reports nothing more is taken to be there."""
 CALLS_AT_ONCE = 16
 _PAUSE_SECONDS = 1.0
 _UNREADABLE = "This run was handed over in a form that its server cannot read."

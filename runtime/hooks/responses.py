@@ -41,7 +41,7 @@ class ResponseFeed:
             self._missed += 1
             return
         if response.is_final_response and self._missed:
-            log.warning("chunks_not_told", run_id=response.run_id, missed=self._missed)
+            log.warning("chunks_not_observed", run_id=response.run_id, missed=self._missed)
         self._waiting.append(response)
         if self._reporting is None or self._reporting.done():
             self._reporting = self._calls.own(self._report_all())

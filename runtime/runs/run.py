@@ -16,6 +16,7 @@ import structlog
 from .. import events
 from ..cancellation import CANCEL_AGAIN_SECONDS
 from ..context import RunContext, RunInput
+from ..error_texts import missing_key, to_public_error
 from ..errors import (
     GUARDRAILS_FAILED,
     AgentExitedError,
@@ -24,8 +25,6 @@ from ..errors import (
     RunHandedOverError,
     RunTimeoutError,
     ThreadBusyError,
-    missing_key,
-    to_public_error,
 )
 from ..media import messages_for
 from ..messages import now
@@ -53,7 +52,7 @@ FINISH_GRACE_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 5.0
 
 _ENDINGS = frozenset((events.RunFinished, events.RunError))
-"""What the run tells itself, when its outcome is stored."""
+"""What the run adds itself, when its outcome is stored; a provider's own are left out."""
 
 _CODES: dict[type[CopilotKitError], str] = {
     GuardrailsDeniedError: GUARDRAILS_FAILED,

@@ -49,5 +49,5 @@ def check_tls(certificate: Path, key: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password)
     except ssl.SSLError as error:
-        told = f"ssl_certfile, ssl_keyfile: the certificate {certificate} and the key {key} do not match"
-        raise ConfigurationError(f"{told}: {error.reason or 'not PEM files'}.") from error
+        problem = f"ssl_certfile, ssl_keyfile: the certificate {certificate} and the key {key} do not match"
+        raise ConfigurationError(f"{problem}: {error.reason or 'not PEM files'}.") from error

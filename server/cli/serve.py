@@ -101,13 +101,13 @@ class PlainStart:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on but the stack."""
 
-        async def told(message: Message) -> None:
+        async def with_reason(message: Message) -> None:
             error = sys.exception()
             if message["type"] == "lifespan.startup.failed" and isinstance(error, CopilotKitError):
                 message = {**message, "message": error.message}
             await send(message)
 
-        await self._app(scope, receive, told if scope["type"] == "lifespan" else send)
+        await self._app(scope, receive, with_reason if scope["type"] == "lifespan" else send)
 
 
 def served_runtime(target: str | None) -> CopilotRuntime:
@@ -129,7 +129,7 @@ async def announce(runtime: CopilotRuntime, port: int) -> None:
 
 
 def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: bool = False) -> None:
-    """Serve a runtime until the process is told to end.
+    """Serve a runtime until a signal ends the process.
 
     In production, and with ``workers`` set to 1, that is done by a process of its own, which is replaced if it dies.
 
@@ -261,7 +261,7 @@ def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False,
 
 
 def run_here(options: uvicorn.Config, app: ASGIApp, listener: socket.socket) -> None:
-    """Serve an application in this process until it is told to end.
+    """Serve an application in this process until a signal ends it.
 
     Raises:
         typer.Exit: It could not start.

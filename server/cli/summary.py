@@ -98,7 +98,7 @@ def _public_warnings(runtime: CopilotRuntime) -> Iterator[str]:
 def _worker_warnings(runtime: CopilotRuntime) -> Iterator[str]:
     config = runtime.config
     if scheme_of(runtime.store_name) == "memory":
-        yield "the workers do not share a memory:// store: an agent forgets what another worker was told"
+        yield "the workers do not share a memory:// store: an agent does not remember what another worker heard"
     rates = config.rate_limit or config.address_rate_limit
     place = config.rate_limit_store or runtime.store_name
     if rates is not None and not scheme_of(place).startswith("redis"):

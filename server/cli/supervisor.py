@@ -26,7 +26,7 @@ Handover: TypeAlias = Callable[[socket.socket], None]
 """Called with the listening socket once a process serves."""
 
 ServedProcess: TypeAlias = Callable[[socket.socket | None, Handover], None]
-"""Serves until the process is told to end, on the socket if there is one. It is sent to another process."""
+"""Serves until a signal ends the process, on the socket if there is one. It is sent to another process."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SHORT_LIFE_SECONDS = 1.0
@@ -53,7 +53,7 @@ class _Served(NamedTuple):
 
 
 class Supervisor:
-    """Runs one process after the other until it is told to end. On SIGHUP the next one begins before the last ends.
+    """Runs one process after the other until a signal ends it. On SIGHUP the next one begins before the last ends.
 
     Args:
         serve: What each of them does.
@@ -73,7 +73,7 @@ class Supervisor:
         """Run processes.
 
         Returns:
-            The exit status of the last one: of a process that was told to end, or that could not start.
+            The exit status of the last one: of a process that a signal ended, or that could not start.
         """
         for number in _SIGNALS:
             signal.signal(number, self._pass_on)
@@ -90,7 +90,7 @@ class Supervisor:
                 time.sleep(_SHORT_LIFE_SECONDS)  # what kills each process at once is not to take all of the machine
 
     def _pass_on(self, _number: int, _frame: FrameType | None) -> None:
-        # Those that end already are told again by the second signal alone, which means: at once.
+        # Those that end already receive the second signal alone, which means: at once.
         retiring = self._retiring if self._ending else []
         self._ending = True
         for process in (*self._processes, *retiring):

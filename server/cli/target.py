@@ -14,7 +14,8 @@ from types import ModuleType, TracebackType
 from pydantic import ValidationError
 from starlette.applications import Starlette
 
-from ...runtime.errors import ConfigurationError, CopilotKitError, missing_key
+from ...runtime.error_texts import missing_key
+from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.optional import optional
 from ...runtime.python_files import add_to_path, import_file
 from ..agents import Kind, kind_of

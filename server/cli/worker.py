@@ -23,7 +23,7 @@ HEALTH_PORT = 8001
 
 
 def work(target: str | None, layers: SettingLayers) -> None:
-    """Execute the runs of queues until the process is told to end.
+    """Execute the runs of queues until a signal ends the process.
 
     Args:
         target: The name of the runtime that has the agents.

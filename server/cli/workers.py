@@ -138,16 +138,16 @@ class Workers(Multiprocess):
             self.processes[index] = new
             self._retire(old)
             log.info("worker_replaced", old=old.pid, new=new.pid)
-            if self._told_to_end:
+            if self._ending:
                 return
 
     @property
-    def _told_to_end(self) -> bool:
+    def _ending(self) -> bool:
         return self.should_exit.is_set() or any(number in _ENDS for number in self.signal_queue)
 
     def _await_ready(self, worker: Process) -> bool:
         deadline = time.monotonic() + self._start_seconds
-        while not self._told_to_end and worker.process.is_alive() and time.monotonic() < deadline:
+        while not self._ending and worker.process.is_alive() and time.monotonic() < deadline:
             if worker.wait_until_ready(_POLL_SECONDS):
                 return True
         return False
@@ -156,7 +156,7 @@ class Workers(Multiprocess):
         status = worker.exitcode
         worker.kill()
         worker.join()
-        if not self._told_to_end:
+        if not self._ending:
             log.error("worker_not_ready", seconds=self._start_seconds, exit_status=status, kept=kept.pid)
 
     def _retire(self, worker: Process) -> None:
@@ -164,7 +164,7 @@ class Workers(Multiprocess):
         self._starting.pop(worker, None)
         self._retiring.append(worker)
         worker.terminate()
-        while worker.process.is_alive() and not self._told_to_end:
+        while worker.process.is_alive() and not self._ending:
             worker.process.join(_POLL_SECONDS)
             self.keep_subprocess_alive()
         if not worker.process.is_alive():

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from copilotkit_runtime.runtime.errors import (
-    DEFAULT_MESSAGE,
-    AgentNotFoundError,
-    NetworkError,
-    helpful_message,
-)
+from copilotkit_runtime.runtime.error_texts import helpful_message
+from copilotkit_runtime.runtime.errors import DEFAULT_MESSAGE, AgentNotFoundError, NetworkError
 
 ABSENT = object()
 

@@ -7,14 +7,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from ...runtime.errors import (
-    AuthenticationError,
-    CopilotKitError,
-    MisuseError,
-    ShuttingDownError,
-    ThreadNotFoundError,
-    to_public_error,
-)
+from ...runtime.error_texts import to_public_error
+from ...runtime.errors import AuthenticationError, CopilotKitError, MisuseError, ShuttingDownError, ThreadNotFoundError
 from ...runtime.stores.errors import StoreKeyError, StoreUnavailableError
 from ..http.exchange import Exchange
 from ..http.refusal import Refusal

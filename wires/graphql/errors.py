@@ -7,7 +7,8 @@ from typing import Any
 import structlog
 from graphql import GraphQLError
 
-from ...runtime.errors import CopilotKitError, to_public_error
+from ...runtime.error_texts import to_public_error
+from ...runtime.errors import CopilotKitError
 from ..http.refusal import Refusal
 
 log = structlog.get_logger(__name__)

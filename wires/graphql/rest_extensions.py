@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...runtime.errors import AgentNotFoundError, CopilotKitError, ThreadNotFoundError, to_public_error
+from ...runtime.error_texts import to_public_error
+from ...runtime.errors import AgentNotFoundError, CopilotKitError, ThreadNotFoundError
 from ...runtime.shown_state import shown_state
 from ...runtime.stores.interface import AgentState
 from ..http.admission import Admission

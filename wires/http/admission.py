@@ -10,7 +10,8 @@ import structlog
 from starlette.requests import Request
 
 from ...runtime.config import RuntimeConfig
-from ...runtime.errors import AuthenticationError, CopilotKitError, to_public_error
+from ...runtime.error_texts import to_public_error
+from ...runtime.errors import AuthenticationError, CopilotKitError
 from ...runtime.rates import Rate
 from ...runtime.runs.handle import RunHandle
 from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from copilotkit_runtime import errors
-from copilotkit_runtime.runtime.errors import CATALOGUE, DEFAULT_MESSAGE, ErrorCode, helpful_message, to_public_error
+from copilotkit_runtime.runtime.error_texts import helpful_message, to_public_error
+from copilotkit_runtime.runtime.errors import CATALOGUE, DEFAULT_MESSAGE, ErrorCode
 
 TABLE = [
     ("NETWORK_ERROR", 503, "banner", "critical"),
