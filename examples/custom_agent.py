@@ -25,7 +25,7 @@ class Parrot(AgentProvider):
         return [AgentDescriptor(name="my_agent", description="Says it again")]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Answers the last message."""
+        """Answer the last message."""
         if agent_name != "my_agent":
             raise errors.AgentNotFoundError(agent_name, ["my_agent"])
         texts = [message for message in run.messages if isinstance(message, messages.TextMessage)]

@@ -51,13 +51,13 @@ def chat_model() -> BaseChatModel:
 
 
 def plan(state: PlannerState) -> PlannerState:
-    """Lays out the steps, the first of them done."""
+    """Lay out the steps, the first of them done."""
     titles = (f"{STEPS[0]}: {_request(state)[:40]}", *STEPS[1:])
     return {"plan": [{"title": title, "done": number == 0} for number, title in enumerate(titles)]}
 
 
 def ask(state: PlannerState) -> PlannerState:
-    """Asks the person, who writes "ask me", before anything is answered; the answer is a step of the plan."""
+    """Interrupt for the person who writes "ask me", before anything is answered; the answer is a step of the plan."""
     if not _ASK.search(_request(state)):
         return {}
     answer = interrupt("Shall I go on with this plan?")
@@ -69,7 +69,7 @@ def _request(state: PlannerState) -> str:
 
 
 async def answer(state: PlannerState) -> PlannerState:
-    """Asks the model, which may call what the page offers."""
+    """Call the model, which may call what the page offers."""
     actions = state.get("copilotkit", {}).get("actions", [])
     model = chat_model().bind_tools(actions) if actions else chat_model()
     system = SystemMessage("You are a helpful planner. Use the page's tools when they fit.")
@@ -77,7 +77,7 @@ async def answer(state: PlannerState) -> PlannerState:
 
 
 def finish(state: PlannerState) -> PlannerState:
-    """Ticks everything off."""
+    """Tick everything off."""
     return {"plan": [{**step, "done": True} for step in state["plan"]]}
 
 

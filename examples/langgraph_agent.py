@@ -16,7 +16,7 @@ class State(MessagesState, total=False):
 
 
 async def answer(state: State) -> dict[str, Any]:
-    """Asks the model."""
+    """Call the model."""
     model = ChatOpenAI(model="gpt-4o-mini")
     actions = state.get("copilotkit", {}).get("actions")
     bound = model.bind_tools(actions) if actions else model

@@ -123,7 +123,7 @@ def _web_url(text: str) -> str:
 
 
 def _filled(value: Any) -> Any:
-    """Refuses an authentication setting that is there and empty: a missing secret must not let everybody in.
+    """Refuse an authentication setting that is there and empty: a missing secret must not let everybody in.
 
     Raises:
         ValueError: It is empty.

@@ -81,7 +81,7 @@ class ProviderRegistry:
         return list(self._providers.values())
 
     async def discover(self) -> Discovery:
-        """Asks all providers for their agents. One that does not answer is logged, and left out.
+        """List the agents of all providers. One that does not answer is logged, and left out.
 
         Raises:
             ConfigurationError: Two providers have an agent of the same name.

@@ -25,7 +25,7 @@ class ReadyProbe:
         self._check = check
 
     async def answer(self, _request: Request) -> Response:
-        """Answers one request."""
+        """Answer one request."""
         found = await self._check.check()
         body = msgspec.json.encode(found)
         return Response(body, 200 if found.ready else 503, _UNCACHED, "application/json")
@@ -44,7 +44,7 @@ class MetricsPage:
         self._admission = admission
 
     async def answer(self, request: Request) -> Response:
-        """Answers one request."""
+        """Answer one request."""
         try:
             await self._admission.identify(request)
         except Refusal as refusal:

@@ -222,7 +222,7 @@ class CopilotRuntime:
         return self.service.registry.all()
 
     async def discover_agents(self) -> list[AgentDescriptor]:
-        """Asks all providers anew for their agents."""
+        """List the agents of all providers anew."""
         discovery = await self.service.registry.discover()
         return [agent for agent, _ in discovery.agents.values()]
 

@@ -43,7 +43,7 @@ class StateItem:
 
 
 def emit(*to_emit: Event) -> None:
-    """Hands events to the run that the caller is part of."""
+    """Pass events to the run that the caller is part of."""
     session = CURRENT.get()
     if session is not None:
         session.emit(lambda: list(to_emit))
@@ -96,7 +96,7 @@ async def copilotkit_exit() -> Literal[True]:
 async def copilotkit_predict_state(
     config: Mapping[str, PredictStateConfig] | Sequence[StateItem],
 ) -> Literal[True]:
-    """Streams the arguments of tool calls into the state, for the rest of the current method."""
+    """Stream the arguments of tool calls into the state, for the rest of the current method."""
     await _emit(events.Custom(name=events.PREDICT_STATE, value=_predictions(config)))
     return True
 

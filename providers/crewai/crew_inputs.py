@@ -53,7 +53,7 @@ def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str
 
 @contextmanager
 def lent(crew: Any, run: RunInput, session: Session, translator: Translator, *, stream: bool) -> Iterator[None]:
-    """Equips ``crew`` for one run, and takes everything back afterwards."""
+    """Equip ``crew`` for one run, and take everything back afterwards."""
     tools = [client_tool(tool, session, translator) for tool in run.tools]
     path = thread_scope(run.thread_id)
     with ExitStack() as back:

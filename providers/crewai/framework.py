@@ -28,7 +28,7 @@ _loading = threading.Lock()
 
 
 def disable_telemetry() -> None:
-    """Switches telemetry and prompts off, unless the environment asks for them.
+    """Switch telemetry and prompts off, unless the environment asks for them.
 
     CrewAI reads these when it is imported; with telemetry on, it replaces the process's signal handlers.
     """

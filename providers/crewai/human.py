@@ -92,7 +92,7 @@ def _default_store() -> Any:
 
 
 def install_for_flows() -> None:
-    """Lets flows that name no provider of their own ask through us."""
+    """Let flows that name no provider of their own ask through us."""
     config = import_module("crewai.flow.flow_config").flow_config
     questions = FlowQuestions()
     if config.input_provider is None:
@@ -102,7 +102,7 @@ def install_for_flows() -> None:
 
 
 def install_for_tasks(session: Session) -> Token[Any]:
-    """Lets tasks with ``human_input`` ask through ``session``, in the calling context."""
+    """Let tasks with ``human_input`` ask through ``session``, in the calling context."""
     human_input = import_module("crewai.core.providers.human_input")
 
     class TaskQuestions(human_input.SyncHumanInputProvider):  # type: ignore[misc, name-defined]

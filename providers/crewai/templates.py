@@ -38,7 +38,7 @@ def _templates(crew: Any) -> Iterator[str | None]:
 
 
 def install_safe_templates() -> None:
-    """Lets crews fill their templates as ``fill`` does, in runs of ours: flows start crews too."""
+    """Let crews fill their templates as ``fill`` does, in runs of ours: flows start crews too."""
     crew_class: Any = import_module("crewai").Crew
     original = crew_class._interpolate_inputs  # noqa: SLF001 - the one place that all ways to start a crew share
     if hasattr(original, "__wrapped__"):

@@ -118,11 +118,11 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         await self._saver.aput_writes(self._inner(config), writes, task_id, task_path)
 
     def delete_thread(self, thread_id: str) -> None:
-        """Forgets a thread."""
+        """Delete a thread."""
         self._saver.delete_thread(self._prefix + thread_id)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Forgets a thread."""
+        """Delete a thread."""
         await self._saver.adelete_thread(self._prefix + thread_id)
 
     async def trim(self, thread_id: str, turns: int) -> None:

@@ -77,7 +77,7 @@ class PatientPostgresSaver(AsyncPostgresSaver):
         await self._retry_unavailable(lambda saver: saver.aput_writes(config, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Forgets a thread."""
+        """Delete a thread."""
         await self._retry_unavailable(lambda saver: saver.adelete_thread(thread_id))
 
     async def trim(self, thread_id: str, turns: int) -> None:

@@ -119,7 +119,7 @@ class LangGraphProvider(AgentProvider):
 
     @property
     def checkpointer(self) -> BaseCheckpointSaver[Any]:
-        """Keeps the threads of graphs compiled without a checkpointer. May be replaced before start."""
+        """Keep the threads of graphs compiled without a checkpointer. May be replaced before start."""
         return self._checkpointer
 
     @checkpointer.setter

@@ -87,7 +87,7 @@ class RecentMemorySaver(InMemorySaver):
             self._count(self._kept[named["thread_id"]], self._writes_size(place) - before)
 
     def delete_thread(self, thread_id: str) -> None:
-        """Forgets a thread."""
+        """Delete a thread."""
         kept = self._kept.pop(thread_id, _Kept())
         for checkpoints in (kept.roots, kept.nested):
             for key in list(checkpoints):

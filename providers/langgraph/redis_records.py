@@ -116,7 +116,7 @@ class CheckpointRecords:
         await self._retry_unavailable(lambda: self._remove(thread_id, places, blobs))
 
     async def delete(self, thread_id: str) -> None:
-        """Forgets a thread."""
+        """Delete a thread."""
         await self._retry_unavailable(lambda: self._delete(thread_id))
 
     async def _write(

@@ -157,7 +157,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
         await self._records.write(place.thread_id, replacing, first, [*first, *replacing])
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Forgets a thread."""
+        """Delete a thread."""
         await self._records.delete(str(thread_id))
 
     async def trim(self, thread_id: str, turns: int) -> None:

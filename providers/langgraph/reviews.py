@@ -86,7 +86,7 @@ def _word(answer: Json) -> tuple[str | None, str]:
 
 
 def _responses(requests: Iterable[Mapping[str, Any]], answer: Json) -> Json | None:
-    """Answers in the shape of ``langgraph.prebuilt.interrupt``: a list of responses, one a request."""
+    """Answer in the shape of ``langgraph.prebuilt.interrupt``: a list of responses, one a request."""
     if isinstance(answer, list):
         return answer
     decided = [_response(each, answer) for each in requests]

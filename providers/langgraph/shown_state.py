@@ -63,7 +63,7 @@ class ShownState:
         return self._changes()
 
     def report(self, failures: Iterable[str]) -> list[Event]:
-        """Names what could not be encoded, once each."""
+        """Name what could not be encoded, once each."""
         new = [failure for failure in failures if failure not in self._reported]
         self._reported.update(new)
         return [Custom(name=ENCODING_ERROR, value={"message": f"State cannot be shown: {text}."}) for text in new]

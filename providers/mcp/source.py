@@ -60,7 +60,7 @@ class MCPSource(ActionSource):
         return mcp_guidance([one.tool for one in offered])
 
     async def start(self) -> None:
-        """Begins to connect, so that the first request need not wait for all of it."""
+        """Begin to connect, so that the first request need not wait for all of it."""
         self._warming = asyncio.create_task(self.actions(RunContext()), name="mcp connections")
 
     async def stop(self) -> None:

@@ -111,7 +111,7 @@ class MCPToolbox:
             return self._connection
 
     async def _drop(self, connection: MCPConnection) -> None:
-        """Leaves ``connection``, unless another has taken its place."""
+        """Leave ``connection``, unless another has taken its place."""
         async with self._connecting:
             if self._connection is connection:
                 self._leave()

@@ -163,7 +163,7 @@ class ActionStage(Stage):
             self._fail(to_public_error(error))
 
     async def _release(self) -> _Call | None:
-        """Hands on what was held back, as far as the next call that is to be answered; returns that call."""
+        """Pass on what was held back, as far as the next call that is to be answered; return that call."""
         while self._backlog:
             event, call = self._backlog.popleft()
             self._room.set()

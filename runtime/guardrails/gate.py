@@ -48,7 +48,7 @@ class GuardrailGate:
         return joined
 
     async def check_input(self, check: InputCheck) -> None:
-        """Lets a request pass.
+        """Let a request pass.
 
         Raises:
             GuardrailsDeniedError: It is refused.
@@ -58,7 +58,7 @@ class GuardrailGate:
             await self._judge(guardrail, guardrail.check_input, check)
 
     async def check_output(self, check: OutputCheck) -> None:
-        """Lets a part of an answer pass. Raises as ``check_input``."""
+        """Let a part of an answer pass. Raises as ``check_input``."""
         for guardrail in self.guardrails:
             if guardrail.checks_output:
                 await self._judge(guardrail, guardrail.check_output, check)

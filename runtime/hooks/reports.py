@@ -60,7 +60,7 @@ class RequestReport:
         self._feed = ResponseFeed(calls, on_response) if on_response is not None else None
 
     async def before_request(self) -> None:
-        """Asks whether the request may go on.
+        """Let the hook decide whether the request may go on.
 
         Raises:
             Exception: Whatever the hook refuses with.
@@ -88,7 +88,7 @@ class RequestReport:
         return [lambda emit: ChunkStage(emit, self._chunk)]
 
     def ended(self, run: Run) -> None:
-        """Tells how the run ended."""
+        """Report how the run ended."""
         if isinstance(run.error, GuardrailsDeniedError):
             self._after([TextMessage(role="assistant", content=run.error.message)])
         elif run.cause is not None:
@@ -97,7 +97,7 @@ class RequestReport:
             self._answered(run)
 
     def failed(self, error: Exception) -> None:
-        """Tells of an error that ended the request."""
+        """Report an error that ended the request."""
         self._later(self._hooks.on_error, lambda: self._error_event(error))
         self._later(
             self._observability.on_error,
@@ -105,7 +105,7 @@ class RequestReport:
         )
 
     def stopped(self) -> None:
-        """Tells that the client left too early."""
+        """Report that the client left too early."""
         last = self._asked[-1] if self._asked else None
         context = self._request.context
         self._later(

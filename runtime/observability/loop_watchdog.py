@@ -36,7 +36,7 @@ class LoopWatchdog:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Watches the running loop, which runs in the current thread."""
+        """Watch the running loop, which runs in the current thread."""
         loop = asyncio.get_running_loop()
         self._ending.clear()
         self._turn(loop)
@@ -45,7 +45,7 @@ class LoopWatchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Watches no longer."""
+        """Stop watching."""
         self._ending.set()
         if self._timer is not None:
             self._timer.cancel()

@@ -60,7 +60,7 @@ def register_process(registry: Any) -> None:
 
 
 def forget_process(pid: int | None) -> None:
-    """Lets the runs and streams of a process that has died no longer count as going on."""
+    """Let the runs and streams of a process that has died no longer count as going on."""
     if MULTIPROCESS_VARIABLE in os.environ:
         from prometheus_client import multiprocess
 

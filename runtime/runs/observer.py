@@ -15,7 +15,7 @@ class RunObserver:
     """Informed of each run's life, at its few turning points and never per event. It must not raise."""
 
     def starting(self, run: Run) -> AbstractContextManager[object]:
-        """Entered around the birth of the run's task, which inherits context variables that are set here."""
+        """Return a context for the birth of the run's task, which inherits context variables that are set here."""
         return nullcontext()
 
     def providing(self, run: Run) -> AbstractContextManager[object]:
@@ -43,7 +43,7 @@ class RunObserver:
         return {}
 
     def carried(self, carrier: Mapping[str, str]) -> AbstractContextManager[object]:
-        """Entered around the birth of a run whose trace began in another process."""
+        """Return a context for the birth of a run whose trace began in another process."""
         return nullcontext()
 
 
@@ -59,7 +59,7 @@ class Observers(RunObserver):
 
     @contextmanager
     def starting(self, run: Run) -> Iterator[None]:
-        """Enters all of them, in order."""
+        """Enter all of them, in order."""
         with ExitStack() as stack:
             for observer in self._observers:
                 stack.enter_context(observer.starting(run))
@@ -67,7 +67,7 @@ class Observers(RunObserver):
 
     @contextmanager
     def providing(self, run: Run) -> Iterator[None]:
-        """Enters all of them, in order."""
+        """Enter all of them, in order."""
         with ExitStack() as stack:
             for observer in self._observers:
                 stack.enter_context(observer.providing(run))
@@ -78,22 +78,22 @@ class Observers(RunObserver):
         return [stage for observer in self._observers for stage in observer.stages(run)]
 
     def on_first_event(self, run: Run) -> None:
-        """Informs all of them."""
+        """Notify all of them."""
         for observer in self._observers:
             observer.on_first_event(run)
 
     def abandoned(self, run: Run) -> None:
-        """Informs all of them."""
+        """Notify all of them."""
         for observer in self._observers:
             observer.abandoned(run)
 
     def ended(self, run: Run) -> None:
-        """Informs all of them."""
+        """Notify all of them."""
         for observer in self._observers:
             observer.ended(run)
 
     def waited(self, queue: str, seconds: float) -> None:
-        """Informs all of them."""
+        """Notify all of them."""
         for observer in self._observers:
             observer.waited(queue, seconds)
 
@@ -103,7 +103,7 @@ class Observers(RunObserver):
 
     @contextmanager
     def carried(self, carrier: Mapping[str, str]) -> Iterator[None]:
-        """Enters all of them, in order."""
+        """Enter all of them, in order."""
         with ExitStack() as stack:
             for observer in self._observers:
                 stack.enter_context(observer.carried(carrier))

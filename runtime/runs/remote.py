@@ -69,7 +69,7 @@ class RemoteRun:
             await self._store.wait(key, after, WAIT_SECONDS)
 
     async def cancel(self) -> bool:
-        """Ask the run to stop, and wait, for a limited time, until it has; return whether it went on."""
+        """Request the run to stop, and wait, for a limited time, until it has; return whether it went on."""
         asked = await self._store.request_stop(self.record.key)
         if asked and not await withdraw(self._store, self.record, uuid4().hex):
             with suppress(TimeoutError):

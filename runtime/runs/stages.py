@@ -35,10 +35,10 @@ class Stage(ABC):
         return False
 
     async def finish(self) -> None:
-        """Hands on what is still held back: no event will follow."""
+        """Pass on what is still held back: no event will follow."""
 
     async def close(self) -> None:
-        """Lets go of whatever still goes on. Called once, however the run ended."""
+        """Release whatever still goes on. Called once, however the run ended."""
 
 
 StageFactory: TypeAlias = Callable[[Emit], Stage]
@@ -65,7 +65,7 @@ class Flow:
         return all(stage.passes_text(message_id) for stage in self._stages)
 
     async def finish(self) -> None:
-        """Hands on what the stages hold back, in order."""
+        """Pass on what the stages hold back, in order."""
         for stage in self._stages:
             await stage.finish()
 

@@ -51,7 +51,7 @@ class EventVerifier:
         check(self, event)
 
     def begin_again(self) -> None:
-        """Lets another run follow in the same stream."""
+        """Let another run follow in the same stream."""
         self._ended = None
 
     def closing(self) -> list[events.Event]:

@@ -185,7 +185,7 @@ class StateStore(ABC):
         return []
 
     async def rename_thread(self, thread_id: str, name: str | None) -> bool:
-        """Names a thread; returns whether it is kept.
+        """Name a thread; return whether it is kept.
 
         Raises:
             StoreError: The store does not keep names.
@@ -202,7 +202,7 @@ class StateStore(ABC):
 
     @abstractmethod
     async def delete_thread(self, thread_id: str) -> bool:
-        """Forgets a thread with all its agents' states and its owner; returns whether it was kept."""
+        """Delete a thread with all its agents' states and its owner; return whether it was kept."""
 
     @abstractmethod
     async def claim(self, thread_id: str, owner: str) -> bool:
@@ -244,7 +244,7 @@ class StateStore(ABC):
 
     @abstractmethod
     async def request_stop(self, thread_id: str, agent_name: str) -> None:
-        """Asks the run that holds the lock, and those that queue for it, to stop."""
+        """Request the run that holds the lock, and those that queue for it, to stop."""
 
     async def compact(self) -> None:
         """Give the room back of what was deleted, where the store does not do so by itself. It may take minutes."""

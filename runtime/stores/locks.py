@@ -53,7 +53,7 @@ class TicketDesk(ABC):
 
     @abstractmethod
     async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
-        """Prolongs the tickets that have not run out; returns their tokens, and whether to stop."""
+        """Renew the tickets that have not run out; return their tokens, and whether to stop."""
 
     @abstractmethod
     async def leave(self, ticket: Ticket) -> None:
@@ -135,11 +135,11 @@ class RunLocks:
         return RunLock(self, Ticket(thread_id, agent_name, uuid4().hex), wait, interrupt)
 
     async def request_stop(self, thread_id: str, agent_name: str) -> None:
-        """Asks every holder of a ticket to stop."""
+        """Request every holder of a ticket to stop."""
         await self._request_stop(thread_id, agent_name, None)
 
     async def acquire(self, lock: RunLock) -> None:
-        """Queues until ``lock`` is held.
+        """Queue until ``lock`` is held.
 
         Raises:
             ThreadBusyError: It was not to be had in ``lock.wait`` seconds, or a newer run took its place.
@@ -153,7 +153,7 @@ class RunLocks:
         self._ensure_keeper()
 
     async def release(self, lock: RunLock) -> None:
-        """Lets the next in the queue have its turn. A store that is out of reach learns it from the lease."""
+        """Let the next in the queue have its turn. A store that is out of reach learns it from the lease."""
         if self._held.pop(lock.ticket.token, None) is not None:
             await self._leave(lock.ticket)
 
@@ -171,7 +171,7 @@ class RunLocks:
         return not lock.lost.is_set()
 
     async def stop(self) -> None:
-        """Releases every lock and ends the heartbeat."""
+        """Release every lock and end the heartbeat."""
         if self._keeper is not None:
             await end_tasks(self._keeper)
         for lock in list(self._held.values()):

@@ -236,7 +236,7 @@ class MemoryStore(RecordStore):
         )
 
     def _let_go(self, thread_id: str) -> None:
-        """Forgets a thread, and remembers that what is kept of it elsewhere is to be removed."""
+        """Delete a thread, and remember that what is kept of it elsewhere is to be removed."""
         info = msgspec.structs.replace(self._info(thread_id), expired=True)
         self._forget(thread_id)
         self._departed[thread_id] = info

@@ -69,7 +69,7 @@ def micros(moment: datetime) -> int:
 
 
 def check_key(*names: str) -> None:
-    """Refuses what one of the stores could not use as a key, so that all refuse the same.
+    """Refuse what one of the stores could not use as a key, so that all refuse the same.
 
     Raises:
         StoreKeyError: A name is empty, longer than 1024 bytes, holds NUL, or is no valid Unicode.

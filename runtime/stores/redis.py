@@ -403,7 +403,7 @@ class RedisStore(RecordStore):
         return known.decode() if known is not None else thread_id
 
     async def _set_spellings(self) -> None:
-        """Leads keys to the threads that an earlier release kept; of several spellings of one, to the oldest."""
+        """Lead keys to the threads that an earlier release kept; of several spellings of one, to the oldest."""
         names = [name.decode() for name in cast("list[bytes]", await self._client.zrange(self._index, 0, -1))]
         async with self._client.pipeline(transaction=False) as pipeline:
             for name in names:

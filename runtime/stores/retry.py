@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def retry_unavailable(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
-    """Repeats ``attempt`` with growing pauses until the store answers.
+    """Repeat ``attempt`` with growing pauses until the store answers.
 
     Args:
         attempt: Something that does no harm when done twice.

@@ -166,7 +166,7 @@ class RunLogStore(ABC):
         return await self._renew(keys, owner) if keys else {}
 
     async def request_stop(self, key: RunKey) -> bool:
-        """Ask a run to stop, wherever it goes on; return whether it goes on."""
+        """Request a run to stop, wherever it goes on; return whether it goes on."""
         return await retry_unavailable(lambda: self._request_stop(key), self.settings.retry_for)
 
     async def abandoned(self, limit: int = 100) -> list[RunRecord]:

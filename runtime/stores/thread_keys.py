@@ -15,7 +15,7 @@ _REMEMBERED_CHARACTERS = 128
 
 
 def thread_key(thread_id: str) -> str:
-    """Folds all spellings of a thread id into one UUID.
+    """Fold all spellings of a thread id into one UUID.
 
     Servers of agents take UUIDs in any spelling, and hash other ids to one. Whoever writes an id in another way, or
     writes its hash, must find the same owner.

@@ -69,7 +69,7 @@ class Counting(AgentProvider):
 
 
 def double(number: int) -> int:
-    """Doubles a number."""
+    """Double a number."""
     return 2 * number
 
 
@@ -127,7 +127,7 @@ REQUESTS = {"graphql": _graphql, "agui": _agui}
 
 
 async def answer(app: Any, tokens: int, wire: str = "graphql") -> None:
-    """Ask for an answer of so many tokens on a wire, and read it to its end."""
+    """Request an answer of so many tokens on a wire, and read it to its end."""
     path, accept, request, last = REQUESTS[wire](tokens)
     waiting = [{"type": "http.request", "body": json.dumps(request).encode(), "more_body": False}]
     written: list[bytes] = []

@@ -51,7 +51,7 @@ class Clock(AgentProvider):
         return [AgentDescriptor(name="clock")]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Say it."""
+        """Yield the time."""
         yield events.TextMessageStart(message_id="m")
         for _ in range(round(self._rate * self._seconds)):
             await asyncio.sleep(1 / self._rate)

@@ -22,7 +22,7 @@ class Sleeper(AgentProvider):
         return [AgentDescriptor(name="sleeper")]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Say a word, and wait."""
+        """Yield a word, and wait."""
         asked = next(message for message in run.messages if isinstance(message, TextMessage))
         counts = asked.content == COUNT
         yield events.TextMessageStart(message_id="word")

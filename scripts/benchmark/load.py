@@ -48,7 +48,7 @@ def _dechunked(content: bytes) -> bytes:
 
 
 async def run(url: str, wire: Wire, pattern: Pattern, concurrent: int) -> list[Stream]:
-    """Ask ``concurrent`` times at once."""
+    """Send ``concurrent`` requests at once."""
     async with asyncio.timeout(PATIENCE):
         return await asyncio.gather(*(_stream(url, wire, pattern) for _ in range(concurrent)))
 

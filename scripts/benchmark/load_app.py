@@ -25,7 +25,7 @@ class Speaker(AgentProvider):
         return [AgentDescriptor(name="speaker")]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Says the words."""
+        """Yield the words."""
         asked = next(message for message in run.messages if isinstance(message, TextMessage))
         words, pace = (json.loads(asked.content)[key] for key in ("words", "pace"))
         loop = asyncio.get_running_loop()

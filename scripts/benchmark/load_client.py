@@ -35,7 +35,7 @@ class Speech(asyncio.Protocol):
     _tail: bytes = b""
 
     def connection_made(self, transport: Any) -> None:
-        """Asks."""
+        """Send the request."""
         self._transport = transport
         self._asked = time.perf_counter()
         transport.write(self.request)

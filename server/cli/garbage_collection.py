@@ -22,7 +22,7 @@ SECONDS = 1.0
 
 @asynccontextmanager
 async def collected() -> AsyncIterator[None]:
-    """Leaves what start-up made out of all collections, and makes those rarer, by number and by time."""
+    """Leave what start-up made out of all collections, and make those rarer, by number and by time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)

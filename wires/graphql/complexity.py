@@ -53,7 +53,7 @@ def check_size(document: DocumentNode, limits: DocumentLimits) -> None:
 
 
 def check_depth(document: DocumentNode, limits: DocumentLimits) -> None:
-    """Measures how deep fields nest, fragments included. The document must be valid: without cycles.
+    """Measure how deep fields nest, fragments included. The document must be valid: without cycles.
 
     Raises:
         GraphQLError: They nest too deep.

@@ -38,7 +38,7 @@ class Channel(Generic[T]):
         self.items.append(item)
 
     def close(self) -> None:
-        """Says that no item will follow."""
+        """Close: no item will follow."""
         self.closed = True
 
     def __iter__(self) -> Iterator[T]:

@@ -53,7 +53,7 @@ Authenticate: TypeAlias = Callable[[HTTPConnection], Identity | Awaitable[Identi
 
 
 async def identify(authenticate: Authenticate, request: HTTPConnection) -> Identity | None:
-    """Asks an authenticator, whether it awaits or not."""
+    """Call an authenticator, whether it awaits or not."""
     answer = authenticate(request)
     return await answer if isawaitable(answer) else answer
 
@@ -220,7 +220,7 @@ class FirstOf(Authenticator):
 
 
 def authentication(given: Authenticator | Authenticate | str | None, config: RuntimeConfig) -> Authenticate | None:
-    """Decides what identifies callers.
+    """Return what identifies callers.
 
     Args:
         given: What the application passed: an authenticator, ``"none"`` for nobody, or None for what the settings say.

@@ -166,7 +166,7 @@ class RunSlots:
         self._taken[client] += runs
 
     def give_back(self, client: str, runs: int) -> None:
-        """Frees places."""
+        """Free places."""
         self._taken[client] -= runs
         if self._taken[client] <= 0:
             del self._taken[client]
