@@ -222,12 +222,12 @@ def _command(command: Command[Any]) -> Any:
 
 def _server_configuration(config: RunnableConfig) -> Config:
     configurable = {k: v for k, v in config["configurable"].items() if k not in _CHECKPOINT_KEYS}
-    told = Config(configurable=Encoder().encode(configurable))
+    sent = Config(configurable=Encoder().encode(configurable))
     if "tags" in config:
-        told["tags"] = config["tags"]
+        sent["tags"] = config["tags"]
     if "recursion_limit" in config:
-        told["recursion_limit"] = config["recursion_limit"]
-    return told
+        sent["recursion_limit"] = config["recursion_limit"]
+    return sent
 
 
 class _Calls:
@@ -265,11 +265,11 @@ def _decoded(part: SentPart, calls: _Calls) -> Iterable[StreamPart]:
             raise DeploymentError(f"{data.get('error')}: {data.get('message')}")
 
 
-def _message(told: dict[str, Any]) -> BaseMessage:
-    if told.get("type") != "AIMessageChunk":
-        return message_of(told)
+def _message(sent: dict[str, Any]) -> BaseMessage:
+    if sent.get("type") != "AIMessageChunk":
+        return message_of(sent)
     derived = ("tool_calls", "invalid_tool_calls")
-    return AIMessageChunk(**{key: value for key, value in answers.items() if key not in derived})
+    return AIMessageChunk(**{key: value for key, value in sent.items() if key not in derived})
 
 
 def _dispatched(event: Mapping[str, Any]) -> DispatchedEvent:
