@@ -22,7 +22,7 @@ from .actions.stage import ActionStage
 from .config import RuntimeConfig
 from .context import RunInput, Tool
 from .errors import ThreadBusyError
-from .generated_ui.interfaces import GeneratedInterfaces
+from .generated_ui.interfaces import MODEL, GeneratedInterfaces
 from .guardrails.cloud import CloudGuardrail
 from .guardrails.gate import GuardrailGate, input_check
 from .guardrails.interface import Guardrail
@@ -150,7 +150,7 @@ class Preparation:
             gate = _NO_GATE if agents is None else self._gate_for(request)
             if not judged:
                 await _judge(gate, request)
-            offer = await self._catalogue.offer(request.context, endpoints)
+            offer = await self._catalogue.offer(request.agent_name or MODEL, request.context, endpoints)
             offered = _offered(offer, agents or ())
             run_input = _with_tools(request, offer, offered)
             # What a run within a run draws passes the stages of the outer one.

@@ -19,7 +19,7 @@ from ...runtime.generated_ui.apps import APP_ACTIVITY, AppRequest, AppServers
 from .library import ping, read_resource, send_log
 from .results import error_text, result_value
 from .server import Given, MCPServer, servers_of
-from .toolbox import MCPToolbox, failure_text
+from .toolbox import MCPToolbox, failure_text, first_of_each_name
 
 log = structlog.get_logger(__name__)
 
@@ -47,12 +47,8 @@ class MCPApps(ActionSource, AppServers):
         self._warming: asyncio.Task[Any] | None = None
 
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """Return the tools that bring an interface, of all servers that answer; the first of a name wins."""
-        found: dict[str, Action] = {}
-        for actions in await asyncio.gather(*(toolbox.actions() for toolbox in self._toolboxes)):
-            for one in actions:
-                found.setdefault(one.name, one)
-        return list(found.values())
+        """Return the tools that bring an interface; of those that one agent has, the first of a name wins."""
+        return first_of_each_name(await asyncio.gather(*(toolbox.actions() for toolbox in self._toolboxes)))
 
     async def request(self, asked: AppRequest) -> Any:
         """Return the answer of the server that is named.
@@ -61,7 +57,7 @@ class MCPApps(ActionSource, AppServers):
             ActionError: There is no such server, the page may not ask for this, or the server failed.
         """
         toolbox = self._by_name.get(asked.server_id or "") or self._by_name.get(asked.server_hash or "")
-        if toolbox is None:
+        if toolbox is None or not toolbox.server.is_for(asked.agent):
             raise ActionError("There is no such MCP server.")
         return await toolbox.request(asked)
 

@@ -26,6 +26,7 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
     ``tools_lifetime``: how long a list of tools is remembered. ``retry_after``: how long a server that failed is
     left alone.
     ``server_id``: the server's name towards clients that draw its apps; by default one that its address determines.
+    ``agent_id``: the only agent that has the server, the model as ``default``; None for all.
     ``app_resources``: how the addresses begin of the resources that the pages of its apps may read.
     """
 
@@ -42,6 +43,7 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
     tools_lifetime: float = 300.0
     retry_after: float = 30.0
     server_id: str | None = None
+    agent_id: str | None = None
     app_resources: tuple[str, ...] = ("ui://",)
 
     @property
@@ -67,6 +69,10 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
             return "stdio"
         return "sse" if urlsplit(self.url).path.rstrip("/").endswith("/sse") else "http"
 
+    def is_for(self, agent: str) -> bool:
+        """Whether an agent, or the model as ``default``, has the server."""
+        return self.agent_id in (None, agent)
+
     @property
     def all_headers(self) -> dict[str, str]:
         """The headers to send, with the key."""
@@ -89,14 +95,19 @@ def _server_of(given: Given) -> MCPServer:
         case str():
             return MCPServer(url=given)
         case {"endpoint": str(url)} | {"url": str(url)}:
-            key, id_ = given.get("apiKey"), given.get("serverId")
             return MCPServer(
                 url=url,
-                api_key=key if isinstance(key, str) else None,
-                server_id=id_ if isinstance(id_, str) and id_ else None,
+                api_key=_text(given, "apiKey"),
+                server_id=_text(given, "serverId"),
+                agent_id=_text(given, "agentId"),
             )
         case _:
             raise MisuseError(f"{type(given).__name__} is no MCP server: give a URL or an MCPServer.")
+
+
+def _text(given: Mapping[str, Any], key: str) -> str | None:
+    value = given.get(key)
+    return value if isinstance(value, str) and value else None
 
 
 def _checked(server: MCPServer) -> MCPServer:

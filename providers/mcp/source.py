@@ -14,7 +14,7 @@ from ...runtime.cancellation import end_tasks
 from ...runtime.context import RunContext
 from .guidance import mcp_guidance
 from .server import AllowList, Given, MCPServer, servers_of
-from .toolbox import MCPToolbox
+from .toolbox import MCPToolbox, first_of_each_name
 
 log = structlog.get_logger(__name__)
 
@@ -46,14 +46,10 @@ class MCPSource(ActionSource):
         self._closing: set[asyncio.Task[None]] = set()
 
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """Return all tools of all servers that answer; the first of a name wins."""
+        """Return all tools of all servers that answer; for an agent, the first of a name wins."""
         toolboxes = [*self._own, *self._toolboxes_of(context.properties)]
         listed = await asyncio.gather(*(toolbox.actions() for toolbox in toolboxes))
-        found: dict[str, Action] = {}
-        for actions in listed:
-            for one in actions:
-                found.setdefault(one.name, one)
-        return list(found.values())
+        return first_of_each_name(listed)
 
     def guidance(self, offered: Sequence[Action]) -> str | None:
         """Return the contract's instructions for MCP tools."""

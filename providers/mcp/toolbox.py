@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -136,7 +137,9 @@ class MCPToolbox:
 
         description = tool.get("description") or f"MCP tool: {name} (from {self.server.name})"
         # The library's own limit comes first, and is reported as the tool's failure.
-        return Action(name, description, call, tool["inputSchema"], timeout=self.server.call_timeout + 1)
+        seconds, agent = self.server.call_timeout + 1, self.server.agent_id
+        agents = None if agent is None else {agent}
+        return Action(name, description, call, tool["inputSchema"], timeout=seconds, agents=agents)
 
     def _result(self, tool: dict[str, Any], arguments: dict[str, Any], result: dict[str, Any]) -> Any:
         """Return what the action returns for the result of its tool.
@@ -170,6 +173,15 @@ class MCPToolbox:
             # The server never took the call: it was restarted, and wants a new session.
             log.info("mcp_session_lost", server=self.server.name)
         return await (await self._connected()).call(tool, arguments)
+
+
+def first_of_each_name(listed: Iterable[Sequence[Action]]) -> list[Action]:
+    """Return the tools of several servers, for each agent the first of a name."""
+    found: dict[tuple[str, frozenset[str] | None], Action] = {}
+    for actions in listed:
+        for one in actions:
+            found.setdefault((one.name, one.agents), one)
+    return list(found.values())
 
 
 def failure_text(tool: str, reason: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, overload
 
@@ -31,6 +31,7 @@ class Action:
             signature says.
         return_direct: Whether a text that the handler returns is also shown to the user.
         timeout: Seconds that the handler may take.
+        agents: The agents that may use it, the model as ``default``; None for all.
 
     Raises:
         MisuseError: There is no name; or the handler cannot be called with keyword arguments, or its annotations
@@ -46,6 +47,7 @@ class Action:
         *,
         return_direct: bool = False,
         timeout: float = DEFAULT_SECONDS,
+        agents: Collection[str] | None = None,
     ) -> None:
         if not callable(handler):
             raise MisuseError(f"The handler of the action '{name}' is {type(handler).__name__}, which is not callable.")
@@ -56,12 +58,17 @@ class Action:
         self.handler = handler
         self.return_direct = return_direct
         self.timeout = timeout
+        self.agents = None if agents is None else frozenset(agents)
         self._signature = Signature(handler)
         self.tool = Tool(name=name, description=description, parameters=self._schema(parameters))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the handler itself, as if it were no action."""
         return self.handler(*args, **kwargs)
+
+    def is_for(self, agent: str) -> bool:
+        """Whether an agent, or the model as ``default``, may use it."""
+        return self.agents is None or agent in self.agents
 
     async def invoke(self, arguments: dict[str, Any], context: RunContext, workers: Workers) -> Any:
         """Do it, once; a sync handler in one of the ``workers``.

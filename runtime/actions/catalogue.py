@@ -46,10 +46,11 @@ class ActionCatalogue:
         for source in reversed((*self._first, *self._last)):
             await source.stop()
 
-    async def offer(self, context: RunContext, more: Iterable[ActionSource] = ()) -> Offer:
+    async def offer(self, agent: str, context: RunContext, more: Iterable[ActionSource] = ()) -> Offer:
         """Return what the request may use.
 
         Args:
+            agent: The agent that runs; the model is ``default``.
             context: The request's context.
             more: More sources for this request.
         """
@@ -58,9 +59,12 @@ class ActionCatalogue:
         offered: dict[str, Action] = {}
         guidance: list[str] = []
         for source, actions in zip(sources, listed, strict=True):
-            new = [one for one in actions if one.name not in offered]
-            offered.update({one.name: one for one in new})
-            text = source.guidance(new) if new else None
+            new: dict[str, Action] = {}
+            for one in actions:
+                if one.name not in offered and one.is_for(agent):
+                    new.setdefault(one.name, one)
+            offered |= new
+            text = source.guidance(list(new.values())) if new else None
             guidance += [text] if text else []
         return Offer(offered, tuple(guidance))
 

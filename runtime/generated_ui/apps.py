@@ -13,8 +13,12 @@ APP_ACTIVITY = "mcp-apps"
 
 
 class AppRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an app's page asks for: an MCP request to the server that ``server_id`` or ``server_hash`` names."""
+    """What an app's page asks for: an MCP request to the server that ``server_id`` or ``server_hash`` names.
 
+    ``agent`` is the one whose run drew the app; the model is ``default``.
+    """
+
+    agent: str
     method: str
     params: dict[str, Any] = {}
     server_hash: str | None = None
@@ -33,12 +37,13 @@ class AppServers(ABC):
         """
 
 
-def read_app_request(given: Any) -> AppRequest | None:
-    """Read what a client sends of an app's page; None if it is no request."""
+def read_app_request(given: Any, agent: str) -> AppRequest | None:
+    """Read what a client sends of an app's page, in the name of an agent; None if it is no request."""
     if not isinstance(given, Mapping) or not isinstance(given.get("method"), str):
         return None
     params, hash_, id_ = given.get("params"), given.get("serverHash"), given.get("serverId")
     return AppRequest(
+        agent=agent,
         method=given["method"],
         params=params if isinstance(params, dict) else {},
         server_hash=hash_ if isinstance(hash_, str) else None,

@@ -12,10 +12,12 @@ from typing import Any, ClassVar, TypeAlias
 import msgspec
 
 from ...runtime import events
+from ...runtime.runs.usage import UsageByModel
 from .down_level import Reasoning, reasoning_writer
 from .interrupts import Interrupts
 from .state_view import StateView
 from .text_continuation import TextContinuation
+from .token_usage import usage_entries
 from .unseen_messages import UnseenMessages
 
 Json: TypeAlias = dict[str, Any]
@@ -84,6 +86,7 @@ class Gate:
         self._state = StateView()
         self._unseen = UnseenMessages(known)
         self._interrupts = Interrupts(run_id)
+        self._usage = UsageByModel()
         self._delegated = 0
 
     def pass_(self, batch: Iterable[events.Event]) -> Sequence[Any]:
@@ -145,15 +148,21 @@ class Gate:
             self._end({})
             return
         details = {"details": event.details} if event.details else {}
-        self._out.append({"type": "RUN_ERROR", "message": event.message, **code, **details})
+        self._out.append({"type": "RUN_ERROR", "message": event.message, **code, **details, **self._cost()})
         self.ended = True
 
     def _end(self, extra: Json) -> None:
         outcome = self._interrupts.outcome() if self._options.interrupt_outcome else None
         if outcome is not None:
             extra = {**extra, "outcome": outcome}
-        self._out.append({"type": "RUN_FINISHED", **self._ids, **extra})
+        self._out.append({"type": "RUN_FINISHED", **self._ids, **extra, **self._cost()})
         self.ended = True
+
+    def _run_usage(self, event: events.RunUsage) -> None:
+        self._usage.add(event)
+
+    def _cost(self) -> Json:
+        return {"usage": usage_entries(self._usage.models)} if self._usage.models else {}
 
     def _close_all(self, cut_off: str) -> None:
         """Close all that is open, innermost first. A call that was cut off has an answer, so that nobody runs it."""
@@ -342,6 +351,7 @@ class Gate:
         events.ReasoningMessageEnd: _thought_end,
         events.ReasoningEnd: _reasoning_end,
         events.ReasoningEncryptedValue: _encrypted,
+        events.RunUsage: _run_usage,
     }
 
 

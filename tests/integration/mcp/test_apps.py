@@ -96,6 +96,29 @@ async def test_models_are_offered_the_tools_that_bring_an_interface_and_are_for_
     assert offered == {"show_clock", "show_old_clock", "show_file", "break_clock", "flood"}
 
 
+async def test_a_server_that_is_for_one_agent_is_no_other_s() -> None:
+    other, server = Listener("other"), msgspec.structs.replace(LOCAL, agent_id="scripted")
+    body = asked_by_a_page("resources/read", {"uri": PAGE})
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider(), other], mcp_apps=[server])) as client:
+        drawn = await run(client, "scripted", run_input(script(*call("c", "show_clock", '{"zone":"Rome"}'))))
+        await run(client, "other", run_input(script(), thread="o"))
+        ours, theirs = await answer(client, body), await run(client, "other", body)
+    assert "ACTIVITY_SNAPSHOT" in types_of(drawn)
+    assert other.given[0].tools == []
+    assert ours["contents"]
+    assert theirs[-1]["result"] == {"error": "There is no such MCP server."}
+
+
+async def test_each_agent_has_the_tool_of_its_own_server() -> None:
+    servers = [msgspec.structs.replace(LOCAL, server_id=name, agent_id=name) for name in ("scripted", "other")]
+    steps = script(*call("c", "show_clock", '{"zone":"Rome"}'))
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider(), Listener("other")], mcp_apps=servers)) as client:
+        for agent in ("scripted", "other"):
+            drawn = await run(client, agent, run_input(steps, thread=agent))
+            [activity] = [event for event in drawn if event["type"] == "ACTIVITY_SNAPSHOT"]
+            assert activity["content"]["serverId"] == agent
+
+
 async def test_a_tool_that_fails_is_drawn_with_its_failure(client: httpx.AsyncClient) -> None:
     events = await run(client, "scripted", run_input(script(*call("c", "break_clock"))))
     assert "it is broken" in json.loads(events[-3]["content"])["error"]["message"]

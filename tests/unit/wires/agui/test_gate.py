@@ -147,6 +147,29 @@ def test_what_is_between_the_runtime_and_its_providers_stays_there() -> None:
     assert body_of(*customs, broken, raw, events.RunUsage(input_tokens=1)) == []
 
 
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("history", [False, True])
+def test_what_a_run_cost_is_reported_at_its_end_by_model(*, failed: bool, history: bool) -> None:
+    calls = [
+        events.RunUsage(input_tokens=5, output_tokens=2, cached_tokens=4, model="m"),
+        events.RunUsage(input_tokens=1, output_tokens=1, reasoning_tokens=1, model="m"),
+        events.RunUsage(output_tokens=3),
+    ]
+    end = events.RunError(message="no") if failed else events.RunFinished(thread_id="t", run_id="r")
+    shown = passed(*calls, end, options=GateOptions(history=history))
+    assert shown[-1]["usage"] == [
+        {
+            "model": "m",
+            "inputTokens": 6,
+            "outputTokens": 3,
+            "totalTokens": 9,
+            "cachedInputTokens": 4,
+            "reasoningTokens": 1,
+        },
+        {"inputTokens": 0, "outputTokens": 3, "totalTokens": 3},
+    ]
+
+
 def test_an_applications_own_events_pass() -> None:
     shown = body_of(events.Custom(name="error", value={"message": "mine"}), events.Custom(name="x"))
     assert [event["value"] for event in shown] == [{"message": "mine"}, None]
