@@ -17,18 +17,21 @@ _ANY_TYPE = "application/octet-stream"
 def media_from_part(role: Role, part: Any) -> ImageMessage | MediaMessage | None:
     """Read a content part of an AG-UI message; None if it is no attachment.
 
-    Parts of the older kind ``binary`` are read as the kind that their type says, all others as documents.
+    Parts of the older kind ``binary`` are read as the kind that their type says, all others as documents. What a user
+    attaches in a form that cannot be read, or that only a vendor can resolve, is a message without data and URL, so
+    that it is refused and not left out in silence.
     """
     if not isinstance(part, Mapping):
         return None
-    if part.get("type") == "binary":
+    type_, source = part.get("type"), part.get("source")
+    if type_ == "binary":
         return _media(role, part, data=part.get("data"), url=part.get("url"), as_binary=True)
-    source = part.get("source")
-    if part.get("type") not in _KINDS or not isinstance(source, Mapping):
-        return None
-    value = source.get("value")
-    data, url = (None, value) if source.get("type") == "url" else (value, None)
-    return _media(role, {**part, **source, "type": part["type"]}, data=data, url=url)
+    if type_ in _KINDS and isinstance(source, Mapping):
+        value = source.get("value")
+        data, url = (value if source.get("type") == form else None for form in ("data", "url"))
+        return _media(role, {**part, **source, "type": type_}, data=data, url=url)
+    unread = role == "user" and isinstance(type_, str) and type_ != "text"
+    return _media(role, part, data=None, url=None) if unread else None
 
 
 def _media(
@@ -39,21 +42,37 @@ def _media(
     inline = _DATA_URL.match(url or data or "")
     if inline is not None:
         data, url, mime_type = (url or data or "")[inline.end() :], None, mime_type or inline["mime"]
-    kind = _kind(part.get("type"), mime_type)
+    kind, metadata = _kind(part.get("type"), mime_type), _metadata(part)
+    filename = _filename(part, metadata or {})
     if kind == "image" and data is not None:
         return ImageMessage(
-            role=role, format=mime_type.removeprefix("image/") or "png", bytes=data, as_binary=as_binary
+            role=role,
+            format=mime_type.removeprefix("image/") or "png",
+            bytes=data,
+            filename=filename,
+            metadata=metadata,
+            as_binary=as_binary,
         )
-    filename = part.get("filename")
     return MediaMessage(
         role=role,
         kind=kind,
         mime_type=mime_type or _ANY_TYPE,
         data=data,
         url=url,
-        filename=filename if isinstance(filename, str) else None,
+        filename=filename,
+        metadata=metadata,
         as_binary=as_binary,
     )
+
+
+def _metadata(part: Mapping[str, Any]) -> dict[str, Any] | None:
+    metadata = part.get("metadata")
+    return metadata if isinstance(metadata, dict) and metadata else None
+
+
+def _filename(part: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
+    named = (part.get("filename"), metadata.get("filename"))
+    return next((name for name in named if isinstance(name, str) and name), None)
 
 
 def _kind(named: Any, mime_type: str) -> MediaKind:
@@ -63,26 +82,30 @@ def _kind(named: Any, mime_type: str) -> MediaKind:
 
 def part_of(message: ImageMessage | MediaMessage) -> dict[str, Any]:
     """Write an attachment as a content part, in the form in which it came; as a word if it is nowhere."""
-    if isinstance(message, ImageMessage):
-        mime_type = f"image/{message.format}"
-        if message.as_binary:
-            return {"type": "binary", "mimeType": mime_type, "data": message.bytes}
-        return {"type": "image", "source": {"type": "data", "value": message.bytes, "mimeType": mime_type}}
-    if message.data is None and message.url is None:
-        return {"type": "text", "text": f"[{message.kind}]"}
+    kind, mime_type = _type_of(message)
+    data = message.bytes if isinstance(message, ImageMessage) else message.data
+    url = None if isinstance(message, ImageMessage) else message.url
+    if data is None and url is None:
+        return {"type": "text", "text": f"[{kind}]"}
     if message.as_binary:
-        return _binary(message)
-    kind, value = ("url", message.url or "") if message.data is None else ("data", message.data)
-    return {"type": message.kind, "source": {"type": kind, "value": value, "mimeType": message.mime_type}}
+        given = {"data": data, "url": url, "filename": message.filename}
+        return {"type": "binary", "mimeType": mime_type, **_without_nulls(given)}
+    if data is not None:
+        source = {"type": "data", "value": data, "mimeType": mime_type}
+    else:
+        source = {"type": "url", "value": url or "", **({} if mime_type == _ANY_TYPE else {"mimeType": mime_type})}
+    return _without_nulls({"type": kind, "source": source, "metadata": message.metadata})
 
 
-def _binary(message: MediaMessage) -> dict[str, Any]:
-    given = {"data": message.data, "url": message.url, "filename": message.filename}
-    return {
-        "type": "binary",
-        "mimeType": message.mime_type,
-        **{key: value for key, value in given.items() if value is not None},
-    }
+def _type_of(message: ImageMessage | MediaMessage) -> tuple[MediaKind, str]:
+    """Return the kind and the MIME type of an attachment."""
+    if isinstance(message, ImageMessage):
+        return "image", f"image/{message.format}"
+    return message.kind, message.mime_type
+
+
+def _without_nulls(shape: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in shape.items() if value is not None}
 
 
 def messages_for(messages: Iterable[Message], takes: frozenset[str]) -> list[Message]:
@@ -102,10 +125,8 @@ def messages_for(messages: Iterable[Message], takes: frozenset[str]) -> list[Mes
     if len(kept) == len(thread):
         return thread
     for message in reversed(thread):
-        if isinstance(message, ImageMessage) and not _accepts(takes, message):
-            raise UnsupportedMediaError("image", f"image/{message.format}")
-        if isinstance(message, MediaMessage) and not _accepts(takes, message):
-            raise UnsupportedMediaError(message.kind, message.mime_type)
+        if isinstance(message, ImageMessage | MediaMessage) and not _accepts(takes, message):
+            raise UnsupportedMediaError(*_type_of(message))
         if getattr(message, "role", "user") != "user":
             break
     return kept

@@ -49,6 +49,7 @@ class TextMessage(BaseMessage, tag="TextMessage"):
 class ImageMessage(BaseMessage, tag="ImageMessage"):
     """A picture: ``format`` is its subtype (``png``), ``bytes`` its base64 text.
 
+    ``metadata``: what the client keeps with the picture, such as the name of its file.
     ``as_binary``: it came as AG-UI's older ``binary`` part, and goes back to clients as one.
     """
 
@@ -56,13 +57,16 @@ class ImageMessage(BaseMessage, tag="ImageMessage"):
     format: str
     bytes: str
     parent_message_id: str | None = None
+    filename: str | None = None
+    metadata: dict[str, Any] | None = None
     as_binary: bool = False
 
 
 class MediaMessage(BaseMessage, tag="MediaMessage"):
     """A recording, a document, or a picture elsewhere: ``data`` in base64, or a ``url``.
 
-    A picture that comes as data is an ``ImageMessage``.
+    A picture that comes as data is an ``ImageMessage``. Without data and URL it is something that cannot be had.
+    ``metadata``: what the client keeps with it, such as the name of its file.
     """
 
     role: Role
@@ -71,6 +75,7 @@ class MediaMessage(BaseMessage, tag="MediaMessage"):
     data: str | None = None
     url: str | None = None
     filename: str | None = None
+    metadata: dict[str, Any] | None = None
     parent_message_id: str | None = None
     as_binary: bool = False
 

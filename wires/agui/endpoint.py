@@ -171,13 +171,13 @@ class AGUIWire:
         return self._admission.authenticates or self._config.env == "development"
 
     async def _run(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
-        await self._runs.run(exchange, client, call.target.names["agent"], call.json)
+        await self._runs.run(exchange, client, call)
 
     async def _connect(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
-        await self._runs.connect(exchange, client, call.target.names["agent"], call.json)
+        await self._runs.connect(exchange, client, call)
 
     async def _suggest(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
-        await self._runs.suggest(exchange, client, call.target.names["agent"], call.json)
+        await self._runs.suggest(exchange, client, call)
 
     async def _stop(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         await self._runs.stop(exchange, client, call.target.names, call.optional_json)

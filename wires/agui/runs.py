@@ -25,7 +25,8 @@ from ..http.connection import unless_disconnected
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
 from ..http.refusal import Refusal, busy
-from .agents import Agent, find_agent
+from .agents import DEFAULT, Agent, find_agent
+from .call import Call
 from .debug_feed import DebugFeed, Watch
 from .event_stream import open_stream
 from .forwarded_headers import forwarded_headers
@@ -80,24 +81,24 @@ class Runs:
         self._config = service.config
         self._limits = InputLimits(messages=self._config.max_messages, message_bytes=self._config.max_message_bytes)
 
-    def read_input(self, data: Any) -> RunAgentInput:
-        """Read the body of a run.
+    async def _asked(self, call: Call) -> tuple[Agent, RunAgentInput]:
+        """Return the agent that a call names, and what it is given.
 
         Raises:
-            Refusal: It cannot be read, or there is too much of it.
+            Refusal: There is no such agent, or the body cannot be read, or there is too much of it.
         """
-        return read_run_input(data, self._limits)
+        agent = await find_agent(self._service, call.target.names["agent"])
+        return agent, read_run_input(call.json, self._limits)
 
-    async def run(self, exchange: Exchange, client: ClientRequest, agent_id: str, data: Any) -> None:
+    async def run(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         """Run an agent and write what it does until it ends. A client that goes does not stop the run."""
-        agent = await find_agent(self._service, agent_id)
-        given = self.read_input(data)
+        agent, given = await self._asked(call)
         if given.is_proxied_mcp_request:
-            await unless_disconnected(exchange, self._answer_app(exchange, given))
+            await unless_disconnected(exchange, self._answer_app(exchange, agent, given))
         elif given.is_suggestion:
-            await self.suggest(exchange, client, agent_id, data)
+            await self._suggest(exchange, client, agent, given)
         else:
-            await self._run(exchange, client, agent, given, self._watch(agent_id, given))
+            await self._run(exchange, client, agent, given, self._watch(call.target.names["agent"], given))
 
     async def _run(
         self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput, watch: Watch | None
@@ -140,10 +141,12 @@ class Runs:
     def _watch(self, agent_id: str, given: RunAgentInput) -> Watch | None:
         return None if self._feed is None else self._feed.watch(agent_id, given.thread_id, given.run_id)
 
-    async def suggest(self, exchange: Exchange, client: ClientRequest, agent_id: str, data: Any) -> None:
+    async def suggest(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         """Let an agent or model make suggestions: nothing is kept, and the client's leaving ends it."""
-        agent = await find_agent(self._service, agent_id)
-        given = self.read_input(data)
+        agent, given = await self._asked(call)
+        await self._suggest(exchange, client, agent, given)
+
+    async def _suggest(self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput) -> None:
         request = run_request(given, agent.name, self.context_of(client))
         request.input.thread_id = f"suggestions-{uuid4()}"
         request.ephemeral = True
@@ -161,14 +164,13 @@ class Runs:
                 handle.close()
                 await handle.cancel()
 
-    async def connect(self, exchange: Exchange, client: ClientRequest, agent_id: str, data: Any) -> None:
+    async def connect(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         """Write a thread's history, then the run that goes on in it until it ends.
 
         A thread that is not there, or not the caller's, has an empty history: every new page asks for one.
         """
-        agent = await find_agent(self._service, agent_id)
-        given = self.read_input(data)
-        watch = self._watch(agent_id, given)
+        agent, given = await self._asked(call)
+        watch = self._watch(call.target.names["agent"], given)
         try:
             past = await self._histories.open(agent, given.thread_id, client.identity, self.options(agent.provider))
         except ThreadNotFoundError:
@@ -275,7 +277,7 @@ class Runs:
         except Exception as error:
             raise run_refusal(error, shown=self._config.shows_errors) from error
 
-    async def _answer_app(self, exchange: Exchange, given: RunAgentInput) -> None:
+    async def _answer_app(self, exchange: Exchange, agent: Agent, given: RunAgentInput) -> None:
         """Answer the page of an MCP app, which asks its server by a run that is none."""
         ids = {"threadId": given.thread_id, "runId": given.run_id}
         async with open_stream(exchange, self._clock) as stream:
@@ -284,13 +286,13 @@ class Runs:
             if apps is None:
                 ending = {"type": "RUN_ERROR", "message": _NO_MCP, "code": "NOT_SUPPORTED"}
             else:
-                ending = {"type": "RUN_FINISHED", **ids, "result": await stream.during(_app_result(apps, given))}
+                ending = {"type": "RUN_FINISHED", **ids, "result": await stream.during(_app_result(apps, agent, given))}
             await stream.write_events([ending])
 
 
-async def _app_result(apps: AppServers, given: RunAgentInput) -> Any:
+async def _app_result(apps: AppServers, agent: Agent, given: RunAgentInput) -> Any:
     """Return the server's answer, or what is wrong in the form that clients expect in its place."""
-    asked = read_app_request(given.forwarded_props[PROXIED_MCP_REQUEST])
+    asked = read_app_request(given.forwarded_props[PROXIED_MCP_REQUEST], agent.name or DEFAULT)
     if asked is None:
         return {"error": "The request of the app cannot be read."}
     try:

@@ -49,7 +49,7 @@ class ThreadOperations:
         asked = {key: values[-1] for key, values in parse_qs(call.query).items()}
         limit = int(asked["limit"]) if asked.get("limit", "").isdecimal() else PAGE_THREADS
         agent_id = asked.get("agentId")
-        agent = None if agent_id is None else (await find_agent(self._service, agent_id)).key
+        agent = None if agent_id is None else await self._key_of(agent_id)
         found, cursor = await self._page(
             client.identity,
             agent=agent,
@@ -59,6 +59,13 @@ class ThreadOperations:
         )
         body = {"threads": [_record(info, agent_id) for info in found], "nextCursor": cursor}
         await respond_json(exchange, body)
+
+    async def _key_of(self, agent_id: str) -> str:
+        """Return the name under which threads keep an agent's part, also of an agent that is no longer there."""
+        try:
+            return (await find_agent(self._service, agent_id)).key
+        except JsonRefusal:
+            return agent_id
 
     async def _page(
         self, owner: str | None, *, agent: str | None, archived: bool, limit: int, cursor: str | None

@@ -45,9 +45,13 @@ THREAD = [
     {"id": "t1", "role": "tool", "content": "ok", "toolCallId": "c1"},
     {"id": "a2", "role": "assistant", "toolCalls": [{**call("c3"), "encryptedValue": "c2VhbGVk"}]},
 ]
+EVERYTHING = frozenset({"image", "image_url", "audio", "video", "document"})
 PARTS: list[dict[str, Any]] = [
     PNG,
     OLD_PNG,
+    {**PNG, "metadata": {"filename": "a.png"}},
+    {**OLD_PNG, "filename": "a.png"},
+    {"type": "image", "source": {"type": "url", "value": "https://x.test/a"}, "metadata": {"width": 3}},
     {"type": "image", "source": {"type": "url", "value": "https://a.test/b.png", "mimeType": "image/png"}},
     {"type": "audio", "source": {"type": "data", "value": "AAAA", "mimeType": "audio/wav"}},
     {"type": "video", "source": {"type": "url", "value": "https://a.test/b.mp4", "mimeType": "video/mp4"}},
@@ -83,7 +87,7 @@ def test_attachments_come_back_as_they_came(part: dict[str, Any], text: str | No
 
 
 def test_several_attachments_stay_one_message() -> None:
-    thread = [{"id": "u", "role": "user", "content": PARTS[2:]}, {"id": "v", "role": "user", "content": "and?"}]
+    thread = [{"id": "u", "role": "user", "content": PARTS[4:]}, {"id": "v", "role": "user", "content": "and?"}]
     assert messages_to_agui(messages_from_agui(thread)) == thread
 
 
@@ -99,6 +103,35 @@ def test_a_data_url_is_data() -> None:
     [image] = messages_from_agui([{"id": "u", "role": "user", "content": [part]}])
     assert isinstance(image, ImageMessage)
     assert (image.format, image.bytes) == ("gif", "R0lG")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image", "source": {"type": "file", "value": "file-1", "provider": "openai"}},
+        {"type": "document", "source": {"type": "data", "value": ""}},
+        {"type": "video"},
+        {"type": "binary", "mimeType": "text/csv", "id": "file-1"},
+        {"type": "hologram", "source": {"type": "url", "value": "https://x.test"}},
+    ],
+    ids=lambda part: str(part["type"]),
+)
+def test_an_attachment_that_cannot_be_had_is_refused_and_not_left_out(part: dict[str, Any]) -> None:
+    parts = [{"type": "text", "text": "look"}, part]
+    thread = messages_from_agui([{"id": "u", "role": "user", "content": parts}])
+    with pytest.raises(UnsupportedMediaError):
+        messages_for(thread, EVERYTHING)
+    turns = [{"id": "a", "role": "assistant", "content": "no"}, {"id": "v", "role": "user", "content": "?"}]
+    later = messages_from_agui(turns)
+    assert len(messages_for([*thread, *later], EVERYTHING)) == 3
+
+
+def test_an_attachment_has_its_name_from_its_metadata() -> None:
+    source = {"type": "data", "value": "JVBE", "mimeType": "application/pdf"}
+    part = {"type": "document", "source": source, "metadata": {"filename": "a.pdf", "size": 3}}
+    [document] = messages_from_agui([{"id": "u", "role": "user", "content": [part]}])
+    assert isinstance(document, MediaMessage)
+    assert document.filename == "a.pdf"
 
 
 def test_texts_of_one_message_are_joined() -> None:
