@@ -114,10 +114,19 @@ class RunOutcome(BaseEvent, tag="RUN_FINISHED"):
     usage: Json = None
 
 
+class RunFailure(BaseEvent, tag="RUN_ERROR"):
+    """A run's bad end, and what its models cost (AG-UI 1.0)."""
+
+    message: str
+    code: str | None = None
+    details: dict[str, Json] | None = None
+    usage: Json = None
+
+
 WireEvent: TypeAlias = (
     events.RunStarted
     | RunOutcome
-    | events.RunError
+    | RunFailure
     | AttributedStepStarted
     | AttributedStepFinished
     | events.TextMessageStart

@@ -154,6 +154,10 @@ class EventExpander:
             events.RunFinished(thread_id=event.thread_id, run_id=event.run_id, result=event.result),
         ]
 
+    def _fail(self, event: agui_events.RunFailure) -> list[Event]:
+        error = events.RunError(message=event.message, code=event.code, details=event.details)
+        return [*usage_of(event.usage), error]
+
     _CHUNKS: ClassVar[dict[type, Callable[[Any, Any], list[Event]]]] = {
         agui_events.TextMessageChunk: _text,
         agui_events.ToolCallChunk: _tool_call,
@@ -171,6 +175,7 @@ class EventExpander:
         agui_events.AttributedStepFinished: _attributed,
         agui_events.ToolCallAnswer: _tool_call_result,
         agui_events.RunOutcome: _finish,
+        agui_events.RunFailure: _fail,
         events.Custom: _custom,
         events.MessagesSnapshot: _messages_snapshot,
     }

@@ -254,6 +254,8 @@ class RuntimeConfig(BaseSettings):
     """How AG-UI clients receive reasoning: ``on``, under the names of older clients, or not at all."""
     interrupt_outcome: bool = False
     """Whether the end of a run over AG-UI also reports open interrupts in the standard form."""
+    interrupt_cancelled: str | None = None
+    """What agents receive as the answer to an interrupt that an AG-UI client cancels; by default null."""
     raw_events: bool = False
     """Whether AG-UI clients receive raw events of frameworks, which may contain secrets."""
     keep_alive_seconds: Annotated[float, Field(ge=0)] = 15.0

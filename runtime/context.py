@@ -42,7 +42,8 @@ class Resume(msgspec.Struct, kw_only=True, frozen=True):
     """A person's answer to an interrupt: ``value`` is what was asked, ``response`` the answer as text.
 
     Clients that answer in JSON have the answer itself in ``answer``, so that ``true`` and ``"true"`` differ, and may
-    name the interrupt by ``interrupt_id``. A ``cancelled`` interrupt has no answer.
+    name the interrupt by ``interrupt_id``. The answer to a ``cancelled`` interrupt is the
+    setting ``interrupt_cancelled``, by default null.
     """
 
     name: str

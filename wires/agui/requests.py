@@ -126,13 +126,16 @@ def first_words(messages: list[dict[str, Any]]) -> str | None:
     return text[:NAME_CHARACTERS].rstrip() or None
 
 
-def run_request(given: RunAgentInput, agent_name: str | None, context: RunContext) -> RunRequest:
+def run_request(
+    given: RunAgentInput, agent_name: str | None, context: RunContext, *, cancelled: str | None = None
+) -> RunRequest:
     """Write a client's input as the runtime's request.
 
     Args:
         given: The client's input.
         agent_name: The agent, or None for the model.
         context: The caller; the properties are filled in.
+        cancelled: The answer to interrupts that the client cancels.
     """
     properties = {key: value for key, value in given.forwarded_props.items() if key not in _NOT_PROPERTIES}
     request_type: RequestType = "Suggestion" if given.is_suggestion else "Chat"
@@ -145,7 +148,7 @@ def run_request(given: RunAgentInput, agent_name: str | None, context: RunContex
             state=_object(given.state),
             config=_config(given.forwarded_props),
             context=list(_context(given.context)),
-            resume=list(_resumes(given)),
+            resume=list(_resumes(given, cancelled)),
             forwarded=_parameters(given.forwarded_props),
             request_type=request_type,
         ),
@@ -210,23 +213,23 @@ def _chosen_function(props: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _resumes(given: RunAgentInput) -> Iterable[Resume]:
+def _resumes(given: RunAgentInput, cancelled: str | None) -> Iterable[Resume]:
     """Return the answers to interrupts, of the standard form or else of the older one."""
     asked = _text(_object(given.forwarded_props.get("command")).get("interruptEvent"))
     answers = [entry for entry in given.resume if isinstance(entry, dict)]
     if answers:
-        yield from (_standard_answer(entry, asked) for entry in answers)
+        yield from (_standard_answer(entry, asked, cancelled) for entry in answers)
         return
     command = _object(given.forwarded_props.get("command"))
     if "resume" in command:  # false, null and "" are answers as well
         yield _answer(command["resume"], asked)
 
 
-def _standard_answer(entry: Mapping[str, Any], asked: str) -> Resume:
-    id_ = entry.get("interruptId")
+def _standard_answer(entry: Mapping[str, Any], asked: str, cancelled: str | None) -> Resume:
+    id_ = entry["interruptId"] if isinstance(entry.get("interruptId"), str) else None
     if entry.get("status") == "cancelled":
-        return _answer(None, asked, id_ if isinstance(id_, str) else None, cancelled=True)
-    return _answer(entry.get("payload"), asked, id_ if isinstance(id_, str) else None)
+        return _answer(cancelled, asked, id_, cancelled=True)
+    return _answer(entry.get("payload"), asked, id_)
 
 
 def _answer(answer: Any, asked: str, id_: str | None = None, *, cancelled: bool = False) -> Resume:

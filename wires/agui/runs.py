@@ -242,7 +242,8 @@ class Runs:
         return Gate(given.thread_id, given.run_id, self.options(agent.provider), known=known, started=started)
 
     async def _request(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> RunRequest:
-        request = run_request(given, agent.name, self.context_of(client))
+        cancelled = self._config.interrupt_cancelled
+        request = run_request(given, agent.name, self.context_of(client), cancelled=cancelled)
         request.cloud_key = client.cloud_key
         if not agent.provider.keeps_state:
             kept = await self._kept(agent, given, client)

@@ -65,7 +65,14 @@ def test_every_answer_is_one(answer: Any) -> None:
 
 def test_a_cancelled_question_has_no_answer() -> None:
     [resume] = request(resume=[{"interruptId": "i", "status": "cancelled"}]).input.resume
-    assert (resume.answer, resume.cancelled) == (None, True)
+    assert (resume.answer, resume.response, resume.cancelled) == (None, None, True)
+
+
+def test_a_cancelled_question_has_the_answer_that_the_application_says() -> None:
+    cancelled = [{"interruptId": "i", "status": "cancelled"}]
+    given_ = read_run_input({"threadId": "t", "runId": "r", "resume": cancelled}, LIMITS)
+    [resume] = run_request(given_, "agent", RunContext(), cancelled="no").input.resume
+    assert (resume.answer, resume.response, resume.cancelled) == ("no", "no", True)
 
 
 def test_a_run_without_an_answer_resumes_nothing() -> None:
