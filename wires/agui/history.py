@@ -51,6 +51,8 @@ class ThreadHistory:
         self._agent_key = agent_key
         self.seen: set[str] = set()
         """The ids of the messages that the client has got."""
+        self._answers: dict[str, str] = {}
+        """The results that the client has got, by the calls that they answer."""
 
     async def replay(self, records: Sequence[RunRecord], kept: AgentState) -> AsyncGenerator[Events]:
         """Yield the events of runs, each run's in one or several parts.
@@ -74,7 +76,7 @@ class ThreadHistory:
         return [written] if written else []
 
     async def _run(self, record: RunRecord) -> Events:
-        brought = brought_by(record)
+        brought = self.new_of(brought_by(record))
         started = started_input(self._thread_id, record.run_id, brought)
         gate = Gate(
             self._thread_id,
@@ -88,7 +90,16 @@ class ThreadHistory:
         self.seen.update(message.id for message in brought)
         self.seen.update(gate.told)
         self.seen.update(record.about.get(ALIASES, ()))
+        answers = (event for event in passed if isinstance(event, dict) and event["type"] == "TOOL_CALL_RESULT")
+        self._answers.update((event["toolCallId"], event["content"]) for event in answers)
         return passed
+
+    def new_of(self, brought: Sequence[Message]) -> list[Message]:
+        """Leave out of what came with a run the results that the client has got, be it under another id."""
+        return [message for message in brought if not self._has(message)]
+
+    def _has(self, message: Message) -> bool:
+        return isinstance(message, ToolResultMessage) and self._answers.get(message.tool_call_id) == message.result
 
     def _shown(self, record: RunRecord, run: Sequence[events.Event]) -> Sequence[events.Event]:
         if record.agent_name == self._agent_key:

@@ -66,6 +66,7 @@ class Past:
         if run is None:
             raise RuntimeError("no run goes on")
         brought = brought_by(self._record) if self._record is not None else brought_messages(run.messages)
+        brought = self._history.new_of(brought)
         known = {*self._history.seen, *(message.id for message in brought)}
         started = started_input(self._thread_id, run.run_id, brought)
         return Gate(self._thread_id, run.run_id, self._options, known=known, started=started)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ...runtime.messages import ImageMessage, MediaMessage, Message, TextMessage
+from ...runtime.messages import ImageMessage, MediaMessage, Message, TextMessage, ToolResultMessage
 
 
 def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     """Return a thread's messages at the start of a run.
 
-    Messages meet by id; answers that the agent keeps under an id of its own meet by their text. A client may send the
-    whole thread or only a part of it: what it leaves out is still there.
+    Messages meet by id; answers that the agent keeps under an id of its own meet by their text, and results by the call
+    that they answer, which has one. A client may send the whole thread or only a part of it: what it leaves out is
+    still there.
     A list that ends with a user's message that is followed by others in the kept thread takes those back, so that the
     agent answers it anew; a known id with another content is an edit. A result comes right behind its call. What the
     user says next comes last, even if the client does not know what was said before it, such as the half of an answer
@@ -47,16 +48,19 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
 
 
 def _under_kept_ids(kept: Sequence[Message], sent: Sequence[Message]) -> Sequence[Message]:
-    """Return what was sent, with the kept ids for answers that the client knows under those of their streams."""
+    """Return what was sent, with the kept ids for answers and results that the client knows under their streams'."""
     known, listed = {message.id for message in kept}, {message.id for message in sent}
+    results = {message.tool_call_id: message.id for message in kept if isinstance(message, ToolResultMessage)}
     unsent: dict[str, deque[str]] = {}
     for message in kept:
         if message.id not in listed and isinstance(message, TextMessage) and message.role == "assistant":
             unsent.setdefault(message.content, deque()).append(message.id)
-    return [message if message.id in known else _renamed(message, unsent) for message in sent]
+    return [message if message.id in known else _renamed(message, unsent, results) for message in sent]
 
 
-def _renamed(message: Message, ids: dict[str, deque[str]]) -> Message:
+def _renamed(message: Message, ids: dict[str, deque[str]], results: Mapping[str, str]) -> Message:
+    if isinstance(message, ToolResultMessage) and message.tool_call_id in results:
+        return msgspec.structs.replace(message, id=results[message.tool_call_id])
     if not isinstance(message, TextMessage) or message.role != "assistant" or not ids.get(message.content):
         return message
     return msgspec.structs.replace(message, id=ids[message.content].popleft())
@@ -72,6 +76,8 @@ def _begin_of_turn(sent: Sequence[Message], known: set[str]) -> int:
 def _edited(kept: Message, sent: Message | None) -> Message:
     if isinstance(kept, TextMessage) and isinstance(sent, TextMessage) and kept.content != sent.content:
         return sent
+    if isinstance(kept, ToolResultMessage) and isinstance(sent, ToolResultMessage) and kept.result != sent.result:
+        return msgspec.structs.replace(kept, result=sent.result)
     return kept
 
 

@@ -23,6 +23,7 @@ from copilotkit_runtime.runtime.messages import TextMessage, ToolResultMessage
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
 from tests.support.polling import until
+from tests.support.request_bodies import event
 from tests.support.scripted_agent import ScriptedProvider
 from tests.support.tool_calls import Listener, call
 
@@ -151,6 +152,45 @@ async def test_results_of_the_page_come_back_with_the_run_that_they_came_with() 
 
 
 CALLS = (("c1", "good"), ("c2", "bad"))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_result_that_has_an_id_of_the_agent_s_is_one_result(*, whole: bool) -> None:
+    listener = Listener()
+    result = event("TOOL_CALL_RESULT", toolCallId="c", messageId="agent-s-own", content="ok")
+    first = script(*say("calling", "a"), *call("c", "f", "{}"), result)
+    calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    told = [
+        first,
+        {"id": "a", "role": "assistant", "content": "calling"},
+        {"id": "c", "role": "assistant", "toolCalls": calls},
+        {"id": "agent-s-own", "role": "tool", "toolCallId": "c", "content": "ok"},
+    ]
+    async with client_of(CopilotRuntime(providers=[listener])) as client:
+        await run(client, "scripted", run_input(first))
+        next_ = script(*say("well", "b"), id_="u2")
+        await run(client, "scripted", run_input(*(told if whole else ()), next_, run="r2"))
+        past = await connect(client, "scripted")
+    results = [message for message in listener.given[1].messages if isinstance(message, ToolResultMessage)]
+    assert [(message.tool_call_id, message.result) for message in results] == [("c", "ok")]
+    brought = [[message["id"] for message in event["input"]["messages"]] for event in past if "input" in event]
+    assert brought == [["u"], ["u2"]]
+    assert [event["messageId"] for event in past if event["type"] == "TOOL_CALL_RESULT"] == ["agent-s-own"]
+
+
+async def test_a_result_that_the_page_has_in_place_of_the_agent_s_is_the_one_that_counts() -> None:
+    listener = Listener()
+    placeholder = event("TOOL_CALL_RESULT", toolCallId="c", messageId="p", content="Forwarded to client")
+    first = script(*call("c", "f", "{}"), placeholder)
+    async with client_of(CopilotRuntime(providers=[listener])) as client:
+        await run(client, "scripted", run_input(first))
+        ours = {"id": "t", "role": "tool", "toolCallId": "c", "content": "painted"}
+        await run(client, "scripted", run_input(first, ours, script(id_="u2"), run="r2"))
+        past = await connect(client, "scripted")
+    results = [message for message in listener.given[1].messages if isinstance(message, ToolResultMessage)]
+    assert [message.result for message in results] == ["painted"]
+    brought = [message["content"] for event in past if "input" in event for message in event["input"]["messages"]]
+    assert "painted" in brought
 
 
 async def test_an_edited_message_is_answered_with_what_came_before_it_alone() -> None:
