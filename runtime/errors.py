@@ -279,10 +279,10 @@ class ShuttingDownError(CopilotKitError):
 
 
 class RunHandedOverError(CopilotKitError):
-    """The server is about to end, and another process goes on with the run."""
+    """The process is about to end, or has lost its right to the run: another one goes on with it."""
 
     def __init__(self) -> None:
-        super().__init__("The server is shutting down. Another one goes on with this run.", status_code=503)
+        super().__init__("Another server goes on with this run.", status_code=503)
 
 
 class QueueFullError(CopilotKitError):
@@ -297,6 +297,13 @@ class ThreadBusyError(CopilotKitError):
     """Another run is going on for this thread and agent, and the policy is not to wait."""
 
     default_code = ErrorCode.MISUSE
+
+
+class ThreadLostError(ThreadBusyError):
+    """The store did not answer for so long that another run may have this one's place."""
+
+    def __init__(self) -> None:
+        super().__init__("The state store did not answer for too long, so that this run's place went to another one.")
 
 
 class UnsupportedMediaError(CopilotKitError):

@@ -46,7 +46,6 @@ from .runs.origin import HERE, Origin
 from .runs.remote import RemoteRun
 from .runs.repetition import RepetitionStage
 from .runs.run import PreparedRun, Run, RunStatus
-from .runs.thread_lock import Fail
 from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
 from .stores.run_log import RunLogStore
@@ -411,13 +410,13 @@ class RuntimeService:
         lasts = agents is not None and not request.ephemeral
         request.input.unique_id = request.input.unique_id or uuid4().hex
 
-        async def prepare(fail: Fail) -> PreparedRun:
+        async def prepare() -> PreparedRun:
             if origin.refused is not None:
                 raise origin.refused
             prepared = await self.preparation.prepare(
                 request,
                 report,
-                fail,
+                partial(self.archive.fail, run),
                 endpoints=self._action_endpoints,
                 agents=agents,
                 earlier=partial(self.archive.earlier, run) if lasts and self._resumes else None,
@@ -511,9 +510,9 @@ class RuntimeService:
     async def _ended(self, run: Run) -> None:
         self._runs.discard(run)
         self._forget(run)
-        handed_over = isinstance(run.error, RunHandedOverError)
-        if run.agent_name and run.provider_asked and not handed_over:
+        if run.agent_name and run.provider_asked and not isinstance(run.error, RunHandedOverError):
             await self._save(run)
+        handed_over = isinstance(run.error, RunHandedOverError)
         if self.archive.was_handed_over(run):
             # Its client is in another process, and sends the next message as soon as the end is stored.
             await run.leave_thread()
@@ -527,6 +526,10 @@ class RuntimeService:
         try:
             await self.turns.save(run)
         except Exception as error:
+            if self.archive.is_to_go_on(run, error):
+                self.turns.drop(run)
+                run.not_stored(RunHandedOverError())
+                return
             log.exception("state_not_saved", thread_id=run.input.thread_id, agent=run.agent_name)
             if not run.provider.keeps_state:
                 run.not_stored(error)

@@ -15,7 +15,7 @@ import structlog
 
 from .. import events
 from ..context import RunInput
-from ..errors import RunHandedOverError, StoreError, ThreadBusyError
+from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
@@ -26,7 +26,6 @@ from .recorder import Recorder
 from .recording import Recording
 from .remote import TRACE, RemoteRun
 from .run import Run, RunStatus
-from .thread_lock import LOST
 
 _OPEN_SECONDS = 15.0
 _CLOSE_SECONDS = 5.0
@@ -134,6 +133,14 @@ class RunArchive:
     def is_resumable(self, run: Run) -> bool:
         """Return whether another process may go on with a run of this one."""
         return run in self._resumable
+
+    def fail(self, run: Run, error: CopilotKitError) -> None:
+        """End a run with an error; one that has lost its place is handed over, if another process can go on with it."""
+        run.fail(RunHandedOverError() if self.is_to_go_on(run, error) else error)
+
+    def is_to_go_on(self, run: Run, error: Exception) -> bool:
+        """Return whether another process is to go on with a run that an error ends here: it has lost its place."""
+        return isinstance(error, ThreadLostError) and self.is_resumable(run)
 
     async def finish(self, run: Run, ending: events.Event) -> None:
         """Store the end of a run, or hand it over. A store that does not answer in time is reported to the log."""
@@ -246,7 +253,7 @@ class RunArchive:
             partial(self._open, run, about),
             self.owner,
             on_stop=partial(self._stop, run),
-            on_lost=lambda: run.fail(ThreadBusyError(LOST)),
+            on_lost=lambda: self.fail(run, ThreadLostError()),
             about=lambda: about_ended(about, aliases),
             taken_over=None if taken_over is None else (taken_over[0], taken_over[1].last),
         )

@@ -38,7 +38,7 @@ from .observer import RunObserver
 from .plain_text import PlainText, is_clean
 from .sanitizer import EventSanitizer
 from .stages import Emit, Flow, StageFactory
-from .thread_lock import Fail, ThreadLock
+from .thread_lock import ThreadLock
 from .transcript import Transcript
 from .verifier import EventVerifier, ForeignEventError
 
@@ -84,7 +84,7 @@ class PreparedRun:
     """What the run holds until its outcome is stored."""
 
 
-Prepare: TypeAlias = Callable[[Fail], Awaitable[PreparedRun]]
+Prepare: TypeAlias = Callable[[], Awaitable[PreparedRun]]
 
 
 class Run:
@@ -273,7 +273,7 @@ class Run:
         try:
             async with asyncio.timeout(self._timeout) as limit:
                 if self._prepare is not None:
-                    self._prepared = await self._prepare(self.fail)
+                    self._prepared = await self._prepare()
                     self.input = self._prepared.input
                 if not self.provider.keeps_state:
                     self._sanitizer.ids.know(self.input.messages)

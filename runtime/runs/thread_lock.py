@@ -6,14 +6,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
-from ..errors import CopilotKitError, ThreadBusyError
+from ..errors import CopilotKitError, ThreadBusyError, ThreadLostError
 from ..stores.interface import StateStore
 
 BusyPolicy: TypeAlias = Literal["queue", "reject", "interrupt"]
 Fail: TypeAlias = Callable[[CopilotKitError], None]
 
 TAKEN_OVER = "A newer run replaced this one."
-LOST = "The state store did not answer for too long, so that this run's place went to another one."
 
 
 class ThreadLock:
@@ -65,4 +64,4 @@ class ThreadLock:
         await self._lock.__aexit__(kind, error, trace)
 
     def _end_run(self) -> None:
-        self._fail(ThreadBusyError(LOST if self.lost else TAKEN_OVER))
+        self._fail(ThreadLostError() if self.lost else ThreadBusyError(TAKEN_OVER))

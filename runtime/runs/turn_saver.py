@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from ..errors import CopilotKitError, StoreError, ThreadBusyError
+from ..errors import CopilotKitError, StoreError, ThreadBusyError, ThreadLostError
 from ..messages import Message
 from ..provider import AgentProvider
 from ..stores.errors import NotStoredError, StoreConflictError, StoreUnavailableError
@@ -21,7 +21,6 @@ from ..stores.retry import retry_unavailable
 from ..sweeper import Sweeper
 from .history import insert_turn, merge_messages, without_instructions
 from .run import Run
-from .thread_lock import LOST
 
 SAVE_SECONDS = 45.0
 PATIENCE_WITH_STORE_SECONDS = 40.0
@@ -85,6 +84,10 @@ class TurnSaver:
             self._put_off(run)
             raise NotStoredError from error
 
+    def drop(self, run: Run) -> None:
+        """Leave a turn to the process that goes on with its run."""
+        self._late.pop(run, None)
+
     async def stop(self) -> None:
         """Try to store what still waits once more, for a limited time."""
         await self._sweeper.stop()
@@ -106,7 +109,7 @@ class TurnSaver:
             kept = await _kept(run)
             # Behind the reading: whoever takes the thread from now on changes the version that was read.
             if not await run.confirm_thread():
-                raise ThreadBusyError(LOST)
+                raise ThreadLostError
             try:
                 await _save(run, _finished(run, kept), kept.version)
             except StoreConflictError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from time import monotonic
 from typing import TypeAlias
 
@@ -34,8 +35,8 @@ class Scale(Struct, frozen=True):
     """Within how many seconds a scenario has to be over."""
 
 
-FULL = Scale(runs=500, words=60, pace=0.5, away_seconds=20.0, patience=400.0)
-SMALL = Scale(runs=40, words=30, pace=0.2, away_seconds=8.0, patience=120.0)
+FULL = Scale(runs=500, words=60, pace=0.5, away_seconds=20.0, patience=600.0)
+SMALL = Scale(runs=40, words=30, pace=0.2, away_seconds=8.0, patience=300.0)
 
 
 class Outcome(Struct):
@@ -80,29 +81,46 @@ async def play(name: str, deployment: Deployment, scale: Scale) -> Outcome:
     began = monotonic()
     limits = httpx.Limits(max_connections=2 * scale.runs, max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=httpx.Timeout(60, connect=10), limits=limits) as client:
-        visitors = [
-            Visitor(client, deployment.balancer.url, f"{name}-{number}", scale.words, scale.pace)
-            for number in range(scale.runs)
-        ]
+        numbers = count()
+
+        def visitor() -> Visitor:
+            return Visitor(client, deployment.balancer.url, f"{name}-{next(numbers)}", scale.words, scale.pace)
+
         async with asyncio.timeout(scale.patience):
-            await _converse(visitors, SCENARIOS[name], deployment, scale)
+            visitors = await _converse(visitor, SCENARIOS[name], deployment, scale)
             seconds = monotonic() - began
             await asyncio.to_thread(deployment.settle)
             faults = await _check(visitors, deployment)
     executions = _journal(deployment) - before
-    faults += [f"{run}: executed {times} times" for (how, run), times in executions.items() if how == "begun" != times > 1]
+    begun = {run: times for (how, run), times in executions.items() if how == "begun"}
+    faults += [f"{run}: executed {times} times" for run, times in begun.items() if times > 1]
     counted = Counter(how for how, _ in executions.elements())
     return Outcome(name, seconds, visitors, faults, counted["begun"], counted["resumed"])
 
 
-async def _converse(visitors: Sequence[Visitor], disturb: Disturb, deployment: Deployment, scale: Scale) -> None:
+async def _converse(
+    make: Callable[[], Visitor], disturb: Disturb, deployment: Deployment, scale: Scale
+) -> list[Visitor]:
+    """Have as many runs go on at once as the scale has, until the disturbance is over; return who began them."""
+    visitors: list[Visitor] = []
+    over = asyncio.Event()
+
+    async def one_after_the_other(visitor: Visitor) -> None:
+        await visitor.converse()
+        while not over.is_set():
+            visitors.append(visitor := make())
+            await visitor.converse()
+
     async with asyncio.TaskGroup() as group:
-        for visitor in visitors:
-            group.create_task(visitor.converse())
-            await asyncio.sleep(_BEGIN_SECONDS / len(visitors))
-        for visitor in visitors:
+        for _ in range(scale.runs):
+            visitors.append(visitor := make())
+            group.create_task(one_after_the_other(visitor))
+            await asyncio.sleep(_BEGIN_SECONDS / scale.runs)
+        for visitor in list(visitors):
             await visitor.speaking.wait()
         await disturb(deployment, scale)
+        over.set()
+    return visitors
 
 
 async def _check(visitors: Sequence[Visitor], deployment: Deployment) -> list[str]:

@@ -40,7 +40,7 @@ class Seen(Struct):
                 self.texts[event["messageId"]] += event["delta"]
                 return True
             case "RUN_FINISHED" | "RUN_ERROR":
-                self.ends.append(event["type"])
+                self.ends.append(" ".join(str(event.get(key, "")) for key in ("type", "code", "message")).strip())
         return False
 
 

@@ -63,7 +63,7 @@ STAGES: dict[str, list[type[Stage]]] = {
 
 
 async def left(steps: list[Any], stages: list[type[Stage]]) -> tuple[list[events.Event], list[Any], str]:
-    async def prepare(_fail: object) -> PreparedRun:
+    async def prepare() -> PreparedRun:
         return PreparedRun(input=given_input, stages=stages)
 
     async def kept(_run: Run) -> None:
