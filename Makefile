@@ -25,7 +25,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_interrupts.py::test_of_several_interrupts_those_without_an_answer_are_asked_again \
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check deploy-check test-projects e2e e2e-versions clients suites audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check deploy-check hosts-check test-projects e2e e2e-versions clients suites audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
 
 install: $(LINKED)
 
@@ -98,6 +98,10 @@ e2e: install
 deploy-check: install
 	scripts/deploy-check
 
+# Several hosts, as network namespaces: what a dead worker host, one that is cut off, and a rolling deployment lose.
+hosts-check: install
+	scripts/hosts-check
+
 # A page for each of the React packages between the GraphQL wire's and the newest takes minutes to build.
 e2e-versions: install
 	scripts/e2e versions.test.mjs
@@ -155,7 +159,7 @@ SOURCES ?= https://github.com
 guests: install
 	nice $(BIN)/python -m scripts.guests --sources $(SOURCES) $(GUESTS)
 
-check: lint typecheck docs test test-floors test-projects release-check schema-diff clients audit deploy-check e2e
+check: lint typecheck docs test test-floors test-projects release-check schema-diff clients audit deploy-check hosts-check e2e
 
 # Draws the packages' imports in docs/architecture.md anew.
 drawing: install
