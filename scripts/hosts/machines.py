@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATH = "/api/copilotkit"
 PORT = 8000
 LEASE_SECONDS = 5
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _END_SECONDS = 60.0
 
 
@@ -71,7 +71,7 @@ class Process:
         """Wait until it is ready.
 
         Raises:
-            TimeoutError: It is not within two minutes.
+            TimeoutError: It is not in time.
         """
         deadline = time.monotonic() + _START_SECONDS
         while not self._is_ready():

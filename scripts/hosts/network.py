@@ -16,7 +16,17 @@ from pathlib import Path
 
 NETWORK = "10.203.0"
 _INSIDE = "HOSTS_INSIDE"
-_UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+_UNSHARE = (
+    "setpriv",
+    "--pdeathsig=KILL",
+    "unshare",
+    "--net",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
 _NAMES = Path("/run/netns")
 _DEATH_SECONDS = 20.0
 
@@ -42,7 +52,9 @@ def run_inside(module: str, arguments: Sequence[str]) -> int:
     """
     if os.geteuid() != 0:
         raise NoNamespacesError("Network namespaces are made by root: run this as root.")
-    probe = subprocess.run([*_UNSHARE, "ip", "link", "add", "probe", "type", "bridge"], capture_output=True, check=False)
+    probe = subprocess.run(
+        [*_UNSHARE, "ip", "link", "add", "probe", "type", "bridge"], capture_output=True, check=False
+    )
     if probe.returncode:
         raise NoNamespacesError(f"Network namespaces cannot be made here: {probe.stderr.decode().strip()}")
     command = [*_UNSHARE, sys.executable, "-m", module, *arguments]

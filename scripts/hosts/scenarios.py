@@ -35,8 +35,8 @@ class Scale(Struct, frozen=True):
     """Within how many seconds a scenario has to be over."""
 
 
-FULL = Scale(runs=500, words=60, pace=0.5, away_seconds=20.0, patience=600.0)
-SMALL = Scale(runs=40, words=30, pace=0.2, away_seconds=8.0, patience=300.0)
+FULL = Scale(runs=500, words=40, pace=1.0, away_seconds=20.0, patience=1200.0)
+SMALL = Scale(runs=40, words=30, pace=0.2, away_seconds=8.0, patience=600.0)
 
 
 class Outcome(Struct):
@@ -101,13 +101,13 @@ async def play(name: str, deployment: Deployment, scale: Scale) -> Outcome:
 async def _converse(
     make: Callable[[], Visitor], disturb: Disturb, deployment: Deployment, scale: Scale
 ) -> list[Visitor]:
-    """Have as many runs go on at once as the scale has, until the disturbance is over; return who began them."""
+    """Have as many runs go on at once as the scale has while the hosts are disturbed; return who began them."""
     visitors: list[Visitor] = []
-    over = asyncio.Event()
+    disturbed = False
 
     async def one_after_the_other(visitor: Visitor) -> None:
         await visitor.converse()
-        while not over.is_set():
+        while disturbed:
             visitors.append(visitor := make())
             await visitor.converse()
 
@@ -116,10 +116,10 @@ async def _converse(
             visitors.append(visitor := make())
             group.create_task(one_after_the_other(visitor))
             await asyncio.sleep(_BEGIN_SECONDS / scale.runs)
-        for visitor in list(visitors):
-            await visitor.speaking.wait()
+        await asyncio.gather(*(visitor.speaking.wait() for visitor in visitors))
+        disturbed = True
         await disturb(deployment, scale)
-        over.set()
+        disturbed = False
     return visitors
 
 

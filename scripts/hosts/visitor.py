@@ -1,4 +1,4 @@
-"""A client with one thread: it starts a run, reads it, and joins it again where the connection breaks, as a page does."""
+"""A client with one thread: it starts a run, reads it, and joins it again where the connection breaks."""
 
 from __future__ import annotations
 
