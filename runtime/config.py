@@ -29,6 +29,7 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
+from .client_config import is_framework_name
 from .errors import ConfigurationError
 from .execution.engine import DEFAULT_QUEUE
 from .rates import Rate
@@ -114,6 +115,12 @@ def _pin(text: str) -> str:
     if not agent or not equals:
         raise ValueError("each must be written as agent=queue")
     return f"{agent}={_queue_name(queue)}"
+
+
+def _client_key(text: str) -> str:
+    if is_framework_name(text):
+        raise ValueError(f"'{text}' is a name that frameworks set themselves")
+    return text
 
 
 def _web_url(text: str) -> str:
@@ -245,6 +252,9 @@ class RuntimeConfig(BaseSettings):
     """False: no origin may send credentials. True: requires listed origins, which may. Unset: listed origins may."""
     forward_headers: Names = ("x-*",)
     """Patterns of the request headers that providers receive; never cookies or cloud keys."""
+
+    client_config_keys: Annotated[Names, _each(_client_key)] = ()
+    """Names that clients may set in a run's configuration though its agent does not declare them."""
 
     auth: Annotated[Literal["none"] | None, Filled] = None
     """``none`` disables authentication, which has to be explicit in ``production``."""

@@ -56,8 +56,13 @@ class AgentProvider(ABC):
     takes: ClassVar[frozenset[str]] = frozenset()
     """What agents take besides texts, tool calls and pictures: ``image_url``, ``audio``, ``video``, ``document``,
     ``reasoning`` (``runtime.media``)."""
+    declares_config: ClassVar[bool] = False
+    """True if the provider compares the names in a client's ``configurable`` and ``context`` with those that its agents
+    declare (``runtime.client_config``); otherwise the runtime leaves ordinary names in them."""
     store: StateStore | None = None
     """Where states are kept otherwise; the runtime sets it."""
+    client_config_keys: frozenset[str] = frozenset()
+    """What clients may set though no agent declares it; the runtime sets it."""
 
     def accepts(self, agent_name: str) -> frozenset[str]:
         """Return the kinds of attachments that an agent takes, and ``reasoning``; by default ``takes`` and pictures.

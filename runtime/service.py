@@ -14,6 +14,7 @@ import structlog
 
 from .actions.delegation import AgentAction
 from .actions.source import ActionEndpoint, ActionSource, EndpointActions
+from .client_config import ClientConfigRules
 from .config import RuntimeConfig
 from .context import RunInput
 from .errors import (
@@ -33,7 +34,6 @@ from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
-from .reserved import cleaned_config, cleaned_properties
 from .runs.about import REQUEST
 from .runs.archive import RunArchive
 from .runs.beginnings import Beginnings
@@ -112,8 +112,9 @@ class RuntimeService:
         self.adopt(provider)
 
     def adopt(self, provider: AgentProvider) -> None:
-        """Let a provider keep states in this runtime's store, unless it has one of its own."""
+        """Let a provider keep states in this runtime's store, unless it has one of its own, and learn the settings."""
         provider.store = provider.store or self.store
+        provider.client_config_keys = frozenset(self.config.client_config_keys)
 
     async def open(self) -> None:
         """Start the store, then the providers, and checks that no two agents share a name."""
@@ -123,7 +124,7 @@ class RuntimeService:
         if self.execution is not None:
             await self.execution.open()
         for provider in self._all_providers():
-            provider.store = provider.store or self.store
+            self.adopt(provider)
             await provider.start()
             self._started.append(provider)
         await self.registry.agents()
@@ -342,10 +343,10 @@ class RuntimeService:
     async def _begin(self, request: RunRequest, report: RequestReport) -> RunHandle:
         if self.draining:
             raise ShuttingDownError
-        _drop_reserved(request)
         check_input(request.input, self._limits)
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
+        self._drop_what_is_not_the_client_s(request, provider)
         if not request.ephemeral:
             request = await self._on_thread(request)
         await report.before_request()
@@ -355,6 +356,16 @@ class RuntimeService:
         if self.execution is not None:
             return await self._hand_over(self.execution, provider, request, report)
         return _follow(self._start_run(provider, request, report, agents))
+
+    def _drop_what_is_not_the_client_s(self, request: RunRequest, provider: AgentProvider) -> None:
+        """Take away what the client may not say: no agent, wherever it runs, is to take it for the truth."""
+        rules = ClientConfigRules(
+            opened=self.config.client_config_keys,
+            declares=provider.declares_config,
+            authenticated=request.context.identity is not None,
+        )
+        request.input.config = rules.config(request.input.config)
+        request.context.properties = rules.properties(request.context.properties)
 
     async def _hand_over(
         self, execution: Execution, provider: AgentProvider, request: RunRequest, report: RequestReport
@@ -552,12 +563,6 @@ class RuntimeService:
 
     def _all_providers(self) -> list[AgentProvider]:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]
-
-
-def _drop_reserved(request: RunRequest) -> None:
-    """Take away what the client may not say: no agent, wherever it runs, is to take it for the truth."""
-    request.input.config = cleaned_config(request.input.config)
-    request.context.properties = cleaned_properties(request.context.properties)
 
 
 def _follow(run: Run, after: int = 0, *, paces: bool = True) -> RunHandle:

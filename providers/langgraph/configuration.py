@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any, get_type_hints
 
 import msgspec
@@ -11,17 +12,42 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from pydantic import BaseModel
 
+from ...runtime.client_config import ClientConfigRules, allowed_names, recursion_limit
 from ...runtime.context import RunContext, RunInput
-from ...runtime.reserved import without_reserved
 from .custom_events import HANDLER
 from .run_plan import RUN_MARK, client_properties
 from .schema import Graph
 
 FORWARDED_HEADERS = "copilotkit_forwarded_headers"
-MAX_RECURSION_LIMIT = 500
-"""The highest recursion limit that a client may ask for; a graph's own configuration may go beyond."""
-_MAX_TAGS = 50
-_MAX_TAG_LENGTH = 200
+_RULES = ClientConfigRules()
+
+_MAX_REPORTED = 10
+
+
+class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The names that a client may set in ``configurable`` and ``context`` of one graph.
+
+    ``declared`` are those of the graph's schema; None if it has none: then ordinary names pass, but for those that the
+    application has set on the graph itself (``own``). ``opened`` are those that the application opened for all agents.
+    """
+
+    declared: frozenset[str] | None = None
+    opened: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    authenticated: bool = True
+
+    def allowed(self, *places: Any) -> dict[str, Any]:
+        """Copy what the client may set; later places count more."""
+        closed = self.own - self.opened if self.declared is None else ()
+        kept: dict[str, Any] = {}
+        for place in places:
+            kept |= allowed_names(place, declared=self.declared, opened=self.opened, authenticated=self.authenticated)
+        return {name: value for name, value in kept.items() if name not in closed}
+
+    def of_graph(self, graph: Graph) -> ClientKeys:
+        """Return what clients may set of ``graph``."""
+        own = (graph.config or {}).get("configurable") or {}
+        return msgspec.structs.replace(self, declared=declared_names(graph.context_schema), own=frozenset(own))
 
 
 class AuthUser(dict[str, Any]):
@@ -34,19 +60,25 @@ class AuthUser(dict[str, Any]):
             raise AttributeError(name) from error
 
 
-def page_configuration(run: RunInput) -> RunnableConfig:
+def client_configuration(run: RunInput, keys: ClientKeys) -> RunnableConfig:
     """Return what the client may set: ``configurable``, ``metadata``, ``tags`` and, up to a limit, the recursion."""
-    given, config = run.config, RunnableConfig()
-    limit = given.get("recursion_limit", given.get("recursionLimit"))
-    if isinstance(limit, (int, float)) and limit >= 1:
-        config["recursion_limit"] = int(min(limit, MAX_RECURSION_LIMIT))
-    if isinstance(given.get("metadata"), Mapping):
-        config["metadata"] = without_reserved(given["metadata"])
-    if isinstance(given.get("tags"), list):
-        config["tags"] = [str(tag)[:_MAX_TAG_LENGTH] for tag in given["tags"][:_MAX_TAGS]]
-    configurable = given.get("configurable")
-    config["configurable"] = without_reserved(configurable) if isinstance(configurable, Mapping) else {}
+    given, config = run.config, RunnableConfig(configurable=keys.allowed(run.config.get("configurable")))
+    limit = recursion_limit(given)
+    if limit is not None:
+        config["recursion_limit"] = limit
+    others = _RULES.config({name: given[name] for name in ("metadata", "tags") if name in given})
+    if "metadata" in others:
+        config["metadata"] = others["metadata"]
+    if "tags" in others:
+        config["tags"] = others["tags"]
     return config
+
+
+def undeclared_names(run: RunInput, config: RunnableConfig) -> list[str]:
+    """Return names that the client set in ``configurable`` and that ``config`` is without; of many, the first."""
+    given = run.config.get("configurable")
+    names = given if isinstance(given, Mapping) else ()
+    return list(islice((name[:64] for name in names if name not in config["configurable"]), _MAX_REPORTED))
 
 
 def identity_configuration(context: RunContext) -> dict[str, Any]:
@@ -74,11 +106,19 @@ def _permissions(claims: Mapping[str, Any]) -> list[str]:
     return [str(each) for each in listed] if isinstance(listed, (list, tuple)) else []
 
 
-def run_configuration(run: RunInput, context: RunContext, headers: Collection[str] | None) -> RunnableConfig:
+def run_configuration(
+    run: RunInput, context: RunContext, headers: Collection[str] | None, keys: ClientKeys
+) -> RunnableConfig:
     """Return the run's own part, laid over what the client set.
 
-    ``configurable.copilotkit`` holds the page's tools, context and properties and the forwarded parameters;
+    ``configurable.copilotkit`` holds the client's tools, context and properties and the forwarded parameters;
     there, unlike beside it, a saver does not copy them into its metadata.
+
+    Args:
+        run: The run.
+        context: The caller.
+        headers: The names of the request's headers that the graph is given; see ``forwarded_headers``.
+        keys: What the client may set.
     """
     forwarded = forwarded_headers(context, headers)
     configurable: dict[str, Any] = {
@@ -93,7 +133,7 @@ def run_configuration(run: RunInput, context: RunContext, headers: Collection[st
     if forwarded:
         configurable[FORWARDED_HEADERS] = forwarded
     own = RunnableConfig(configurable=configurable, metadata={RUN_MARK: run.unique_id})
-    return merge_configs(page_configuration(run), own)
+    return merge_configs(client_configuration(run, keys), own)
 
 
 def forwarded_headers(context: RunContext, names: Collection[str] | None) -> dict[str, str]:
@@ -116,24 +156,25 @@ def graph_configuration(graph: Graph, config: RunnableConfig) -> RunnableConfig:
     return merge_configs(graph.config, config, {"callbacks": [HANDLER]})
 
 
-def graph_context(graph: Graph, run: RunInput, context: RunContext) -> Any:
+def graph_context(graph: Graph, run: RunInput, context: RunContext, keys: ClientKeys) -> Any:
     """Return the graph's runtime context: of what the client sends, the fields that the graph's schema declares.
 
-    A graph without a context schema gets none: the SDK's middleware would write it into the model's prompt.
+    A graph without a context schema gets none: the SDK's middleware would write it into the model's prompt. One whose
+    schema has no fields gets ordinary names.
     """
     if graph.context_schema is None:
         return None
-    places = (context.properties, run.config.get("configurable"), run.config.get("context"))
-    offered: dict[str, Any] = {}
-    for place in places:
-        offered.update(without_reserved(place) if isinstance(place, Mapping) else {})
+    offered = keys.allowed(context.properties, run.config.get("configurable"), run.config.get("context"))
     offered.update(identity_configuration(context))
-    return {name: offered[name] for name in _fields(graph.context_schema) if name in offered}
+    return offered if keys.declared is None else {name: offered[name] for name in keys.declared if name in offered}
 
 
-def _fields(schema: type[Any]) -> Collection[str]:
+def declared_names(schema: Any) -> frozenset[str] | None:
+    """Return the fields of a graph's context schema; None without one, or if it is a type without fields."""
+    if not isinstance(schema, type):
+        return None
     if dataclasses.is_dataclass(schema):
-        return [field.name for field in dataclasses.fields(schema) if field.init]
+        return frozenset(field.name for field in dataclasses.fields(schema) if field.init)
     if issubclass(schema, BaseModel):
-        return list(schema.model_fields)
-    return list(get_type_hints(schema))
+        return frozenset(schema.model_fields)
+    return frozenset(get_type_hints(schema)) or None

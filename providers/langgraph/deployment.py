@@ -16,6 +16,7 @@ from langgraph_sdk.schema import Checkpoint, Config, StreamMode
 from langgraph_sdk.schema import StreamPart as SentPart
 from msgspec import Struct
 
+from ...runtime.client_config import is_framework_name
 from ...runtime.errors import ConfigurationError
 from ...runtime.provider import StateSchemas
 from ...runtime.stores.thread_keys import thread_key
@@ -38,11 +39,15 @@ class DeploymentError(Exception):
 
 
 class Assistant(Struct, frozen=True):
-    """A graph on a server, with its configuration there."""
+    """A graph on a server, with its configuration there.
+
+    ``declared`` are the names that its schemas of context and configuration have; None if they have none.
+    """
 
     id: str
     schema: GraphSchema
     states: StateSchemas = StateSchemas()
+    declared: frozenset[str] | None = None
 
 
 async def find_assistant(client: LangGraphClient, graph_id: str, assistant_id: str | None) -> Assistant:
@@ -60,7 +65,13 @@ async def find_assistant(client: LangGraphClient, graph_id: str, assistant_id: s
         wanted = assistant_id or graph_id
         raise ConfigurationError(f"The LangGraph server has no assistant for '{wanted}'.") from error
     schema = _schema(schemas)
-    return Assistant(assistant_id, schema, _states(schema, schemas))
+    return Assistant(assistant_id, schema, _states(schema, schemas), _declared(schemas))
+
+
+def _declared(schemas: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return what clients may set. Older servers' schemas hold names of LangGraph's own, which declare nothing."""
+    named = (_keys(schemas.get(schema)) or () for schema in ("context_schema", "config_schema"))
+    return frozenset(name for names in named for name in names if not is_framework_name(name)) or None
 
 
 def _states(schema: GraphSchema, schemas: Mapping[str, Any]) -> StateSchemas:

@@ -23,7 +23,14 @@ from ...runtime.stores.settings import StoreSettings
 from ..agent_names import check_names
 from .capabilities import MEDIA, graph_capabilities
 from .checkpoints import AgentCheckpoints, delete_from, read_from
-from .configuration import graph_configuration, graph_context, run_configuration, shows_subgraphs
+from .configuration import (
+    ClientKeys,
+    graph_configuration,
+    graph_context,
+    run_configuration,
+    shows_subgraphs,
+    undeclared_names,
+)
 from .graph_thread import LocalThread
 from .json_schema import state_schemas
 from .langgraph_json import read_graph_file
@@ -69,6 +76,7 @@ class LangGraphProvider(AgentProvider):
     """
 
     keeps_state = True
+    declares_config = True
     takes = MEDIA
 
     def __init__(
@@ -100,6 +108,7 @@ class LangGraphProvider(AgentProvider):
         self.checkpointer = checkpointer or RecentMemorySaver()
         self._follows_store = checkpointer is None
         self._opened = AsyncExitStack()
+        self._reported: set[str] = set()
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str] = "langgraph.json", **options: Any) -> LangGraphProvider:
@@ -237,18 +246,34 @@ class LangGraphProvider(AgentProvider):
         context: RunContext,
         plan_of: Callable[[RunPlanner], Awaitable[RunPlan]],
     ) -> AsyncGenerator[Event]:
-        own = run_configuration(run, context, self._context_headers)
+        opened = ClientKeys(opened=self.client_config_keys, authenticated=context.identity is not None)
+        own = run_configuration(run, context, self._context_headers, opened)
         async with self._open(agent_name, context, own) as (graph, schema):
+            keys = opened.of_graph(graph)
+            if keys != opened:
+                own = run_configuration(run, context, self._context_headers, keys)
+                self._report_undeclared(agent_name, undeclared_names(run, own))
             config = graph_configuration(graph, own)
             thread = LocalThread(graph)
             plan = await plan_of(RunPlanner(thread, schema, run, config))
             shown = shows_subgraphs(run, otherwise=self._stream_subgraphs)
             translator = Translator(schema, plan, subgraphs=shown)
-            given = graph_context(graph, run, context)
+            given = graph_context(graph, run, context, keys)
             async with aclosing(run_events(plan, translator, _stream(graph, given), thread, config)) as events:
                 async for event in events:
                     yield event
         await self._trim(agent_name, run.thread_id)
+
+    def _report_undeclared(self, agent_name: str, names: list[str]) -> None:
+        if names and agent_name not in self._reported:
+            self._reported.add(agent_name)
+            log.warning(
+                "langgraph_client_configuration_left_out",
+                agent=agent_name,
+                names=names,
+                hint="The graph's context_schema does not declare them. Declare them there, or name them in"
+                " client_config_keys. This is reported once for an agent.",
+            )
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
         """Return what the graph's checkpoint of this thread holds, or None if there is none."""

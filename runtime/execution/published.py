@@ -27,6 +27,7 @@ class PublishedProvider(msgspec.Struct, kw_only=True, frozen=True):
     agents: list[AgentDescriptor] = []
     keeps_state: bool = False
     reports_extensions: bool = False
+    declares_config: bool = False
     takes: list[str] = []
     keeps_threads_elsewhere: bool = False
     deletes_threads: bool = True
@@ -71,6 +72,7 @@ def published(provider: AgentProvider, agents: Iterable[AgentDescriptor]) -> Pub
         agents=list(agents),
         keeps_state=provider.keeps_state,
         reports_extensions=provider.reports_extensions,
+        declares_config=provider.declares_config,
         takes=sorted(provider.takes),
         keeps_threads_elsewhere=provider.keeps_threads_elsewhere,
         deletes_threads=provider.deletes_threads,
@@ -176,6 +178,7 @@ def remote_provider(
         "name": facts.name,
         "keeps_state": facts.keeps_state,
         "reports_extensions": facts.reports_extensions,
+        "declares_config": facts.declares_config,
         "takes": frozenset(facts.takes),
     }
     provider = cast("RemoteProvider", type(facts.kind, (RemoteProvider,), abilities)())

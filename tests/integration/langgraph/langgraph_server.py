@@ -62,7 +62,12 @@ class LangGraphServer:
         if graph is None:
             return JSONResponse({"detail": "Assistant not found"}, status_code=404)
         keys: dict[str, Any] = {"properties": {key: {} for key in graph.builder.channels}}
-        return JSONResponse({"input_schema": keys, "output_schema": keys, "state_schema": keys})
+        # Servers before context schemas list what LangGraph itself takes beside what a graph declares.
+        declared = (graph.get_context_jsonschema() or {}).get("properties", {})
+        config = {"properties": {**declared, "thread_id": {}, "checkpoint_id": {}, "checkpoint_ns": {}}}
+        return JSONResponse(
+            {"input_schema": keys, "output_schema": keys, "state_schema": keys, "config_schema": config}
+        )
 
     async def create_thread(self, request: Request) -> Response:
         thread_id = (await request.json())["thread_id"]

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
+from typing_extensions import TypedDict
 
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from copilotkit_runtime.providers.langgraph.deployment import DeploymentError, server_thread_id
@@ -143,6 +144,28 @@ async def test_the_page_s_headers_properties_and_configuration_reach_the_server(
     (_, body) = server.requests[0]
     assert body["config"]["configurable"]["tone"] == "kind"
     assert body["on_disconnect"] == "cancel"
+
+
+class Declared(TypedDict, total=False):
+    tone: str
+    thread_id: str
+    langgraph_auth_user_id: str
+
+
+async def test_a_graph_that_declares_its_configuration_there_is_given_nothing_else() -> None:
+    graph = StateGraph(DocState, context_schema=Declared).add_node("write", lambda _: {}).add_edge(START, "write")
+    provider, server = deployed(agent=graph)
+    forged = {"thread_id": "no", "langgraph_auth_user_id": "admin", "checkpoint_id": "no", "other": 1}
+    config = {"configurable": {"tone": "kind", **forged}, "recursion_limit": 10**9, "metadata": {"team": "blue"}}
+    await Page(provider).run("go", config=config)
+    await Page(provider).run("go", config={"configurable": forged}, request=RunContext(identity="bob"))
+
+    (_, first), (_, second) = server.requests
+    own = {"copilotkit"}
+    assert first["config"]["configurable"].keys() == own | {"tone"}
+    assert first["config"]["recursion_limit"] == 500
+    assert second["config"]["configurable"]["langgraph_auth_user_id"] == "bob"
+    assert not second["config"]["configurable"].keys() & {"thread_id", "checkpoint_id", "other"}
 
 
 async def test_a_graph_that_fails_there_fails_here() -> None:
