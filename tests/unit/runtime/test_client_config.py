@@ -64,6 +64,7 @@ ODD = [
     "step",
 ]
 OPEN = ClientConfigRules(opened=("user_id",))
+ODD_LIMITS: list[Any] = [0, -1, float("nan"), True, False, "7", None, [7], {}]
 LEFT_TO_THE_PROVIDER = ClientConfigRules(declares=True)
 
 
@@ -122,8 +123,7 @@ def test_of_a_configuration_only_the_places_of_data_are_read() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "given_"),
-    [(7, 7), (10**400, 500), (1e308, 500), (float("inf"), 500), (1.9, 1)]
-    + [(odd, None) for odd in (0, -1, float("nan"), True, False, "7", None, [7], {})],
+    [(7, 7), (10**400, 500), (1e308, 500), (float("inf"), 500), (1.9, 1)] + [(odd, None) for odd in ODD_LIMITS],
 )
 @pytest.mark.parametrize("name", ["recursion_limit", "recursionLimit"])
 def test_a_recursion_limit_is_a_number_up_to_the_highest(name: str, asked: Any, given_: int | None) -> None:
