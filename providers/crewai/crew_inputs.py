@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from ...runtime.media import messages_for
 from ...runtime.messages import TextMessage
 from .session import Question, Session
 from .templates import CHAT_MESSAGES
+from .thread_memory import lend_memory, scope_of_thread
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -55,12 +55,12 @@ def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str
 def lent(crew: Any, run: RunInput, session: Session, translator: Translator, *, stream: bool) -> Iterator[None]:
     """Equip ``crew`` for one run, and take everything back afterwards."""
     tools = [client_tool(tool, session, translator) for tool in run.tools]
-    path = thread_scope(run.thread_id)
+    path = scope_of_thread(run.thread_id)
     with ExitStack() as back:
         _set(back, crew, "stream", value=False)
-        _scope_memory(back, crew, "_memory", path)
+        lend_memory(back, crew, "_memory", path)
         for agent in crew.agents:
-            _scope_memory(back, agent, "memory", path)
+            lend_memory(back, agent, "memory", path)
             if stream and hasattr(agent.llm, "stream"):
                 agent.llm.stream = True
         for holder in (*crew.agents, *crew.tasks) if tools else ():
@@ -89,18 +89,6 @@ def client_tool_names(tools: Iterable[Tool]) -> dict[str, str]:
     """Return the client's names of its tools by CrewAI's: ``changeColour`` is ``change_colour`` there."""
     sanitize = import_module("crewai.utilities.string_utils").sanitize_tool_name
     return {sanitize(tool.name): tool.name for tool in tools}
-
-
-def thread_scope(thread_id: str) -> str:
-    """Return the path of a thread's memories. It is a digest, because CrewAI's own names are lossy."""
-    return f"/thread/{hashlib.sha256(thread_id.encode()).hexdigest()[:32]}"
-
-
-def _scope_memory(back: ExitStack, owner: Any, attribute: str, path: str) -> None:
-    memory = getattr(owner, attribute, None)
-    if memory is not None and hasattr(memory, "scope"):
-        root = (getattr(memory, "root_scope", None) or "").rstrip("/")
-        _set(back, owner, attribute, value=memory.scope(f"{root}{path}"))
 
 
 def _set(back: ExitStack, owner: Any, attribute: str, *, value: Any) -> None:

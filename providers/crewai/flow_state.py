@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,6 +32,28 @@ def flow_inputs(run: RunInput, state: Any) -> dict[str, Any]:
         inputs |= {"tools": actions, "context": context}
     accepted = inputs if known is None else {key: value for key, value in inputs.items() if key in known}
     return {**accepted, "id": run.thread_id}
+
+
+class PristineFlow:
+    """A flow that was given as an object, as it was before its first run.
+
+    CrewAI's flows keep their state and what they have done for the next run, whatever thread that is for.
+    """
+
+    def __init__(self, flow: Any) -> None:
+        self._flow = flow
+        self._state = deepcopy(flow._state)  # noqa: SLF001 - "state" gives a view of it
+
+    def restore(self) -> None:
+        """Forget all that runs have left in the flow."""
+        flow = self._flow
+        flow._state = deepcopy(self._state)  # noqa: SLF001 - see above
+        for name in ("_completed_methods", "_method_outputs", "_pending_events", "_method_call_counts"):
+            left = getattr(flow, name, None)
+            if left is not None:
+                left.clear()
+        flow._clear_or_listeners()  # noqa: SLF001 - CrewAI calls it for flows that do not persist
+        flow._is_execution_resuming = False  # noqa: SLF001 - set if methods have been completed
 
 
 def openai_messages(run: RunInput) -> list[dict[str, Any]]:

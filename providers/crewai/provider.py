@@ -6,9 +6,11 @@ import asyncio
 import inspect
 import sys
 import threading
-from contextlib import aclosing, contextmanager, nullcontext
+from contextlib import ExitStack, aclosing, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import structlog
 
 from ...runtime import events
 from ...runtime.agui_messages import messages_to_agui
@@ -18,13 +20,15 @@ from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.runs.transcript import Transcript
 from ..agent_names import check_names
 from .crew_inputs import client_tool_names, crew_inputs, lent
-from .flow_state import flow_inputs, result_text, state_messages, state_schema
+from .flow_state import PristineFlow, flow_inputs, result_text, state_messages, state_schema
 from .framework import load_async
 from .human import install_for_flows, install_for_tasks, pending_interrupt, waiting_flow
 from .session import Session
 from .suspended_runs import Key, SuspendedRuns
 from .templates import install_safe_templates, placeholders
 from .text_log import TextLog, message, message_id
+from .thread_memory import lend_memory, scope_of_thread
+from .traces import Traces, persists
 from .translation import Translator
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
     from ...runtime.context import Resume, RunContext, RunInput
     from ...runtime.events import Event
+
+log = structlog.get_logger(__name__)
 
 Inputs: TypeAlias = "Mapping[str, Any] | Callable[[RunInput], Mapping[str, Any]]"
 """Values for a crew's placeholders, or a function of the run that returns them."""
@@ -116,17 +122,32 @@ class CrewAIProvider(AgentProvider):
             await load_async()
             install_for_flows()
             install_safe_templates()
+            for maker in self._agents.values():
+                await asyncio.to_thread(maker.look)
             self._ready = True
 
     @property
     def deletes_threads(self) -> bool:
-        """False: CrewAI has no way to delete what a flow's persistence or a crew's memory holds."""
+        """False: a crew that is made within a flow may remember what nobody else sees."""
         return False
 
+    @property
+    def keeps_threads_elsewhere(self) -> bool:
+        """Whether a crew has a memory, or a flow persists, as far as that is seen before they are made."""
+        return any(maker.persists for maker in self._agents.values())
+
+    async def keeps_thread(self, thread_id: str) -> bool:
+        """Whether CrewAI's own storage has anything of this thread."""
+        await self.start()
+        return await asyncio.to_thread(lambda: any(maker.holds(thread_id) for maker in self._agents.values()))
+
     async def delete_thread(self, thread_id: str) -> None:
-        """Give up the thread's runs that wait for a person."""
+        """Give up the thread's runs that wait for a person, and remove it from memories and flows' stores."""
         for agent_name in self._agents:
             self._suspended.drop((thread_id, agent_name))
+        await self.start()
+        for maker in self._agents.values():
+            await asyncio.to_thread(maker.forget, thread_id)
 
     async def stop(self) -> None:
         """Give up the runs that wait for a person."""
@@ -195,11 +216,15 @@ class _Maker:
     """Makes an agent's crew or flow, and keeps runs on one that was given as an object apart."""
 
     def __init__(self, name: str, source: AgentSource) -> None:
+        self.name = name
         self._source = source
         self._is_factory = inspect.isclass(source) or not hasattr(source, "kickoff")
         self.is_crew = hasattr(source, "tasks") or hasattr(source, "crew")
         """Whether it is a crew, as far as that is known before a run."""
         self._one_at_a_time = threading.Lock()
+        self._looking = threading.Lock()
+        self._traces: Traces | None = None
+        self._pristine: PristineFlow | None = None
         self._placeholders: frozenset[str] | None = None
         if self._is_factory and not callable(source):
             raise MisuseError(f"Agent '{name}' is no crew or flow, and nothing that makes one.")
@@ -207,8 +232,51 @@ class _Maker:
     @contextmanager
     def made(self) -> Iterator[Any]:
         """Yield the crew or flow for one run; called in the run's thread."""
-        with nullcontext() if self._is_factory else self._one_at_a_time:
-            yield _unwrapped(self._source() if self._is_factory else self._source)
+        if self._is_factory:
+            yield _unwrapped(self._source())
+            return
+        with self._one_at_a_time:
+            if self._pristine is not None:
+                self._pristine.restore()
+            yield _unwrapped(self._source)
+
+    @property
+    def persists(self) -> bool:
+        """Whether conversations are seen to be kept, as far as that is known before a run."""
+        return persists(self._source) if self._traces is None else bool(self._traces)
+
+    def holds(self, thread_id: str) -> bool:
+        """Whether CrewAI keeps anything of a thread."""
+        traces = self._places()
+        return traces is not None and traces.hold(thread_id)
+
+    def forget(self, thread_id: str) -> None:
+        """Remove what CrewAI keeps of a thread."""
+        traces = self._places()
+        if traces is not None:
+            traces.delete(thread_id)
+
+    def look(self) -> None:
+        """Learn how a crew or flow that was given as an object is, and where it keeps things, before its first run."""
+        if self._is_factory:
+            return
+        made = _unwrapped(self._source)
+        self._traces = Traces(made)
+        if not hasattr(made, "fetch_inputs"):
+            self._pristine = PristineFlow(made)
+
+    def _places(self) -> Traces | None:
+        """Return where traces are kept; None if there are none. What a factory makes is made for it.
+
+        A factory that fails has left nothing in this process, and must not take other agents' threads away.
+        """
+        with self._looking:
+            if self._is_factory and (self._traces is None or self._traces):
+                try:
+                    self._traces = Traces(_unwrapped(self._source()))
+                except Exception as error:
+                    log.warning("crewai_traces_not_seen", agent=self.name, exc_info=error)
+            return self._traces or None
 
     def state_schemas(self) -> StateSchemas:
         """Return the schemas of a flow's state."""
@@ -280,10 +348,12 @@ class _Job:
         flow.stream = False
         self._translator.root = flow
         _give_flow_to_bridge(flow)
-        if waiting is None:
-            result = session.run_async(lambda: flow.kickoff_async(inputs=flow_inputs(self._run, flow.state)))
-        else:
-            result = session.run_async(lambda: flow.resume_async(self._run.resume[0].response or ""))
+        with ExitStack() as back:
+            lend_memory(back, flow, "memory", scope_of_thread(self._run.thread_id))
+            if waiting is None:
+                result = session.run_async(lambda: flow.kickoff_async(inputs=flow_inputs(self._run, flow.state)))
+            else:
+                result = session.run_async(lambda: flow.resume_async(self._run.resume[0].response or ""))
         session.emit(lambda: self._outcome(flow, result))
 
     def _outcome(self, flow: Any, result: Any) -> list[Event]:
