@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from ...runtime.cancellation import end_tasks
 
-YOUNG_OBJECTS = 10_000
+YOUNG_OBJECTS = 50_000
 """How many more objects than before are made until the young ones are looked at.
 
 CPython's own 700 suits a script. A thousand streams make more than that in each turn of the loop, and nearly all of it

@@ -26,6 +26,7 @@ from graphql import (
 
 from .complexity import DocumentLimits, Outline, check_depth, check_size
 from .errors import RequestError, bad_request, request_errors
+from .execution_plan import ExecutionPlan
 from .selection import SelectionReader
 
 CACHED_DOCUMENTS = 256
@@ -41,12 +42,14 @@ class Document:
         directives: Its ``@defer`` and ``@stream``.
         constant: Whether none of its directives depends on a variable.
         selections: What reads the selections of its operations, by name, for requests that share them.
+        plans: What is the same for all executions of its operations, by name.
     """
 
     ast: DocumentNode
     directives: tuple[DirectiveNode, ...]
     constant: bool
     selections: dict[str | None, SelectionReader] = field(default_factory=dict)
+    plans: dict[str | None, ExecutionPlan] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation to execute.

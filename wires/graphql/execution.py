@@ -14,6 +14,7 @@ from graphql.pyutils import AwaitableOrValue, Path
 from .compatibility import upgrade_variables
 from .documents import Document
 from .errors import RequestError, format_error, request_errors
+from .execution_plan import ExecutionPlan
 from .incremental import IncrementalRenderer
 from .incremental_result import IncrementalAnswer, Payload
 from .live_response import LiveResponse
@@ -106,16 +107,22 @@ class Execution:
 
     def _executor(self, kind: type[Any], request: GraphQLRequest, context: Any) -> Any:
         variables, request.variables = upgrade_variables(request.variables), None
+        plans, name = request.document.plans, request.operation_name
+        planned = plans[name].executor(kind, variables or {}, context) if name in plans else None
+        if planned is not None:
+            return planned
         built = kind.build(
             self._schema,
             request.document.ast,
             context_value=context,
             raw_variable_values=variables,
-            operation_name=request.operation_name,
+            operation_name=name,
             hide_suggestions=not self._suggestions,
         )
         if isinstance(built, list):
             raise RequestError(request_errors(built, None))
+        if name not in plans:
+            plans[name] = ExecutionPlan(built)
         return built
 
 
