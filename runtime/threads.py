@@ -171,6 +171,16 @@ class Threads:
         if not await self._store.rename_thread(await self.find(thread_id, identity), name):
             raise ThreadNotFoundError
 
+    async def name_once(self, thread_id: str, name: str, *, identity: str | None = None) -> None:
+        """Name a thread that has no name yet, if there is one of ``identity``'s.
+
+        Raises:
+            StoreError: The store keeps no names.
+        """
+        record = await self.info(thread_id, identity)
+        if record is not None and record.name is None:
+            await self._store.rename_thread(record.thread_id, name)
+
     async def archive(self, thread_id: str, archived: bool = True, *, identity: str | None = None) -> None:
         """Put a thread into the archive, or take it out.
 

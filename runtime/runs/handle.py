@@ -84,6 +84,11 @@ class RunHandle:
         await self.arrival()
         return self.take()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, as ``join`` waits for it."""
+        return self.run.is_over
+
     async def join(self) -> None:
         """Wait until the run has ended."""
         await self.run.join()

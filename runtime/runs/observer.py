@@ -51,27 +51,28 @@ class Observers(RunObserver):
     """Several observers as one."""
 
     def __init__(self, observers: Iterable[RunObserver] = ()) -> None:
-        self._observers = list(observers)
+        self._observers: list[RunObserver] = []
+        self._starting: list[RunObserver] = []
+        self._providing: list[RunObserver] = []
+        for observer in observers:
+            self.add(observer)
 
     def add(self, observer: RunObserver) -> None:
         """Add one, for the runs that start from now on."""
+        kind = type(observer)
         self._observers.append(observer)
+        if kind.starting is not RunObserver.starting:
+            self._starting.append(observer)
+        if kind.providing is not RunObserver.providing:
+            self._providing.append(observer)
 
-    @contextmanager
-    def starting(self, run: Run) -> Iterator[None]:
+    def starting(self, run: Run) -> AbstractContextManager[object]:
         """Enter all of them, in order."""
-        with ExitStack() as stack:
-            for observer in self._observers:
-                stack.enter_context(observer.starting(run))
-            yield
+        return _together([observer.starting(run) for observer in self._starting])
 
-    @contextmanager
-    def providing(self, run: Run) -> Iterator[None]:
+    def providing(self, run: Run) -> AbstractContextManager[object]:
         """Enter all of them, in order."""
-        with ExitStack() as stack:
-            for observer in self._observers:
-                stack.enter_context(observer.providing(run))
-            yield
+        return _together([observer.providing(run) for observer in self._providing])
 
     def stages(self, run: Run) -> Sequence[StageFactory]:
         """Return the stages of all of them."""
@@ -108,3 +109,18 @@ class Observers(RunObserver):
             for observer in self._observers:
                 stack.enter_context(observer.carried(carrier))
             yield
+
+
+def _together(contexts: Sequence[AbstractContextManager[object]]) -> AbstractContextManager[object]:
+    """Return one context for several; most often there is one, or none."""
+    if len(contexts) > 1:
+        return _entered(contexts)
+    return contexts[0] if contexts else nullcontext()
+
+
+@contextmanager
+def _entered(contexts: Sequence[AbstractContextManager[object]]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
+        yield

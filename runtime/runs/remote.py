@@ -57,6 +57,11 @@ class RemoteRun:
         """Follow the run's events from behind the number ``after``."""
         return RemoteSubscription(self._store, self.record, after)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether ``join`` has seen the run's end."""
+        return self.status is not RunStatus.RUNNING
+
     async def join(self) -> None:
         """Wait until the run has ended and is stored, or is gone."""
         key, after = self.record.key, self.record.last

@@ -187,7 +187,7 @@ class Run:
     def start(self) -> None:
         """Begin the run, on the running loop."""
         loop = asyncio.get_running_loop()
-        self._overdue = loop.call_later(self._timeout + CANCEL_GRACE_SECONDS, self._end_overdue)
+        self._overdue = loop.call_later(self._timeout, self._end_overdue)
         with self._observer.starting(self):
             self._task = asyncio.create_task(self._execute(), name=f"run {self.input.run_id}")
 
@@ -245,6 +245,11 @@ class Run:
         """Give the thread, and all else that was held for the run, to the next one."""
         await self._prepared.resources.aclose()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended: its outcome is stored, and its thread is free."""
+        return self._over.is_set()
+
     async def join(self) -> None:
         """Wait until the run has ended: its outcome is stored, and its thread is free."""
         await self._over.wait()
@@ -270,21 +275,15 @@ class Run:
         return self._task is None or self._task.cancelling() > 0
 
     async def _perform(self) -> None:
-        try:
-            async with asyncio.timeout(self._timeout) as limit:
-                if self._prepare is not None:
-                    self._prepared = await self._prepare()
-                    self.input = self._prepared.input
-                if not self.provider.keeps_state:
-                    self._sanitizer.ids.know(self.input.messages)
-                stages = self._prepared.stages
-                self.provider_asked = True
-                with self._observer.providing(self):
-                    await self._consume(Flow(stages, self._deliver) if stages else None)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise RunTimeoutError(self._timeout) from error
+        if self._prepare is not None:
+            self._prepared = await self._prepare()
+            self.input = self._prepared.input
+        if not self.provider.keeps_state:
+            self._sanitizer.ids.know(self.input.messages)
+        stages = self._prepared.stages
+        self.provider_asked = True
+        with self._observer.providing(self):
+            await self._consume(Flow(stages, self._deliver) if stages else None)
 
     async def _consume(self, flow: Flow | None) -> None:
         if flow is None:

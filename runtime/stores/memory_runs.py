@@ -47,7 +47,8 @@ class _Run(msgspec.Struct):
 
     @property
     def size(self) -> int:
-        return len(self.given.about) + len(self.base.payload) + sum(len(batch.payload) for batch in self.batches)
+        batches = sum(len(batch.payload) for batch in self.batches) if self.batches else 0
+        return len(self.given.about) + len(self.base.payload) + batches
 
     def record(self) -> RunRecord:
         return RunRecord(
@@ -64,6 +65,19 @@ class _Run(msgspec.Struct):
         )
 
 
+class _Thread(msgspec.Struct):
+    """The runs of a thread by their numbers, which grow."""
+
+    runs: dict[int, _Run] = {}
+    size: int = 0
+    in_grace: list[int] = []
+    """Those that have ended and whose events are still kept one by one."""
+
+    @property
+    def last(self) -> int:
+        return next(reversed(self.runs), 0)
+
+
 class MemoryRuns(RunLogStore):
     """Keeps runs in this process, and lets go of the threads written least recently when there are too many.
 
@@ -75,24 +89,24 @@ class MemoryRuns(RunLogStore):
 
     def __init__(self, settings: StoreSettings | None = None) -> None:
         super().__init__(settings or StoreSettings())
-        self._threads: OrderedDict[str, dict[int, _Run]] = OrderedDict()
+        self._threads: OrderedDict[str, _Thread] = OrderedDict()
         self._bytes = 0
 
     @override
     async def delete(self, thread_id: str) -> bool:
-        runs = self._threads.pop(thread_id, {})
-        self._bytes -= sum(run.size for run in runs.values())
-        return bool(runs)
+        thread = self._threads.pop(thread_id, None)
+        self._bytes -= 0 if thread is None else thread.size
+        return thread is not None and bool(thread.runs)
 
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:
         self._forget_old()
-        thread = self._threads.setdefault(run.thread_id, {})
-        number = max(thread, default=0) + 1
+        thread = self._threads.setdefault(run.thread_id, _Thread())
+        number = thread.last + 1
         lease = self.settings.lease if run.lease is None else run.lease
         opened = _Run(run, number, owner, monotonic() + lease, now(), now())
-        thread[number] = opened
-        self._bytes += opened.size
+        thread.runs[number] = opened
+        self._grow(thread, opened.size)
         self._shrink(run.thread_id)
         return opened.record()
 
@@ -109,7 +123,7 @@ class MemoryRuns(RunLogStore):
         if batch.last > run.last:
             run.batches.append(batch)
             run.last = batch.last
-            self._bytes += len(batch.payload)
+            self._grow(self._threads[key.thread_id], len(batch.payload))
         run.updated, run.expires = now(), monotonic() + self.settings.lease
         self._shrink(key.thread_id)
         return run.stop
@@ -120,7 +134,7 @@ class MemoryRuns(RunLogStore):
         before = run.size
         run.base, run.last = base, max(run.last, base.last)
         run.batches = [batch for batch in run.batches if batch.last > base.last]
-        self._bytes += run.size - before
+        self._grow(self._threads[key.thread_id], run.size - before)
 
     @override
     async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
@@ -128,9 +142,12 @@ class MemoryRuns(RunLogStore):
         before = run.size
         run.given = run.given if about is None else run.given._replace(about=about)
         run.base, run.last, run.status = base, base.last, status
-        self._bytes += run.size - before
+        thread = self._threads[key.thread_id]
+        self._grow(thread, run.size - before)
         run.updated, run.ended = now(), monotonic()
-        self._prune(key.thread_id)
+        if run.batches:
+            thread.in_grace.append(run.number)
+        self._prune(thread)
         self._shrink(key.thread_id)
 
     @override
@@ -151,7 +168,7 @@ class MemoryRuns(RunLogStore):
 
     @override
     async def _abandoned(self, limit: int) -> list[RunRecord]:
-        runs = (run for thread in self._threads.values() for run in thread.values())
+        runs = (run for thread in self._threads.values() for run in thread.runs.values())
         left = [run.record() for run in runs if run.status == "running" and run.expires < monotonic()]
         return left[:limit]
 
@@ -181,7 +198,8 @@ class MemoryRuns(RunLogStore):
 
     @override
     async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
-        return [run.record() for _, run in sorted(self._threads.get(thread_id, {}).items())][-limit:]
+        thread = self._threads.get(thread_id)
+        return [] if thread is None else [run.record() for run in list(thread.runs.values())[-limit:]]
 
     @override
     async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
@@ -204,7 +222,8 @@ class MemoryRuns(RunLogStore):
         return self._known(key).base
 
     def _find(self, key: RunKey) -> _Run | None:
-        return self._threads.get(key.thread_id, {}).get(key.number)
+        thread = self._threads.get(key.thread_id)
+        return None if thread is None else thread.runs.get(key.number)
 
     def _known(self, key: RunKey) -> _Run:
         run = self._find(key)
@@ -218,21 +237,32 @@ class MemoryRuns(RunLogStore):
             raise RunLostError
         return run
 
-    def _prune(self, thread_id: str) -> None:
-        thread = self._threads[thread_id]
-        settled = max(thread, default=0) - RUNS_IN_GRACE
-        for number, run in thread.items():
-            if run.ended and (run.ended < monotonic() - GRACE_SECONDS or number <= settled):
-                self._bytes -= sum(len(batch.payload) for batch in run.batches)
-                run.batches = []
-        size = sum(run.size for run in thread.values())
-        for number in sorted(thread)[:-1]:
-            if len(thread) <= self.settings.max_runs and size <= self.settings.max_run_bytes:
-                return
-            if thread[number].status != "running":
-                run = thread.pop(number)
-                size -= run.size
-                self._bytes -= run.size
+    def _grow(self, thread: _Thread, size: int) -> None:
+        thread.size += size
+        self._bytes += size
+
+    def _prune(self, thread: _Thread) -> None:
+        self._end_grace(thread)
+        if not self._is_full(thread):
+            return
+        for number, run in list(thread.runs.items())[:-1]:
+            if run.status != "running":
+                self._grow(thread, -thread.runs.pop(number).size)
+                if not self._is_full(thread):
+                    return
+
+    def _end_grace(self, thread: _Thread) -> None:
+        settled, oldest = thread.last - RUNS_IN_GRACE, monotonic() - GRACE_SECONDS
+        for number in list(thread.in_grace):
+            run = thread.runs.get(number)
+            if run is None or run.ended < oldest or number <= settled:
+                thread.in_grace.remove(number)
+                if run is not None:
+                    self._grow(thread, -sum(len(batch.payload) for batch in run.batches))
+                    run.batches = []
+
+    def _is_full(self, thread: _Thread) -> bool:
+        return len(thread.runs) > self.settings.max_runs or thread.size > self.settings.max_run_bytes
 
     def _forget_old(self) -> None:
         """Let go of runs that were last written too long ago: those of the threads that were are the first."""
@@ -240,9 +270,9 @@ class MemoryRuns(RunLogStore):
         oldest = 0 if age is None else now() - int(age * 1_000_000)
         while self._threads:
             thread_id, thread = next(iter(self._threads.items()))
-            old = [number for number, run in thread.items() if run.ended and run.updated < oldest]
-            self._bytes -= sum(thread.pop(number).size for number in old)
-            if thread:
+            for number in [number for number, run in thread.runs.items() if run.ended and run.updated < oldest]:
+                self._grow(thread, -thread.runs.pop(number).size)
+            if thread.runs:
                 return
             del self._threads[thread_id]
 
@@ -252,4 +282,4 @@ class MemoryRuns(RunLogStore):
             len(self._threads) > self.settings.max_threads or self._bytes > self.settings.max_total_bytes
         ):
             _, thread = self._threads.popitem(last=False)
-            self._bytes -= sum(run.size for run in thread.values())
+            self._bytes -= thread.size

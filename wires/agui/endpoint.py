@@ -126,7 +126,7 @@ class AGUIWire:
         raw = b"" if request.method == "GET" else await self._read(request)
         body = given_body(raw)
         check_size(len(raw), body.data, self._config.max_body_bytes)
-        call = Call(target=target, body=body, raw=raw, query=request.url.query)
+        call = Call(target=target, body=body, raw=raw, query=request.scope["query_string"].decode("utf-8", "replace"))
         await self._perform(exchange, client, call)
 
     async def _read(self, request: Request) -> bytes:

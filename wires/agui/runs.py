@@ -132,9 +132,7 @@ class Runs:
         if text is None:
             return
         try:
-            info = await self._service.threads.info(given.thread_id, client.identity)
-            if info is not None and info.name is None:
-                await self._service.threads.rename(given.thread_id, text, identity=client.identity)
+            await self._service.threads.name_once(given.thread_id, text, identity=client.identity)
         except CopilotKitError as error:
             log.warning("thread_not_named", thread_id=given.thread_id, reason=error.message)
 

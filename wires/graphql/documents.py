@@ -43,6 +43,7 @@ class Document:
         constant: Whether none of its directives depends on a variable.
         selections: What reads the selections of its operations, by name, for requests that share them.
         plans: What is the same for all executions of its operations, by name.
+        counts: How many fields of the root type its operations ask for, by name.
     """
 
     ast: DocumentNode
@@ -50,6 +51,7 @@ class Document:
     constant: bool
     selections: dict[str | None, SelectionReader] = field(default_factory=dict)
     plans: dict[str | None, ExecutionPlan] = field(default_factory=dict)
+    counts: dict[str | None, int] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation to execute.
@@ -70,7 +72,11 @@ class Document:
 
     def root_fields(self, operation: OperationDefinitionNode) -> int:
         """How many fields of the root type an operation asks for: what it counts as where requests are counted."""
-        return Outline(self.ast).root_fields(operation)
+        name = None if operation.name is None else operation.name.value
+        count = self.counts.get(name)
+        if count is None:
+            count = self.counts[name] = Outline(self.ast).root_fields(operation)
+        return count
 
 
 class DocumentCache:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,11 +51,21 @@ def acceptable(*, incremental: bool) -> str:
 
 def negotiate(accept: str | None, *, incremental: bool) -> Format | None:
     """Return the best format for an answer, or None. Quality values are not weighed, as the original does not."""
+    short = accept is None or len(accept) <= _REMEMBERED_CHARACTERS
+    return (_remembered if short else _negotiated)(accept, incremental)
+
+
+def _negotiated(accept: str | None, incremental: bool) -> Format | None:
     media_types = _media_types(accept)
     if _everything(media_types):
         return Format.MULTIPART if incremental else Format.JSON
     candidates = _PARTS if incremental else _WHOLE
     return next((candidate for candidate in candidates if _asks_for(media_types, candidate)), None)
+
+
+# Clients of one kind send the same header with each request.
+_REMEMBERED_CHARACTERS = 256
+_remembered = lru_cache(maxsize=64)(_negotiated)
 
 
 def _everything(media_types: list[str]) -> bool:

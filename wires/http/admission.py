@@ -106,13 +106,19 @@ class Admission:
         try:
             yield
         finally:
-            leaving = asyncio.create_task(self._give_back(name, count, runs))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+            if all(run.is_over for run in runs):
+                self._slots.give_back(name, count)
+            else:
+                self._give_back_later(name, count, runs)
 
     async def close(self) -> None:
         """Clean up; called once, after the last request."""
         await self._buckets.close()
+
+    def _give_back_later(self, name: str, count: int, runs: list[RunHandle]) -> None:
+        leaving = asyncio.create_task(self._give_back(name, count, runs))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     async def _give_back(self, name: str, count: int, runs: list[RunHandle]) -> None:
         for run in runs:

@@ -54,8 +54,9 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """The path as it was sent."""
-        return self.request.url.path
+        """The path, decoded."""
+        path: str = self.request.scope["path"]
+        return path
 
     @property
     def headers(self) -> Headers:

@@ -33,7 +33,7 @@ def logged(exchange: Exchange, *, all_requests: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if all_requests and not exchange.request.url.path.endswith(_PROBES):
+        if all_requests and not exchange.path.endswith(_PROBES):
             log.info("request", **_place(exchange), **_facts(exchange), seconds=round(monotonic() - began, 3))
         reason = _reason(exchange)
         if reason is not None:
@@ -41,8 +41,7 @@ def logged(exchange: Exchange, *, all_requests: bool) -> Iterator[None]:
 
 
 def _place(exchange: Exchange) -> dict[str, Any]:
-    request = exchange.request
-    return {"method": request.method, "path": request.url.path[:_MOST_CHARACTERS], "status": exchange.status}
+    return {"method": exchange.method, "path": exchange.path[:_MOST_CHARACTERS], "status": exchange.status}
 
 
 def _reason(exchange: Exchange) -> str | None:

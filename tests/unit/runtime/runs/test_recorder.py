@@ -123,7 +123,7 @@ async def test_the_batches_of_all_runs_are_one_operation(store: Store, recorder:
     for _ in range(50):
         for run in runs:
             run.log.append_nowait(TOKEN)
-    await are(lambda: store._threads["thread-99"][1].last == 50)
+    await are(lambda: store._threads["thread-99"].runs[1].last == 50)
     assert [len(await stored(store, run)) for run in runs] == [50] * 100
     assert store.operations["append"] <= 3, "5,000 tokens of 100 runs"
 
@@ -150,7 +150,7 @@ async def test_what_came_while_the_store_was_away_is_written_when_it_is_back(sto
     run.log.append_nowait(TOKEN)
     other.log.append_nowait(STARTED)
     store.away = False
-    await are(lambda: store._threads["thread-0"][1].last == 4 and store._threads["thread-1"][1].last == 1)
+    await are(lambda: store._threads["thread-0"].runs[1].last == 4 and store._threads["thread-1"].runs[1].last == 1)
     assert await stored(store, run) == [STARTED, START, TOKEN, TOKEN]
 
 
@@ -160,7 +160,7 @@ async def test_what_waited_for_too_long_is_written_compacted(store: Store, recor
     whole: list[events.Event] = [STARTED, START, *([TOKEN] * 3 * TAIL_EVENTS), END]
     for each in whole:
         run.log.append_nowait(each)
-    await are(lambda: store._threads["thread-0"][1].last == len(whole))
+    await are(lambda: store._threads["thread-0"].runs[1].last == len(whole))
     assert store.operations["compact"] == 1
     assert compact(await stored(store, run)) == compact(whole)
     recorder.remove(run.recording)
@@ -177,19 +177,19 @@ async def test_a_run_that_is_refused_does_not_keep_the_others_from_being_written
     for run in runs:
         run.log.append_nowait(STARTED)
     others = [run for run in runs if run is not runs[2]]
-    await are(lambda: all(store._threads[run.key.thread_id][1].last == 1 for run in others))
+    await are(lambda: all(store._threads[run.key.thread_id].runs[1].last == 1 for run in others))
     assert await stored(store, runs[2]) == []
 
 
 async def test_a_run_that_another_process_has_is_lost_and_left(store: Store, recorder: Recorder) -> None:
     run, other = recorded(store, recorder, 2)
     await are(lambda: run.recording.key is not None and other.recording.key is not None)
-    store._threads["thread-0"][1].owner = "process-2"
+    store._threads["thread-0"].runs[1].owner = "process-2"
     run.log.append_nowait(STARTED)
     await are(lambda: run.lost)
     assert not other.lost
     await run.recording.finish("failed", FINISHED)
-    assert store._threads["thread-0"][1].status == "running"
+    assert store._threads["thread-0"].runs[1].status == "running"
 
 
 async def test_a_run_that_ends_before_it_was_opened_is_stored_once(store: Store, recorder: Recorder) -> None:
