@@ -15,6 +15,7 @@ from ..runtime.observability.log_fields import LogFields
 from .http.admission import Admission
 from .http.body import Body, read_json
 from .http.client import ClientRequest
+from .http.connection import connection_of
 from .http.cors import HeaderPairs
 from .http.exchange import Exchange
 from .http.refusal import Refusal
@@ -103,7 +104,10 @@ class Gateway:
 
     def exchange(self, request: Request, send: Send) -> Exchange:
         """Return a request's way back."""
-        return Exchange(request, send, self._config, self._common_headers(request))
+        connection = connection_of(request.scope)
+        # Where nothing looks at the body on its way, it need not pass through the application's own middleware.
+        send_body = connection.send if connection is not None and connection.direct else None
+        return Exchange(request, send, self._config, self._common_headers(request), send_body)
 
     async def _answer_shared(self, exchange: Exchange, wires: Sequence[Wire]) -> None:
         wire, request = wires[0], exchange.request

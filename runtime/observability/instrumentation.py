@@ -42,9 +42,14 @@ class Instruments:
             return store
         return ObservedStore(store, self._store_operation)
 
-    @contextmanager
-    def request(self, served: ServedRequest) -> Iterator[None]:
+    def request(self, served: ServedRequest) -> AbstractContextManager[object]:
         """Watch the handling of a request in the block."""
+        if self.metrics is None and self._tracer is None:
+            return nullcontext()
+        return self._watched(served)
+
+    @contextmanager
+    def _watched(self, served: ServedRequest) -> Iterator[None]:
         with self._tracer.request(served) if self._tracer is not None else nullcontext():
             try:
                 yield

@@ -143,6 +143,28 @@ def _renderer(format_: LogFormat) -> Processor:
     return structlog.processors.JSONRenderer()
 
 
+class InfoLines:
+    """Says whether lines of level "info" are logged, for those that each request and each run would log.
+
+    To find out, structlog binds a logger anew, for each line that it then leaves out.
+
+    Args:
+        name: The module that logs.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def __bool__(self) -> bool:
+        """Return whether they are; where the process has its own way of logging, structlog decides."""
+        return self._logger.isEnabledFor(logging.INFO) or not _goes_by_level()
+
+
+def _goes_by_level() -> bool:
+    processors = structlog.get_config()["processors"]
+    return bool(processors) and processors[0] is structlog.stdlib.filter_by_level
+
+
 class RunLog(RunObserver):
     """Logs each run, and has every line that is logged within it name the thread, the run, the agent and the asker."""
 
@@ -153,13 +175,19 @@ class RunLog(RunObserver):
         if run.context.identity is not None:
             fields["identity"] = run.context.identity
         with LogFields(**fields):
-            log.info("run_started")
+            if _info_lines:
+                log.info("run_started")
             yield
 
     @override
     def ended(self, run: Run) -> None:
+        if not _info_lines:
+            return
         seconds = round(monotonic() - run.started_at, 3)
         log.info("run_ended", outcome=run.status.value, seconds=seconds, **volume_of(run))
+
+
+_info_lines = InfoLines(__name__)
 
 
 def volume_of(run: Run) -> dict[str, int]:

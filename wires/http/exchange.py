@@ -24,12 +24,22 @@ class Exchange:
         send: Where the answer goes.
         config: The origins that may read it.
         headers: More headers of every answer.
+        send_body: Where the body goes, if there is a shorter way than for the head.
     """
 
-    def __init__(self, request: Request, send: Send, config: RuntimeConfig, headers: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        send: Send,
+        config: RuntimeConfig,
+        headers: Sequence[tuple[str, str]],
+        send_body: Send | None = None,
+    ) -> None:
         self.request = request
         self.receive: Receive = request.receive
-        self.send = send
+        self.send: Send = send_body or send
+        """Sends the parts of the answer's body, once it has begun."""
+        self._send_head = send
         self.accept = request.headers.get("accept")
         self.id = correlation_id(request.headers)
         self.wildcard = False
@@ -78,7 +88,9 @@ class Exchange:
         common = [*self._headers, (HEADER, self.id), *security_headers(self.request)]
         if self.request.method != "OPTIONS":
             common += cors_headers(self.request.headers, *self._cors, wildcard=self.wildcard)
-        await self.send({"type": "http.response.start", "status": status, "headers": header_pairs([*headers, *common])})
+        await self._send_head(
+            {"type": "http.response.start", "status": status, "headers": header_pairs([*headers, *common])}
+        )
 
     async def respond(self, status: int, body: bytes = b"", headers: HeaderPairs | None = None) -> None:
         """Send a whole answer."""

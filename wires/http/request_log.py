@@ -9,11 +9,12 @@ from typing import Any
 
 import structlog
 
-from ...runtime.observability.logs import volume_of
+from ...runtime.observability.logs import InfoLines, volume_of
 from ...runtime.runs.run import Run
 from .exchange import Exchange
 
 log = structlog.get_logger(__name__)
+_info_lines = InfoLines(__name__)
 
 _CLIENT_VERSION = "x-copilotkit-runtime-client-gql-version"
 _MOST_CHARACTERS = 200
@@ -33,7 +34,7 @@ def logged(exchange: Exchange, *, all_requests: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if all_requests and not exchange.path.endswith(_PROBES):
+        if all_requests and _info_lines and not exchange.path.endswith(_PROBES):
             log.info("request", **_place(exchange), **_facts(exchange), seconds=round(monotonic() - began, 3))
         reason = _reason(exchange)
         if reason is not None:
