@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-from scripts.benchmark import cost, features, idle, load_streams
+from scripts.benchmark import cost, features, history, idle, load_streams, workers
 from scripts.benchmark.measurement import Measurement, measure, percentile
 from scripts.benchmark.pattern import Pattern
 from scripts.benchmark.picture import write_picture
@@ -43,15 +43,16 @@ MEANINGS = (
     "*burst*: all tokens at once; *each turn*: one at each turn of the agent's event loop; *2 ms*: one every 2 ms;"
     " *two tokens*: what a request costs, per token."
 )
-CURVE_STREAMS = (1, 5, 20, 50, 100, 200)
-CURVE_TOKENS = (2, 10, 50, 200, 1000)
+CURVE_STREAMS = (1, 10, 50, 200)
+CURVE_TOKENS = (2, 20, 200, 1000)
+CURVE_ROUNDS = 1
 BATCHES = (0.0, 0.005, 0.015)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--concurrent", type=int, default=50, help="streams at once")
-    parser.add_argument("--rounds", type=int, default=5, help="measured rounds of each server and pattern")
+    parser.add_argument("--rounds", type=int, default=3, help="measured rounds of each server and pattern")
     parser.add_argument("--idle", type=int, default=5000, help="silent streams; 0 to leave them out")
     parser.add_argument("--streams", type=int, default=1000, help="streams of 50 tokens a second; 0 to leave them out")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each of them is")
@@ -120,7 +121,7 @@ def _wire(report: Report, wire: Wire, arguments: argparse.Namespace) -> None:
         servers = {target.name: stack.enter_context(serving(target)) for target in targets}
         report.table(HEAD, _tokens(servers, wire, arguments))
         if arguments.write:
-            _curves(report, servers, wire, max(1, arguments.rounds // 2))
+            _curves(report, servers, wire, CURVE_ROUNDS)
 
 
 def _batches(report: Report, arguments: argparse.Namespace) -> None:
@@ -137,11 +138,13 @@ def _batches(report: Report, arguments: argparse.Namespace) -> None:
             )
             for name, value in named.items()
         }
-        rows = []
-        for wire in WIRES:
-            found = measure(servers, wire, PATTERNS[2], arguments.concurrent, arguments.rounds)
-            rows += [(wire.name, one.target, f"{one.cost:.1f}", f"{one.cost / found[0].cost:.2f}") for one in found]
-        report.table(("wire", "batch", "µs per token", "to none"), rows)
+        report.table(("wire", "batch", "µs per token", "to none"), _batch_rows(servers, arguments))
+
+
+def _batch_rows(servers: dict[str, Server], arguments: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    for wire in WIRES:
+        found = measure(servers, wire, PATTERNS[2], arguments.concurrent, arguments.rounds)
+        yield from ((wire.name, one.target, f"{one.cost:.1f}", f"{one.cost / found[0].cost:.2f}") for one in found)
 
 
 def _counted(report: Report) -> None:
@@ -152,6 +155,17 @@ def _counted(report: Report) -> None:
     counted = asyncio.run(cost.costs())
     rows = [(wire, f"{each.per_token:.1f}", f"{each.per_request:.0f}") for wire, each in counted.items()]
     report.table(("wire", "per token", "per request of two tokens"), rows)
+
+
+def _history(report: Report) -> None:
+    report.section("Loading a long thread", f"{history.MESSAGES} messages, on each store: the median time that passes.")
+    report.table(history.LOAD_HEAD, history.load_rows(history.MESSAGES))
+    report.section(
+        "A turn on a long thread",
+        f"Processor time of a request with a thread of {history.MESSAGES} messages, which the client sends whole, and"
+        " an answer of two tokens.",
+    )
+    report.table(history.TURN_HEAD, asyncio.run(history.turn_rows(history.MESSAGES)))
 
 
 def main() -> None:
@@ -171,6 +185,7 @@ def main() -> None:
         " run and a wire add is in the tables above.",
     )
     report.table(measure_cost.HEAD, asyncio.run(measure_cost.rows(2000, arguments.rounds)))
+    _history(report)
     if arguments.idle:
         report.section("Silent streams", f"{arguments.idle} streams that are open and wait.")
         report.table(idle.HEAD, [each.row() for each in idle.idle_streams(arguments.idle)])
@@ -180,6 +195,12 @@ def main() -> None:
         )
         report.section(title)
         report.table(load_streams.HEAD, load_streams.rows(arguments.streams, 50.0, arguments.seconds, 1))
+        report.section(
+            "Two workers",
+            f"{workers.STREAMS} streams at once, {workers.RATE:g} tokens a second each, on one worker process and on two,"
+            " which share a store in a file. A server is full when its busiest process has used up a core.",
+        )
+        report.table(workers.HEAD, workers.rows())
     if arguments.write:
         report.write(shlex.join(("scripts/bench", *sys.argv[1:])))
 

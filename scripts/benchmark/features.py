@@ -60,7 +60,7 @@ class Counting(AgentProvider):
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
         """Count."""
-        asked = next(message for message in run.messages if isinstance(message, TextMessage))
+        asked = next(message for message in reversed(run.messages) if isinstance(message, TextMessage))
         yield events.TextMessageStart(message_id="count")
         for number in range(int(asked.content)):
             await asyncio.sleep(0)
@@ -129,6 +129,13 @@ REQUESTS = {"graphql": _graphql, "agui": _agui}
 async def answer(app: Any, tokens: int, wire: str = "graphql") -> None:
     """Request an answer of so many tokens on a wire, and read it to its end."""
     path, accept, request, last = REQUESTS[wire](tokens)
+    written = await ask(app, path, accept, request)
+    if last.encode() not in written:
+        raise RuntimeError(f"the answer is not whole: {written[-500:]!r}")
+
+
+async def ask(app: Any, path: str, accept: bytes, request: dict[str, Any]) -> bytes:
+    """Send a request to an application as this runtime's own server does; return the answer's body."""
     waiting = [{"type": "http.request", "body": json.dumps(request).encode(), "more_body": False}]
     written: list[bytes] = []
 
@@ -142,8 +149,7 @@ async def answer(app: Any, tokens: int, wire: str = "graphql") -> None:
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "root_path": ""}
     place = {"scheme": "http", "server": ("bench", 80), "client": ("bench", 1)}
     await app({**scope, **place, "extensions": {EXTENSION: _Connection(send, written)}}, receive, send)
-    if last.encode() not in b"".join(written):
-        raise RuntimeError(f"the answer is not whole: {b''.join(written)[-500:]!r}")
+    return b"".join(written)
 
 
 async def calls(app: Any, tokens: int) -> Counter[str]:

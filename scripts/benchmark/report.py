@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,10 +22,11 @@ class Report:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
+        self._began = time.monotonic()
 
     def section(self, title: str, text: str = "") -> None:
         """Begin a section."""
-        print(f"\n{title}\n{text}", flush=True)
+        print(f"\n[{time.monotonic() - self._began:.0f} s] {title}\n{text}", flush=True)
         self._parts.append(f"### {title}\n" + (f"\n{text}\n" if text else ""))
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
