@@ -189,9 +189,13 @@ class Preparation:
 
     async def _take_turn(self, lock: ThreadLock, resources: AsyncExitStack, earlier: Earlier | None) -> None:
         while True:
+            await lock.__aenter__()
+            if earlier is None:
+                resources.push_async_exit(lock)
+                return
             async with AsyncExitStack() as locked:
-                await locked.enter_async_context(lock)
-                first = await earlier() if earlier is not None else None
+                locked.push_async_exit(lock)
+                first = await earlier()
                 if first is None:
                     resources.push_async_exit(locked.pop_all())
                     return

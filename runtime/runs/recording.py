@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import events
 from ..cancellation import end_tasks
+from ..signals import Signal
 from ..stores.errors import StoreUnavailableError
 from ..stores.group_writer import RunBatch
 from ..stores.run_log import RunLogStore
@@ -53,7 +54,7 @@ class Recording:
     ) -> None:
         self.key: RunKey | None = None
         self.lost = False
-        self.opened = asyncio.Event()
+        self.opened = Signal()
         """Set once the run has its place in the store."""
         self.work: asyncio.Future[None] | None = None
         """What is being done with the run at the store, while something is."""

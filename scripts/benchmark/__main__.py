@@ -197,7 +197,7 @@ def main() -> None:
         report.table(load_streams.HEAD, load_streams.rows(arguments.streams, 50.0, arguments.seconds, 1))
         report.section(
             "Two workers",
-            f"{workers.STREAMS} streams at once, {workers.RATE:g} tokens a second each, on one worker process and on two,"
+            f"{workers.STREAMS} streams at once, {workers.RATE:g} tokens a second each, on one worker process and two,"
             " which share a store in a file. A server is full when its busiest process has used up a core.",
         )
         report.table(workers.HEAD, workers.rows())

@@ -109,7 +109,8 @@ async def _turn(app: Any, request: Any, messages: int) -> float:
 async def turn_rows(messages: int) -> list[tuple[str, ...]]:
     """Ask for turns on a short thread and a long one; return a row of each wire."""
     runtime = CopilotRuntime(providers=[Counting()], store="memory://", config=RuntimeConfig(log_level="error"))
-    app, rows = runtime.create_app(), []
+    app = runtime.create_app()
+    rows: list[tuple[str, ...]] = []
     async with runtime:
         for wire, request in (("GraphQL", _graphql), ("AG-UI", _agui)):
             short, long = await _turn(app, request, 2), await _turn(app, request, messages)

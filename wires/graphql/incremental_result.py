@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -31,7 +30,7 @@ class IncrementalAnswer:
 
     def __init__(self, payload: Payload, renderer: IncrementalRenderer, responses: Iterable[LiveResponse]) -> None:
         self._renderer = renderer
-        self._responses = deque(responses)
+        self._responses = list(responses)
         self._text: TextContinuation | None = None
         self.finished = not renderer.has_next
         """Whether the last part has been taken."""
@@ -61,7 +60,7 @@ class IncrementalAnswer:
     def _show(self, response: LiveResponse, batch: Sequence[Event]) -> Payload | None:
         response.show(batch)
         if not batch:
-            self._responses.popleft()
+            del self._responses[0]
         entries = self._renderer.advance(response.changed)
         last = response.changed_last
         self._text = continued_text(self._renderer.leaves_of(last), batch[-1]) if last is not None else None
