@@ -25,7 +25,7 @@ LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/
 	--deselect=tests/integration/langgraph/test_interrupts.py::test_of_several_interrupts_those_without_an_answer_are_asked_again \
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show
 
-.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check deploy-check hosts-check test-projects e2e e2e-versions clients suites audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
+.PHONY: install serve test test-floors test-lowest test-extras test-mcp2 test-pythons faults fuzz audit-dependencies release-check deploy-check hosts-check test-projects e2e e2e-versions recording clients suites audit parity schema-diff lint format drawing typecheck docs docs-serve bench guests check lock clean
 
 install: $(LINKED)
 
@@ -93,6 +93,12 @@ fuzz: install
 e2e: install
 	scripts/e2e
 	$(BIN)/python -m pytest -m e2e --numprocesses=2 --dist=loadfile tests/integration tests/documents
+
+# The animation at the top of README.md: from a clone with nothing installed to a conversation. It wants port 8000.
+recording: install
+	rm -rf build/recording
+	RECORDING=$(CURDIR)/build/recording scripts/e2e first_minutes.test.mjs
+	$(BIN)/python -m scripts.recording build/recording docs/first-minutes.gif
 
 # What is in deploy/, with Prometheus, Helm, kubectl and systemd.
 deploy-check: install
