@@ -15,7 +15,8 @@ export class Terminal {
   constructor(page) {
     this.page = page;
     this.lines = [];
-    this.output = "";
+    this.shown = Promise.resolve();
+    this.left = false;
   }
 
   /** Shows `command` behind a prompt. */
@@ -24,15 +25,18 @@ export class Terminal {
     await this.show();
   }
 
-  /** Shows `output` below the last command. */
-  async print(output) {
+  /** Shows `output` below the last command, as long as the page is a terminal. */
+  print(output) {
+    if (this.left) return;
     this.lines = [...this.lines.filter(({ prompt }) => prompt), ...output.split("\n").map((text) => ({ text }))];
-    await this.show();
+    this.shown = this.shown.then(() => this.show());
   }
 
-  /** Clicks the link whose line contains `text`; the browser goes there. */
-  follow(text) {
-    return this.page.locator("a", { hasText: text }).first().click();
+  /** Clicks the link to `url`; the browser goes there. */
+  async follow(url) {
+    this.left = true;
+    await this.shown;
+    await this.page.getByText(url, { exact: true }).click();
   }
 
   show() {
