@@ -61,6 +61,8 @@ def ask(state: PlannerState) -> PlannerState:
     if not _ASK.search(_request(state)):
         return {}
     answer = interrupt("Shall I go on with this plan?")
+    if isinstance(answer, bool):
+        answer = "yes" if answer else "no"
     return {"plan": [*state["plan"][:1], {"title": f"Ask: {answer}", "done": True}, *state["plan"][1:]]}
 
 

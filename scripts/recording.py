@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 WIDTH = 896
-COLOURS = 64
+COLOURS = 96
+LONGEST_MS = 3000
 
 
 def animate(folder: Path, file: Path) -> None:
@@ -22,7 +23,7 @@ def animate(folder: Path, file: Path) -> None:
         file: The animation.
     """
     pictures, durations = zip(*_distinct(_frames(folder)), strict=True)
-    palette = pictures[-1].quantize(COLOURS)
+    palette = _stacked(pictures[0], pictures[len(pictures) // 2], pictures[-1]).quantize(COLOURS)
     first, *others = (picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
     first.save(file, save_all=True, append_images=others, duration=list(durations), loop=0, optimize=True)
 
@@ -37,11 +38,18 @@ def _scaled(picture: Image.Image) -> Image.Image:
     return picture.resize((WIDTH, picture.height * WIDTH // picture.width), Image.Resampling.LANCZOS)
 
 
+def _stacked(*pictures: Image.Image) -> Image.Image:
+    stack = Image.new("RGB", (WIDTH, sum(picture.height for picture in pictures)))
+    for index, picture in enumerate(pictures):
+        stack.paste(picture, (0, index * picture.height))
+    return stack
+
+
 def _distinct(frames: Iterator[tuple[Image.Image, int]]) -> Iterator[tuple[Image.Image, int]]:
-    """Yield the frames, those that show the same as one."""
+    """Yield the frames, those that show the same as one, for as long as anybody wants to look at it."""
     for _, same in groupby(frames, key=lambda frame: frame[0].tobytes()):
         (picture, ms), *others = same
-        yield picture, ms + sum(more for _, more in others)
+        yield picture, min(ms + sum(more for _, more in others), LONGEST_MS)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ describe("the chat page that the runtime serves itself", { timeout: 180_000 }, (
     await question.waitFor();
     await page.getByRole("button", { name: "Yes" }).click();
     await chat.hear("You said: Ask me twice");
-    await page.getByRole("tabpanel", { name: "State" }).getByText('"Ask: True"').waitFor();
+    await page.getByRole("tabpanel", { name: "State" }).getByText('"Ask: yes"').waitFor();
     await chat.allIsWell();
   });
 

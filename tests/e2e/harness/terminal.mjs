@@ -1,5 +1,5 @@
 const PAGE = `<!doctype html><title>Terminal</title><style>
-  body { margin: 0; padding: 20px 24px; background: #16181d; color: #d7dae0; font: 15px/1.5 "DejaVu Sans Mono", monospace; }
+  body { margin: 0; padding: 20px 24px; background: #16181d; color: #d7dae0; font: 16px/1.6 "DejaVu Sans Mono", monospace; }
   pre { margin: 0; font: inherit; white-space: pre-wrap; overflow-wrap: anywhere; }
   a { color: #7cc7ff; }
   .prompt { color: #7ee0a1; }
