@@ -39,24 +39,36 @@ class Environments:
         environment = self._folder / _digest(application)
         python = environment / "bin" / "python"
         if not python.exists():
-            self._run("venv", "--quiet", "--python", self._python, str(environment))
+            _run(self._uv, "venv", "--quiet", "--python", self._python, str(environment))
         wanted = [*application.requirements, *([] if application.agui else [self._runtime(application)])]
         # The runtime's version stays the same while its code changes.
         again = ["--reinstall-package", "copilotkit-runtime-py"]
-        self._run("pip", "install", "--quiet", "--python", str(python), *again, *wanted)
+        _run(self._uv, "pip", "install", "--quiet", "--python", str(python), *again, *wanted)
         return python
+
+    def node_modules_of(self, application: Application) -> Path:
+        """Return the npm packages of an application, which are installed if they are not there.
+
+        Raises:
+            InstallError: ``npm`` failed.
+        """
+        environment = self._folder / _digest(application)
+        environment.mkdir(parents=True, exist_ok=True)
+        options = ["--prefix", str(environment), "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund"]
+        _run("npm", "install", "--loglevel=error", *options, *application.packages)
+        return environment / "node_modules"
 
     def _runtime(self, application: Application) -> str:
         extra = "crewai" if application.framework == "CrewAI" else "langgraph"
         return f"copilotkit-runtime-py[{extra}] @ {self._wheel.as_uri()}" if self._wheel else "copilotkit-runtime-py"
 
-    def _run(self, *arguments: str) -> None:
-        command = [self._uv, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
-        if done.returncode:
-            raise InstallError(" ".join(done.stderr.split())[-300:])
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    if done.returncode:
+        raise InstallError(" ".join(done.stderr.split())[-300:])
 
 
 def _digest(application: Application) -> str:
-    wanted = "\n".join(sorted(application.requirements)) + f"\n{application.agui}"
+    wanted = "\n".join(sorted([*application.requirements, *application.packages])) + f"\n{application.agui}"
     return hashlib.sha256(wanted.encode()).hexdigest()[:16]

@@ -66,23 +66,31 @@ def _served(
     application: Application, sources: str, environments: Environments, vendor: str, place: Path
 ) -> Iterator[str]:
     folder = bring(application, sources, place)
-    python = environments.python_of(application)
     own = {name: value.format(vendor=vendor) for name, value in application.environment.items()}
     variables = bare_environment(place, {**vendor_variables(vendor), **own})
     if not application.agui:
+        python = environments.python_of(application)
         command = [str(python.with_name("copilotkit-runtime")), "serve", application.served]
         with _runtime(command, folder, variables, place) as origin:
             yield origin
         return
     port = free_port()
-    server = [str(python), "-m", "uvicorn", application.served, "--host", "127.0.0.1", "--port", str(port)]
-    with running(server, folder, variables, place / "guest.log") as process:
+    with running(_server(application, environments, folder, port), folder, variables, place / "guest.log") as process:
         process.await_port(port)
         paths = {guest.name: f"http://127.0.0.1:{port}{guest.path}" for guest in application.guests}
         ours = bare_environment(place, {ADDRESSES: json.dumps(paths), "PYTHONPATH": str(ROOT)})
         command = [str(Path(sys.executable).with_name("copilotkit-runtime")), "serve", "scripts.guests.front:runtime"]
         with _runtime(command, ROOT, ours, place) as origin:
             yield origin
+
+
+def _server(application: Application, environments: Environments, folder: Path, port: int) -> list[str]:
+    """Return the command of an application's own AG-UI server."""
+    if application.packages:
+        (folder / "node_modules").symlink_to(environments.node_modules_of(application))
+        return ["node", application.served, str(port)]
+    python = environments.python_of(application)
+    return [str(python), "-m", "uvicorn", application.served, "--host", "127.0.0.1", "--port", str(port)]
 
 
 @contextmanager

@@ -1,13 +1,16 @@
-"""The sources of guests: one folder of a public repository at one commit, never kept."""
+"""The sources of guests: a folder of a public repository at one commit, never kept, or one of this repository."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 from typing import IO, cast
 
 from scripts.guests.table import Application
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class SourceError(RuntimeError):
@@ -29,6 +32,8 @@ def bring(application: Application, sources: str, place: Path) -> Path:
     Raises:
         SourceError: There is no such repository, commit or folder.
     """
+    if not application.repository:
+        return shutil.copytree(ROOT / application.folder, place / "source")
     repository = _fetched(application, sources, place) if "://" in sources else _snapshot(application, Path(sources))
     unpacked, folder = place / "source", "" if application.folder == "." else application.folder
     command = ["git", "-C", str(repository), "archive", f"{application.commit}:{folder}"]

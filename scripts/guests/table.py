@@ -66,18 +66,20 @@ class Guest:
 
 @dataclass(frozen=True)
 class Application:
-    """A folder of a public repository that one process serves.
+    """A folder that one process serves: of a public repository, or, without one, of this repository.
 
     Args:
         name: What the printed table calls it.
         framework: What its agents are written with.
-        repository: ``owner/name``.
+        repository: ``owner/name``, or nothing for an agent of ours with a framework of which we take packages alone.
         commit: The commit, in full.
         folder: Its folder in the repository.
         served: ``langgraph.json`` or ``file.py:name``, which the runtime serves; or, if ``agui``, the ASGI application
-            ``module:name`` with the AG-UI endpoints, which the runtime stands in front of.
+            ``module:name``, or the module ``name.mjs`` for Node, with the AG-UI endpoints, which the runtime stands in
+            front of.
         agui: Whether it is an AG-UI server.
         requirements: The packages of its environment, with their versions.
+        packages: The same from npm, for an application on Node.
         environment: Variables that it needs beyond the vendors' addresses and keys.
         guests: Its agents.
     """
@@ -90,6 +92,7 @@ class Application:
     served: str
     agui: bool
     requirements: tuple[str, ...]
+    packages: tuple[str, ...]
     environment: dict[str, str]
     guests: tuple[Guest, ...]
 
@@ -106,10 +109,10 @@ def read_table(file: Path = TABLE) -> list[Application]:
 
 def _application(entry: dict[str, Any]) -> Application:
     guests = tuple(_guest(guest) for guest in entry.pop("guest", ()))
-    requirements = tuple(entry.pop("requirements", ()))
-    entry = {"environment": {}, "agui": False, **entry}
+    wanted: dict[str, Any] = {kind: tuple(entry.pop(kind, ())) for kind in ("requirements", "packages")}
+    entry = {"repository": "", "commit": "", "environment": {}, "agui": False, **entry}
     try:
-        return Application(guests=guests, requirements=requirements, **entry)
+        return Application(guests=guests, **wanted, **entry)
     except TypeError as error:
         raise TableError(f"application {entry.get('name')!r}: {error}") from error
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.guests.sources import ROOT
 from scripts.guests.table import TableError, read_table
 
 ENTRY = """
@@ -23,12 +24,21 @@ served = "x:y"
 def test_the_table_has_what_the_nights_are_for() -> None:
     applications = read_table()
     wanted = {"LangGraph", "CrewAI", "pydantic-ai", "agno", "llama-index", "ADK", "strands", "ag2"}
+    wanted |= {"Mastra", "Microsoft Agent Framework"}
     assert {application.framework for application in applications} >= wanted
     assert sum(len(application.guests) for application in applications) >= 20
     for application in applications:
-        assert re.fullmatch(r"[0-9a-f]{40}", application.commit)
-        assert re.fullmatch(r"[\w.-]+/[\w.-]+", application.repository)
         assert all(re.fullmatch(r"[\w.,\[\]-]+==[\w.]+", one) for one in application.requirements)
+        assert all(re.fullmatch(r"(@[\w-]+/)?[\w-]+@[\d.]+", one) for one in application.packages)
+
+
+def test_a_guest_is_at_a_commit_of_its_authors_or_among_these_files() -> None:
+    for application in read_table():
+        if application.repository:
+            assert re.fullmatch(r"[0-9a-f]{40}", application.commit)
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+", application.repository)
+        else:
+            assert (ROOT / application.folder).is_dir()
 
 
 @pytest.mark.parametrize(
