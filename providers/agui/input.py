@@ -43,8 +43,14 @@ def _forwarded_props(run: RunInput, context: RunContext, *, forward_node_name: b
     if forward_node_name and run.node_name is not None:
         props["nodeName"] = run.node_name
     if run.resume:
-        props["command"] = {"resume": _answer(run.resume[0])}
+        props["command"] = _command(run.resume[0])
     return {"config": config, **props, **context.properties}
+
+
+def _command(answer: Resume) -> dict[str, Any]:
+    """Return the answer as CopilotKit's clients give it: with what was asked, which Mastra needs to find a tool."""
+    command = {"resume": _answer(answer)}
+    return {**command, "interruptEvent": answer.value} if answer.value else command
 
 
 def _resume_entry(answer: Resume) -> dict[str, Any] | None:

@@ -75,7 +75,7 @@ def test_properties_and_settings_are_forwarded_as_the_typescript_runtime_does() 
     payload = run_agent_input(run, RunContext(properties={"threadMetadata": {"a": 1}}), forward_node_name=True)
     assert payload["forwardedProps"] == {
         "config": {"recursion": 5},
-        "command": {"resume": "yes"},
+        "command": {"resume": "yes", "interruptEvent": "q"},
         "threadMetadata": {"a": 1},
         "streamSubgraphs": True,
         "nodeName": "n",
@@ -88,6 +88,11 @@ def test_properties_and_settings_are_forwarded_as_the_typescript_runtime_does() 
 def test_an_answer_to_another_kind_of_interrupt_is_no_protocol_resume(value: str) -> None:
     run = RunInput(thread_id="t", run_id="r", resume=[Resume(name="on_interrupt", value=value, response="y")])
     assert "resume" not in run_agent_input(run, RunContext())
+
+
+def test_an_answer_to_nothing_in_particular_is_forwarded_alone() -> None:
+    run = RunInput(thread_id="t", run_id="r", resume=[Resume(name="on_interrupt", value="", answer=False)])
+    assert run_agent_input(run, RunContext())["forwardedProps"]["command"] == {"resume": False}
 
 
 def test_an_answer_to_a_protocol_interrupt_names_it() -> None:
