@@ -122,10 +122,11 @@ class ThreadOperations:
         await respond_json(exchange, {"threadId": thread_id, "archived": True})
 
     async def delete(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
-        """Delete a thread with everything that belongs to it; what runs there is stopped."""
+        """Delete a thread with everything that belongs to it; what runs there ends as if a person had stopped it."""
         thread_id = call.target.names["thread"]
         await self._check(thread_id, client)
         try:
+            await self._service.stop(thread_id, identity=client.identity)
             await self._service.threads.delete(thread_id, identity=client.identity)
         except ThreadNotFoundError as error:
             raise thread_not_found() from error

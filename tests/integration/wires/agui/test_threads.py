@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
-from tests.support.agui_client import PATH, connect, run, run_input, say, script
+from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script
 from tests.support.local_server import client_of
+from tests.support.polling import until
 from tests.support.scripted_agent import ScriptedProvider
 
 AGENT = {"agentId": "scripted"}
@@ -92,6 +94,30 @@ async def test_a_deleted_thread_is_gone(client: httpx.AsyncClient) -> None:
     assert deleted.json() == {"threadId": "one", "deleted": True}
     assert await ids(client) == []
     assert await connect(client, "scripted", "one") == []
+
+
+async def is_running(client: httpx.AsyncClient, thread: str) -> bool:
+    found = await client.post(f"{PATH}/agent/scripted/stop/{thread}", json={"runId": "another"})
+    return "not the active run" in found.text
+
+
+async def test_a_run_in_a_thread_that_is_deleted_is_stopped_wherever_it_runs(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/threads.db"
+    here, elsewhere = (CopilotRuntime(providers=[ScriptedProvider()], store=store) for _ in range(2))
+    async with client_of(here) as client, client_of(elsewhere) as other:
+        body = run_input(script(*say("so far")[:2], {"hang": True}), thread="one")
+        async with client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as running:
+            pieces, text = running.aiter_text(), ""
+            while "so far" not in text:
+                text += await anext(pieces)
+            await until(lambda: is_running(other, "one"))
+            deleted = await other.request("DELETE", f"{PATH}/threads/one", json=AGENT)
+            text += "".join([piece async for piece in pieces])
+        assert deleted.json() == {"threadId": "one", "deleted": True}
+        assert events_of(text)[-1] == {"type": "RUN_FINISHED", "threadId": "one", "runId": "r"}
+        for each in (client, other):
+            assert await connect(each, "scripted", "one") == []
+            assert (await each.get(f"{PATH}/threads")).json()["threads"] == []
 
 
 @pytest.mark.parametrize("thread", ["one", "none"])
