@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 APP = "tests/integration/server/apps.py:runtime"
 COMMAND = str(Path(sys.executable).with_name("copilotkit-runtime"))
-PATIENCE = 40.0
+PATIENCE = 90.0
 
 _PLACE = re.compile(r"at (https?://\S+)")
 

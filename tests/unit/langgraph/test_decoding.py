@@ -80,6 +80,7 @@ def test_what_a_client_only_echoes_is_no_change_and_keeps_its_value(value: Any) 
     assert restore(value, echoed) is value
 
 
+@pytest.mark.timeout(300)  # three processes import LangGraph
 def test_every_process_shows_a_set_alike() -> None:
     program = (
         "import json\nfrom copilotkit_runtime.providers.langgraph.encoding import Encoder\n"
