@@ -34,7 +34,7 @@ from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
-from .runs.about import REQUEST
+from .runs.about import ENVELOPE, REQUEST
 from .runs.archive import RunArchive
 from .runs.beginnings import Beginnings
 from .runs.broken_runs import BrokenRuns
@@ -474,23 +474,22 @@ class RuntimeService:
     def _is_resumable(self, request: RunRequest, provider: AgentProvider) -> bool:
         return self._resumes and request.agent_name is not None and provider.can_resume(request.agent_name)
 
-    async def _resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> bool:
-        """Go on with a run of another process, which this one has claimed; return whether that can be done."""
-        envelope = unseal(record.about)
-        request = envelope.request if envelope is not None else kept_request(record.about.get(REQUEST))
+    async def _resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> Run | None:
+        """Go on with a run of another process, which this one has claimed; return it if that can be done."""
+        handed_over = ENVELOPE in record.about
+        request = unseal(record.about).request if handed_over else kept_request(record.about.get(REQUEST))
         if self.execution is not None or request is None or not self._resumes or self.draining:
-            return False
+            return None
         provider = await self.registry.owner_of(record.agent_name)
         if not provider.can_resume(record.agent_name):
-            return False
+            return None
         kept = await provider.load_state(record.thread_id, record.agent_name)
         past = Continuation(stored, last, kept.messages if kept is not None else ())
         report = self.preparation.report(request)
         report.provider = provider.name
         agents = await self._agents_offered(request)
         log.warning("run_taken_over", thread_id=record.thread_id, run_id=record.run_id, events=last)
-        self._start_run(provider, request, report, agents, Origin(record=record, past=past))
-        return True
+        return self._start_run(provider, request, report, agents, Origin(record=record, past=past))
 
     async def _agents_offered(self, request: RunRequest) -> list[AgentAction]:
         if not self.preparation.offers_agents:

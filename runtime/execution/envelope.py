@@ -17,8 +17,6 @@ from ..errors import CopilotKitError
 from ..request import RunRequest
 from ..runs.about import ENVELOPE
 
-log = structlog.get_logger(__name__)
-
 VERSION = 1
 """Raised when a reader of the version before would do something else than what is meant."""
 
@@ -28,6 +26,20 @@ class RequestTooLargeError(CopilotKitError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The request cannot be handed to a worker: {reason}.", status_code=413)
+
+
+class UnreadableEnvelopeError(CopilotKitError):
+    """A run was handed over in a form that this process cannot read: the other side is too old, or too new.
+
+    Args:
+        version: The version of the form, if that much can be read.
+    """
+
+    def __init__(self, version: int | None) -> None:
+        form = "that its worker cannot read"
+        if version is not None and version > VERSION:
+            form = f"of version {version}, and its worker reads version {VERSION}: update workers before web processes"
+        super().__init__(f"This run was handed over in a form {form}.")
 
 
 class Envelope(msgspec.Struct, kw_only=True):
@@ -70,20 +82,21 @@ def seal(envelope: Envelope, max_bytes: int) -> dict[str, Any]:
     return decoded
 
 
-def unseal(about: Mapping[str, Any]) -> Envelope | None:
-    """Return the envelope that is kept with a run; None if there is none, or this version cannot read it."""
+def unseal(about: Mapping[str, Any]) -> Envelope:
+    """Return the envelope that is kept with a run.
+
+    Raises:
+        UnreadableEnvelopeError: This version cannot read it, or there is none.
+    """
     kept = about.get(ENVELOPE)
-    if kept is None:
-        return None
+    version = kept.get("version") if isinstance(kept, dict) else None
+    known = version if isinstance(version, int) else None
+    if known is not None and known > VERSION:
+        raise UnreadableEnvelopeError(known)
     try:
-        envelope = msgspec.convert(kept, Envelope)
+        return msgspec.convert(kept, Envelope)
     except msgspec.ValidationError as error:
-        log.warning("envelope_not_readable", reason=str(error))
-        return None
-    if envelope.version > VERSION:
-        log.warning("envelope_not_readable", version=envelope.version)
-        return None
-    return envelope
+        raise UnreadableEnvelopeError(known) from error
 
 
 def correlation() -> dict[str, str]:

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -19,6 +19,9 @@ from ..stores.errors import StoreUnavailableError
 from ..stores.run_records import RunKey
 from ..stores.urls import POSTGRES_SCHEMES, scheme_of
 from .engine import CallDelivery, CallFailedError, Card, QueueEngine, TicketDelivery
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
 
 with optional("The execution of runs in a queue", "queue", package="saq"):
     from saq import Job, Queue, Status
@@ -80,13 +83,16 @@ class SaqEngine(QueueEngine):
     Args:
         url: The store's URL.
         prefix: What the names of all queues begin with.
+        durable: Whether PostgreSQL is to have a change on its disk before it confirms it. Where deliveries are taken it
+            need not: what it forgets is delivered again, and done once all the same.
 
     Raises:
         MissingExtraError: SAQ is not installed.
     """
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(self, url: str, prefix: str, *, durable: bool = True) -> None:
         self._url = url
+        self._durable = durable
         self._prefix = prefix
         self._queues: dict[str, Queue] = {}
         self._connecting = asyncio.Lock()
@@ -99,7 +105,12 @@ class SaqEngine(QueueEngine):
             from psycopg_pool import AsyncConnectionPool
 
             self._pool = AsyncConnectionPool(
-                self._url, min_size=1, max_size=_MOST_CONNECTIONS, open=False, kwargs={"autocommit": True}
+                self._url,
+                min_size=1,
+                max_size=_MOST_CONNECTIONS,
+                open=False,
+                kwargs={"autocommit": True},
+                configure=None if self._durable else _without_waiting_for_disks,
             )
             with _translated():
                 await self._pool.open()
@@ -231,6 +242,10 @@ class SaqEngine(QueueEngine):
                 await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('copilotkit queue', 0))")
                 await queue.connect()
         return queue
+
+
+async def _without_waiting_for_disks(connection: AsyncConnection) -> None:
+    await connection.execute("SET synchronous_commit TO off")
 
 
 def _calls(queue: str) -> str:

@@ -22,7 +22,7 @@ from ..runs.observer import Observers
 from ..runs.run import Run
 from ..stores.run_records import RunRecord
 from .engine import DEFAULT_QUEUE, CallDelivery, Card, QueueEngine, TicketDelivery
-from .envelope import Envelope, seconds_waited, unseal
+from .envelope import Envelope, UnreadableEnvelopeError, seconds_waited, unseal
 from .published import Call, WorkerCard, perform, published
 
 TAKE_SECONDS = 2.0
@@ -32,7 +32,6 @@ CARD_SECONDS = 10.0
 """For how long a worker that reports nothing more is taken to be there."""
 CALLS_AT_ONCE = 16
 _PAUSE_SECONDS = 1.0
-_UNREADABLE = "This run was handed over in a form that its server cannot read."
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +45,6 @@ class Service(Protocol):
     registry: ProviderRegistry
     model: AgentProvider | None
     draining: bool
-
-    @property
-    def active_runs(self) -> int:
-        """How many runs go on."""
 
     async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
         """Execute a run that this process has taken."""
@@ -79,7 +74,6 @@ class Worker:
         self._engine = engine
         self._queues = list(queues)
         self._queue_of = queue_of
-        self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,6 +86,7 @@ class Worker:
         await self._engine.start()
         await self._publish()
         self._service.broken_runs.is_ours = self._is_ours
+        self._service.broken_runs.on_resumed = lambda run: self._spawn(self._occupy(run))
         for queue in self._queues:
             self._begin(self._take_runs(queue), f"take-{queue}")
             self._begin(self._take_calls(queue), f"calls-{queue}")
@@ -137,23 +132,24 @@ class Worker:
     async def _execute(self, delivery: TicketDelivery) -> None:
         try:
             record = await self._attempt(self._service.archive.take(delivery.key))
-            await self._attempt(delivery.done())
+            self._spawn(self._attempt(delivery.done()))  # beside the run, which need not wait for it
             if record is not None:
                 await self._run(record)
         finally:
             self._slots.release()
 
+    async def _occupy(self, run: Run) -> None:
+        """Let a run that this process goes on with count as one that it has taken."""
+        async with self._slots:
+            await run.join()
+
     async def _run(self, record: RunRecord) -> None:
-        envelope = unseal(record.about)
-        if envelope is None:
-            error = events.RunError(message=_UNREADABLE, code="RUN_NOT_EXECUTED")
-            await self._attempt(self._service.archive.refuse(record, error))
-            return
         try:
-            run = await self._start(record, envelope)
+            run = await self._start(record, unseal(record.about))
         except CopilotKitError as error:
             log.warning("run_not_executed", thread_id=record.thread_id, run_id=record.run_id, reason=error.message)
-            ending = events.RunError(message=error.message, code=str(error.code))
+            code = "RUN_NOT_EXECUTED" if isinstance(error, UnreadableEnvelopeError) else str(error.code)
+            ending = events.RunError(message=error.message, code=code)
             await self._attempt(self._service.archive.refuse(record, ending))
             return
         await run.join()
@@ -212,7 +208,7 @@ class Worker:
 
     def _is_ours(self, record: RunRecord) -> bool:
         mine = record.agent_name in self._mine or (not record.agent_name and DEFAULT_QUEUE in self._queues)
-        return mine and self._service.active_runs < self._concurrency
+        return mine and not self._slots.locked()
 
     async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while self._goes_on():

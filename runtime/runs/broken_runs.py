@@ -14,6 +14,7 @@ from ..stores.run_records import RunKey, RunRecord
 from ..sweeper import Sweeper
 from .about import ENVELOPE
 from .closing import WAITING, close_record
+from .run import Run
 
 BROKEN_OFF = "RUN_BROKEN_OFF"
 """The code of the error that ends a run whose process has died."""
@@ -28,7 +29,7 @@ SWEEP_SECONDS = 1.0
 MAX_TAKEOVERS = 3
 """How many processes may die with a run before it is closed: it may be what they died of."""
 
-Resume: TypeAlias = Callable[[RunRecord, Sequence[events.Event], int], Awaitable[bool]]
+Resume: TypeAlias = Callable[[RunRecord, Sequence[events.Event], int], Awaitable[Run | None]]
 """Goes on with a claimed run, given its record, its stored events and the last one's number, if that can be done."""
 
 log = structlog.get_logger(__name__)
@@ -40,12 +41,14 @@ class BrokenRuns:
     Args:
         store: Where the events of runs are kept.
         owner: This process.
-        resume: Goes on with a run; those that it returns False for are closed.
+        resume: Goes on with a run; those that it returns None for are closed.
     """
 
     def __init__(self, store: RunLogStore, owner: str, resume: Resume) -> None:
         self.is_ours: Callable[[RunRecord], bool] = lambda _: True
         """Whether this process is one of those that execute a run; the others wait, and close it if nobody does."""
+        self.on_resumed: Callable[[Run], None] = lambda _: None
+        """Called with each run that this process goes on with."""
         self._seen: dict[RunKey, float] = {}
         """Since when runs of others are seen here without a process."""
         self._store = store
@@ -91,10 +94,14 @@ class BrokenRuns:
         if record.takeovers >= MAX_TAKEOVERS:
             return False
         try:
-            return await self._resume(record, stored, last)
+            run = await self._resume(record, stored, last)
         except Exception:  # whatever a provider raises: the run is closed
             log.exception("run_not_resumed", thread_id=record.thread_id, run_id=record.run_id)
             return False
+        if run is None:
+            return False
+        self.on_resumed(run)
+        return True
 
     async def _close(self, record: RunRecord, stored: Sequence[events.Event], last: int) -> None:
         ending = events.RunError(message=BROKEN_OFF_TEXT, code=BROKEN_OFF)

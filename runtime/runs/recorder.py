@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import NamedTuple
 
@@ -51,14 +51,18 @@ class Recorder:
         self._recordings: dict[Recording, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._pause_after_failure = 0.0
+        self._hurry = asyncio.Event()
 
     def add(self, recording: Recording) -> None:
-        """Write a run's log from now on."""
+        """Write a run's log from now on; the first events of a run that somebody elsewhere waits for, at once."""
         self._recordings[recording] = None
         loop = asyncio.get_running_loop()
+        if recording.began_elsewhere:
+            recording.on_first_events(self._write_soon)
         if recording.key is None:
             self._begin_work(recording)
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
+            self._hurry = asyncio.Event()
             self._task = loop.create_task(self._sweep_all(), name="run-recorder")
 
     def remove(self, recording: Recording) -> None:
@@ -75,7 +79,7 @@ class Recorder:
         took = 0.0
         while self._recordings:
             # A store that is slow is left alone for as long as it took, so that others get their turn.
-            await asyncio.sleep(self._pause_after_failure or max(SWEEP_SECONDS, min(took, LONGEST_BATCH_SECONDS)))
+            await self._pause(self._pause_after_failure or max(SWEEP_SECONDS, min(took, LONGEST_BATCH_SECONDS)))
             began = monotonic()
             try:
                 await self._sweep()
@@ -83,6 +87,18 @@ class Recorder:
             except StoreUnavailableError as error:
                 log.warning("runs_not_written", error=str(error))
                 self._pause_after_failure = min(max(2 * self._pause_after_failure, FIRST_PAUSE), LONGEST_PAUSE)
+
+    def _write_soon(self) -> None:
+        self._hurry.set()
+
+    async def _pause(self, seconds: float) -> None:
+        if self._pause_after_failure:
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def _sweep(self) -> None:
         for group in _groups(list(self._parts())):

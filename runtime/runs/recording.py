@@ -21,6 +21,8 @@ PATIENCE_SECONDS = 20.0
 """How long a run's end waits for a store that does not answer."""
 COMPACT_EVENTS = 8192
 """After how many events what is stored is compacted; the next time, after twice as many."""
+FIRST_EVENTS = 3
+"""How many of a run's events are written at once for a client that waits elsewhere: its start, and a first text."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 """How long to wait before an operation is tried again that a store did not answer."""
 _ENDS = (events.TextMessageEnd, events.ToolCallEnd, events.ToolCallResult)
@@ -73,6 +75,22 @@ class Recording:
         if taken_over is not None:
             self.key, self._written = taken_over
             self.opened.set()
+
+    def on_first_events(self, hurry: Callable[[], None]) -> None:
+        """Have ``hurry`` called when the first events of the run come: its start, and its first text or tool call."""
+        reader, until = self._log.subscribe(self._log.last, attached=False), self._log.last + FIRST_EVENTS
+
+        def arrived(_arrival: asyncio.Future[None]) -> None:
+            came = self._log.last > reader.offset
+            reader.offset = self._log.last
+            if came:
+                hurry()
+            if came and reader.offset < until:
+                reader.arrival().add_done_callback(arrived)
+            else:
+                reader.close()
+
+        reader.arrival().add_done_callback(arrived)
 
     def silent(self, now: float) -> float:
         """Return for how long the store has had no sign of life, in seconds."""
