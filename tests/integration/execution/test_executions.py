@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 from uuid import uuid4
 
@@ -17,8 +17,12 @@ import pytest
 
 from copilotkit_runtime import CopilotRuntime, Hooks
 from copilotkit_runtime.runtime.config import RuntimeConfig
+from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.errors import CopilotKitError
+from copilotkit_runtime.runtime.events import Event
+from copilotkit_runtime.runtime.execution import queued
 from copilotkit_runtime.runtime.execution.engine import QueueEngine
+from copilotkit_runtime.runtime.execution.envelope import VERSION
 from copilotkit_runtime.runtime.execution.queued import QueuedExecution
 from copilotkit_runtime.runtime.guardrails import Guardrail, InputCheck, Verdict
 from copilotkit_runtime.runtime.hooks import BeforeRequest
@@ -216,6 +220,65 @@ async def test_a_full_queue_is_answered_503_with_retry_after(deployment: Deploym
         assert int(response.headers["retry-after"]) > 0
     await client.post(f"{AGUI}/patient/stop/{thread}-1")
     await asyncio.gather(running, waiting)
+
+
+class Resumable(EchoProvider):
+    """Goes on with runs of others, and counts how many it has at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once = self.most_at_once = 0
+
+    def can_resume(self, agent_name: str) -> bool:
+        return True
+
+    def resume_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
+        return self.execute_run(agent_name, run, context)
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        try:
+            async with aclosing(super().execute_run(agent_name, run, context)) as stream:
+                async for event in stream:
+                    yield event
+        finally:
+            self.at_once -= 1
+
+
+async def test_a_run_that_a_worker_goes_on_with_counts_as_one_of_those_that_it_may_execute(
+    deployment: Deployment, thread: str
+) -> None:
+    settings = {"worker_concurrency": 1, "on_crash": "resume"}
+    first, second = Resumable(), Resumable()
+    ending = await deployment.worker(first, settings)
+    client = await deployment.web()
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread)))
+    await asyncio.wait_for(first.waiting.wait(), PATIENCE)
+    await deployment.worker(second, settings)
+    await ending.service.drain(0)
+    await asyncio.wait_for(second.waiting.wait(), PATIENCE)
+    waiting = asyncio.create_task(run(client, "echo", run_input(user("hello"), thread=f"{thread}-2", run="2")))
+    await asyncio.wait([waiting], timeout=1)
+    await client.post(f"{AGUI}/patient/stop/{thread}")
+    await asyncio.wait_for(running, PATIENCE)
+    assert types_of(await asyncio.wait_for(waiting, PATIENCE))[-1] == "RUN_FINISHED"
+    assert second.ran == ["r", "2"]
+    assert second.most_at_once == 1
+
+
+async def test_a_run_that_a_newer_web_process_hands_over_fails_with_what_to_do(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider)
+    client = await deployment.web()
+    sealed = queued.seal
+    monkeypatch.setattr(queued, "seal", lambda *given: {**sealed(*given), "version": VERSION + 1})
+    events = await run(client, "echo", run_input(user("hello"), thread=thread))
+    assert (events[-1]["type"], events[-1]["code"]) == ("RUN_ERROR", "RUN_NOT_EXECUTED")
+    assert "update workers before web processes" in events[-1]["message"]
+    assert provider.ran == []
 
 
 async def test_a_run_that_nobody_executes_in_time_fails(deployment: Deployment, thread: str) -> None:
