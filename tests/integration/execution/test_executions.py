@@ -22,7 +22,7 @@ from copilotkit_runtime.runtime.errors import CopilotKitError
 from copilotkit_runtime.runtime.events import Event
 from copilotkit_runtime.runtime.execution import queued
 from copilotkit_runtime.runtime.execution.engine import QueueEngine
-from copilotkit_runtime.runtime.execution.envelope import VERSION
+from copilotkit_runtime.runtime.execution.envelope import VERSION, seal
 from copilotkit_runtime.runtime.execution.queued import QueuedExecution
 from copilotkit_runtime.runtime.guardrails import Guardrail, InputCheck, Verdict
 from copilotkit_runtime.runtime.hooks import BeforeRequest
@@ -273,8 +273,7 @@ async def test_a_run_that_a_newer_web_process_hands_over_fails_with_what_to_do(
     provider = EchoProvider()
     await deployment.worker(provider)
     client = await deployment.web()
-    sealed = queued.seal
-    monkeypatch.setattr(queued, "seal", lambda *given: {**sealed(*given), "version": VERSION + 1})
+    monkeypatch.setattr(queued, "seal", lambda *given: {**seal(*given), "version": VERSION + 1})
     events = await run(client, "echo", run_input(user("hello"), thread=thread))
     assert (events[-1]["type"], events[-1]["code"]) == ("RUN_ERROR", "RUN_NOT_EXECUTED")
     assert "update workers before web processes" in events[-1]["message"]
