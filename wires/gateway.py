@@ -13,7 +13,7 @@ from ..runtime.config import RuntimeConfig
 from ..runtime.observability.instrumentation import Instruments
 from ..runtime.observability.log_fields import LogFields
 from .http.admission import Admission
-from .http.body import Body, read_json
+from .http.body import BEGINNING_BYTES, Body, BodyRefusal, read_json
 from .http.client import ClientRequest
 from .http.connection import connection_of
 from .http.cors import HeaderPairs
@@ -26,7 +26,6 @@ Dispatch: TypeAlias = Callable[[Exchange], Awaitable[None]]
 CommonHeaders: TypeAlias = Callable[[Request], HeaderPairs]
 
 _NOTHING_ASKED = b'{"error":"method_not_allowed","message":"Post a request, or send a query."}'
-_PEEK_BYTES = 4096
 _PEEK_SECONDS = 1.0
 
 
@@ -114,12 +113,13 @@ class Gateway:
         try:
             _check_method(request)
             client, body = await self._admit(request)
-            if isinstance(body.data, dict):
-                wire = next((one for one in wires if one.accepts(body.data)), wire)
+            wire = _wire_for(body, wires)
             await wire.answer(exchange, client, body)
         except _NotAdmitted as outside:
-            wire = _wire_of(await _first_bytes(request), wires)
-            await self._refuse(exchange, wire, outside.refusal)
+            refused = outside.refusal
+            beginning = refused.beginning if isinstance(refused, BodyRefusal) else b""
+            wire = _wire_of(beginning or await _first_bytes(request), wires)
+            await self._refuse(exchange, wire, refused)
         except Refusal as refusal:
             await self._refuse(exchange, wire, refusal)
 
@@ -169,10 +169,18 @@ async def _first_bytes(request: Request) -> bytes:
     try:
         async with asyncio.timeout(_PEEK_SECONDS):
             async for chunk in request.stream():
-                return chunk[:_PEEK_BYTES]
+                return chunk[:BEGINNING_BYTES]
     except (TimeoutError, RuntimeError, ClientDisconnect):
         return b""  # it was read, or never comes: the first wire answers
     return b""
+
+
+def _wire_for(body: Body, wires: Sequence[Wire]) -> Wire:
+    """Return the wire that claims a body, broken or not; the first one, if none does."""
+    if body.fault is not None:
+        return _wire_of(body.raw[:BEGINNING_BYTES], wires)
+    claims = (one for one in wires if isinstance(body.data, dict) and one.accepts(body.data))
+    return next(claims, wires[0])
 
 
 def _wire_of(beginning: bytes, wires: Sequence[Wire]) -> Wire:

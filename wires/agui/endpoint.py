@@ -22,7 +22,7 @@ from .call import Call, given_body
 from .debug_feed import DebugFeed
 from .envelope import read_envelope
 from .info import Abilities, runtime_info
-from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, known_refusal, not_found, respond_json
+from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, invalid_request, known_refusal, not_found, respond_json
 from .routing import find_target
 from .runs import Runs
 from .threads import ThreadOperations
@@ -109,6 +109,8 @@ class AGUIWire:
             Refusal: It cannot be answered.
         """
         exchange.wildcard = True
+        if body.fault is not None:
+            raise invalid_request(f"The body is not JSON: {body.fault}")
         envelope = read_envelope(body.data)
         call = Call(target=envelope.target, body=given_body(envelope.body), query=envelope.query, single_route=True)
         await self._perform(exchange, client, call)

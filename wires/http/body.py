@@ -18,6 +18,9 @@ BODY_SECONDS = 60.0
 _MEDIA_KEYS = ("bytes", "data", "value", "url")
 """Where the wires have the data of images: in messages of the contract, and in parts of AG-UI's."""
 
+BEGINNING_BYTES = 4096
+"""How much of a body shows which wire it is for."""
+
 _JSON_TYPES = ("application/json", "application/graphql+json")
 
 
@@ -42,6 +45,21 @@ class Body(msgspec.Struct, kw_only=True):
         self.raw, self.data = b"", None
 
 
+class BodyRefusal(Refusal):
+    """A refused body.
+
+    Args:
+        refusal: Why it is refused.
+        beginning: The first of what was read of it, which shows the wire that it was for.
+    """
+
+    def __init__(self, refusal: Refusal, beginning: bytes) -> None:
+        super().__init__(
+            refusal.message, refusal.status, code=refusal.code, error=refusal.error, headers=refusal.headers
+        )
+        self.beginning = beginning
+
+
 def content_type_of(request: Request) -> str:
     """Return the media type of a request's body, without its parameters."""
     return request.headers.get("content-type", "").split(";")[0].strip()
@@ -56,12 +74,20 @@ async def read_json(request: Request, limit: int, media_limit: int = 0) -> Body:
         media_limit: How many bytes these may have.
 
     Raises:
-        Refusal: It is too large, or does not come in time.
+        BodyRefusal: It is too large, or does not come in time.
     """
     body = Body(content_type=content_type_of(request))
     if request.method != "POST" or not body.is_json:
         return body
-    raw = await read_body(request, limit + media_limit)
+    read = bytearray()
+    try:
+        await _read_into(read, request, limit + media_limit)
+        return _decoded(body, bytes(read), limit)
+    except Refusal as refused:
+        raise BodyRefusal(refused, bytes(read[:BEGINNING_BYTES])) from refused
+
+
+def _decoded(body: Body, raw: bytes, limit: int) -> Body:
     try:
         data = decode_json(raw)
     except InputTooLargeError as error:
@@ -80,6 +106,11 @@ async def read_body(request: Request, limit: int) -> bytes:
         Refusal: It is larger than ``limit`` bytes, or does not come in time.
     """
     body = bytearray()
+    await _read_into(body, request, limit)
+    return bytes(body)
+
+
+async def _read_into(body: bytearray, request: Request, limit: int) -> None:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large()
@@ -91,7 +122,6 @@ async def read_body(request: Request, limit: int) -> bytes:
                     raise _too_large()
     except TimeoutError as error:
         raise Refusal("The request body did not arrive in time.", 408, code="REQUEST_TIMEOUT") from error
-    return bytes(body)
 
 
 def check_size(size: int, data: Any, limit: int) -> None:
