@@ -18,7 +18,7 @@ export class QuestionForm {
   }
 
   form(question) {
-    const text = element("input", { type: "text", ariaLabel: "Answer", autocomplete: "off" });
+    const text = element("input", { type: "text", ariaLabel: "Answer", placeholder: "Your answer", autocomplete: "off" });
     const asJson = element("input", { type: "checkbox" });
     const give = (answer) => this.take(question, answer, form);
     const form = element("form", {

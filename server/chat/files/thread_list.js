@@ -28,7 +28,7 @@ export class ThreadList {
 
   item(thread) {
     const name = thread.name ?? "Without a name";
-    const when = new Date(thread.updatedAt).toLocaleString();
+    const when = timeOrDay(new Date(thread.updatedAt));
     const open = element("button", {
       type: "button",
       className: "thread",
@@ -50,4 +50,10 @@ export class ThreadList {
       this.failed(error);
     }
   }
+}
+
+/** Return the time of a moment of today, and the day of any other. */
+function timeOrDay(moment) {
+  const isToday = moment.toDateString() === new Date().toDateString();
+  return isToday ? moment.toLocaleTimeString([], { timeStyle: "short" }) : moment.toLocaleDateString();
 }
