@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from ...runtime.error_texts import missing_key
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.optional import optional
+from ...runtime.provider import AgentProvider
 from ...runtime.python_files import add_to_path, import_file
 from ..agents import Kind, kind_of
 from ..runtime import CopilotRuntime
@@ -79,14 +80,23 @@ def _about_application(place: str, name: str, application: Starlette) -> str:
 
 
 def _others(place: str, name: str, module: ModuleType) -> str:
-    """Return a sentence about what can be served from the module, and about what has the wanted name."""
-    wanted = f" '{name}' is a {type(getattr(module, name)).__name__}." if hasattr(module, name) else ""
+    """Return sentences about what has the wanted name, and about what can be served from the module."""
+    wanted = _about_other(name, getattr(module, name)) if hasattr(module, name) else ""
     offers = [
         f"{place}:{other}"
         for other, value in vars(module).items()
         if isinstance(value, CopilotRuntime) or (not inspect.isclass(value) and kind_of(value) in SERVED)
     ]
     return f"{wanted} It has: {', '.join(offers[:_MOST_OFFERS])}." if offers else wanted
+
+
+def _about_other(name: str, found: object) -> str:
+    is_a = f" '{name}' is a {type(found).__name__}."
+    if isinstance(found, AgentProvider):
+        return f"{is_a} Write runtime = CopilotRuntime(providers=[{name}]) there."
+    if inspect.isroutine(found):
+        return f"{is_a} If it makes an agent, write agent = {name}() there, and serve that."
+    return is_a
 
 
 def _of_default() -> CopilotRuntime:

@@ -132,6 +132,13 @@ from langgraph.graph import START, MessagesState, StateGraph
 def answer(state: MessagesState) -> dict: return {"messages": [("ai", "hi")]}
 graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer")
 number = 1
+def make_graph(): return graph
+from copilotkit_runtime import AgentProvider
+class Own(AgentProvider):
+    name = "own"
+    async def list_agents(self): return []
+    async def execute_run(self, *_): yield
+own = Own()
 """
 
 
@@ -141,7 +148,18 @@ async def test_a_graph_in_a_file_is_a_target(tmp_path: Path) -> None:
     assert [agent.name for agent in await load_runtime(f"{file}:graph").discover_agents()] == ["graph"]
 
 
-@pytest.mark.parametrize(("name", "said"), [("runtime", ""), ("number", " 'number' is a int.")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("runtime", ""),
+        ("number", " 'number' is a int."),
+        (
+            "make_graph",
+            " 'make_graph' is a function. If it makes an agent, write agent = make_graph() there, and serve that.",
+        ),
+        ("own", " 'own' is a Own. Write runtime = CopilotRuntime(providers=[own]) there."),
+    ],
+)
 def test_a_target_that_is_no_agent_is_told_with_what_is_there(tmp_path: Path, name: str, said: str) -> None:
     file = tmp_path / "other_names.py"
     file.write_text(GRAPH)
