@@ -15,6 +15,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 
+from ...runtime.runs.fence import check_fence
 from .checkpoint_history import TrimsHistory
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class AgentCheckpoints(BaseCheckpointSaver[Any]):
-    """One agent's part of a shared saver.
+    """One agent's part of a shared saver. Runs that have let go of their thread write nothing to it.
 
     Agents of one client share its thread id, but not their state. The graph sees the client's thread id; the
     saver sees one that also names the agent. No two agents and threads make the same name, whatever theirs hold.
@@ -93,6 +94,7 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Keep a checkpoint."""
+        check_fence()
         return self._outer(self._saver.put(self._inner(config), checkpoint, metadata, new_versions))
 
     async def aput(
@@ -103,18 +105,21 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Keep a checkpoint."""
+        check_fence()
         return self._outer(await self._saver.aput(self._inner(config), checkpoint, metadata, new_versions))
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Keep a task's writes."""
+        check_fence()
         self._saver.put_writes(self._inner(config), writes, task_id, task_path)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Keep a task's writes."""
+        check_fence()
         await self._saver.aput_writes(self._inner(config), writes, task_id, task_path)
 
     def delete_thread(self, thread_id: str) -> None:
@@ -155,6 +160,18 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
     def _outer_present(self, found: CheckpointTuple) -> CheckpointTuple:
         parent = found.parent_config and self._outer(found.parent_config)
         return found._replace(config=self._outer(found.config), parent_config=parent)
+
+
+class OwnCheckpoints(AgentCheckpoints):
+    """A saver that a graph brings itself, as it is for a run: whole, and behind the run's fence."""
+
+    def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
+        super().__init__(saver, "")
+        self._prefix = ""
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> OwnCheckpoints:
+        """Return the same saver with more types allowed in its checkpoints."""
+        return type(self)(self._saver.with_allowlist(extra_allowlist))
 
 
 def _with_thread(config: RunnableConfig, thread_id: str) -> RunnableConfig:

@@ -17,6 +17,7 @@ from langgraph.store.memory import InMemoryStore
 
 from ...runtime.context import RunContext
 from ...runtime.errors import ConfigurationError
+from .checkpoints import OwnCheckpoints
 from .schema import Graph, GraphSchema, schema_of
 from .serializer import allowing
 from .state_types import state_types
@@ -114,7 +115,8 @@ class AgentGraph:
             return graph
         own = self._own(graph)
         if own is not None:
-            return graph if own is graph.checkpointer else graph.copy({"checkpointer": own})
+            fenced = own if isinstance(own, OwnCheckpoints) else OwnCheckpoints(own)
+            return graph.copy({"checkpointer": fenced})
         return graph.copy({"checkpointer": allowing(saver, self._types | state_types(graph))})
 
     def _remembering(self, graph: Graph, memory: BaseStore) -> Graph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableConfig
@@ -15,26 +15,18 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 
-from .checkpoints import AgentCheckpoints
+from .checkpoints import OwnCheckpoints
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import DeltaChannelHistory  # since 4.1
 
 
-class ThreadedSaver(AgentCheckpoints):
+class ThreadedSaver(OwnCheckpoints):
     """A saver of which each asynchronous method does the synchronous one's work in a thread.
 
     Args:
         saver: The saver; its synchronous methods have to bear being called from several threads.
     """
-
-    def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
-        super().__init__(saver, "")
-        self._prefix = ""
-
-    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> ThreadedSaver:
-        """Return the same saver with more types allowed in its checkpoints."""
-        return ThreadedSaver(self._saver.with_allowlist(extra_allowlist))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

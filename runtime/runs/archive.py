@@ -17,13 +17,14 @@ from .. import events
 from ..context import RunInput
 from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage
+from ..stores.errors import NotStoredError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
 from .about import MESSAGES, REQUEST, about_ended
 from .closing import WAITING, close_record
 from .continuation import Continuation
 from .recorder import Recorder
-from .recording import Recording
+from .recording import AWAY_SECONDS, PATIENCE_SECONDS, Recording
 from .remote import TRACE, RemoteRun
 from .run import Run, RunStatus
 
@@ -155,7 +156,8 @@ class RunArchive:
             if isinstance(run.error, RunHandedOverError):
                 await recording.hand_over()
             else:
-                await recording.finish(run.status.value, ending)
+                patience = AWAY_SECONDS if isinstance(run.error, NotStoredError) else PATIENCE_SECONDS
+                await recording.finish(run.status.value, ending, patience=patience)
         except StoreError:
             log.exception("run_not_stored", thread_id=run.input.thread_id, run_id=run.input.run_id)
 

@@ -19,6 +19,8 @@ from .log import Lagged, RunLog
 
 PATIENCE_SECONDS = 20.0
 """How long a run's end waits for a store that does not answer."""
+AWAY_SECONDS = 1.0
+"""The same, after its turn has waited for longer than it could."""
 COMPACT_EVENTS = 8192
 """After how many events what is stored is compacted; the next time, after twice as many."""
 FIRST_EVENTS = 3
@@ -159,14 +161,19 @@ class Recording:
         await self._store.compact(key, self._owner, last, compact(self._log.everything()))
         self._written, self._compact_at = last, 2 * max(last, COMPACT_EVENTS)
 
-    async def finish(self, status: RunOutcome, ending: events.Event) -> None:
+    async def finish(self, status: RunOutcome, ending: events.Event, *, patience: float = PATIENCE_SECONDS) -> None:
         """Write what is left and the run's end, which its log does not have yet.
+
+        Args:
+            status: How the run ended.
+            ending: Its terminal event.
+            patience: For how many seconds a store that is away is waited for.
 
         Raises:
             StoreError: It could not be stored in time.
         """
-        deadline = monotonic() + PATIENCE_SECONDS
-        await self._settle()
+        deadline = monotonic() + patience
+        await self._settle(patience)
         if self.lost:
             return
         if self._store.shared:
@@ -187,12 +194,12 @@ class Recording:
         key = await self.open()
         await persist(lambda: self._store.release(key, self._owner), deadline)
 
-    async def _settle(self) -> None:
+    async def _settle(self, patience: float = PATIENCE_SECONDS) -> None:
         """Wait for what is being written: a run that is opened or written to twice must not be two."""
         work = self.work
         if work is None:
             return
-        await asyncio.wait([work], timeout=PATIENCE_SECONDS)
+        await asyncio.wait([work], timeout=patience)
         if isinstance(work, asyncio.Task):
             await end_tasks(work)
 

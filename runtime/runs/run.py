@@ -32,6 +32,7 @@ from ..provider import AgentProvider
 from ..signals import Signal
 from .continuation import Continuation
 from .exits import enter_run
+from .fence import Fence
 from .foreign_events import converted
 from .log import RunLog, Subscription
 from .observer import RunObserver
@@ -162,6 +163,7 @@ class Run:
         self._past = past
         self._shown = self._verifier if past is None else EventVerifier()
         """Knows what is open in the log, where that is not what is open in the provider's stream."""
+        self._fence = Fence(lambda: self.owns_thread)
         if past is not None:
             self._restore(past)
 
@@ -233,6 +235,7 @@ class Run:
 
     async def _abandon(self) -> None:
         """End the run without its provider, which ignores that it has been cancelled."""
+        self._fence.close()
         log.error("run_ignores_cancellation", **self._log_fields())
         self._observer.abandoned(self)
         await self._conclude(RunStatus.FAILED if self._stopped_by else RunStatus.CANCELLED, self._stopped_by)
@@ -243,6 +246,7 @@ class Run:
 
     async def leave_thread(self) -> None:
         """Give the thread, and all else that was held for the run, to the next one."""
+        self._fence.close()
         await self._prepared.resources.aclose()
 
     @property
@@ -256,6 +260,7 @@ class Run:
 
     async def _execute(self) -> None:
         enter_run()
+        self._fence.enter()
         try:
             if self._past is None:
                 self.log.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
@@ -429,7 +434,7 @@ class Run:
             self._break_off()
         try:
             await self._on_end(self)
-            await self._prepared.resources.aclose()
+            await self.leave_thread()
         finally:
             self._observer.ended(self)
             # The thread is free by now: clients send the next request as soon as they see the end.

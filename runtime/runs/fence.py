@@ -1,0 +1,50 @@
+"""A run that has let go of its thread writes nothing to it any more, however long what it started goes on.
+
+An agent may ignore that it was cancelled, and a store may have given the thread to another run: what frameworks keep
+themselves is not behind the thread's lock, so that they are to look here before they write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from ..errors import ThreadLostError
+
+_current: ContextVar[Fence | None] = ContextVar("fence", default=None)
+
+
+class Fence:
+    """Says for one run whether it may write to its thread.
+
+    Args:
+        owns_thread: Whether the run has its thread's lock, or needs none.
+    """
+
+    def __init__(self, owns_thread: Callable[[], bool]) -> None:
+        self._owns_thread = owns_thread
+        self._closed = False
+
+    def enter(self) -> None:
+        """Put the current task, and all that it starts, behind this fence."""
+        _current.set(self)
+
+    def close(self) -> None:
+        """Let nothing through any more."""
+        self._closed = True
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the run may not write any more."""
+        return self._closed or not self._owns_thread()
+
+
+def check_fence() -> None:
+    """Check, before something is written to a thread, that the run in whose context this is called may write.
+
+    Raises:
+        ThreadLostError: It has ended, or lost its thread.
+    """
+    fence = _current.get()
+    if fence is not None and fence.is_closed:
+        raise ThreadLostError
