@@ -16,9 +16,10 @@ export UV_SYSTEM_CERTS := 1
 
 # Without what later versions brought: delta channels (LangGraph 1.2), marks of internal calls (LangChain 1.4), and
 # frameworks that need newer versions. LangGraph 1.0 asks, of several interrupts, those again that have an answer.
-# CrewAI's own lowest version lifts much of the rest, so it has an environment of its own.
-CREWAI := tests/unit/crewai tests/integration/crewai tests/integration/providers/test_returned_session.py
-LOWEST_UNIT := tests/unit --ignore=tests/unit/langgraph/test_later_versions.py $(CREWAI:%=--ignore=%) \
+# The lowest versions of CrewAI and of Bedrock's package lift much of the rest, so they have an environment of their own.
+APART := tests/unit/crewai tests/integration/crewai tests/integration/providers/test_returned_session.py \
+	tests/integration/models/test_bedrock.py
+LOWEST_UNIT := tests/unit --ignore=tests/unit/langgraph/test_later_versions.py $(APART:%=--ignore=%) \
 	--deselect="tests/unit/test_public_api.py::test_the_public_names_are_those_listed_here[copilotkit_runtime.providers.crewai]"
 LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/test_delta_channels.py \
 	--ignore=tests/integration/agui/test_frameworks.py \
@@ -57,7 +58,7 @@ test-floors: install
 
 test-lowest: install
 	scripts/test-in .venv-lowest $(BIN)/python requirements/lowest.txt $(LOWEST)
-	scripts/test-in .venv-lowest-crewai $(BIN)/python requirements/lowest-crewai.txt $(CREWAI) tests/unit/test_public_api.py
+	scripts/test-in .venv-lowest-crewai $(BIN)/python requirements/lowest-crewai.txt $(APART) tests/unit/test_public_api.py
 	PYTHON=$(BIN)/python RESOLUTION=lowest-direct scripts/test-extras
 
 test-extras: install

@@ -19,7 +19,6 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     get_checkpoint_id,
     get_checkpoint_metadata,
-    writes_sort_key,
 )
 from redis.asyncio import Redis
 
@@ -275,7 +274,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
             if name in values
         }
         writes = [_unpack_write(values[name]) for name in found.writes if name in values]
-        writes.sort(key=lambda write: writes_sort_key(write.task_path, write.task_id, write.index))
+        writes.sort(key=lambda write: (write.task_path, write.task_id, write.index))
         return CheckpointTuple(
             config=found.place.config,
             checkpoint={**found.checkpoint, "channel_values": blobs},
