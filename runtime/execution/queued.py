@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic
 from typing import Literal, TypeAlias
 
 from typing_extensions import override
 
-from ..errors import QueueFullError
 from ..runs.about import ENVELOPE
 from ..runs.archive import RunArchive
 from ..runs.handle import RunHandle
@@ -18,9 +15,9 @@ from .directory import WorkerDirectory
 from .engine import DEFAULT_QUEUE, QueueEngine
 from .envelope import Envelope, correlation, seal
 from .execution import Execution, Order
+from .waiting_room import WaitingRoom
 
 FullPolicy: TypeAlias = Literal["wait", "reject"]
-_LOOK_AGAIN_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +52,7 @@ class QueuedExecution(Execution):
         carrier: Callable[[], Mapping[str, str]],
     ) -> None:
         self._engine = engine
+        self._room = WaitingRoom(engine, limits.most, waits=limits.when_full == "wait")
         self._archive = archive
         self._limits = limits
         self._directory = directory
@@ -69,6 +67,7 @@ class QueuedExecution(Execution):
     @override
     async def close(self) -> None:
         await self._directory.stop()
+        await self._room.close()
         await self._engine.stop()
 
     @override
@@ -86,18 +85,13 @@ class QueuedExecution(Execution):
             ),
             self._limits.max_bytes,
         )
-        await self._wait_for_room(queue)
+        ahead = await self._room.ahead(queue)
         run = await self._archive.hand_over(
             request.input, request.agent_name or "", {ENVELOPE: sealed}, self._limits.seconds
         )
         run.sends_extensions = order.provider.reports_extensions
         run.passing = request.ephemeral
-        await self._engine.put(queue, run.record.key)
-        return RunHandle(run, run.subscribe())
-
-    async def _wait_for_room(self, queue: str) -> None:
-        deadline = monotonic() + self._limits.seconds
-        while await self._engine.waiting(queue) >= self._limits.most:
-            if self._limits.when_full == "reject" or monotonic() >= deadline:
-                raise QueueFullError
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        await self._room.put(queue, run.record.key, ahead)
+        handle = RunHandle(run, run.subscribe())
+        handle.ahead = ahead
+        return handle

@@ -42,6 +42,8 @@ class RunHandle:
         self.run = run
         self.arrival = source.arrival
         self.take = source.take
+        self.ahead = 0
+        """How many runs were ahead of this one in the queue of its workers when it was put there."""
         self._source = source
 
     @property

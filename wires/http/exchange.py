@@ -15,6 +15,9 @@ from .framing import header_pairs
 from .request_id import HEADER, correlation_id
 from .security_headers import security_headers
 
+QUEUE_POSITION = "x-copilotkit-queue-position"
+"""The place of the answer's run in its queue, from 1, where others are ahead of it."""
+
 
 class Exchange:
     """Writes the answer to one request, with the headers of every answer: cross-origin, security and request id.
@@ -85,12 +88,18 @@ class Exchange:
     async def begin(self, status: int, headers: HeaderPairs) -> None:
         """Send the head of the answer."""
         self.status = status
-        common = [*self._headers, (HEADER, self.id), *security_headers(self.request)]
+        common = [*self._headers, (HEADER, self.id), *security_headers(self.request), *self._queue_position()]
         if self.request.method != "OPTIONS":
             common += cors_headers(self.request.headers, *self._cors, wildcard=self.wildcard)
         await self._send_head(
             {"type": "http.response.start", "status": status, "headers": header_pairs([*headers, *common])}
         )
+
+    def _queue_position(self) -> HeaderPairs:
+        ahead = max((run.ahead for run in self.runs), default=0)
+        if not ahead:
+            return []
+        return [(QUEUE_POSITION, str(ahead + 1)), ("access-control-expose-headers", QUEUE_POSITION)]
 
     async def respond(self, status: int, body: bytes = b"", headers: HeaderPairs | None = None) -> None:
         """Send a whole answer."""

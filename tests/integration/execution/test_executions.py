@@ -18,7 +18,7 @@ import pytest
 from copilotkit_runtime import CopilotRuntime, Hooks
 from copilotkit_runtime.runtime.config import RuntimeConfig
 from copilotkit_runtime.runtime.context import RunContext, RunInput
-from copilotkit_runtime.runtime.errors import CopilotKitError
+from copilotkit_runtime.runtime.errors import CopilotKitError, QueueFullError
 from copilotkit_runtime.runtime.events import Event
 from copilotkit_runtime.runtime.execution import queued
 from copilotkit_runtime.runtime.execution.engine import QueueEngine
@@ -220,6 +220,55 @@ async def test_a_full_queue_is_answered_503_with_retry_after(deployment: Deploym
         assert int(response.headers["retry-after"]) > 0
     await client.post(f"{AGUI}/patient/stop/{thread}-1")
     await asyncio.gather(running, waiting)
+
+
+async def ahead_in(web: CopilotRuntime) -> int | None:
+    """Return how many runs are ahead of the next one in the default queue; None if there is no place for it."""
+    execution = web.service.execution
+    assert isinstance(execution, QueuedExecution)
+    try:
+        return await execution._room.ahead("default")
+    except QueueFullError:
+        return None
+
+
+async def test_a_run_that_waits_for_a_place_in_its_queue_is_accepted_and_its_client_sees_its_position(
+    deployment: Deployment, thread: str
+) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider, {"worker_concurrency": 1})
+    web = CopilotRuntime(config=deployment.settings(queue_limit=2, queue_full="wait"))
+    client = await deployment.client(web)
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=f"{thread}-p")))
+    await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+
+    async def ask(number: int) -> httpx.Response:
+        headers = {"origin": "https://elsewhere.example"}
+        if number == 2:
+            return await client.post(
+                "/api/copilotkit", json=generate(text_message("hi"), agent="echo"), headers=headers
+            )
+        body = run_input(user("hello"), thread=f"{thread}-{number}", run=str(number))
+        return await client.post(f"{AGUI}/echo/run", json=body, headers=headers)
+
+    asked = []
+    for number, ahead in enumerate((1, 2, 3, None)):
+
+        async def has_come(ahead: int | None = ahead) -> bool:
+            return await ahead_in(web) == ahead
+
+        asked.append(asyncio.create_task(ask(number)))
+        await until(has_come, PATIENCE)
+    assert (await ask(4)).status_code == 503
+    await client.post(f"{AGUI}/patient/stop/{thread}-p")
+    answers = await asyncio.wait_for(asyncio.gather(*asked), PATIENCE)
+    await running
+    shown = [answer.headers.get("x-copilotkit-queue-position") for answer in answers]
+    assert shown == [None, "2", "3", "4"]
+    assert answers[3].headers["access-control-expose-headers"] == "x-copilotkit-queue-position"
+    assert types_of(events_of(answers[3].text))[-1] == "RUN_FINISHED"
+    assert provider.ran[1:2] == ["0"]
+    assert len(provider.ran) == 5
 
 
 class Resumable(EchoProvider):
