@@ -97,7 +97,6 @@ class EventStream(SilentStream):
         while not gate.ended:
             push = None if text is None or sink is None else partial(text.push, sink)
             await self.until(partial(source.arrival, push))
-            await batching.gather()
             try:
                 batch = source.take()
             except Lagged:
@@ -108,11 +107,14 @@ class EventStream(SilentStream):
             frames = text.frames(batch) if text is not None else None
             if frames is not None:
                 await self.write(frames)
+                await batching.rest()
                 continue
             passed = gate.pass_(batch) if batch else gate.finish()
             if watch is not None and passed:
                 watch(passed)
             await self.write_events(passed)
+            if passed and not gate.ended:
+                await batching.rest()
             text = gate.continued(batch[-1]) if batch and watch is None else None
 
 

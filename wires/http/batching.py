@@ -1,4 +1,8 @@
-"""Batches: what comes shortly behind what was written waits for more, and is written with it."""
+"""Batches: what comes shortly behind what was written waits for more, and is written with it.
+
+A stream rests after it has written. So what comes meanwhile wakes nobody: a batch takes one timer and one turn of the
+stream's task, however much is in it.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,13 @@ class Batching:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._written_at = 0.0
 
     @property
     def waits(self) -> bool:
         """Whether anything ever waits."""
         return self._seconds > 0
 
-    async def gather(self) -> None:
-        """Wait until the next part may be written."""
-        if not self._seconds:
-            return
-        clock = asyncio.get_running_loop().time
-        await asyncio.sleep(max(0.0, self._written_at + self._seconds - clock()))
-        self._written_at = clock()
+    async def rest(self) -> None:
+        """Wait, after something was written, until the next part may be."""
+        if self._seconds:
+            await asyncio.sleep(self._seconds)

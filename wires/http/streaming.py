@@ -100,7 +100,6 @@ async def _write_rest(
             stream.written()
             await exchange.send(_body(framing.ping or b""))
             continue
-        await batching.gather()
         part, finished = answer.take(), answer.finished
         if part is None:
             continue
@@ -109,6 +108,7 @@ async def _write_rest(
             closing = framing.part(part) + closing
         else:
             await exchange.send(_body(framing.part(part)))
+            await batching.rest()
     await exchange.send({"type": "http.response.body", "body": closing, "more_body": False})
 
 
