@@ -111,6 +111,7 @@ class Run:
 
     __slots__ = (  # a process has thousands of runs, and more than thirty attributes take a dict of their own
         "__weakref__",
+        "_fence",
         "_interruption",
         "_observer",
         "_on_end",
