@@ -68,6 +68,7 @@ class Gateway:
 
         async def dispatch(exchange: Exchange) -> None:
             try:
+                _check_origin(exchange)
                 await route.handler(exchange, await self._admission.identify(exchange.request))
             except Refusal as refusal:
                 await self._refuse(exchange, renderer, refusal)
@@ -162,6 +163,11 @@ class _NotAdmitted(Exception):  # noqa: N818 - carries a refusal to where it is 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+
+
+def _check_origin(exchange: Exchange) -> None:
+    if exchange.skipped_preflight:
+        raise Refusal("This origin may not post here.", 403)
 
 
 async def _first_bytes(request: Request) -> bytes:

@@ -8,6 +8,8 @@ HeaderPairs = list[tuple[str, str]]
 
 
 EVERY_METHOD = "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS"
+WITHOUT_PREFLIGHT = frozenset({"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
+"""The types of bodies that browsers post to other origins without asking first."""
 
 
 def cors_headers(

@@ -10,7 +10,8 @@ from starlette.types import Receive, Send
 
 from ...runtime.config import RuntimeConfig
 from ...runtime.runs.handle import RunHandle
-from .cors import HeaderPairs, cors_headers, preflight_headers
+from .body import content_type_of
+from .cors import WITHOUT_PREFLIGHT, HeaderPairs, cors_headers, preflight_headers
 from .framing import header_pairs
 from .request_id import HEADER, correlation_id
 from .security_headers import security_headers
@@ -119,6 +120,15 @@ class Exchange:
         if origin is None or origin.partition("://")[2] == headers.get("host"):
             return None
         return None if cors_headers(headers, *self._cors, wildcard=self.wildcard) else origin
+
+    @property
+    def skipped_preflight(self) -> bool:
+        """Whether a page of a foreign origin sent the request without a browser asking first whether it may."""
+        headers = self.request.headers
+        if self.method != "POST" or content_type_of(self.request).lower() not in WITHOUT_PREFLIGHT:
+            return False
+        # Behind a proxy that changes the host, the browser alone can tell where a page comes from.
+        return headers.get("sec-fetch-site") != "same-origin" and self.foreign_origin is not None
 
     async def preflight(self) -> None:
         """Answer a preflight request."""
