@@ -20,7 +20,7 @@ DOCUMENTS = [
 
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _NAMED = re.compile(r"(?:#|//) (\S+\.(?:py|toml|json|tsx))\n")
-_SERVES = re.compile(r"\bserve\b|^uvicorn |^(?:\w+=\S+ )*npm run dev", re.MULTILINE)
+_SERVES = re.compile(r"\bserve\b|^uvicorn ", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,6 @@ pytestmark = pytest.mark.timeout(300)
 COMMANDS = [block for block in BLOCKS if block.language == "bash" and not block.text.startswith(tuple(NOT_RUN))]
 
 
-def e2e_if_node(blocks: list[Block]) -> pytest.MarkDecorator:
-    node = [pytest.mark.e2e]
-    parameters = [pytest.param(block, id=block.place, marks=node if "npm" in block.text else []) for block in blocks]
-    return pytest.mark.parametrize("block", parameters)
-
-
 def test_nothing_is_left_out_but_what_the_guides_have() -> None:
     assert all(any(block.text.startswith(command) for block in BLOCKS) for command in NOT_RUN)
     for block in BLOCKS:
@@ -46,7 +40,7 @@ def test_nothing_is_left_out_but_what_the_guides_have() -> None:
             assert all(f"{line}\n".startswith(left_out) or "docker" in line for line in block.text.splitlines())
 
 
-@e2e_if_node([block for block in COMMANDS if not block.serves and not block.installs and not asks(block)])
+@each([block for block in COMMANDS if not block.serves and not block.installs and not asks(block)])
 async def test_a_command_does_what_it_says(block: Block, tmp_path: Path, vendor_settings: dict[str, str]) -> None:
     lay_out(tmp_path, block)
     ended = await run(shell(block.text, tmp_path), tmp_path, environment(**vendor_settings))
@@ -73,7 +67,7 @@ async def test_what_is_installed_is_whole(block: Block, tmp_path: Path, open_fol
     assert "\t" in listed.said, listed.log
 
 
-@e2e_if_node([block for block in COMMANDS if block.serves])
+@each([block for block in COMMANDS if block.serves])
 async def test_a_server_starts_as_it_is_told_to(
     block: Block, tmp_path: Path, open_folder: Path, vendor_settings: dict[str, str]
 ) -> None:

@@ -56,6 +56,12 @@ def test_an_example_in_a_guide_is_the_example(block: Block) -> None:
     assert block.text.split("\n", 1)[1] == EXAMPLES[str(block.file)].read_text(encoding="utf-8")
 
 
+def test_the_page_of_new_projects_is_the_example_s_with_another_agent() -> None:
+    templates = ROOT / "server" / "scaffold" / "files" / "page"
+    app = (ROOT / "examples" / "react" / "src" / "App.tsx").read_text(encoding="utf-8")
+    assert (templates / "App.tsx.template").read_text(encoding="utf-8") == app.replace('"planner"', '"my_agent"')
+
+
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import process from "node:process";
@@ -69,15 +69,15 @@ describe("the quickstart, word for word, with the newest client", { timeout: 600
     assert.deepEqual(chat.problems, []);
   });
 
-  // It has the same packages, which are not installed a second time.
+  // It has the same packages, which are neither installed nor bundled a second time: its files take the others' places.
   test("is what `init --page` writes for another agent", async () => {
     await pages.stop();
     const react = join(folder, "examples/react");
     const project = join(folder, "project");
     await run(join(BIN, "copilotkit-runtime"), ["init", project, "--kind", "custom", "--page"]);
     assert.deepEqual(await packages(join(project, "page")), await packages(join(CHECKOUT, "examples/react")));
-    await rename(join(react, "node_modules"), join(project, "page/node_modules"));
-    pages = await giveCommands("npm run dev", join(project, "page"), { VITE_RUNTIME_URL: agent.url });
+    await cp(join(project, "page"), react, { recursive: true });
+    pages = await giveCommands("npm run dev", react, { VITE_RUNTIME_URL: agent.url });
 
     const chat = await SecondChat.open(browser, pages.url);
     await chat.say("Hello from the project");
