@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
 from copilotkit_runtime.runtime.context import Tool
-from copilotkit_runtime.runtime.messages import TextMessage, ToolCallMessage, ToolResultMessage
+from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
 from copilotkit_runtime.runtime.request import FrontendAction, RunRequest
 from copilotkit_runtime.runtime.runs.run import RunStatus
 from copilotkit_runtime.runtime.runs.verifier import EventVerifier
@@ -27,11 +27,12 @@ SCRIPT: list[events.Event] = [
 
 
 class Pausing(AgentProvider):
-    """Waits for ever behind its event of a number."""
+    """Waits for ever behind its event of a number, but for the run ``next``, which is over at once."""
 
     def __init__(self, at: int) -> None:
         self.at = at
         self.waits = asyncio.Event()
+        self.given: list[Message] = []
 
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="a")]
@@ -39,10 +40,30 @@ class Pausing(AgentProvider):
     async def execute_run(
         self, agent_name: str, run: RunInput, context: RunContext
     ) -> AsyncGenerator[events.Event, None]:
+        if run.run_id == "next":
+            self.given = run.messages
+            yield events.TextMessageStart(message_id="n")
+            yield events.TextMessageContent(message_id="n", delta="next")
+            return
         for event in SCRIPT[: self.at]:
             yield event
         self.waits.set()
         await asyncio.Event().wait()
+
+
+def is_valid_for_a_strict_model(messages: Sequence[Message]) -> bool:
+    """Whether each call has one result, behind it and in front of whatever else is said, and no result lacks a call."""
+    open_calls: list[str] = []
+    for message in messages:
+        if isinstance(message, ToolCallMessage):
+            open_calls.append(message.id)
+        elif isinstance(message, ToolResultMessage):
+            if message.tool_call_id not in open_calls:
+                return False
+            open_calls.remove(message.tool_call_id)
+        elif open_calls and isinstance(message, TextMessage) and message.role == "user":
+            return False
+    return not open_calls
 
 
 @pytest.mark.parametrize("at", range(len(SCRIPT) + 1))
@@ -58,7 +79,14 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
         seen: list[events.Event] = []
         while batch := await handle.read():
             seen += batch
+        said = TextMessage(id="u", role="user", content="go on")
+        again = RunInput(thread_id="t", run_id="next", messages=[*(kept.messages if kept else ()), said])
+        going_on = await runtime.service.start(RunRequest(agent_name="a", input=again, context=RunContext()))
+        while await going_on.read():
+            pass
     assert handle.status is RunStatus.CANCELLED
+    assert going_on.status is RunStatus.FINISHED
+    assert is_valid_for_a_strict_model(provider.given)
     verifier = EventVerifier()
     for event in seen[1:-1]:
         verifier.check(event)
