@@ -16,14 +16,14 @@ const START_MS = 300_000;
  * the URL, and a function that stops what serves.
  */
 export async function giveCommands(commands, folder, variables = {}, { printed = () => {} } = {}) {
-  const shell = own(
-    spawn("bash", ["-euo", "pipefail", "-c", commands], {
-      cwd: folder,
-      env: { ...process.env, NO_COLOR: "1", ...variables },
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: true, // a group of its own, so that what the shell started ends with it
-    }),
-  );
+  const shell = spawn("bash", ["-euo", "pipefail", "-c", commands], {
+    cwd: folder,
+    env: { ...process.env, NO_COLOR: "1", ...variables },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  shell.kill = (signal) => process.kill(-shell.pid, signal); // what the shell started ends with it
+  own(shell);
   let output = "";
   for (const stream of [shell.stdout, shell.stderr]) {
     stream.on("data", (text) => printed((output += stripVTControlCharacters(String(text)))));
@@ -41,6 +41,6 @@ async function stop(shell) {
   if (shell.exitCode !== null || shell.signalCode !== null) return;
   shell.ref();
   const exited = once(shell, "exit");
-  process.kill(-shell.pid, "SIGTERM");
+  shell.kill("SIGTERM");
   await exited;
 }
