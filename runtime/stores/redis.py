@@ -23,6 +23,7 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ConnectionError,
+    NoPermissionError,
     ReadOnlyError,
     RedisError,
     TimeoutError,
@@ -175,6 +176,12 @@ end
 """
 
 
+_CLUSTER = (
+    "The store's URL is that of a node of a Redis Cluster. What belongs to a thread is written together with the lists of"
+    " all threads and runs, which a cluster keeps on other nodes: use one Redis server, with replicas, for each deployment."
+)
+
+
 def connect(url: str, settings: StoreSettings) -> Redis:
     """Return a client with a bounded pool, which waits no longer than ``settings`` says and repeats nothing.
 
@@ -282,10 +289,20 @@ class RedisStore(RecordStore):
 
     @override
     async def _open(self) -> None:
+        await self._refuse_cluster()
         with translated():
             threads = await self._client.zcard(self._index)
             if threads > await self._client.hlen(self._spellings):
                 await self._set_spellings()
+
+    async def _refuse_cluster(self) -> None:
+        with translated():
+            try:
+                found = await self._client.info("cluster")
+            except NoPermissionError:
+                return
+        if found.get("cluster_enabled"):
+            raise ConfigurationError(_CLUSTER)
 
     @override
     async def _close(self) -> None:

