@@ -177,8 +177,9 @@ end
 
 
 _CLUSTER = (
-    "The store's URL is that of a node of a Redis Cluster. What belongs to a thread is written together with the lists of"
-    " all threads and runs, which a cluster keeps on other nodes: use one Redis server, with replicas, for each deployment."
+    "The store's URL is that of a node of a Redis Cluster. What belongs to a thread is written together with the lists"
+    " of all threads and runs, which a cluster keeps on other nodes: use one Redis server, with replicas, for each"
+    " deployment."
 )
 
 
