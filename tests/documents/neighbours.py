@@ -85,8 +85,9 @@ async def _collector(_: Path) -> AsyncIterator[str]:
         yield service.url
 
 
-def answer(_: MessagesState) -> dict[str, Any]:
+def answer(state: MessagesState) -> dict[str, Any]:
     """A graph's only node."""
+    del state
     return {"messages": [AIMessage("Hello from the deployment.")]}
 
 
