@@ -213,7 +213,13 @@ async def test_the_debug_feed_has_what_clients_get() -> None:
         while not seen or seen[-1]["event"]["type"] != "RUN_FINISHED":
             line = await anext(lines)
             seen += [json.loads(line.removeprefix("data: "))] if line.startswith("data: ") else []
+        past = await connect(client, "default")
+        replayed: list[dict[str, Any]] = []
+        while len(replayed) < len(past):
+            line = await anext(lines)
+            replayed += [json.loads(line.removeprefix("data: "))] if line.startswith("data: ") else []
     assert [entry["event"]["type"] for entry in seen] == types_of(shown)
+    assert [entry["event"] for entry in replayed] == past
     assert {(entry["agentId"], entry["threadId"], entry["runId"]) for entry in seen} == {("default", "t", "r")}
 
 
@@ -229,6 +235,8 @@ async def test_the_debug_feed_is_for_administrators_where_clients_are_authentica
 def transcribe(audio: Audio) -> str:
     if audio.filename == "busy.wav":
         raise TranscriptionError("rate_limited", "later")
+    if audio.filename.endswith(".code"):
+        raise TranscriptionError(audio.filename.removesuffix(".code"), "no")
     if audio.filename == "broken.wav":
         raise ValueError("secret")
     return f"{audio.mime_type} {audio.data.decode()}"
@@ -267,6 +275,42 @@ async def test_a_recording_that_cannot_be_transcribed_is_an_error(
     response = await listener.post(f"{PATH}/transcribe", files={"audio": (name, data, kind)})
     assert (response.status_code, response.json()["error"]) == (status, code)
     assert "secret" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "retryable"),
+    [
+        ("invalid_audio_format", 400, False),
+        ("audio_too_long", 400, False),
+        ("audio_too_short", 400, False),
+        ("invalid_request", 400, False),
+        ("auth_failed", 401, False),
+        ("rate_limited", 429, True),
+        ("provider_error", 500, True),
+        ("network_error", 502, True),
+    ],
+)
+async def test_each_failure_of_a_transcription_has_its_status(
+    listener: httpx.AsyncClient, code: str, status: int, retryable: bool
+) -> None:
+    response = await listener.post(f"{PATH}/transcribe", files={"audio": (f"{code}.code", b"hi", "audio/wav")})
+    assert response.status_code == status
+    assert response.json() == {"error": code, "message": "no", "retryable": retryable}
+
+
+@pytest.mark.parametrize(
+    ("sent", "heard"),
+    [
+        *((f"audio/{kind}", f"audio/{kind}") for kind in ["mpeg", "mp3", "mp4", "wav", "webm", "ogg", "flac", "aac"]),
+        ("audio/webm;codecs=opus", "audio/webm"),
+        ("application/octet-stream", "audio/webm"),
+        ("", "audio/webm"),
+    ],
+)
+async def test_each_type_of_recording_is_heard(listener: httpx.AsyncClient, sent: str, heard: str) -> None:
+    body = {"audio": base64.b64encode(b"hi").decode(), "mimeType": sent, "filename": "a"}
+    response = await listener.post(f"{PATH}/transcribe", json=body)
+    assert response.json() == {"text": f"{heard} hi", "size": 2, "type": heard}
 
 
 async def test_a_body_without_a_recording_is_an_error(listener: httpx.AsyncClient) -> None:

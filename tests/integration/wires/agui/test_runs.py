@@ -172,6 +172,17 @@ async def test_a_stop_that_cannot_be_read_is_400(client: httpx.AsyncClient, body
     assert (response.status_code, response.json()) == (400, {"error": error})
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [("[]", 400, "Invalid stop request"), ("{}", 404, "Agent not found"), ("", 404, "Agent not found")],
+)
+async def test_a_stop_s_body_is_read_before_its_agent_is_looked_for(
+    client: httpx.AsyncClient, body: str, status: int, error: str
+) -> None:
+    response = await client.post(f"{PATH}/agent/nobody/stop/t", content=body)
+    assert (response.status_code, response.json()["error"]) == (status, error)
+
+
 async def test_a_stop_may_have_an_empty_body(client: httpx.AsyncClient) -> None:
     url = f"{PATH}/agent/scripted/stop/t"
     response = await client.post(url, content="", headers={"content-type": "application/json"})
