@@ -70,6 +70,8 @@ class RunInput(msgspec.Struct, kw_only=True):
     forwarded: ForwardedParameters = ForwardedParameters()
     request_type: RequestType | None = None
     extensions: dict[str, Any] = {}
+    builds_on_state: bool = False
+    """Whether the changes of state that an agent reports are changes of ``state``, or else of an empty one."""
     unique_id: str = ""
     """The runtime's own id of the run: ``run_id`` is the client's and need not be unique."""
 

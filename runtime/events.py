@@ -112,9 +112,10 @@ class ToolCallResult(BaseEvent, tag="TOOL_CALL_RESULT"):
 
 
 class StateSnapshot(BaseEvent, tag="STATE_SNAPSHOT"):
-    """The agent's state, whole."""
+    """The agent's state, whole. ``given``: it is what the client sent, reported ahead of the agent's first change."""
 
     snapshot: Json
+    given: bool = False
 
 
 class StateDelta(BaseEvent, tag="STATE_DELTA"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
@@ -310,7 +311,9 @@ class _Activity:
 
     def change(self, event: events.ActivitySnapshot | events.ActivityDelta) -> None:
         if isinstance(event, events.ActivityDelta):
-            self._document = _patched(self._document, event.patch)
+            # A change that does not fit changes nothing, as at clients: it is no reason to lose the run.
+            with suppress(JsonPatchError):
+                self._document = apply_patch(self._document, event.patch)
         elif event.replace:
             self._snapshot, self._document = event, event.content
 

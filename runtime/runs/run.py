@@ -22,6 +22,7 @@ from ..errors import (
     AgentExitedError,
     CopilotKitError,
     GuardrailsDeniedError,
+    ProtocolError,
     RunHandedOverError,
     RunTimeoutError,
     ThreadBusyError,
@@ -34,6 +35,7 @@ from .continuation import Continuation
 from .exits import enter_run
 from .fence import Fence
 from .foreign_events import converted
+from .given_state import STATES, GivenState
 from .log import RunLog, Subscription
 from .observer import RunObserver
 from .plain_text import PlainText, is_clean
@@ -112,6 +114,7 @@ class Run:
     __slots__ = (  # a process has thousands of runs, and more than thirty attributes take a dict of their own
         "__weakref__",
         "_fence",
+        "_given_state",
         "_interruption",
         "_observer",
         "_on_end",
@@ -205,6 +208,7 @@ class Run:
         self._fence = Fence(lambda: self.owns_thread)
         if past is not None:
             self._restore(past)
+        self._given_state = GivenState(run, begun=self.transcript.state is not None)
 
     def _restore(self, past: Continuation) -> None:
         self.log.restore(past.history, past.last)
@@ -396,6 +400,9 @@ class Run:
         if rest is not None:
             await feed(rest)
         self._verifier.check(event)
+        before = self._given_state.before(event) if kind in STATES else None
+        if before is not None:
+            await feed(before)
         if kind in _ENDINGS:
             self._note_end(event, grace)
         else:
@@ -420,7 +427,14 @@ class Run:
     async def _deliver(self, event: events.Event) -> None:
         if self._past is not None:
             self._shown.check(event)
-        self.transcript.record(event)
+        try:
+            self.transcript.record(event)
+        except ProtocolError as error:
+            if not self.input.builds_on_state:
+                raise
+            # AG-UI's clients go on with the state that they have.
+            log.warning("state_change_left_out", agent=self.agent_name, run_id=self.input.run_id, reason=error.message)
+            return
         if not self.log.append_nowait(event):
             await self.log.append(event)
         if self.first_event_at is None:

@@ -59,6 +59,7 @@ class Gate:
         options: What clients of this server get.
         known: The ids of the messages that the client has.
         started: What RUN_STARTED has besides the ids.
+        sent_state: Whether the client has the state that the run was given.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Gate:
         *,
         known: Iterable[str] = (),
         started: Mapping[str, Any] | None = None,
+        sent_state: bool = False,
     ) -> None:
         self.ended = False
         """Whether the terminal event has passed."""
@@ -84,6 +86,7 @@ class Gate:
         self._used: dict[str, int] = {}
         self._reasoning = reasoning_writer(self._options.reasoning, self._out.append)
         self._state = StateView()
+        self._sent_state = sent_state
         self._unseen = UnseenMessages(known)
         self._interrupts = Interrupts(run_id)
         self._usage = UsageByModel()
@@ -264,7 +267,8 @@ class Gate:
 
     def _state_snapshot(self, event: events.StateSnapshot) -> None:
         if not self._delegated:
-            self._out += self._state.snapshot(event.snapshot)
+            shown = self._state.snapshot(event.snapshot)
+            self._out += [] if event.given and self._sent_state else shown
 
     def _state_delta(self, event: events.StateDelta) -> None:
         if not self._delegated:

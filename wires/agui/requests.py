@@ -146,6 +146,7 @@ def run_request(
             run_id=given.run_id,
             messages=input_messages(given),
             state=_object(given.state),
+            builds_on_state=True,
             config=_config(given.forwarded_props),
             context=list(_context(given.context)),
             resume=list(_resumes(given, cancelled)),

@@ -237,7 +237,8 @@ class Runs:
     def _gate(self, agent: Agent, given: RunAgentInput) -> Gate:
         known = (message["id"] for message in given.messages if isinstance(message.get("id"), str))
         started = {"parentRunId": given.parent_run_id} if given.parent_run_id is not None else {}
-        return Gate(given.thread_id, given.run_id, self.options(agent.provider), known=known, started=started)
+        options = self.options(agent.provider)
+        return Gate(given.thread_id, given.run_id, options, known=known, started=started, sent_state=True)
 
     async def _request(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> RunRequest:
         cancelled = self._config.interrupt_cancelled

@@ -230,6 +230,17 @@ async def test_what_is_drawn_comes_back_as_it_was_in_the_end(client: httpx.Async
     assert past[1]["content"] == {"done": 1}
 
 
+async def test_a_change_of_what_is_drawn_that_does_not_fit_changes_nothing(client: httpx.AsyncClient) -> None:
+    plan = {"messageId": "p", "activityType": "plan"}
+    patches = [[{"op": "replace", "path": path, "value": 1}] for path in ("/missing", "/done")]
+    changes = [event("ACTIVITY_DELTA", **plan, patch=patch) for patch in patches]
+    steps = [event("ACTIVITY_SNAPSHOT", **plan, content={"done": 0}), *changes, *say("after")]
+    await run(client, "scripted", run_input(script(*steps)))
+    past = await connect(client, "scripted")
+    assert past[1]["content"] == {"done": 1}
+    assert "after" in str(past[2:])
+
+
 async def test_a_replay_holds_neither_properties_nor_state_nor_answers(client: httpx.AsyncClient) -> None:
     secret = {"forwardedProps": {"token": "swordfish"}, "state": {"key": "swordfish"}}
     resume = [{"interruptId": "i", "status": "resolved", "payload": "swordfish"}]
@@ -260,3 +271,38 @@ async def test_the_threads_of_an_agent_that_is_not_there_are_none(client: httpx.
     await run(client, "scripted", run_input(script(*say("hi"))))
     found = await client.get(f"{PATH}/threads", params={"agentId": "nobody"})
     assert (found.status_code, found.json()) == (200, {"threads": [], "nextCursor": None})
+
+
+CHANGE = event("STATE_DELTA", delta=[{"op": "replace", "path": "/n", "value": 2}])
+
+
+async def state_of(client: httpx.AsyncClient) -> Any:
+    return (await client.get(f"{PATH}/threads/t/state")).json()["state"]
+
+
+async def test_an_agent_changes_the_state_that_the_client_sent(client: httpx.AsyncClient) -> None:
+    given = {"n": 1, "kept": True}
+    shown = await run(client, "scripted", run_input(script(CHANGE, *say("done")), state=given))
+    assert types_of(shown)[:2] == ["RUN_STARTED", "STATE_DELTA"]
+    assert types_of(shown)[-1] == "RUN_FINISHED"
+    assert await state_of(client) == {"n": 2, "kept": True}
+    past = await connect(client, "scripted")
+    assert [event["snapshot"] for event in past if event["type"] == "STATE_SNAPSHOT"] == [{"n": 2, "kept": True}]
+
+
+async def test_a_state_that_an_agent_reports_itself_is_not_mixed_with_the_client_s(client: httpx.AsyncClient) -> None:
+    whole = event("STATE_SNAPSHOT", snapshot={"n": 1})
+    shown = await run(client, "scripted", run_input(script(whole, CHANGE), state={"other": 1}))
+    assert types_of(shown)[1:-1] == ["STATE_SNAPSHOT", "STATE_DELTA"]
+    assert await state_of(client) == {"n": 2}
+
+
+@pytest.mark.parametrize("state", [{}, {"other": 1}, None])
+async def test_a_change_that_fits_no_state_is_left_out_and_the_run_goes_on(
+    client: httpx.AsyncClient, state: Any
+) -> None:
+    shown = await run(client, "scripted", run_input(script(CHANGE, *say("done")), state=state))
+    assert "STATE_DELTA" not in types_of(shown)
+    assert "done" in str(shown[1:])
+    assert types_of(shown)[-1] == "RUN_FINISHED"
+    assert types_of(await connect(client, "scripted"))[-1] == "RUN_FINISHED"
