@@ -11,6 +11,8 @@ import pytest
 
 from copilotkit_runtime import events
 from copilotkit_runtime.runtime.runs.compaction import compact
+from copilotkit_runtime.runtime.runs.log import Lagged
+from copilotkit_runtime.runtime.runs.remote import RemoteSubscription
 from copilotkit_runtime.runtime.stores.errors import StoreKeyError
 from copilotkit_runtime.runtime.stores.interface import StateStore
 from copilotkit_runtime.runtime.stores.run_log import READ_BATCHES, RunLogStore
@@ -23,6 +25,7 @@ from tests.support.polling import until
 pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
 
 OWNER = "process-1"
+PATIENCE = 60.0
 STARTED = events.RunStarted(thread_id="t", run_id="r")
 FINISHED = events.RunFinished(thread_id="t", run_id="r")
 TOKENS: list[events.Event] = [events.TextMessageContent(message_id="m", delta=f"{number} ") for number in range(200)]
@@ -123,6 +126,66 @@ async def test_a_batch_that_is_written_again_is_stored_once(runs: RunLogStore) -
     latest = await runs.latest("thread")
     assert latest is not None
     assert latest.last == 8
+
+
+async def test_a_reader_elsewhere_that_falls_behind_a_compaction_takes_the_history_and_goes_on(
+    runs: RunLogStore,
+) -> None:
+    key = await begun(runs)
+    await runs.append(key, OWNER, 1, RUN[:5])
+    record = await runs.latest(key.thread_id)
+    assert record is not None
+    reader = RemoteSubscription(runs, record, 0)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == RUN[:5]
+            # It fetches ahead: it is behind once a part that it has not fetched is gone.
+            await runs.append(key, OWNER, 6, RUN[5:100])
+            await runs.compact(key, OWNER, 100, compact(RUN[:100]))
+            seen: list[events.Event] = RUN[:5]
+            while True:
+                await reader.arrival()
+                try:
+                    part = reader.take()
+                except Lagged:
+                    seen = list(reader.take_history())
+                else:
+                    seen += part
+                if reader.offset == 100:
+                    break
+            await runs.append(key, OWNER, 101, RUN[100:])
+            await runs.close(key, OWNER, "finished", len(RUN), compact(RUN))
+            while reader.offset < len(RUN):
+                await reader.arrival()
+                try:
+                    seen += reader.take()
+                except Lagged:
+                    seen = list(reader.take_history())
+            assert compact(seen) == compact(RUN)
+            assert await reader.read() == []
+    finally:
+        reader.close()
+
+
+async def test_a_reader_whose_place_was_compacted_is_given_the_history_at_once(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    await runs.append(key, OWNER, 1, RUN[:100])
+    await runs.compact(key, OWNER, 100, compact(RUN[:100]))
+    record = await runs.latest(key.thread_id)
+    assert record is not None
+    reader = RemoteSubscription(runs, record, 50)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await reader.arrival()
+            with pytest.raises(Lagged):
+                reader.take()
+            assert reader.take_history() == compact(RUN[:100])
+            assert reader.offset == 100
+            await runs.append(key, OWNER, 101, RUN[100:103])
+            assert await reader.read() == RUN[100:103]
+            assert reader.offset == 103
+    finally:
+        reader.close()
 
 
 async def test_what_was_compacted_is_read_as_a_whole_or_not_at_all(runs: RunLogStore) -> None:
