@@ -11,7 +11,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from ...runtime.json_text import scrub_all
 
-# It came with langgraph-checkpoint 4; before, what a checkpoint names is imported and called.
+# It came with langgraph-checkpoint 4.0.1; before, what a checkpoint names is imported and called.
 HAS_ALLOW_LIST = "allowed_msgpack_modules" in inspect.signature(JsonPlusSerializer).parameters
 
 
