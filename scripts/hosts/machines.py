@@ -114,11 +114,10 @@ class Balancer:
     def start(self) -> None:
         """Start it."""
         shipped = (ROOT / "deploy" / "nginx.conf").read_text()
-        servers = " ".join(f"server {each.address}:{PORT};" for each in self._servers)
-        if "server runtime:8000;" not in shipped:
-            raise ValueError("deploy/nginx.conf names no server that can be replaced.")
+        line = next(line for line in shipped.splitlines() if "server runtime:8000" in line)
+        servers = "\n".join(line.replace("runtime:8000", f"{each.address}:{PORT}") for each in self._servers)
         file = self._folder / "nginx.conf"
-        file.write_text(shipped.replace("server runtime:8000;", servers))
+        file.write_text(shipped.replace(line, servers))
         program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
         if program is None:
             raise FileNotFoundError("nginx is not installed.")

@@ -111,7 +111,8 @@ def create_network() -> None:
     _NAMES.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "hosts", _NAMES], check=True)
     _ip("link", "set", "lo", "up")
-    _ip("link", "add", "bridge0", "type", "bridge")
+    # With an address of its own: else it changes with the ports, and hosts do not find it for seconds.
+    _ip("link", "add", "bridge0", "address", "02:00:00:00:00:01", "type", "bridge")
     _ip("addr", "add", f"{NETWORK}.1/24", "dev", "bridge0")
     _ip("link", "set", "bridge0", "up")
 
