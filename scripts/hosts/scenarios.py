@@ -19,6 +19,8 @@ from scripts.hosts.visitor import Visitor
 _BEGIN_SECONDS = 5.0
 """Over how long the runs of a load begin."""
 _LOOKS_AT_ONCE = 50
+_SETTLE_SECONDS = 3.0
+"""How long a deployment waits before the next process: nginx leaves one that was away alone for two seconds."""
 
 Disturb: TypeAlias = Callable[[Deployment, "Scale"], Awaitable[None]]
 
@@ -192,6 +194,7 @@ async def _rolling(deployment: Deployment, scale: Scale) -> None:
         await asyncio.to_thread(process.end)
         process.start()
         await asyncio.to_thread(process.ready)
+        await asyncio.sleep(_SETTLE_SECONDS)
 
 
 SCENARIOS: dict[str, Disturb] = {
