@@ -22,6 +22,8 @@ LOAD = """query loadAgentState($data: LoadAgentStateInput!) {
     loadAgentState(data: $data) { threadExists state messages } }"""
 KINDS = ("sqlite", "redis", "postgres")
 LOCKED_SECONDS = 40.0
+STARTING_SECONDS = 120
+"""Longer than workers take until they read from the socket, which their parent opened before them."""
 OUTAGE_SECONDS = 10
 
 
@@ -93,14 +95,15 @@ async def test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run(store_
             assert contents(await load(client, server.url, "graph", thread_id))[-1] == "You said: three"
 
 
+@pytest.mark.timeout(240)
 async def test_two_workers_behind_one_address_know_the_same_threads(store_url: str) -> None:
     threads = [f"thread-{os.urandom(4).hex()}" for _ in range(6)]
     with serving(durable(store_url, "--workers", "2")) as server:
         for thread_id in threads:
-            async with httpx.AsyncClient(timeout=20) as client:
+            async with httpx.AsyncClient(timeout=STARTING_SECONDS) as client:
                 await turn(client, server.url, thread_id, "one")
         for thread_id in threads:
-            async with httpx.AsyncClient(timeout=20) as client:
+            async with httpx.AsyncClient(timeout=STARTING_SECONDS) as client:
                 assert contents(await load(client, server.url, "graph", thread_id)) == ["one", "You said: one"]
                 assert json.loads((await load(client, server.url, "scripted", thread_id))["state"]) == {"last": "one"}
 
