@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 
+import { VIEW } from "./browser.mjs";
+
 /** The runtime's own chat page, as a person sees and uses it. */
 export class ChatPage {
   /** Opens `url` as a new visitor. `options` are those of Playwright's contexts. */
   static async open(browser, url, options = {}) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 760 }, deviceScaleFactor: 1.5, ...options });
+    const context = await browser.newContext({ ...VIEW, ...options });
     const page = await context.newPage();
     const chat = new ChatPage(context, page, new URL(url).origin);
     await page.goto(url);
