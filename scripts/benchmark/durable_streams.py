@@ -84,9 +84,10 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def _served(url: str) -> Iterator[Server]:
+def _served(url: str, seconds: float) -> Iterator[Server]:
     app = ours("scripts/benchmark/load_app.py:runtime")
-    with serving(Target("durable", app.command, {**app.environment, "COPILOTKIT_STORE": url})) as server:
+    settings = {"COPILOTKIT_STORE": url, "COPILOTKIT_RUN_TIMEOUT_SECONDS": str(2 * seconds + 60)}
+    with serving(Target("durable", app.command, {**app.environment, **settings})) as server:
         yield server
 
 
@@ -117,7 +118,7 @@ def main() -> int:
         Path(name).chmod(0o755)
         with store_urls(Path(name)) as urls:
             for store in arguments.stores:
-                with _served(urls[store]) as server:
+                with _served(urls[store], arguments.seconds) as server:
                     measured = _measure(server, arguments.streams, arguments.rate, arguments.seconds)
                     outcomes.append(uvloop.run(measured))
                 print(outcomes[-1].row(store, outcomes[0].cost))
