@@ -174,7 +174,7 @@ guests: install
 CHECKS := e2e test test-projects clients audit schema-diff test-floors release-check deploy-check hosts-check
 
 check: lint typecheck docs
-	$(MAKE) --jobs=2 --output-sync=target PROCESSES=2 $(CHECKS)
+	$(MAKE) --jobs=2 --keep-going --output-sync=target PROCESSES=2 $(CHECKS)
 
 # Draws the packages' imports in docs/architecture.md anew.
 drawing: install
