@@ -14,9 +14,6 @@ SOURCES := __init__.py schema resolvers runtime wires server providers testing t
 # The machine's own certificates count, as they do for pip: behind some proxies no others will do.
 export UV_SYSTEM_CERTS := 1
 
-# Of pytest, for `make test`.
-PROCESSES ?= 3
-
 # Without what later versions brought: delta channels (LangGraph 1.2), the allow-list of checkpoints and halves of
 # characters in them (langgraph-checkpoint 4), marks of internal calls (LangChain 1.4), and frameworks that need newer
 # versions. LangGraph 1.0 asks, of several interrupts, those again that have an answer.
@@ -52,7 +49,7 @@ serve: install
 	$(BIN)/copilotkit-runtime serve examples/demo.py:runtime
 
 test: install
-	$(BIN)/python -m pytest -m "not e2e" --numprocesses=$(PROCESSES) --dist=loadfile --cov --cov-report=
+	$(BIN)/python -m pytest -m "not e2e" --numprocesses=3 --dist=loadfile --cov --cov-report=
 	$(BIN)/coverage report --include='*/runtime/*,*/resolvers/*,*/wires/*,*/server/*' --fail-under=85
 	$(BIN)/coverage report --include='*/providers/*' --fail-under=70
 
@@ -174,7 +171,7 @@ guests: install
 CHECKS := e2e test test-projects clients audit schema-diff test-floors release-check deploy-check hosts-check
 
 check: lint typecheck docs
-	$(MAKE) --jobs=2 --keep-going --output-sync=target PROCESSES=2 $(CHECKS)
+	$(MAKE) --jobs=2 --keep-going --output-sync=target $(CHECKS)
 
 # Draws the packages' imports in docs/architecture.md anew.
 drawing: install

@@ -116,9 +116,20 @@ class Tab {
   async stop() {
     await this.page.bringToFront(); // a tab behind another draws no frames, without which a click waits for ever
     const answered = this.page.waitForResponse((response) => isStop(response.request()));
-    await this.button.click();
+    await this.#pressStop();
     await answered;
     await this.rest();
+  }
+
+  /** Presses again, as a person does, while the client sends nothing: it may draw the button anew under the pointer. */
+  #pressStop() {
+    const stops = () => this.requests.filter(isStop).length;
+    const before = stops();
+    const pressed = async () => {
+      if (stops() === before) await this.button.click();
+      return eventually(() => stops() > before, { withinMs: 1_000 }).then(() => true, () => false);
+    };
+    return eventually(pressed, { withinMs: WAIT_MS, what: "the client to send the stop" });
   }
 
   /** Waits until an answer contains `text`. */

@@ -153,13 +153,13 @@ async def test_a_holder_can_be_asked_to_stop_without_taking_its_place(store: Sta
 async def test_a_lock_outlives_its_lease_as_long_as_its_holder_gives_signs_of_life(
     url: str, settings: StoreSettings
 ) -> None:
-    store = open_store(url, msgspec.structs.replace(settings, lease=0.6, heartbeat=0.05))
+    store = open_store(url, msgspec.structs.replace(settings, lease=2.0, heartbeat=0.05))
     await store.start()
     run = Run(store)
     await _soon(run.holds)
 
     with pytest.raises(ThreadBusyError):
-        async with store.lock("thread", "agent", wait=1.5):
+        async with store.lock("thread", "agent", wait=4.0):
             pass
 
     assert not run.lock.lost.is_set()
