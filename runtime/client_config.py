@@ -44,10 +44,9 @@ _SILENCING_TAGS = frozenset({"nostream", "hidden"})
 def is_framework_name(name: str) -> bool:
     """Whether a server or framework keeps facts of its own under ``name``: the thread, the caller, the headers."""
     folded = _folded(name)
-    squashed = _squashed(name)
-    if folded.startswith(_FRAMEWORK_STARTS):
-        return True
-    return squashed.startswith(_FRAMEWORK_WORDS) or squashed in _FRAMEWORK_NAMES
+    squashed = folded.translate(_WITHOUT_SEPARATORS)
+    starts = folded.startswith(_FRAMEWORK_STARTS) or squashed.startswith(_FRAMEWORK_WORDS)
+    return starts or squashed in _FRAMEWORK_NAMES
 
 
 def is_identity_name(name: str) -> bool:
@@ -59,7 +58,7 @@ def is_ordinary(name: str) -> bool:
     """Whether a client may set ``name`` for an agent that declares nothing."""
     if not _ORDINARY.fullmatch(name) or is_framework_name(name):
         return False
-    return _squashed(name) not in _IDENTITY_NAMES | _CONFUSING_NAMES
+    return not is_identity_name(name) and _squashed(name) not in _CONFUSING_NAMES
 
 
 def allowed_names(
