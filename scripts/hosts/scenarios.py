@@ -13,7 +13,8 @@ import httpx
 from msgspec import Struct
 
 from scripts.benchmark.measurement import percentile
-from scripts.hosts.machines import Deployment
+from scripts.hosts.machines import Deployment, Process
+from scripts.hosts.network import Host
 from scripts.hosts.visitor import Visitor
 
 _BEGIN_SECONDS = 5.0
@@ -149,37 +150,36 @@ async def _nothing(deployment: Deployment, scale: Scale) -> None:
 
 
 async def _worker_dies(deployment: Deployment, scale: Scale) -> None:
-    worker = deployment.workers[0]
-    await asyncio.to_thread(worker.host.die)
-    await asyncio.sleep(scale.away_seconds)
-    worker.host.plug()
-    worker.start()
+    await _dies(deployment.workers[0], scale)
 
 
 async def _web_dies(deployment: Deployment, scale: Scale) -> None:
-    web = deployment.webs[0]
-    await asyncio.to_thread(web.host.die)
+    await _dies(deployment.webs[0], scale)
+
+
+async def _dies(process: Process, scale: Scale) -> None:
+    await asyncio.to_thread(process.host.die)
     await asyncio.sleep(scale.away_seconds)
-    web.host.plug()
-    web.start()
+    process.host.plug()
+    process.start()
 
 
 async def _worker_away(deployment: Deployment, scale: Scale) -> None:
-    await _away(deployment.workers[1].host.unplug, deployment.workers[1].host.plug, scale)
+    await _away(deployment.workers[1].host, scale)
 
 
 async def _web_away(deployment: Deployment, scale: Scale) -> None:
-    await _away(deployment.webs[1].host.unplug, deployment.webs[1].host.plug, scale)
+    await _away(deployment.webs[1].host, scale)
 
 
 async def _store_away(deployment: Deployment, scale: Scale) -> None:
-    await _away(deployment.store_host.unplug, deployment.store_host.plug, scale)
+    await _away(deployment.store_host, scale)
 
 
-async def _away(unplug: Callable[[], None], plug: Callable[[], None], scale: Scale) -> None:
-    unplug()
+async def _away(host: Host, scale: Scale) -> None:
+    host.unplug()
     await asyncio.sleep(scale.away_seconds)
-    plug()
+    host.plug()
 
 
 async def _store_restarts(deployment: Deployment, scale: Scale) -> None:
