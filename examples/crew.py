@@ -7,7 +7,7 @@ from copilotkit_runtime.providers.crewai import CrewAIProvider
 
 
 def make_crew() -> Any:
-    """Return a crew of one; ``{message}`` is what the person said last."""
+    """Return a crew of one; ``{message}`` is the user's last message."""
     from crewai import Agent, Crew, Task
 
     writer = Agent(role="Writer", goal="Answer well", backstory="Writes short.", llm="openai/gpt-4o-mini")

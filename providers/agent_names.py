@@ -16,7 +16,7 @@ def check_names(provider: str, agents: object, *, example: str) -> None:
         example: What a person may write for an agent.
 
     Raises:
-        ConfigurationError: ``agents`` is no mapping, or a name in it is no text.
+        ConfigurationError: ``agents`` is not a mapping, or a name in it is not text.
     """
     if not isinstance(agents, Mapping):
         raise ConfigurationError(

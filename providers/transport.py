@@ -61,7 +61,7 @@ class Transport:
     somebody else.
 
     Args:
-        refusal: Makes the error for an HTTP status that is no success, and the URL that answered with it.
+        refusal: Makes the error for an HTTP status that is not a success, and the URL that answered with it.
         settings: As ``TransportSettings`` has them.
     """
 
@@ -215,7 +215,7 @@ def network_errors() -> Iterator[None]:
 
 
 def refusal_of(status: int, url: str) -> CopilotKitError:
-    """Return the error for an HTTP status that is no success."""
+    """Return the error for an HTTP status that is not a success."""
     if status in _UNAUTHORIZED:
         return AuthenticationError("The agent service did not accept our credentials.", status_code=status)
     if status == 404:

@@ -36,7 +36,7 @@ def parse_date_time(value: Any) -> datetime:
     if not isinstance(value, str):
         raise GraphQLError(f"DateTime cannot represent non string or Date type {_shown(value)}")
     if _is_as_clients_write(value):
-        with suppress(ValueError):  # a second that is a leap second, or what is no date
+        with suppress(ValueError):  # a second that is a leap second, or what is not a date
             return datetime.fromisoformat(value)
     match = _RFC3339.fullmatch(value)
     if match is None:

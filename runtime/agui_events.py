@@ -196,7 +196,7 @@ def parse_model(model: Any) -> WireEvent:
     """Parse one event from a pydantic model of ``ag_ui.core``, of any version.
 
     Raises:
-        ProtocolError: If the model is no event.
+        ProtocolError: If the model is not an event.
     """
     kind = _KINDS.get(_type_name(getattr(model, "type", None)))
     if kind is events.TextMessageContent:

@@ -9,7 +9,7 @@ from .events import RunUsage
 
 
 def usage_of(reported: Any) -> list[RunUsage]:
-    """Read the ``usage`` of an AG-UI event: a list of entries, each for one model. What is no entry is left out."""
+    """Read the ``usage`` of an AG-UI event: a list of entries, each for one model. What is not an entry is left out."""
     entries = reported if isinstance(reported, list | tuple) else ()
     found = (_entry(entry) for entry in entries if isinstance(entry, Mapping))
     return [usage for usage in found if usage.input_tokens or usage.output_tokens]

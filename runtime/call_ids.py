@@ -45,7 +45,7 @@ class CallIds:
 
         Args:
             vendor_id: The id that the vendor gave the call, if it gave one.
-            scope: What tells this call from others of the same vendor's id, such as the id of the message that
+            scope: What sets this call apart from others of the same vendor's id, such as the id of the message that
                 it belongs to. With a scope the answer depends on nothing but the arguments and on whether the vendor's
                 id was free, and asking again gives the same id. Without one, each call gets an id of its own.
         """

@@ -32,7 +32,7 @@ _FRAMEWORK_STARTS = ("__", "ls_", "x_")
 _FRAMEWORK_WORDS = ("langgraph", "langsmith", "langchain", "copilotkit", "checkpoint", "pregel")
 _FRAMEWORK_NAMES = frozenset({"threadid", "threadts", "runid", "runattempt", "assistantid", "graphid", "agui"})
 _IDENTITY_NAMES = frozenset({"userid", "authuser", "identity"})
-# What RunnableConfig and checkpoints' metadata have under these names is no data, or is not the client's.
+# What RunnableConfig and checkpoints' metadata have under these names is not data, or is not the client's.
 _CONFUSING_NAMES = frozenset(
     {"configurable", "metadata", "tags", "callbacks", "recursionlimit", "maxconcurrency", "runname"}
     | {"checkpointer", "store", "cache", "runtime", "source", "step", "parents", "writes"}
@@ -50,7 +50,7 @@ def is_framework_name(name: str) -> bool:
 
 
 def is_identity_name(name: str) -> bool:
-    """Whether ``name`` says who is asking."""
+    """Whether ``name`` identifies the caller."""
     return _squashed(name) in _IDENTITY_NAMES
 
 
@@ -71,7 +71,7 @@ def allowed_names(
     """Copy what the client may set.
 
     Args:
-        given: What it sent; what is no mapping holds nothing.
+        given: What it sent; what is not a mapping holds nothing.
         declared: The names that the agent declares; None if it declares nothing.
         opened: The names that the application opened for all agents.
         authenticated: Whether somebody was authenticated: then a declared name of the caller is not the client's.
@@ -97,7 +97,7 @@ def may_be_declared(name: str, *, authenticated: bool) -> bool:
 class ClientConfigRules(msgspec.Struct, frozen=True, kw_only=True):
     """What one request may set.
 
-    ``opened`` are the names that the application opened. ``declares`` says that the agent's provider compares names in
+    ``opened`` are the names that the application opened. ``declares`` means that the agent's provider compares names in
     ``configurable`` and ``context`` with what the agent declares: those that it might declare are left to it. Names
     of the caller are among them only if nobody was ``authenticated``, whom they could belie.
     """

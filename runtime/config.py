@@ -394,7 +394,7 @@ class RuntimeConfig(BaseSettings):
 
     @property
     def shows_errors(self) -> bool:
-        """Whether clients see what agents raise: nobody who has not said that this is development shows it."""
+        """Whether clients see what agents raise: only a configuration that is explicitly for development shows it."""
         if self.show_errors is not None:
             return self.show_errors
         return self.env == "development" and "env" in self.model_fields_set
@@ -446,7 +446,7 @@ class RuntimeConfig(BaseSettings):
 
 
 class _Environment(EnvSettingsSource):
-    """Tells of variables that name no setting, which the library's own source passes over."""
+    """Reports variables that name no setting, which the library's own source ignores."""
 
     @override
     def __call__(self) -> dict[str, Any]:
@@ -480,7 +480,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     """Read the settings in a TOML file.
 
     Raises:
-        ConfigurationError: It cannot be read, or is no TOML.
+        ConfigurationError: It cannot be read, or is not TOML.
     """
     try:
         content = path.read_bytes()

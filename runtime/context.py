@@ -77,11 +77,11 @@ class RunInput(msgspec.Struct, kw_only=True):
 
 
 class RunContext(msgspec.Struct, kw_only=True):
-    """Who asked for a run, and with what.
+    """The caller of a run, and what came with the request.
 
     ``headers`` are those of the request that configuration lets through, in lower case; cookies and cloud
-    keys never are. ``properties`` are the client's own (``<CopilotKit properties>``). ``identity`` names who
-    authentication said it is, ``claims`` is what else it knows of them.
+    keys never are. ``properties`` are the client's own (``<CopilotKit properties>``). ``identity`` is the
+    name that authentication gave the caller, ``claims`` is what else it found out about them.
     """
 
     headers: Mapping[str, str] = {}

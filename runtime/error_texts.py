@@ -161,7 +161,7 @@ def _correlation() -> dict[str, Any]:
 
 
 def to_public_error(error: BaseException, *, shown: bool = False) -> CopilotKitError:
-    """Return ``error`` as one of the hierarchy: itself if it is one, else an error that hides what it said.
+    """Return ``error`` as one of the hierarchy: itself if it is one, else an error that hides its text.
 
     Args:
         error: The error.

@@ -286,7 +286,7 @@ class RunHandedOverError(CopilotKitError):
 
 
 class QueueFullError(CopilotKitError):
-    """As many runs wait for a worker as may. ``retry_after`` says after how many seconds to ask again."""
+    """As many runs wait for a worker as may. ``retry_after`` is the number of seconds to wait before the next try."""
 
     def __init__(self) -> None:
         super().__init__("Too many runs are waiting. Please try again in a moment.", status_code=503)

@@ -26,5 +26,5 @@ def runtime_version() -> str:
 
 
 def runtime_info(agents: list[AgentDescriptor]) -> RuntimeInfo:
-    """Return what there is to say about a runtime with these agents."""
+    """Return the description of a runtime with these agents."""
     return RuntimeInfo(version=runtime_version(), agents=agents)

@@ -15,9 +15,9 @@ _ANY_TYPE = "application/octet-stream"
 
 
 def media_from_part(role: Role, part: Any) -> ImageMessage | MediaMessage | None:
-    """Read a content part of an AG-UI message; None if it is no attachment.
+    """Read a content part of an AG-UI message; None if it is not an attachment.
 
-    Parts of the older kind ``binary`` are read as the kind that their type says, all others as documents. What a user
+    Parts of the older kind ``binary`` are read as the kind that their type names, all others as documents. What a user
     attaches in a form that cannot be read, or that only a vendor can resolve, is a message without data and URL, so
     that it is refused and not left out in silence.
     """

@@ -38,7 +38,7 @@ class BaseMessage(msgspec.Struct, rename="camel", tag_field="type", omit_default
 
 
 class TextMessage(BaseMessage, tag="TextMessage"):
-    """Something said by ``role``; ``name`` tells speakers of one role apart."""
+    """A text by ``role``; ``name`` distinguishes speakers of one role."""
 
     role: Role
     content: str

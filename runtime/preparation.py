@@ -146,7 +146,7 @@ class Preparation:
             if lock is not None:
                 with self._waiting_for(request):
                     await self._take_turn(lock, resources, earlier)
-            # What a run within a run says passes the guardrails of the outer one.
+            # The messages of a run within a run pass the guardrails of the outer one.
             gate = _NO_GATE if agents is None else self._gate_for(request)
             if not judged:
                 await _judge(gate, request)

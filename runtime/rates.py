@@ -22,7 +22,7 @@ class Rate:
         """Read ``60/minute`` or ``10/second burst 50``; without a burst, it is the count.
 
         Raises:
-            ValueError: The text is no rate.
+            ValueError: The text is not a rate.
         """
         match = _RATE.fullmatch(text.strip())
         if match is None or not int(match[1]) or match[3] == "0":

@@ -19,7 +19,7 @@ DISCOVERY_SECONDS = 4.0
 
 
 class Discovery:
-    """What the providers said when they were asked for their agents.
+    """The providers' answers when their agents were listed.
 
     Args:
         agents: The agents by name, with their providers.

@@ -309,7 +309,7 @@ class RuntimeService:
     async def _stop_elsewhere(self, thread_id: str, run_id: str | None, *, stopped: bool) -> bool:
         """Stop the thread's runs in other processes; return whether any run was stopped, here or there."""
         try:
-            return await self.archive.stop_elsewhere(thread_id, run_id, patient=not stopped) or stopped
+            return await self.archive.stop_elsewhere(thread_id, run_id, wait=not stopped) or stopped
         except StoreError:
             if not stopped:
                 raise
@@ -358,7 +358,7 @@ class RuntimeService:
         return _follow(self._start_run(provider, request, report, agents))
 
     def _drop_what_is_not_the_client_s(self, request: RunRequest, provider: AgentProvider) -> None:
-        """Take away what the client may not say: no agent, wherever it runs, is to take it for the truth."""
+        """Remove what the client may not claim, so that no agent, wherever it runs, relies on it."""
         rules = ClientConfigRules(
             opened=self.config.client_config_keys,
             declares=provider.declares_config,

@@ -66,7 +66,7 @@ class Threads:
             return
         text = (
             f"Conversations of {', '.join(outliving)} outlive the owners of threads, which the store keeps in memory:"
-            " after a restart nobody could tell whose they are. Use a durable store (sqlite, redis or postgresql)."
+            " after a restart their owners would be unknown. Use a durable store (sqlite, redis or postgresql)."
         )
         if production:
             raise ConfigurationError(text)

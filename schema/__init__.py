@@ -1,4 +1,4 @@
-"""The contract: the TypeScript runtime's SDL, verbatim (``source.json`` tells where it came from)."""
+"""The contract: the TypeScript runtime's SDL, verbatim (``source.json`` names its origin)."""
 
 from __future__ import annotations
 

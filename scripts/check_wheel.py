@@ -22,7 +22,7 @@ def faults(wheel: Path) -> list[str]:
     return [
         *(f"{name} is outside of {PACKAGE}" for name in outside),
         *(f"{name} is missing" for name in missing),
-        *(f"{name} is no file of the repository's" for name in surplus),
+        *(f"{name} is not a file of the repository's" for name in surplus),
     ]
 
 

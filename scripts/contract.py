@@ -28,7 +28,7 @@ RECORD_FILE = ROOT / "schema" / "source.json"
 
 @dataclass(frozen=True)
 class Published:
-    """What one release of the TypeScript runtime says about its schema; ``sdl`` is None if it says nothing."""
+    """The schema that one release of the TypeScript runtime publishes; ``sdl`` is None if it publishes none."""
 
     version: str
     integrity: str
@@ -102,7 +102,7 @@ def static() -> int:
 
 
 def live() -> int:
-    """Compare what both runtimes, started for it, say about themselves."""
+    """Compare the introspection of both runtimes, started for it."""
     with serving(reference()) as typescript, serving(ours()) as python:
         return _show("introspection of the running runtimes", published_sdl(typescript.url), published_sdl(python.url))
 
@@ -138,7 +138,7 @@ def snapshots() -> int:
 
 
 def main() -> int:
-    """Run one command; the exit status tells whether there was a difference."""
+    """Run one command; the exit status is 1 if there was a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     fetching = commands.add_parser("fetch", help="write schema/schema.graphql and schema/source.json")

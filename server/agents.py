@@ -52,7 +52,7 @@ def providers_of(agents: Any) -> Iterator[AgentProvider]:
         agents: By name: a LangGraph graph, a crew or flow, an AG-UI agent or its URL.
 
     Raises:
-        ConfigurationError: It is no mapping, or a value is none of these.
+        ConfigurationError: It is not a mapping, or a value is none of these.
         MissingExtraError: What an agent needs is not installed.
     """
     if not isinstance(agents, Mapping):
@@ -121,7 +121,7 @@ def checked_provider(provider: Any) -> AgentProvider:
     """Return a provider that can be registered.
 
     Raises:
-        ConfigurationError: It is no provider, or it can run nothing.
+        ConfigurationError: It is not a provider, or it can run nothing.
     """
     if inspect.isclass(provider) and issubclass(provider, AgentProvider):
         raise ConfigurationError(
@@ -165,7 +165,7 @@ _AWAITED = ("list_agents", "load_state", "save_state", "keeps_thread", "delete_t
 
 
 def _check_awaited(provider: AgentProvider) -> None:
-    """Check that what the runtime awaits can be awaited. One that passes a coroutine on says so by its annotation."""
+    """Check that what the runtime awaits can be awaited. One that passes a coroutine on has an annotation for it."""
     for name in _AWAITED:
         method = inspect.unwrap(getattr(provider, name))
         if not (inspect.ismethod(method) or inspect.isfunction(method)) or inspect.iscoroutinefunction(method):

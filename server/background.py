@@ -54,11 +54,13 @@ async def start_run(
     owner: str | None,
 ) -> BackgroundRun:
     """Start a run without a client (``CopilotRuntime.start_run``)."""
-    said: list[Message] = [TextMessage(role="user", content=messages)] if isinstance(messages, str) else [*messages]
+    given_messages: list[Message] = (
+        [TextMessage(role="user", content=messages)] if isinstance(messages, str) else [*messages]
+    )
     given = RunInput(
         thread_id=thread_id or str(uuid4()),
         run_id=str(uuid4()),
-        messages=said,
+        messages=given_messages,
         state=dict(state or {}),
     )
     context = RunContext(properties=dict(properties or {}), identity=owner)

@@ -61,7 +61,7 @@ def queue_worker(service: RuntimeService, config: RuntimeConfig) -> Worker:
 
 
 def pinned_queues(config: RuntimeConfig) -> Callable[[AgentDescriptor], str]:
-    """Return what finds an agent's queue: by the settings, or else by what the agent says itself."""
+    """Return the lookup of an agent's queue: the settings', or else the one that the agent names."""
     pins: Mapping[str, str] = dict(_pin(entry) for entry in config.agent_queues)
     return lambda agent: pins.get(agent.name, agent.queue)
 

@@ -21,7 +21,7 @@ FRESH_SECONDS = 1.0
 
 
 class Readiness(msgspec.Struct, kw_only=True, frozen=True):
-    """What was found: ``checks`` says ``ok`` or ``failed`` of each thing that was asked."""
+    """The result: ``checks`` is ``ok`` or ``failed`` for each check."""
 
     ready: bool
     checks: dict[str, str]

@@ -74,15 +74,15 @@ class CopilotRuntime:
         hooks: What observes, and may refuse, requests and answers.
         guardrails: One or several, which judge each request in order.
         agents_as_actions: The names of the agents that models, and other agents, may call as tools; True for all.
-        transcribe: Turns what a person says into text; without it, pages show no microphone.
-        a2ui: Whether agents draw A2UI surfaces, or how; None for what the settings say.
+        transcribe: Turns speech into text; without it, clients show no microphone.
+        a2ui: Whether agents draw A2UI surfaces, or how; None for the settings'.
         open_generative_ui: Whether agents write pages for a client's sandbox, or which agents do; None for what the
-            settings say.
+            settings'.
         mcp_apps: MCP servers whose tools bring interfaces: as ``mcp_servers``, besides those of the settings.
 
     Raises:
         ConfigurationError: A provider or an agent is none, two providers share a name, the store's URL is none, or
-            nothing says who may call in production.
+            there is no authentication in production.
         MissingExtraError: What an agent needs is not installed.
     """
 
@@ -201,7 +201,7 @@ class CopilotRuntime:
         """Register a provider.
 
         Raises:
-            ConfigurationError: It is no provider or cannot run anything, or another one has its name.
+            ConfigurationError: It is not a provider or cannot run anything, or another one has its name.
         """
         self.service.add_provider(checked_provider(provider))
 
@@ -324,7 +324,7 @@ class CopilotRuntime:
 
         Args:
             agent_name: The agent; None for the model.
-            messages: What to say to it: the text of a user's message, or messages.
+            messages: What to send: the text of a user's message, or messages.
             thread_id: The thread; None for a new one.
             state: The state that the agent is given.
             properties: What a client would send as properties.

@@ -44,7 +44,7 @@ class SignalDrain:
             self._before[number] = signal.getsignal(number)
             signal.signal(number, self._handle)
         if multiprocessing.parent_process() is not None:
-            # A terminal tells every process of its group; the parent passes it on, and once is enough.
+            # A terminal signals every process of its group; the parent passes it on, and once is enough.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             yield

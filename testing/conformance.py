@@ -43,12 +43,12 @@ async def agents_are_listed(guest: Guest) -> None:
 
 
 async def text_arrives_whole_and_in_order(guest: Guest) -> None:
-    """The pieces of a message make up what was said, and there are several."""
+    """The pieces of a message make up its text, and there are several."""
     async with _runtime(guest, Behaviour.ECHO) as runtime:
         run, seen = await _run_to_end(runtime, _TEXT)
     _require(run.status is RunStatus.FINISHED, f"the run ended as {run.status}: {run.error}")
     pieces = [event.delta for event in seen if isinstance(event, events.TextMessageContent)]
-    _require("".join(pieces) == _TEXT, f"said {''.join(pieces)!r}")
+    _require("".join(pieces) == _TEXT, f"sent {''.join(pieces)!r}")
     _require(len(pieces) > 1, "the text came in one piece")
 
 
@@ -77,7 +77,7 @@ async def state_arrives_and_is_kept(guest: Guest) -> None:
 
 
 async def concurrent_runs_are_not_mixed_up(guest: Guest) -> None:
-    """Many runs at a time, each on its thread, say and keep only what is theirs."""
+    """Many runs at a time, each on its thread, send and keep only what is theirs."""
     texts = [f"text of thread {number}" for number in range(guest.concurrent_runs)]
     async with _runtime(guest, Behaviour.ECHO) as runtime:
         results = await asyncio.gather(
@@ -116,14 +116,14 @@ async def a_hanging_run_ends_at_its_deadline(guest: Guest) -> None:
 
 
 async def a_failing_run_says_so_and_hides_why(guest: Guest) -> None:
-    """The text before the failure arrives, the run has failed, and the page is not told the error's own text."""
+    """The text before the failure arrives, the run has failed, and the client is not sent the error's own text."""
     if Behaviour.RAISE not in guest.behaviours:
         return
     async with _runtime(guest, Behaviour.RAISE) as runtime:
         run, seen = await _run_to_end(runtime, "hi")
     _require(run.status is RunStatus.FAILED, f"the run ended as {run.status}")
-    _require("begun" in _said(seen), f"said {_said(seen)!r}")
-    _require("secret-detail" not in str(seen[-1]), f"told {seen[-1]}")
+    _require("begun" in _said(seen), f"sent {_said(seen)!r}")
+    _require("secret-detail" not in str(seen[-1]), f"sent {seen[-1]}")
 
 
 async def garbage_is_a_typed_error(guest: Guest) -> None:
@@ -252,7 +252,7 @@ async def _read_until_said(run: RunHandle) -> None:
     while batch := await run.read():
         if any(isinstance(event, events.TextMessageContent) for event in batch):
             return
-    raise AssertionError(f"nothing was said: the run ended as {run.status}: {run.error}")
+    raise AssertionError(f"nothing was sent: the run ended as {run.status}: {run.error}")
 
 
 async def _all_stopped(guest: Guest) -> None:

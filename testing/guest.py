@@ -17,10 +17,10 @@ AGENT = "guest"
 class Behaviour(Enum):
     """What the agent called ``guest`` does in a run."""
 
-    ECHO = "says the last user message, in several pieces, and leaves the state {'echo': <that message>}"
-    HANG = "says 'begun', and then waits for ever"
-    RAISE = "says 'begun', and then fails with an error whose text holds 'secret-detail'"
-    FLOOD = "says 'x', as often as the guest's flood_tokens says, in as many pieces, as one message"
+    ECHO = "sends the last user message, in several pieces, and leaves the state {'echo': <that message>}"
+    HANG = "sends 'begun', and then waits for ever"
+    RAISE = "sends 'begun', and then fails with an error whose text holds 'secret-detail'"
+    FLOOD = "sends 'x', as often as the guest's flood_tokens sets, in as many pieces, as one message"
     GARBAGE = "sends something that cannot be understood"
 
 

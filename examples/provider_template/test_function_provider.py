@@ -40,10 +40,10 @@ class FunctionGuest(Guest):
 
     async def _answers(self, behaviour: Behaviour, run: RunInput) -> AsyncGenerator[Any]:
         if behaviour is Behaviour.ECHO:
-            said = run.messages[-1].content  # type: ignore[union-attr]
-            for word in said.split(" "):
-                yield word if word == said.split(" ")[-1] else f"{word} "
-            yield {"echo": said}
+            text = run.messages[-1].content  # type: ignore[union-attr]
+            for word in text.split(" "):
+                yield word if word == text.split(" ")[-1] else f"{word} "
+            yield {"echo": text}
         elif behaviour is Behaviour.FLOOD:
             for _ in range(self.flood_tokens):
                 yield "x"

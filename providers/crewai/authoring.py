@@ -57,9 +57,9 @@ async def copilotkit_emit_state(state: Any) -> Literal[True]:
 
 async def copilotkit_emit_message(message: str) -> str:
     """Send ``message`` as the assistant's, and return its id."""
-    said = whole_message(message)
-    await _emit(*said)
-    return message_id(said)
+    sent = whole_message(message)
+    await _emit(*sent)
+    return message_id(sent)
 
 
 async def copilotkit_emit_tool_call(*, name: str, args: dict[str, Any], tool_call_id: str | None = None) -> str:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values for the placeholders in a crew's texts.
 
-    Those that the crew's author gave come first, then the client's state; ``{message}`` is what the person said last,
+    Those that the crew's author gave come first, then the client's state; ``{message}`` is the user's last message,
     ``{conversation}`` the whole talk. One placeholder that nothing fills, as ``{topic}`` in most examples, gets what
-    the person said last.
+    the user sent last.
 
     Args:
         run: The run.
@@ -37,16 +37,16 @@ def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str
         MisuseError: Nothing fills several of the placeholders, and one message cannot be meant for all of them.
     """
     messages_for(run.messages, frozenset())
-    said = [message for message in run.messages if isinstance(message, TextMessage) and message.role != "system"]
-    last = next((message.content for message in reversed(said) if message.role == "user"), "")
-    conversation = "\n".join(f"{message.role}: {message.content}" for message in said)
+    texts = [message for message in run.messages if isinstance(message, TextMessage) and message.role != "system"]
+    last = next((message.content for message in reversed(texts) if message.role == "user"), "")
+    conversation = "\n".join(f"{message.role}: {message.content}" for message in texts)
     state = {key: value for key, value in run.state.items() if key != CHAT_MESSAGES}
     known = {"message": last, "conversation": conversation, **state, **given}
     missing = sorted(name for name in placeholders if name not in known)
     if len(missing) > 1:
         raise MisuseError(
             f"Nothing fills these placeholders of the crew: {', '.join(missing)}. Fill them from the client's state, or"
-            " with CrewAIProvider(inputs=...); one of them may be left for what the person says."
+            " with CrewAIProvider(inputs=...); one of them may be left for the user's message."
         )
     return {**known, **dict.fromkeys(missing, last)}
 

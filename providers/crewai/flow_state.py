@@ -72,7 +72,7 @@ def public_state(state: Any) -> dict[str, Any]:
 
 
 def state_schema(state: Any) -> dict[str, Any] | None:
-    """Return the JSON Schema of what clients see of a flow's state, or None if it is no pydantic model."""
+    """Return the JSON Schema of what clients see of a flow's state, or None if it is not a pydantic model."""
     if not hasattr(state, "model_json_schema"):
         return None
     schema = state.model_json_schema()

@@ -205,7 +205,7 @@ def _answers(session: Session, run: RunInput) -> Iterator[tuple[str, str]]:
 
 
 def _in_order(asked: list[Any], given: list[Resume]) -> list[Resume]:
-    """Return the answers in the order of the questions, as far as they say what they answer."""
+    """Return the answers in the order of the questions, as far as they name them."""
     named = [next((answer for answer in given if question.id in answer.value), None) for question in asked]
     rest = iter([answer for answer in given if answer not in named])
     ordered = (answer if answer is not None else next(rest, None) for answer in named)
@@ -227,7 +227,7 @@ class _Maker:
         self._pristine: PristineFlow | None = None
         self._placeholders: frozenset[str] | None = None
         if self._is_factory and not callable(source):
-            raise MisuseError(f"Agent '{name}' is no crew or flow, and nothing that makes one.")
+            raise MisuseError(f"Agent '{name}' is not a crew or flow, and nothing that makes one.")
 
     @contextmanager
     def made(self) -> Iterator[Any]:
@@ -363,15 +363,15 @@ class _Job:
             return [*out, pending_interrupt(pending)]
         thread = [self._with_id(entry) for entry in state_messages(flow.state)]
         if thread:
-            thread += self._unsaid_in(thread)
+            thread += self._unsent_in(thread)
         answer = "" if result is flow.state else result_text(result)
         if answer and not self._text_log.anything and not (thread and thread[-1]["role"] != "user"):
-            said = message(answer)
-            out += said
-            thread += [{"id": message_id(said), "role": "assistant", "content": answer}] if thread else []
+            shown = message(answer)
+            out += shown
+            thread += [{"id": message_id(shown), "role": "assistant", "content": answer}] if thread else []
         return [*out, events.MessagesSnapshot(messages=thread)] if thread else out
 
-    def _unsaid_in(self, thread: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _unsent_in(self, thread: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return what the run showed and the flow did not keep: a thread without it would take it off the screen."""
         known = {sent.id for sent in self._run.messages}
         ids = {entry["id"] for entry in thread}

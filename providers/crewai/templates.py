@@ -1,4 +1,4 @@
-"""Templates of crews: what people and clients say fills them as data. It is never a path, nor another template."""
+"""Templates of crews: what users and clients send fills them as data. It is never a path, nor another template."""
 
 from __future__ import annotations
 

@@ -49,6 +49,6 @@ def message(text: str) -> list[Event]:
     return text_message(str(uuid4()), text)
 
 
-def message_id(said: list[Event]) -> str:
+def message_id(message_events: list[Event]) -> str:
     """Return the id of what ``message`` made."""
-    return next(event.message_id for event in said if isinstance(event, events.TextMessageStart))
+    return next(event.message_id for event in message_events if isinstance(event, events.TextMessageStart))

@@ -1,4 +1,4 @@
-"""CrewAI's memories, as one thread is given them: nobody recalls what was said on another."""
+"""CrewAI's memories, limited to one thread: nothing is recalled from another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def scope_of_thread(thread_id: str) -> str:
 
 
 def thread_view(memory: Any, path: str) -> Any:
-    """Return the part of a memory that is below ``path``; None for what is no memory, or a selection of several."""
+    """Return the part of a memory that is below ``path``; None for what is not a memory, or a selection of several."""
     if hasattr(memory, "subscope"):
         return memory.subscope(path)
     if not hasattr(memory, "scope"):

@@ -13,7 +13,7 @@ T = TypeVar("T")
 class RunCancelled(BaseException):
     """Raised in the framework's threads when their run is over: it stops their work at its next event.
 
-    It is no ``Exception``, so that no framework's ``except Exception`` swallows it.
+    It is not an ``Exception``, so that no framework's ``except Exception`` swallows it.
     """
 
 

@@ -49,7 +49,7 @@ class Translator:
 
     def __init__(self, client_tools: Mapping[str, str] | None = None) -> None:
         self.root: Any = None
-        """The crew or flow that runs; what others inside it do is told apart by this."""
+        """The crew or flow that runs; events of others inside it are recognised by this."""
         self._client_names = dict(client_tools or {})
         self._guest = EventDecoder()
         self._steps: Counter[str] = Counter()

@@ -23,7 +23,7 @@ from .thread_calls import ThreadCalls
 
 
 class ChatStream:
-    """Translates what models and tools say in one run.
+    """Translates the messages of models and tools in one run.
 
     Args:
         state: Where predicted state goes.
@@ -80,7 +80,7 @@ class ChatStream:
         """Note messages that are not to be shown when they come again."""
         self._seen.update(message.id for message in messages if message.id)
 
-    def say(self, message_id: str, text: str) -> list[Event]:
+    def emit(self, message_id: str, text: str) -> list[Event]:
         """Return the events of a message that the agent emitted by hand."""
         self._texts.add(text.strip())
         return text_message(message_id, text)

@@ -1,4 +1,4 @@
-"""One graph on a LangGraph server, spoken to through ``langgraph-sdk``."""
+"""One graph on a LangGraph server, called through ``langgraph-sdk``."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class RemoteThread:
         )
 
     async def written(self, snapshot: StateSnapshot) -> frozenset[str]:
-        """Nothing: a server does not tell its pending writes."""
+        """Return nothing: a server does not publish its pending writes."""
         return frozenset()
 
     async def settle(self, config: RunnableConfig, snapshot: StateSnapshot) -> bool:

@@ -31,10 +31,10 @@ UNANSWERED = "The person went on without answering."
 
 def conversation(messages: Iterable[Message]) -> Sequence[Message]:
     """Return the client's messages that an agent gets: neither agent states nor the client's leading instructions."""
-    said = [message for message in messages if not isinstance(message, AgentStateMessage)]
-    while said and isinstance(said[0], TextMessage) and said[0].role == "system":
-        said = said[1:]
-    return said
+    sent = [message for message in messages if not isinstance(message, AgentStateMessage)]
+    while sent and isinstance(sent[0], TextMessage) and sent[0].role == "system":
+        sent = sent[1:]
+    return sent
 
 
 class CheckpointMessages:
@@ -95,22 +95,22 @@ class CheckpointMessages:
         """Note the calls in messages that are about to join the checkpoint's."""
         unique_calls([self.original(message) for message in new], self.calls)
 
-    def recognise(self, said: Sequence[Message]) -> list[Message]:
+    def recognise(self, sent: Sequence[Message]) -> list[Message]:
         """Return a client's messages under this checkpoint's ids, without what it has under ids of its own.
 
         A client that does not take over the thread after a run keeps what streamed: texts whose model call the graph
         kept elsewhere or not at all, half an answer before a retry, calls under ids given while they streamed.
         """
-        places = [i for i, message in enumerate(said) if message in self]
+        places = [i for i, message in enumerate(sent) if message in self]
         if not places:
-            return list(said)
-        aliases = {**self._aliases, **self._shown_otherwise(said)}
+            return list(sent)
+        aliases = {**self._aliases, **self._shown_otherwise(sent)}
         texts = self._texts.copy()
-        texts.subtract(_answer(message) for message in said if message in self)
-        answered = {message.tool_call_id for message in said if isinstance(message, ToolResultMessage)}
+        texts.subtract(_answer(message) for message in sent if message in self)
+        answered = {message.tool_call_id for message in sent if isinstance(message, ToolResultMessage)}
         return [
             self._addressed(message, answered, aliases)
-            for i, message in enumerate(said)
+            for i, message in enumerate(sent)
             if message in self or not _is_stale(message, texts, passed=i < places[-1])
         ]
 
@@ -128,14 +128,14 @@ class CheckpointMessages:
             call_id = waiting
         return msgspec.structs.replace(message, tool_call_id=call_id)
 
-    def _shown_otherwise(self, said: Sequence[Message]) -> dict[str, str]:
+    def _shown_otherwise(self, sent: Sequence[Message]) -> dict[str, str]:
         """Return the calls that a client got under other ids, for a node that made them ran again elsewhere."""
-        strange = [m for m in said if isinstance(m, ToolCallMessage) and m not in self and m.id not in self._aliases]
-        sent = {message.id for message in said}
+        strange = [m for m in sent if isinstance(m, ToolCallMessage) and m not in self and m.id not in self._aliases]
+        sent_ids = {message.id for message in sent}
         kept: dict[bytes, list[str]] = {}
         for message in self.messages if strange else ():
             for call in message.tool_calls if isinstance(message, AIMessage) else ():
-                if call["id"] not in sent:
+                if call["id"] not in sent_ids:
                     kept.setdefault(_content(call["name"], call["args"]), []).append(call["id"] or "")
         alike = ((each.id, kept.get(_content(each.name, each.arguments))) for each in strange)
         return {id_: ids.pop(0) for id_, ids in alike if ids}
@@ -179,30 +179,30 @@ def _part_ids(message: BaseMessage) -> Iterable[str]:
     return (part_id(message.id, index) for index in range(count)) if message.id else ()
 
 
-def edited_message(known: CheckpointMessages, said: Sequence[Message]) -> BaseMessage | None:
+def edited_message(known: CheckpointMessages, sent: Sequence[Message]) -> BaseMessage | None:
     """Return the checkpoint's message of which the client's last user message is an edited form, or None."""
-    last_user = next((m for m in reversed(said) if isinstance(m, TextMessage) and m.role == "user"), None)
+    last_user = next((m for m in reversed(sent) if isinstance(m, TextMessage) and m.role == "user"), None)
     owner = last_user and known.owner(last_user)
     if last_user is None or not isinstance(owner, HumanMessage):
         return None
     return None if text_of(owner.content) == last_user.content else owner
 
 
-def cut_message(known: CheckpointMessages, said: Sequence[Message]) -> BaseMessage | None:
+def cut_message(known: CheckpointMessages, sent: Sequence[Message]) -> BaseMessage | None:
     """Return the user message with which the client's list ends while the checkpoint goes on behind it, or None."""
-    owner = known.owner(said[-1]) if said else None
+    owner = known.owner(sent[-1]) if sent else None
     return owner if isinstance(owner, HumanMessage) and known.messages[-1] is not owner else None
 
 
-def unknown(known: CheckpointMessages, said: Iterable[Message]) -> list[BaseMessage]:
+def unknown(known: CheckpointMessages, sent: Iterable[Message]) -> list[BaseMessage]:
     """Return the client's messages that the checkpoint lacks, as LangChain's."""
-    new = to_langchain(_fresh(known, said))
+    new = to_langchain(_fresh(known, sent))
     return [_joined(message, known) for message in new]
 
 
-def _fresh(known: CheckpointMessages, said: Iterable[Message]) -> Iterable[Message]:
+def _fresh(known: CheckpointMessages, sent: Iterable[Message]) -> Iterable[Message]:
     """Return what is new, without second results for one call and without calls that were cut off before a result."""
-    new = [message for message in said if message not in known]
+    new = [message for message in sent if message not in known]
     results = {message.tool_call_id: message for message in reversed(new) if isinstance(message, ToolResultMessage)}
     for message in new:
         if isinstance(message, ToolResultMessage) and results[message.tool_call_id] is not message:
@@ -305,9 +305,9 @@ def _unanswered_id(call_id: str) -> str:
     return f"unanswered-{call_id}"
 
 
-def has_news(known: CheckpointMessages, said: Iterable[Message]) -> bool:
-    """Whether the page says anything that the checkpoint has not heard yet from a person or a frontend tool."""
-    return any(message not in known for message in said if not _is_the_agents(message))
+def has_news(known: CheckpointMessages, sent: Iterable[Message]) -> bool:
+    """Whether ``sent`` holds a message of a person, or a frontend tool's result, that the checkpoint lacks."""
+    return any(message not in known for message in sent if not _is_the_agents(message))
 
 
 def _is_the_agents(message: Message) -> bool:

@@ -67,7 +67,7 @@ def _asked(interrupt: Interrupt) -> str:
 def answer_of(resume: Resume) -> Json:
     """Return a person's answer as the graph gets it.
 
-    The page sends what it was given as text, and everything else as JSON text. So objects, lists, true, false
+    The client sends what it was given as text, and everything else as JSON text. So objects, lists, true, false
     and null are read as JSON; text stays text, numbers included, because a person may have typed them.
     """
     if resume.answer is not msgspec.UNSET:
@@ -86,7 +86,7 @@ def answer_of(resume: Resume) -> Json:
 def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[str, Json]:
     """Return what ``Command(resume=...)`` takes: answers by interrupt id, the only form that any JSON value survives.
 
-    An answer goes to the interrupt that asked what it says it answers, else to the first one still without.
+    An answer goes to the interrupt whose question it names, else to the first one without an answer.
     One answer may also be an object of answers by interrupt id.
     """
     ids = {interrupt.id for interrupt in pending}

@@ -40,7 +40,7 @@ def _without(
 
 
 def visible(schema: Any, hidden: Callable[[str], bool]) -> dict[str, Any] | None:
-    """Return a schema without the properties that are hidden; None if it is no object's."""
+    """Return a schema without the properties that are hidden; None if it is not an object's."""
     properties = schema.get("properties") if isinstance(schema, Mapping) else None
     if not isinstance(properties, Mapping):
         return None

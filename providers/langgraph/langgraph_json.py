@@ -36,7 +36,7 @@ _OF_IMAGES = frozenset(
 _INSTEAD = {
     "auth": "requests are authenticated by the runtime's own settings, not by the file's",
     "http": "routes, middleware and CORS are the runtime's",
-    "checkpointer": "threads are kept where the runtime's store is, for as long as its settings say",
+    "checkpointer": "threads are kept where the runtime's store is, for as long as its settings allow",
 }
 
 

@@ -97,7 +97,7 @@ def _tool_message(message: ToolResultMessage) -> ToolMessage:
 
 
 def as_langchain(values: Any) -> list[BaseMessage]:
-    """Return the messages in a graph's state, in whichever spelling it keeps them; what is no message is left out."""
+    """Return the messages in a graph's state, in whichever form it keeps them, without what is not a message."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         return []
     read = (_read(value) for value in values)
@@ -179,7 +179,7 @@ def _calls(message: AIMessage) -> Iterable[Message]:
 
 
 def role_of(message: BaseMessage) -> Role:
-    """Who said it."""
+    """Return the role of its author."""
     if isinstance(message, AIMessage):
         return "assistant"
     if isinstance(message, SystemMessage):

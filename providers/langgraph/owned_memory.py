@@ -59,7 +59,7 @@ class OwnedMemory(BaseStore):
                 return op._replace(namespace_prefix=(self._owner, *op.namespace_prefix))
             case ListNamespacesOp():
                 return self._listing(op)
-        raise TypeError(f"{type(op).__name__} is no operation of a store.")
+        raise TypeError(f"{type(op).__name__} is not an operation of a store.")
 
     def _listing(self, op: ListNamespacesOp) -> ListNamespacesOp:
         conditions = [MatchCondition("prefix", (self._owner,))]

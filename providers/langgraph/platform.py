@@ -40,7 +40,7 @@ class Deployment(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class LangGraphPlatformProvider(AgentProvider):
-    """Runs graphs on LangGraph servers. For a page they behave as graphs in this process do.
+    """Runs graphs on LangGraph servers. To a client they behave as graphs in this process do.
 
     All agents on one thread of a server share its checkpoints, as they do for the TypeScript runtime.
 
@@ -48,10 +48,10 @@ class LangGraphPlatformProvider(AgentProvider):
         deployments: The agents by name.
         name: The provider's name.
         descriptions: What the agents do, by agent name.
-        stream_subgraphs: Whether what subgraphs say is shown; the page may decide otherwise for a run
+        stream_subgraphs: Whether messages of subgraphs are shown; the client may decide otherwise for a run
             (``config.streamSubgraphs``).
         context_headers: The names of the request headers that are sent on, in lower case, among those that the
-            runtime lets through; by default all that begin with ``x-``. Besides, the page's property
+            runtime lets through; by default all that begin with ``x-``. Besides, the client's property
             ``authorization`` becomes the header of that name (docs/contract.md, section 6.5).
         clients: Ready clients by URL, for servers that are reached in a way of their own.
     """

@@ -1,4 +1,4 @@
-"""What an agent's author lets the page see of one model call.
+"""What an agent's author shows clients of one model call.
 
 The keys are those of the SDK's ``copilotkit_customize_config`` and of its state streaming middleware; they
 travel in the call's metadata.

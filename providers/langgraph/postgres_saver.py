@@ -40,7 +40,7 @@ _DELETE_BLOB = (
 )
 
 
-class PatientPostgresSaver(AsyncPostgresSaver):
+class RetryingPostgresSaver(AsyncPostgresSaver):
     """The framework's saver, for many runs at once and through an outage.
 
     The framework's saver does one thing at a time, so each operation gets one of its own, on the same pool. What
@@ -114,7 +114,7 @@ async def _trim(connection: AsyncConnection[DictRow], thread_id: str, turns: int
 
 
 @asynccontextmanager
-async def open_postgres_saver(url: str, settings: StoreSettings) -> AsyncIterator[PatientPostgresSaver]:
+async def open_postgres_saver(url: str, settings: StoreSettings) -> AsyncIterator[RetryingPostgresSaver]:
     """Open a saver on a pool of its own, with the framework's tables up to date.
 
     Args:
@@ -124,7 +124,7 @@ async def open_postgres_saver(url: str, settings: StoreSettings) -> AsyncIterato
     options = {**connection_options(url, settings), "row_factory": dict_row, "prepare_threshold": 0}
     pool = cast("_Pool", open_pool(options, settings))
     async with pool:
-        saver = PatientPostgresSaver(pool, settings.retry_for)
+        saver = RetryingPostgresSaver(pool, settings.retry_for)
         await retry_unavailable(lambda: set_up_alone(saver, options), settings.retry_for)
         yield saver
 

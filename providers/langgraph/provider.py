@@ -57,7 +57,7 @@ class LangGraphProvider(AgentProvider):
             (see ``sources.AgentGraph``).
         name: The provider's name.
         descriptions: What the agents do, by agent name; a graph's docstring is not used.
-        stream_subgraphs: Whether what subgraphs say is shown; the page may decide otherwise for a run
+        stream_subgraphs: Whether messages of subgraphs are shown; the client may decide otherwise for a run
             (``config.streamSubgraphs``).
         context_headers: The names of the request headers that graphs get, in lower case, among those that the
             runtime lets through; by default all that begin with ``x-``.

@@ -180,7 +180,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
         return ListedCheckpoint(place.namespace, place.checkpoint_id, entry.parent, metadata, versions)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
-        """Return a channel's next version: a number that sorts as text, and a random part that tells forks apart."""
+        """Return a channel's next version: a number that sorts as text, and a random part that distinguishes forks."""
         number = 0 if current is None else int(str(current).split(".")[0])
         return f"{number + 1:032}.{random.random():016}"  # noqa: S311
 

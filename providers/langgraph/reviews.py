@@ -27,7 +27,7 @@ def review_answer(asked: Any, answer: Json) -> Json:
 
 
 def decisions(asked: Any, answer: Json) -> Json | None:
-    """Return what a review takes for ``answer``; None if ``asked`` is no review, or the answer leaves a doubt."""
+    """Return what a review takes for ``answer``; None if ``asked`` is not a review, or the answer leaves a doubt."""
     if isinstance(asked, Mapping) and asked.get("type") == "tool_approval":
         return _decision(answer, {"approve", "reject"})
     if isinstance(asked, Mapping) and isinstance(asked.get("action_requests"), list):

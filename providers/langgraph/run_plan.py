@@ -32,7 +32,7 @@ from .messages import as_langchain, to_langchain
 from .schema import OWN_KEYS, GraphSchema
 
 RUN_MARK = "copilotkit_run"
-"""Where the metadata of checkpoints say which run wrote them."""
+"""The key of checkpoints' metadata that names the run which wrote them."""
 
 log = structlog.get_logger(__name__)
 

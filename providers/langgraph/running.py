@@ -24,13 +24,13 @@ async def run_events(
     thread: GraphThread,
     config: RunnableConfig,
 ) -> AsyncGenerator[Event, None]:
-    """Run the graph if the turn says so, and yield what happens.
+    """Run the graph if the turn needs it, and yield what happens.
 
     Args:
         plan: How the run begins.
         translator: Makes events of the stream's parts.
         stream: Starts the graph.
-        thread: Tells at the end which interrupts wait.
+        thread: Gives the interrupts that wait at the end.
         config: The thread, without a checkpoint.
     """
     if not plan.runs:

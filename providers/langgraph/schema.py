@@ -57,7 +57,7 @@ class GraphSchema(Struct, frozen=True):
         return self.channels is None or key in self.channels
 
     def shows(self, key: str) -> bool:
-        """Whether ``key`` is part of the state that the page sees."""
+        """Whether ``key`` is part of the state that clients see."""
         return key not in OWN_KEYS and (self.outputs is None or key in self.outputs)
 
     def hides(self, key: str) -> bool:

@@ -1,4 +1,4 @@
-"""The agent's state as the page sees it: the graph's, overlaid with what it is about to become."""
+"""The agent's state as clients see it: the graph's, overlaid with what it is about to become."""
 
 from __future__ import annotations
 

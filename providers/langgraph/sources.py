@@ -61,7 +61,7 @@ class AgentGraph:
         Those that it has itself stay, but for ones in memory where they are to be replaced.
 
         Raises:
-            ConfigurationError: The factory built something that is no graph.
+            ConfigurationError: The factory built something that is not a graph.
         """
         if self._factory is None:
             graph, schema = self._shared(saver)

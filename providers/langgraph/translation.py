@@ -21,7 +21,7 @@ from .thread_calls import ThreadCalls, unique_calls
 
 STREAM_MODES: Final[list[StreamMode]] = ["messages", "tasks", "values", "custom"]
 
-# What a task of the functional API writes, or a state that is no object: all of it is the chat's.
+# What a task of the functional API writes, or a state that is not an object: all of it is the chat's.
 _WHOLE = frozenset({"__return__", "__end__", "__root__"})
 
 
@@ -31,7 +31,7 @@ class Translator:
     Args:
         schema: The graph's keys.
         turn: How the run begins.
-        subgraphs: Whether what subgraphs say is shown.
+        subgraphs: Whether messages of subgraphs are shown.
     """
 
     def __init__(self, schema: GraphSchema, plan: RunPlan, *, subgraphs: bool) -> None:
@@ -152,7 +152,7 @@ class Translator:
 
     def _emit_message(self, event: DispatchedEvent) -> list[Event]:
         data = _mapping(event.data)
-        return self._chat.say(str(data.get("message_id", "")), str(data.get("message", "")))
+        return self._chat.emit(str(data.get("message_id", "")), str(data.get("message", "")))
 
     def _emit_tool_call(self, event: DispatchedEvent) -> list[Event]:
         data = _mapping(event.data)

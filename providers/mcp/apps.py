@@ -35,7 +35,7 @@ class MCPApps(ActionSource, AppServers):
         max_bytes: How large the result of a tool, or an answer to a page, may be.
 
     Raises:
-        MisuseError: A server is none, or two cannot be told apart.
+        MisuseError: An entry is not a server, or two of them look the same.
     """
 
     name = "mcp apps"
@@ -172,7 +172,7 @@ def interface_of(tool: Mapping[str, Any]) -> str | None:
 
 
 def _is_visible(tool: Mapping[str, Any], to: str) -> bool:
-    """Return whether a tool is for models (``model``) or pages (``app``); for both where its server does not tell."""
+    """Return whether a tool is for models (``model``) or pages (``app``): both, if its server does not declare it."""
     visibility = _object(_object(tool.get("_meta")).get("ui")).get("visibility")
     return visibility is None or (isinstance(visibility, list) and to in visibility)
 
@@ -182,7 +182,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _named(toolboxes: Iterable[AppToolbox]) -> dict[str, AppToolbox]:
-    """Return the servers by their ids, and by their hashes where that tells which one is meant.
+    """Return the servers by their ids, and by their hashes where a hash belongs to only one.
 
     Raises:
         MisuseError: Two have the same id, or the same address and no id.

@@ -102,7 +102,7 @@ def _server_of(given: Given) -> MCPServer:
                 agent_id=_text(given, "agentId"),
             )
         case _:
-            raise MisuseError(f"{type(given).__name__} is no MCP server: give a URL or an MCPServer.")
+            raise MisuseError(f"{type(given).__name__} is not an MCP server: give a URL or an MCPServer.")
 
 
 def _text(given: Mapping[str, Any], key: str) -> str | None:
@@ -137,13 +137,13 @@ class AllowList:
         prefixes: URLs. Scheme, host and port must be equal; the path must be the prefix's, or below it.
 
     Raises:
-        MisuseError: A prefix is no HTTP URL.
+        MisuseError: A prefix is not an HTTP URL.
     """
 
     def __init__(self, prefixes: Iterable[str]) -> None:
         listed = list(prefixes)
         if not all(is_http_url(prefix) for prefix in listed):
-            raise MisuseError("mcp_client_urls holds something that is no http:// or https:// URL.")
+            raise MisuseError("mcp_client_urls holds something that is not an http:// or https:// URL.")
         self._prefixes = [_parts(prefix) for prefix in listed]
 
     def admits(self, url: str) -> bool:

@@ -29,7 +29,7 @@ def check_end(reason: str | None, *, empty: bool, explanation: str | None = None
     Args:
         reason: Why the vendor ended the answer, in its own words, if it gave a reason.
         empty: Whether the answer has neither text nor a call.
-        explanation: What else the vendor says about it.
+        explanation: The vendor's own explanation.
 
     Raises:
         NoAnswerError: The vendor withheld the answer, or ended it without having written anything.

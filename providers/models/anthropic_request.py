@@ -13,7 +13,7 @@ from ...runtime.context import Tool
 from ...runtime.errors import ConfigurationError
 from .attachments import anthropic_block
 from .call_details import CallDetails
-from .conversation import Attached, Exchange, Picture, Said, Turn
+from .conversation import Attached, Exchange, Picture, TextTurn, Turn
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
 from .system_text import parted
@@ -87,9 +87,9 @@ def _messages(turns: Sequence[Turn], exchange: Exchanged) -> list[dict[str, Any]
 
 def _blocks(turn: Turn, exchange: Exchanged) -> Iterable[tuple[str, Block]]:
     match turn:
-        case Said(role="assistant", text=text):
+        case TextTurn(role="assistant", text=text):
             return [("assistant", _text(text.rstrip()))]
-        case Said(text=text):
+        case TextTurn(text=text):
             return [("user", _text(text))] if text.strip() else []
         case Picture():
             return [("user", _picture(turn))]

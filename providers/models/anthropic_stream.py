@@ -27,7 +27,7 @@ class StreamReader:
 
     Args:
         answer: What is being written.
-        fallback: What to say when the model answers nothing at all.
+        fallback: The text to send when the model answers nothing at all.
     """
 
     def __init__(self, answer: MessageAssembler, fallback: str | None = None) -> None:

@@ -40,7 +40,7 @@ class ArgumentNames:
         return renamed
 
     def received(self, text: str) -> str:
-        """Return arguments that a model wrote with the tool's own names; a text that is no JSON as it is."""
+        """Return arguments that a model wrote with the tool's own names; a text that is not JSON as it is."""
         try:
             arguments = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError):
@@ -65,7 +65,7 @@ def _property_names(schema: Any, depth: int) -> Iterator[str]:
 
 
 _VALUES = frozenset({"enum", "const", "default", "examples", "required"})
-"""What in a schema is no schema."""
+"""What in a schema is not a schema."""
 
 
 def _renamed_schema(schema: Any, names: Mapping[str, str], depth: int) -> Any:

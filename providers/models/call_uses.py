@@ -16,7 +16,7 @@ from ...runtime.messages import Message, TextMessage, ToolCallMessage, ToolResul
 
 
 class CallUses:
-    """Tells apart the calls of one id, and finds each one's result.
+    """Distinguishes the calls of one id, and finds each one's result.
 
     A call that is repeated with the same name and arguments, before the person wrote or a result came, is the same
     call.

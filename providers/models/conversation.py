@@ -14,7 +14,7 @@ from .call_uses import CallUses
 UNANSWERED = "The call was interrupted before it had a result."
 
 
-class Said(msgspec.Struct, kw_only=True, frozen=True):
+class TextTurn(msgspec.Struct, kw_only=True, frozen=True):
     """A text by ``role``."""
 
     role: Literal["assistant", "developer", "system", "user"]
@@ -50,7 +50,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         return self.ids.get(call.id, call.id)
 
 
-Turn: TypeAlias = Said | Picture | Attached | Exchange
+Turn: TypeAlias = TextTurn | Picture | Attached | Exchange
 
 
 def turns(messages: Sequence[Message]) -> list[Turn]:
@@ -97,7 +97,7 @@ class _Conversation:
             self._by_parent.clear()
         if message.role == "tool" or (message.role == "assistant" and not message.content.strip()):
             return
-        self.turns.append(Said(role=message.role, text=message.content, id=message.id))
+        self.turns.append(TextTurn(role=message.role, text=message.content, id=message.id))
 
     def _call(self, call: ToolCallMessage, result: str | None) -> None:
         exchange = self._exchange_of(call.parent_message_id)
@@ -121,7 +121,7 @@ class _Conversation:
 
     def _take_text(self, parent: str) -> str:
         last = self.turns[-1] if self.turns else None
-        if isinstance(last, Said) and last.role == "assistant" and last.id == parent:
+        if isinstance(last, TextTurn) and last.role == "assistant" and last.id == parent:
             self.turns.pop()
             return last.text
         return ""

@@ -61,9 +61,9 @@ def vendor_failures(vendor: Vendor) -> Iterator[None]:
 def vendor_error(error: Exception, vendor: Vendor, status: int | None) -> CopilotKitError:
     """Return ``error`` in the contract's words (docs/contract.md, section 5), without secrets."""
     text = redacted(_text_of(error, status), vendor.secrets)
-    said = f"{status} {text}" if status is not None and not text.startswith(str(status)) else text
+    detail = f"{status} {text}" if status is not None and not text.startswith(str(status)) else text
     return _class_for(error, status)(
-        f"{vendor.title} API error: {said}",
+        f"{vendor.title} API error: {detail}",
         status_code=status,
         original_type=type(error).__name__,
         extensions={"severity": "critical"},

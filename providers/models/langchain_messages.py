@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from ...runtime.context import Tool
 from .attachments import langchain_block
 from .call_details import CallDetails
-from .conversation import Attached, Exchange, Picture, Said, Turn
+from .conversation import Attached, Exchange, Picture, TextTurn, Turn
 from .system_text import parted
 
 
@@ -44,7 +44,7 @@ def langchain_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
 
 def _messages_of(turn: Turn, exchange: Callable[[Exchange], list[BaseMessage]]) -> Iterable[BaseMessage]:
     match turn:
-        case Said():
+        case TextTurn():
             return [AIMessage(turn.text) if turn.role == "assistant" else HumanMessage(turn.text)]
         case Picture():
             url = f"data:image/{turn.format};base64,{turn.data}"

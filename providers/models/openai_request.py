@@ -10,7 +10,7 @@ import msgspec
 
 from .attachments import openai_part
 from .call_details import CallDetails
-from .conversation import Attached, Exchange, Picture, Said, Turn
+from .conversation import Attached, Exchange, Picture, TextTurn, Turn
 from .openai_dialects import Dialect
 from .options import ModelOptions
 from .prompt import Prompt, ToolChoice
@@ -50,23 +50,25 @@ def request_body(
 # Servers of open models have templates that want at least one message by the user, and Gemini does.
 def _turns(prompt: Prompt, dialect: Dialect) -> list[Turn]:
     if dialect.needs_user and not any(_by_others(turn) for turn in prompt.turns):
-        return [Said(role="user", text="\n\n".join(turn.text for turn in prompt.turns if isinstance(turn, Said)))]
+        return [
+            TextTurn(role="user", text="\n\n".join(turn.text for turn in prompt.turns if isinstance(turn, TextTurn)))
+        ]
     return prompt.turns
 
 
 def _by_others(turn: Turn) -> bool:
-    return not (isinstance(turn, Said) and turn.role in ("system", "developer"))
+    return not (isinstance(turn, TextTurn) and turn.role in ("system", "developer"))
 
 
 def _messages(
     turn: Turn, dialect: Dialect, exchange: Callable[[Exchange], list[dict[str, Any]]]
 ) -> Iterable[dict[str, Any]]:
     match turn:
-        case Said(role="system", text=text):
+        case TextTurn(role="system", text=text):
             return [{"role": dialect.instructions, "content": text}]
-        case Said(role="developer", text=text):
+        case TextTurn(role="developer", text=text):
             return [{"role": dialect.developer, "content": text}]
-        case Said(role=role, text=text):
+        case TextTurn(role=role, text=text):
             return [{"role": role, "content": text}]
         case Picture(format=format_, data=data):
             url = {"url": f"data:image/{format_};base64,{data}"}
@@ -93,8 +95,8 @@ def _exchange(turn: Exchange, details: CallDetails, origin: str) -> list[dict[st
         {"role": "tool", "content": result, "tool_call_id": turn.id_of(call)}
         for call, result in zip(turn.calls, turn.results, strict=True)
     ]
-    said = {"role": "assistant", "content": turn.text or None, "tool_calls": calls}
-    return [{**said, **details.of_message(turn.calls, origin)}, *results]
+    calling = {"role": "assistant", "content": turn.text or None, "tool_calls": calls}
+    return [{**calling, **details.of_message(turn.calls, origin)}, *results]
 
 
 def _tools(prompt: Prompt, options: ModelOptions) -> dict[str, Any]:

@@ -15,14 +15,14 @@ from .openai_chunks import Call, Delta, Function, read_chunk
 from .vendor_errors import BrokenStreamError
 
 _LONGEST_DONE = 20
-_UNSAID = ("", "null", "none")
+_NO_REASON = ("", "null", "none")
 
 
 class StreamReader:
     """Reads the data of one server-sent answer.
 
     A message ends with the stream, or where a call begins: vendors put reasons to finish on chunks that are not the
-    last, and nothing but the end of the stream says that no more of a text or of a call's arguments will come.
+    last, and only the end of the stream shows that no more of a text or of a call's arguments will come.
 
     Args:
         answer: What is being written.
@@ -83,7 +83,7 @@ class StreamReader:
         return found
 
     def _finish(self, reason: str) -> None:
-        if reason.lower() not in _UNSAID:
+        if reason.lower() not in _NO_REASON:
             self._reason = reason
 
     def _delta(self, delta: Delta) -> Iterable[Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import dropwhile, takewhile
 
-from .conversation import Said, Turn
+from .conversation import TextTurn, Turn
 
 LATER_SYSTEM = "THE FOLLOWING MESSAGE IS A SYSTEM MESSAGE: "
 
@@ -17,16 +17,16 @@ def parted(turns: Sequence[Turn]) -> tuple[str, list[Turn]]:
     system texts were sent, as ``CopilotTask`` does, they are the user's: no vendor of this kind answers a conversation
     without a user.
     """
-    leading = "\n\n".join(turn.text for turn in takewhile(_instructs, turns) if isinstance(turn, Said))
+    leading = "\n\n".join(turn.text for turn in takewhile(_instructs, turns) if isinstance(turn, TextTurn))
     rest = [_as_user(turn) for turn in dropwhile(_instructs, turns)]
-    return (leading, rest) if rest else ("", [Said(role="user", text=leading)])
+    return (leading, rest) if rest else ("", [TextTurn(role="user", text=leading)])
 
 
 def _instructs(turn: Turn) -> bool:
-    return isinstance(turn, Said) and turn.role in ("system", "developer")
+    return isinstance(turn, TextTurn) and turn.role in ("system", "developer")
 
 
 def _as_user(turn: Turn) -> Turn:
-    if isinstance(turn, Said) and _instructs(turn):
-        return Said(role="user", text=f"{LATER_SYSTEM}{turn.text}")
+    if isinstance(turn, TextTurn) and _instructs(turn):
+        return TextTurn(role="user", text=f"{LATER_SYSTEM}{turn.text}")
     return turn

@@ -8,7 +8,7 @@ import msgspec
 
 from ...runtime.context import Tool
 from ...runtime.errors import ConfigurationError
-from .conversation import Attached, Exchange, Picture, Said, Turn
+from .conversation import Attached, Exchange, Picture, TextTurn, Turn
 
 CHARACTERS_PER_TOKEN = 3
 PICTURE_CHARACTERS = 3_000
@@ -68,7 +68,7 @@ def fit(turns: Sequence[Turn], tools: Sequence[Tool], limit: int) -> list[Turn]:
 
 
 def _stays(turn: Turn) -> bool:
-    return isinstance(turn, Said) and turn.role in ("system", "developer")
+    return isinstance(turn, TextTurn) and turn.role in ("system", "developer")
 
 
 def _newest(history: Sequence[Turn], room: int) -> int:
@@ -91,7 +91,7 @@ def _size_of_tools(tools: Sequence[Tool], limit: int) -> int:
 
 def _size(turn: Turn) -> int:
     match turn:
-        case Said():
+        case TextTurn():
             return len(turn.text)
         case Picture() | Attached():
             return PICTURE_CHARACTERS

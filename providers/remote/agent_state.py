@@ -55,7 +55,7 @@ def read_state(state: Any) -> dict[str, Any]:
     """Parse a state that may have come as JSON text.
 
     Raises:
-        ProtocolError: If it is no JSON object.
+        ProtocolError: If it is not a JSON object.
     """
     if isinstance(state, str):
         try:
@@ -65,7 +65,7 @@ def read_state(state: Any) -> dict[str, Any]:
     if state is None:
         return {}
     if not isinstance(state, dict):
-        raise ProtocolError("The agent sent a state that is no JSON object.")
+        raise ProtocolError("The agent sent a state that is not a JSON object.")
     return state
 
 

@@ -38,7 +38,7 @@ class LangGraphEvents:
         """Return the events of one line; LangGraph's other events mean nothing here.
 
         Raises:
-            ProtocolError: If the line is no LangGraph event.
+            ProtocolError: If the line is not a LangGraph event.
             NetworkError: If the agent reports that it failed.
         """
         if not isinstance(line, dict) or not isinstance(line.get("event"), str):

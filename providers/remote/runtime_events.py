@@ -35,7 +35,7 @@ class RuntimeEvents:
         """Return the events of one line.
 
         Raises:
-            ProtocolError: If the line is no runtime event.
+            ProtocolError: If the line is not a runtime event.
             CopilotKitError: If the agent reports that it failed.
         """
         reader = self._readers.get(line.get("type", "")) if isinstance(line, dict) else None

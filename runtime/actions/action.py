@@ -28,7 +28,7 @@ class Action:
         handler: What does it: a function of keyword arguments, sync (it runs in a thread) or async. A parameter
             annotated with ``RunContext`` is given the request's context. It may return whatever JSON can express.
         parameters: A JSON Schema object, or the contract's list of ``{name, type, ...}``; None for what the handler's
-            signature says.
+            signature gives.
         return_direct: Whether a text that the handler returns is also shown to the user.
         timeout: Seconds that the handler may take.
         agents: The agents that may use it, the model as ``default``; None for all.

@@ -26,7 +26,7 @@ class ActionCatalogue:
     """The actions of several sources; the first of a name wins.
 
     Args:
-        timeout: Seconds that a source may take to say what it offers. One that fails or is late offers nothing.
+        timeout: Seconds that a source may take to list what it offers. One that fails or is late offers nothing.
         sources: The sources.
         last: Sources that come after all others, those of a single request included.
     """

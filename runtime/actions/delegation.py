@@ -33,7 +33,7 @@ class AgentAction:
         self._start = start
 
     async def run(self) -> AsyncGenerator[events.Event]:
-        """Run the agent, and yield its events between two that say who speaks, none of which ends the outer run.
+        """Run the agent, and yield its events between two that name the speaker, none of which ends the outer run.
 
         Raises:
             CopilotKitError: The agent cannot be run, or failed: before the first event, if it did nothing.

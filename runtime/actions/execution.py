@@ -36,7 +36,7 @@ class ActionRunner:
 
     Args:
         workers: The threads for sync handlers.
-        show_exceptions: Whether the text of an exception that is no ``CopilotKitError`` is shown in the result.
+        show_exceptions: Whether the text of an exception that is not a ``CopilotKitError`` is shown in the result.
     """
 
     def __init__(self, workers: Workers, *, show_exceptions: bool = False) -> None:

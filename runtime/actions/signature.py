@@ -19,7 +19,7 @@ _UNNAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 class Signature:
     """The keyword arguments of a handler: their JSON Schema, and how to make them fit.
 
-    A parameter that is annotated with ``RunContext`` gets the request's context, and is no part of the schema.
+    A parameter that is annotated with ``RunContext`` gets the request's context, and is not part of the schema.
 
     Args:
         handler: The function.

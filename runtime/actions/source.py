@@ -27,7 +27,7 @@ class ActionSource(ABC):
         """Return what it offers to the request.
 
         Raises:
-            CopilotKitError: It cannot say.
+            CopilotKitError: They cannot be listed.
         """
 
     def guidance(self, offered: Sequence[Action]) -> str | None:
@@ -107,7 +107,7 @@ class ComputedActions(ActionSource):
         """Return what the function returns. It runs on the event loop, and must not block it.
 
         Raises:
-            MisuseError: It returned something that is no action.
+            MisuseError: It returned something that is not an action.
         """
         picked = self._pick(context)
         given = await picked if inspect.isawaitable(picked) else picked

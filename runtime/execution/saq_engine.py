@@ -1,7 +1,7 @@
 """SAQ as the engine, on Redis or PostgreSQL.
 
 Only its queues are used. Its worker would take the process's signals and cancel what it runs when it ends; ours drains.
-A job ends as soon as the run has been claimed: the lease of the run, and not the job's, says who works on it.
+A job ends as soon as the run has been claimed: the lease of the run, and not the job's, decides who works on it.
 """
 
 from __future__ import annotations

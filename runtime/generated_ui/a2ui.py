@@ -12,7 +12,7 @@ from ..messages import Message, ToolCallMessage, ToolResultMessage, new_id
 
 RENDER_TOOL = "render_a2ui"
 ACTION_TOOL = "log_a2ui_event"
-"""The tool whose calls, which nobody makes, tell agents what a person did on a surface."""
+"""The tool whose calls, which nobody makes, report to agents what a person did on a surface."""
 BASIC_CATALOG = "https://a2ui.org/specification/v0_9/basic_catalog.json"
 CATALOG_AVAILABLE = "a2uiCatalogAvailable"
 """The property by which a client that brings a catalog of its own asks for surfaces."""

@@ -37,7 +37,7 @@ class A2UIStage(Stage):
         self._max_bytes = max_bytes
         self._drawings: dict[str, SurfaceDrawing] = {}
         self._keys: dict[str, str] = {}
-        """The calls that draw, and the part of their message's id that tells it from others."""
+        """The calls that draw, and the part of their message's id that distinguishes it from others."""
         self._unanswered: dict[str, str] = {}
         self._outer: str | None = None
         self._surfaces: dict[str, str] = {}

@@ -38,7 +38,7 @@ class AppServers(ABC):
 
 
 def read_app_request(given: Any, agent: str) -> AppRequest | None:
-    """Read what a client sends of an app's page, in the name of an agent; None if it is no request."""
+    """Read what a client sends of an app's page, in the name of an agent; None if it is not a request."""
     if not isinstance(given, Mapping) or not isinstance(given.get("method"), str):
         return None
     params, hash_, id_ = given.get("params"), given.get("serverHash"), given.get("serverId")

@@ -39,7 +39,7 @@ class CloudGuardrail(Guardrail):
         self._own: httpx.AsyncClient | None = None
 
     async def check_input(self, check: InputCheck) -> Verdict:
-        """Return what the service says.
+        """Return the service's judgement.
 
         Raises:
             CopilotKitError: It cannot be reached, refuses, or answers in a wrong form.

@@ -26,7 +26,7 @@ def denied(reason: str) -> Verdict:
 
 
 class InputCheck(msgspec.Struct, kw_only=True, frozen=True):
-    """The last thing that a person said, to be judged before anybody is asked.
+    """The last message of a person, to be judged before any agent or model is called.
 
     ``history`` are the texts of the person and the assistant before it. ``valid_topics`` and ``invalid_topics`` are
     the client's own lists (``guardrails_c``), ``cloud_key`` its Copilot Cloud public key.
@@ -42,7 +42,7 @@ class InputCheck(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class OutputCheck(msgspec.Struct, kw_only=True, frozen=True):
-    """What an answer says so far, to be judged before the page is shown its end.
+    """The text of an answer so far, to be judged before the client is shown its end.
 
     ``text`` is a message from its beginning; ``complete`` is whether it has ended.
     """
@@ -56,7 +56,7 @@ class OutputCheck(msgspec.Struct, kw_only=True, frozen=True):
 class Guardrail:
     """Judges what people ask, what is answered, or both.
 
-    It may raise when it cannot judge: the runtime's policy says what happens then.
+    It may raise when it cannot judge: the runtime's policy decides what happens then.
     """
 
     name: str = "guardrail"

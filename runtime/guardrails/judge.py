@@ -58,7 +58,7 @@ class TopicJudge(Guardrail):
         """Return the model's verdict: allowed if there are no topics to judge by.
 
         Raises:
-            CopilotKitError: The model failed, or said neither yes nor no.
+            CopilotKitError: The model failed, or answered neither yes nor no.
         """
         allow = [*self._allow, *(check.valid_topics if self._client_topics else ())]
         deny = [*self._deny, *(check.invalid_topics if self._client_topics else ())]

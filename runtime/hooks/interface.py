@@ -158,9 +158,9 @@ class Observability:
     """What is reported of each call of a provider.
 
     Args:
-        on_request: Told before the provider is called, which waits for it.
-        on_response: Told what was answered, in the end, and of each chunk of text if ``progressive``.
-        on_error: Told of a failure.
+        on_request: Called before the provider, which waits for it.
+        on_response: Called with the answer at its end, and with each chunk of text if ``progressive``.
+        on_error: Called with a failure.
         progressive: Whether chunks are reported, as they come and in their order.
     """
 
@@ -179,10 +179,10 @@ class Hooks:
     Args:
         on_before_request: Awaited before anybody is asked. If it raises, or is late, the request is refused; the text
             of a ``CopilotKitError`` is sent to the client.
-        on_after_request: Told of the complete answer.
-        on_error: Told of an error that ended a request.
-        on_stop: Told, once, that the client left before the answer was complete.
-        observability: Told of each call of a provider.
+        on_after_request: Called with the complete answer.
+        on_error: Called with an error that ended a request.
+        on_stop: Called once if the client left before the answer was complete.
+        observability: Called for each call of a provider.
         timeout: Seconds that each call of a hook may take.
     """
 

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class RequestReport:
-    """Tells the hooks of one request.
+    """Calls the hooks of one request.
 
     Args:
         hooks: The hooks.

@@ -1,4 +1,4 @@
-"""Tells the response hook of a run's text as it comes, without making the run wait."""
+"""Reports a run's text to the response hook as it comes, without making the run wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNKS_BOUND = 1024
 
 
 class ResponseFeed:
-    """Tells a hook of one run's responses, one after the other and in their order.
+    """Reports one run's responses to a hook, one after the other and in their order.
 
     A hook that cannot keep up misses chunks, which is logged with their number, but never the final response.
 
@@ -56,7 +56,7 @@ class ChunkStage(Stage):
 
     Args:
         emit: Where events go on to.
-        note: Told each chunk of text, once it has been passed on.
+        note: Called with each chunk of text, once it has been passed on.
     """
 
     def __init__(self, emit: Emit, note: Callable[[str], None]) -> None:

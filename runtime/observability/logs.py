@@ -125,7 +125,7 @@ def configure_logging(level: str = "info", format_: LogFormat = "auto") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # Their lines at "info" are one per request and say less than ours.
+    # Their lines at "info" are one per request and hold less than ours.
     quiet = ["uvicorn.access", "httpx", "httpcore"]
     if _is_for_people(format_):
         quiet.append("uvicorn.error")  # people read the summary, and its lines would stand in between
@@ -144,7 +144,7 @@ def _renderer(format_: LogFormat) -> Processor:
 
 
 class InfoLines:
-    """Says whether lines of level "info" are logged, for those that each request and each run would log.
+    """Decides whether lines of level "info" are logged, for those that each request and each run would log.
 
     To find out, structlog binds a logger anew, for each line that it then leaves out.
 
@@ -191,7 +191,7 @@ _info_lines = InfoLines(__name__)
 
 
 def volume_of(run: Run) -> dict[str, int]:
-    """Return how much a run has said: its pieces, and its tokens where vendors report them."""
+    """Return how much text a run has produced: its pieces, and its tokens where vendors report them."""
     total = run.transcript.usage.total
     tokens = {} if total is None else {"input_tokens": total.input, "output_tokens": total.output}
     return {"pieces": run.transcript.pieces, **tokens}

@@ -63,7 +63,7 @@ def run_attributes(run: Run) -> Attributes:
 
 
 def outcome_attributes(run: Run) -> Attributes:
-    """Return what is known of a run when it has ended. What its error says is for the log alone."""
+    """Return what is known of a run when it has ended. Its error's text is for the log alone."""
     attributes: Attributes = {
         "copilotkit.outcome": run.status.value,
         "copilotkit.pieces": run.transcript.pieces,

@@ -38,7 +38,7 @@ _TRACEPARENT = "traceparent"
 class RunTracer(RunObserver):
     """Records spans with the process's tracer provider, if it has one, else with one of its own.
 
-    Its own exports over OTLP and HTTP, as the variables ``OTEL_*`` say.
+    Its own exports over OTLP and HTTP, as the variables ``OTEL_*`` configure.
 
     Raises:
         MissingExtraError: The extra ``otel`` is not installed.
@@ -103,7 +103,7 @@ class RunTracer(RunObserver):
 
     @override
     def providing(self, run: Run) -> AbstractContextManager[object]:
-        # What an agent's errors say is not for everybody who sees traces; the log has it.
+        # The text of an agent's errors is not for everybody who sees traces; the log has it.
         return self._span(invocation_name(run), invocation_attributes(run))
 
     @override

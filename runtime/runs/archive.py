@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 class RunArchive:
-    """Keeps what runs say in the store, and finds there what the runs of other processes say.
+    """Keeps the events of runs in the store, and finds those of other processes' runs there.
 
     Args:
         store: Where the events of runs are kept.
@@ -168,13 +168,13 @@ class RunArchive:
         running = await self._running(thread_id)
         return running[-1] if running else None
 
-    async def stop_elsewhere(self, thread_id: str, run_id: str | None, *, patient: bool) -> bool:
+    async def stop_elsewhere(self, thread_id: str, run_id: str | None, *, wait: bool) -> bool:
         """Stop the runs that go on in a thread in other processes, and wait for a limited time until they have ended.
 
         Args:
             thread_id: The thread.
             run_id: Only the runs of that id; None for all.
-            patient: Whether to wait a moment for a run of that id which is not there yet: it may be about to begin.
+            wait: Whether to wait a moment for a run of that id which is not there yet: it may be about to begin.
 
         Returns:
             Whether there was one.
@@ -183,7 +183,7 @@ class RunArchive:
             return False
         running = await self._running(thread_id)
         if run_id is not None:
-            if patient:
+            if wait:
                 running = await self._awaited(thread_id, run_id) or running
             running = [run for run in running if run.input.run_id == run_id]
         return any(await asyncio.gather(*(run.cancel() for run in running)))

@@ -18,7 +18,7 @@ from .run import Run
 
 BROKEN_OFF = "RUN_BROKEN_OFF"
 """The code of the error that ends a run whose process has died."""
-BROKEN_OFF_TEXT = "The server that executed this run has gone. What it had said until then is kept."
+BROKEN_OFF_TEXT = "The server that executed this run has gone. Its messages until then are kept."
 NOT_EXECUTED = "RUN_NOT_EXECUTED"
 """The code of the error that ends a run that no worker has taken in time."""
 NOT_EXECUTED_TEXT = "No server was free to execute this run in time. Please try again."

@@ -136,7 +136,7 @@ class Compactor:
         self._keep(event)
 
     def _drop(self, event: events.Raw) -> None:
-        """Leave out a framework's own event: it repeats what the others say."""
+        """Leave out a framework's own event: it repeats the others."""
 
     def _start(self, event: _Start) -> None:
         content, id_ = _CONTENT_OF[type(event)], _id_of(event)

@@ -29,7 +29,7 @@ _KINDS: dict[type[Any], type[Any]] = {
 }
 
 Key: TypeAlias = tuple[type[Any], str]
-"""What is said, by the type of its first event and its id."""
+"""What a run has sent, by the type of its first event and its id."""
 
 
 def key_of(event: Any) -> Key:
@@ -43,7 +43,7 @@ def renamed(event: Any, id_: str, **more: Any) -> Any:
     return msgspec.structs.replace(event, **{field: id_}, **more)
 
 
-class Said(msgspec.Struct):
+class ShownItem(msgspec.Struct):
     """A text, tool call or reasoning text that was shown, whole or in part."""
 
     kind: type[Any]
@@ -75,14 +75,14 @@ class Continuation:
     Args:
         history: The stored events, of which the first may be compacted.
         last: The number of the last one.
-        kept: The agent's messages on the thread, if it has a memory of its own: what is among them will not be said
+        kept: The agent's messages on the thread, if it has a memory of its own: what is among them will not be sent
             again.
     """
 
     def __init__(self, history: Sequence[events.Event], last: int, kept: Iterable[Message] = ()) -> None:
         self.history = history
         self.last = last
-        self.said: dict[Key, Said] = {}
+        self.shown: dict[Key, ShownItem] = {}
         """All that was shown, in order."""
         self.answered: set[str] = set()
         """The ids of the calls that have results."""
@@ -100,7 +100,7 @@ class Continuation:
     def settle(self) -> list[events.Event]:
         """Return what completes and closes the open messages that the agent has kept whole."""
         settled: list[events.Event] = []
-        for each in self.said.values():
+        for each in self.shown.values():
             if each.open and each.id in self._kept:
                 rest = _rest(each, self._kept[each.id])
                 settled += [each.content(rest)] if rest else []
@@ -108,14 +108,14 @@ class Continuation:
                 each.open = False
         return settled
 
-    def expected(self) -> list[Said]:
-        """Return what the agent has not kept, so that it will say it again."""
-        return [each for each in self.said.values() if each.id not in self._kept]
+    def expected(self) -> list[ShownItem]:
+        """Return what the agent has not kept, so that it will send it again."""
+        return [each for each in self.shown.values() if each.id not in self._kept]
 
     def unanswered(self) -> list[events.Event]:
         """Return the calls that the agent has kept and that have no result yet, as events."""
         calls: list[events.Event] = []
-        for each in self.said.values():
+        for each in self.shown.values():
             if each.kind is events.ToolCallStart and each.id in self._kept and each.id not in self.answered:
                 start = events.ToolCallStart(tool_call_id=each.id, tool_call_name=each.name)
                 calls += [start, each.content(each.text), each.end()]
@@ -151,19 +151,19 @@ class Continuation:
     def _note_said(self, event: Any, kind: type[Any]) -> None:
         key = key_of(event)
         if type(event) is kind:
-            self.said[key] = Said(kind, key[1], name=getattr(event, "tool_call_name", ""))
-        elif key in self.said and hasattr(event, "delta"):
-            self.said[key].text += event.delta
-        elif key in self.said:
-            self.said[key].open = False
+            self.shown[key] = ShownItem(kind, key[1], name=getattr(event, "tool_call_name", ""))
+        elif key in self.shown and hasattr(event, "delta"):
+            self.shown[key].text += event.delta
+        elif key in self.shown:
+            self.shown[key].open = False
 
 
-def _rest(said: Said, kept: Message) -> str | None:
-    """Return what is left to show of what the agent has kept; None if it says something else."""
+def _rest(item: ShownItem, kept: Message) -> str | None:
+    """Return what is left to show of what the agent has kept; None if it holds something else."""
     wholes: Collection[str] = ()
     if isinstance(kept, TextMessage):
         wholes = (kept.content,)
     elif isinstance(kept, ToolCallMessage):
         encoded = msgspec.json.encode(kept.arguments).decode()
         wholes = (encoded, encoded.replace('":', '": ').replace(',"', ', "'))
-    return next((whole[len(said.text) :] for whole in wholes if whole.startswith(said.text)), None)
+    return next((whole[len(item.text) :] for whole in wholes if whole.startswith(item.text)), None)

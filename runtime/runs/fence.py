@@ -15,7 +15,7 @@ _current: ContextVar[Fence | None] = ContextVar("fence", default=None)
 
 
 class Fence:
-    """Says for one run whether it may write to its thread.
+    """Decides for one run whether it may write to its thread.
 
     Args:
         owns_thread: Whether the run has its thread's lock, or needs none.

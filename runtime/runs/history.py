@@ -49,7 +49,7 @@ def merge_messages(
 def insert_turn(
     kept: Sequence[Message], asked: Sequence[Message], added: Iterable[Message], since: datetime
 ) -> list[Message]:
-    """Return what is to be kept of a thread once a turn is stored late, in front of what was said after it.
+    """Return what is to be kept of a thread once a turn is stored late, in front of the messages that came after it.
 
     Args:
         kept: The messages kept so far; all of what is newer than the turn stays.
@@ -65,7 +65,7 @@ def insert_turn(
 
 
 def _with_own_ids(added: Sequence[Message], taken: Set[str]) -> list[Message]:
-    """Return what a run added, under other ids where the thread has said something else under the same ones."""
+    """Return what a run added, under other ids where the thread has other messages under the same ones."""
     begun = (message.id for message in added if isinstance(message, TextMessage | ToolCallMessage))
     renamed = {id_: _free(id_, taken) for id_ in begun if id_ in taken}
     return [_renamed(message, renamed) for message in added] if renamed else list(added)

@@ -1,4 +1,4 @@
-"""Leave out what a run says a second time because another process goes on with it."""
+"""Leave out what a run sends a second time because another process goes on with it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 from typing_extensions import override
 
 from .. import events
-from .continuation import Continuation, Key, Said, key_of, renamed
+from .continuation import Continuation, Key, ShownItem, key_of, renamed
 from .stages import Emit, Stage
 
 
 class _Buffered:
     """Something that begins as what was shown before does, for as long as it does."""
 
-    def __init__(self, starts: list[events.Event], candidates: list[Said]) -> None:
+    def __init__(self, starts: list[events.Event], candidates: list[ShownItem]) -> None:
         self.starts = starts
         self.candidates = candidates
         self.length = 0
@@ -27,7 +27,7 @@ class _Buffered:
         """All that has come of it."""
         return "".join(self._pieces)
 
-    def add(self, delta: str) -> list[Said]:
+    def add(self, delta: str) -> list[ShownItem]:
         """Take more text; return the candidates that it rules out."""
         matching = [each for each in self.candidates if _goes_on(each, delta, self.length)]
         ruled_out = [each for each in self.candidates if each not in matching]
@@ -36,20 +36,20 @@ class _Buffered:
         self._pieces.append(delta)
         return ruled_out
 
-    def reached(self) -> Said | None:
-        """Return the open one whose whole text has been said again, unless it may still be another one."""
+    def reached(self) -> ShownItem | None:
+        """Return the open one whose whole text has been sent again, unless it may still be another one."""
         if any(len(each.text) > self.length or not each.open for each in self.candidates):
             return None
         return self.longest()
 
-    def longest(self) -> Said | None:
-        """Return the open one of which most has been said again, if all of one has."""
+    def longest(self) -> ShownItem | None:
+        """Return the open one of which most has been sent again, if all of one has."""
         whole = (each for each in self.candidates if each.open and len(each.text) <= self.length)
         return max(whole, key=lambda each: len(each.text), default=None)
 
 
 class RepetitionStage(Stage):
-    """Holds back what a node that runs again has said before, and goes on where it broke off.
+    """Holds back what a node that runs again has sent before, and goes on where it broke off.
 
     A text, tool call or reasoning text is held back while it is what was shown before. If that broke off in the
     middle, the rest follows in the same message; if it was whole, it is left out. What turns out to be something else
@@ -66,9 +66,9 @@ class RepetitionStage(Stage):
         self._expected = past.expected()
         self._steps = dict(past.steps)
         self._buffered: dict[Key, _Buffered] = {}
-        self._known = set(past.said)
+        self._known = set(past.shown)
         self._dropped: set[Key] = set()
-        self._continued: dict[Key, Said] = {}
+        self._continued: dict[Key, ShownItem] = {}
         self._thoughts: dict[str, events.ReasoningStart] = {}
 
     @override
@@ -82,9 +82,9 @@ class RepetitionStage(Stage):
 
     @override
     async def finish(self) -> None:
-        """Close what broke off and was not said again."""
-        for each in self._past.said.values():
-            if each.open and not any(each is said for said in self._continued.values()):
+        """Close what broke off and was not sent again."""
+        for each in self._past.shown.values():
+            if each.open and not any(each is item for item in self._continued.values()):
                 await self._close(each)
         for id_ in list(self._past.thinking):
             await self._stop_thinking(id_)
@@ -106,7 +106,7 @@ class RepetitionStage(Stage):
         else:
             await self._pass_all(starts)
 
-    def _candidates(self, event: Any, key: Key) -> list[Said]:
+    def _candidates(self, event: Any, key: Key) -> list[ShownItem]:
         name = getattr(event, "tool_call_name", "")
         alike = [each for each in self._expected if each.kind is key[0] and each.name == name]
         return [each for each in alike if each.id == key[1]] if key in self._known else alike
@@ -126,21 +126,21 @@ class RepetitionStage(Stage):
         if not buffered.candidates:
             await self._show(key, buffered, ruled_out)
             return
-        said = buffered.reached()
-        if said is not None:
-            self._match(key, said)
-            self._continued[key] = said
-            rest = buffered.text[len(said.text) :]
+        item = buffered.reached()
+        if item is not None:
+            self._match(key, item)
+            self._continued[key] = item
+            rest = buffered.text[len(item.text) :]
             if rest:
-                await self.emit(said.content(rest))
+                await self.emit(item.content(rest))
 
-    async def _show(self, key: Key, buffered: _Buffered, ruled_out: list[Said]) -> None:
+    async def _show(self, key: Key, buffered: _Buffered, ruled_out: list[ShownItem]) -> None:
         """Show what is something else; what broke off where it was expected has broken off for good."""
         del self._buffered[key]
         left = next((each for each in ruled_out if each.open), None)
         if left is not None:
             await self._close(left)
-        shown = Said(key[0], key[1])
+        shown = ShownItem(key[0], key[1])
         if key in self._known:
             shown.id = self._past.aliases[key[1]] = f"{key[1]}-again"
             self._continued[key] = shown
@@ -164,32 +164,32 @@ class RepetitionStage(Stage):
     async def _end_buffered(self, key: Key, buffered: _Buffered, event: Any) -> None:
         text = buffered.text
         less = buffered.candidates[0] if text and buffered.candidates else None
-        said = next((each for each in buffered.candidates if each.text == text), buffered.longest() or less)
-        if said is None:
+        item = next((each for each in buffered.candidates if each.text == text), buffered.longest() or less)
+        if item is None:
             await self._show(key, buffered, buffered.candidates)
             await self._end(event)
             return
-        self._match(key, said)
-        if said.open:
-            said.open = False
-            rest = text[len(said.text) :]
+        self._match(key, item)
+        if item.open:
+            item.open = False
+            rest = text[len(item.text) :]
             if rest:
-                await self.emit(said.content(rest))
-            await self.emit(said.end(broken=getattr(event, "broken", False)))
+                await self.emit(item.content(rest))
+            await self.emit(item.end(broken=getattr(event, "broken", False)))
 
-    def _match(self, key: Key, said: Said) -> None:
+    def _match(self, key: Key, item: ShownItem) -> None:
         self._buffered.pop(key, None)
-        self._expected.remove(said)
+        self._expected.remove(item)
         for other in self._buffered.values():
-            other.candidates = [each for each in other.candidates if each is not said]
-        if said.id != key[1]:
-            self._past.aliases[key[1]] = said.id
+            other.candidates = [each for each in other.candidates if each is not item]
+        if item.id != key[1]:
+            self._past.aliases[key[1]] = item.id
 
-    async def _close(self, said: Said) -> None:
-        said.open = False
-        await self.emit(said.end(broken=True))
-        if said.kind is events.ReasoningMessageStart and said.id in self._past.thinking:
-            await self._stop_thinking(said.id)
+    async def _close(self, item: ShownItem) -> None:
+        item.open = False
+        await self.emit(item.end(broken=True))
+        if item.kind is events.ReasoningMessageStart and item.id in self._past.thinking:
+            await self._stop_thinking(item.id)
 
     async def _stop_thinking(self, id_: str) -> None:
         del self._past.thinking[id_]
@@ -218,7 +218,7 @@ class RepetitionStage(Stage):
         if thought is not None:
             await self.emit(thought)
         old = self._past.aliases.get(event.message_id, event.message_id)
-        if (events.ReasoningMessageStart, old) not in self._past.said:
+        if (events.ReasoningMessageStart, old) not in self._past.shown:
             await self.emit(event)
         elif old in self._past.thinking:
             await self._stop_thinking(old)
@@ -257,10 +257,10 @@ class RepetitionStage(Stage):
     }
 
 
-def _goes_on(said: Said, delta: str, before: int) -> bool:
+def _goes_on(item: ShownItem, delta: str, before: int) -> bool:
     """Return whether what was shown before has ``delta`` behind its first characters, or broke off within it."""
-    overlap = said.text[before : before + len(delta)]
-    return delta.startswith(overlap) and (len(overlap) == len(delta) or said.open)
+    overlap = item.text[before : before + len(delta)]
+    return delta.startswith(overlap) and (len(overlap) == len(delta) or item.open)
 
 
 def _under(message: Any, aliases: Mapping[str, str]) -> Any:

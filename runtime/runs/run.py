@@ -498,7 +498,7 @@ class Run:
                 self._overdue.cancel()
 
     def not_stored(self, error: Exception) -> None:
-        """Report the finished run as failed, for what it said is not stored: for ``on_end`` alone."""
+        """Report the finished run as failed, for its messages are not stored: for ``on_end`` alone."""
         if self.status is RunStatus.FINISHED:
             self.status, self.ending = RunStatus.FAILED, self._failed(error)
 
@@ -512,7 +512,7 @@ class Run:
                 continue
             result = events.ToolCallResult(tool_call_id=call.id, content=BROKEN_OFF_RESULT.format(self.status.value))
             self.transcript.record(result)
-            if call.id not in half:  # whose broken end says it all
+            if call.id not in half:  # whose broken end is enough
                 self._results.append(result)
 
     def _break_off(self) -> None:

@@ -1,4 +1,4 @@
-"""What runs said, on its way to the state store: at their end, or later if the store is away by then."""
+"""Stores the messages of runs: at their end, or later if the state store is away by then."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class ThreadInfo(msgspec.Struct, kw_only=True, frozen=True):
     """A thread's record: its owner, the agents that work on it, and when it was first and last written.
 
     ``name`` and ``archived`` are for people who look through their threads. ``expires_at`` is when the thread is
-    forgotten unless something is written to it before; ``expired`` says that this has happened, and that what is kept
+    forgotten unless something is written to it before; ``expired`` means that this has happened, and that what is kept
     under the thread is still to be removed.
     """
 
@@ -70,7 +70,7 @@ class ThreadPage(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class StateStore(ABC):
-    """Keeps ``AgentState`` by thread and agent, and says which run may work on it.
+    """Keeps ``AgentState`` by thread and agent, and decides which run may work on it.
 
     Every method raises ``errors.StoreError``, and nothing else, when it cannot do its work.
     """

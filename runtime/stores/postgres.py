@@ -261,7 +261,7 @@ class Database:
 
 
 def connection_options(url: str, settings: StoreSettings) -> _Values:
-    """How to connect: what the URL says, and time limits where it gives none.
+    """Return how to connect: by the URL, with time limits where it gives none.
 
     Raises:
         ConfigurationError: libpq cannot read the URL.

@@ -72,7 +72,7 @@ def check_key(*names: str) -> None:
     """Refuse what one of the stores could not use as a key, so that all refuse the same.
 
     Raises:
-        StoreKeyError: A name is empty, longer than 1024 bytes, holds NUL, or is no valid Unicode.
+        StoreKeyError: A name is empty, longer than 1024 bytes, holds NUL, or is not valid Unicode.
     """
     for name in names:
         try:

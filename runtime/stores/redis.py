@@ -5,8 +5,8 @@ A sorted set orders all threads by their last write, and one more those of each 
 script.
 
 One more hash leads from a thread's key (``thread_keys``) to the spelling of its id that everything is kept under. Its
-entry and the place in the sorted set outlive the thread's hash, whose time is limited: that tells a thread that was
-forgotten from one that never was.
+entry and the place in the sorted set outlive the thread's hash, whose time is limited. So a thread that was
+forgotten can be recognised as different from one that never was.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ _CLUSTER = (
 
 
 def connect(url: str, settings: StoreSettings) -> Redis:
-    """Return a client with a bounded pool, which waits no longer than ``settings`` says and repeats nothing.
+    """Return a client with a bounded pool, which waits no longer than ``settings`` allows and repeats nothing.
 
     Raises:
         ConfigurationError: The URL is not one of a Redis server.

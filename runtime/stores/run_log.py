@@ -45,7 +45,7 @@ _READ_ATTEMPTS = 5
 
 
 class RunLogStore(ABC):
-    """Keeps the events of runs, by thread and number, and says which process writes them.
+    """Keeps the events of runs, by thread and number, and decides which process writes them.
 
     A run is written by one process, its owner, for as long as it renews its lease. Every method raises
     ``errors.StoreError``, and nothing else, when it cannot do its work. Those that write raise
@@ -92,7 +92,7 @@ class RunLogStore(ABC):
             agent_name: The agent, or "" for a model.
             owner: The process that writes the run.
             about: What to keep with the run.
-            lease: For how many seconds the run is the owner's; None for as long as the settings say.
+            lease: For how many seconds the run is the owner's; None for the duration in the settings.
         """
         check_key(thread_id, owner)
         run = NewRun(thread_id, run_id, agent_name, encode_json(about or {}), lease)
@@ -308,7 +308,7 @@ class RunLogStore(ABC):
 
     @abstractmethod
     async def _release(self, key: RunKey, owner: str) -> bool:
-        """End the lease; the claim that follows is no takeover from the dead, and does not count."""
+        """End the lease; the claim that follows is not a takeover from the dead, and does not count."""
 
     @abstractmethod
     async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:

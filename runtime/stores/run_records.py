@@ -23,7 +23,7 @@ class RunLostError(StoreError):
     """The run is not this process's any longer: its lease ran out and another process has it, or it was deleted."""
 
     def __init__(self) -> None:
-        super().__init__("The run is no longer this process's to write.")
+        super().__init__("This process may no longer write the run.")
 
 
 class RunCompactedError(StoreError):
@@ -72,7 +72,7 @@ class NewRun(NamedTuple):
     agent_name: str
     about: bytes
     lease: float | None = None
-    """For how many seconds the run is its owner's; None for as long as the settings say."""
+    """For how many seconds the run is its owner's; None for the duration in the settings."""
 
 
 class Progress(NamedTuple):
@@ -100,7 +100,7 @@ class Base(NamedTuple):
 class RunPart(msgspec.Struct, kw_only=True, frozen=True):
     """A part of a run's events, up to the number ``last``.
 
-    ``ended`` says that nothing follows it, ``more`` that more is stored already.
+    ``ended`` means that nothing follows it, ``more`` that more is stored already.
     """
 
     events: list[Event]

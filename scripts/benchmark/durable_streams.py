@@ -109,7 +109,7 @@ async def _sampled(pid: int, seconds: float) -> list[float]:
 
 
 def main() -> int:
-    """Measure each store; the exit status says whether all was well."""
+    """Measure each store; the exit status is 0 if all was well."""
     arguments = _arguments()
     print(f"{arguments.streams} streams at once, {arguments.rate:g} tokens a second each, {arguments.seconds:g} s")
     print(ROW.format(*HEAD))

@@ -87,7 +87,7 @@ def runtimes() -> dict[str, CopilotRuntime]:
     }
 
 
-async def _ignore(_told: object) -> None:
+async def _ignore(_hook_input: object) -> None:
     pass
 
 

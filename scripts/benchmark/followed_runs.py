@@ -33,7 +33,7 @@ HEAD = ("store", "runs", "median", "p95", "p99", "reads a second", "looks a seco
 
 
 class Clock(AgentProvider):
-    """Says what time it is, at a pace.
+    """Sends the time, at a pace.
 
     Args:
         rate: Tokens a second.

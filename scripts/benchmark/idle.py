@@ -73,9 +73,9 @@ async def _tasks(wire: Wire, url: str) -> int:
     place = urlsplit(url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     writer.write(_request(wire, url, COUNT))
-    said = await reader.readuntil(b">")
+    answer = await reader.readuntil(b">")
     writer.close()
-    return int(re.findall(rb"<(\d+)>", said)[-1])
+    return int(re.findall(rb"<(\d+)>", answer)[-1])
 
 
 async def measure(server: Server, wire: Wire, streams: int) -> Idle:

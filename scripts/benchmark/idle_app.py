@@ -1,4 +1,4 @@
-"""A runtime whose one agent says a word and waits, or, asked to ``count``, says how many tasks the process has."""
+"""A runtime whose one agent sends a word and waits, or, asked to ``count``, sends the number of the process's tasks."""
 
 from __future__ import annotations
 

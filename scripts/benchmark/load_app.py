@@ -1,4 +1,4 @@
-"""A runtime whose one agent says so many words at such a pace: ``{"words": 1800, "pace": 0.033}``.
+"""A runtime whose one agent sends a number of words at a pace, both from the state: ``{"words": 1800, "pace": 0.033}``.
 
 Its store is the one that ``COPILOTKIT_STORE`` names; by default memory.
 """

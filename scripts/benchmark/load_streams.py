@@ -135,7 +135,7 @@ def rows(
 
 
 def main() -> int:
-    """Run all waves; the exit status tells whether all was well."""
+    """Run all waves; the exit status is 0 if all was well."""
     arguments, outcome = _arguments(), Outcome()
     print(f"{arguments.streams} streams at once, {arguments.rate:g} tokens a second each, {arguments.seconds:g} s")
     print(ROW.format(*HEAD))

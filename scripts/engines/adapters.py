@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 QUEUE = "measured"
 LEASE_SECONDS = 5
-"""After how long each engine is told to give a job away whose worker has gone, where it can be told."""
+"""After how long each engine gives a job away whose worker has gone, where that can be set."""
 
 _reports = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 40.0
 
 
 class Report(NamedTuple):
-    """What a worker said of a job."""
+    """What a worker reported of a job."""
 
     event: str
     job: str
@@ -31,7 +31,7 @@ class Report(NamedTuple):
 
 
 class Reports:
-    """What workers said, as it comes."""
+    """What workers report, as it comes."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,6 +1,6 @@
 """Serve agents that others published, and print what works, agent by capability.
 
-Nothing of them is kept in the repository. An agent that the table says works, and that does not, is status 1.
+Nothing of them is kept in the repository. An agent that works by the table, and does not here, is status 1.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _ACTION = {"name": TOOL, "description": TOOL_DESCRIPTION, "jsonSchema": json.dum
 
 
 class GraphQLConversation(Conversation):
-    """A page of react-core 1.10.6."""
+    """A client like react-core 1.10.6."""
 
     def __init__(self, client: httpx.AsyncClient, agent: str) -> None:
         self._client = client

@@ -40,12 +40,12 @@ class Outcome:
 
     @property
     def wrong(self) -> bool:
-        """Whether it fails although the table says that it works."""
+        """Whether it fails although it works by the table."""
         return self.word == FAILED
 
     @property
     def mended(self) -> bool:
-        """Whether it works although the table says that it fails."""
+        """Whether it works although it fails by the table."""
         return self.word == OK and self.capability in self.guest.fails
 
 
@@ -69,7 +69,7 @@ def _reasons(outcomes: list[Outcome]) -> Iterator[str]:
     for one in outcomes:
         place = f"{one.application.name}/{one.guest.name} {one.capability}"
         if one.mended:
-            yield f"{place}: works, although the table says: {one.guest.fails[one.capability]}"
+            yield f"{place}: works, although by the table: {one.guest.fails[one.capability]}"
         elif one.word == KNOWN:
             yield f"{place}: known ({', '.join(one.faults)}): {one.guest.fails[one.capability]}"
         elif one.word == FAILED:

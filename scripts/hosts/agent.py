@@ -1,4 +1,4 @@
-"""The agent of the scenarios: it says numbered words at a pace, and can go on with a run that another host began.
+"""The agent of the scenarios: it sends numbered words at a pace, and can go on with a run that another host began.
 
 Asked ``{"words": 40, "pace": 0.2}``. Each execution adds a line to the file that ``HOSTS_JOURNAL`` names.
 """
@@ -33,15 +33,15 @@ class Teller(AgentProvider):
         return [AgentDescriptor(name=AGENT)]
 
     def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Say the words that are asked for."""
+        """Send the words that are asked for."""
         return _tell("begun", run)
 
     def can_resume(self, agent_name: str) -> bool:
-        """Return True: what it says can be said again."""
+        """Return True: what it sends can be sent again."""
         return True
 
     def resume_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Say the words from the first one; the runtime leaves out what was shown."""
+        """Send the words from the first one; the runtime leaves out what was shown."""
         return _tell("resumed", run)
 
 

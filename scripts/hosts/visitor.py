@@ -25,7 +25,7 @@ class Seen(Struct):
     """The runs that began in it, by id."""
     ends: list[str] = []
     faults: list[str] = []
-    """What a page would show twice or lose."""
+    """What a client would show twice or lose."""
 
     def take(self, event: Mapping[str, Any]) -> bool:
         """Fold an event; return whether it is a word of a message."""

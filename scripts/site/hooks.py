@@ -1,4 +1,4 @@
-"""What MkDocs is told beside ``mkdocs.yml``: pages that are generated, links out of ``docs/``, ``llms.txt``."""
+"""Hooks for MkDocs beside ``mkdocs.yml``: pages that are generated, links out of ``docs/``, ``llms.txt``."""
 
 from __future__ import annotations
 

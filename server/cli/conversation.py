@@ -20,7 +20,7 @@ from ..runtime import CopilotRuntime
 
 
 class Conversation:
-    """Talks to one agent in one thread: prints what it says, the calls that it makes, and what it wants to know.
+    """Talks to one agent in one thread: prints its messages, its calls and its questions.
 
     Args:
         runtime: A runtime that has been started.
@@ -37,12 +37,12 @@ class Conversation:
         self._thread_id = thread_id
         self._write = write
         self._messages: list[Message] = []
-        self._said: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
         self._question: str | None = None
 
-    async def say(self, text: str) -> None:
+    async def send(self, text: str) -> None:
         """Send a message, or the answer to the question that the last run left open, and print what comes back."""
-        question, self._question, self._said = self._question, None, {}
+        question, self._question, self._texts = self._question, None, {}
         resume = []
         if question is None:
             self._messages.append(TextMessage(role="user", content=text))
@@ -52,7 +52,7 @@ class Conversation:
         request = RunRequest(agent_name=self._agent_name, input=given, context=RunContext())
         handle = await self._runtime.service.start(request)
         await self._read(handle)
-        self._messages += [TextMessage(id=id_, role="assistant", content=said) for id_, said in self._said.items()]
+        self._messages += [TextMessage(id=id_, role="assistant", content=text) for id_, text in self._texts.items()]
 
     async def _read(self, handle: RunHandle) -> None:
         try:
@@ -67,7 +67,7 @@ class Conversation:
     def _show(self, event: Any) -> None:
         match event:
             case events.TextMessageContent():
-                self._said[event.message_id] = self._said.get(event.message_id, "") + event.delta
+                self._texts[event.message_id] = self._texts.get(event.message_id, "") + event.delta
                 self._write(event.delta)
             case events.TextMessageEnd() | events.ToolCallEnd():
                 self._write("\n")
@@ -107,7 +107,7 @@ async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: s
             line = (await asyncio.to_thread(sys.stdin.readline)).strip()
             if not line:
                 return
-            await conversation.say(line)
+            await conversation.send(line)
 
 
 async def _chosen(runtime: CopilotRuntime, name: str | None) -> str | None:

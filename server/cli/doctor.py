@@ -1,4 +1,4 @@
-"""Looks for what commonly stands in the way, and says what to do about it."""
+"""Checks for common problems, and reports what to do about each."""
 
 from __future__ import annotations
 

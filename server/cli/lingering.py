@@ -1,6 +1,6 @@
 """Connections that end with an answer while the client is still sending its request.
 
-Closing such a connection at once resets it: the client loses the answer that says what was wrong. So the connection
+Closing such a connection at once resets it: the client loses the answer that explains what was wrong. So the connection
 is closed in one direction only, and what still arrives is discarded until the client closes it too, within limits.
 """
 
@@ -83,7 +83,7 @@ class LingeringTransport(asyncio.Transport):
             self._transport.write(data)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the transport says of the connection."""
+        """Return the transport's information about the connection."""
         return self._transport.get_extra_info(name, default)
 
     def pause_reading(self) -> None:

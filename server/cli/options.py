@@ -18,7 +18,7 @@ from ...runtime.rates import Rate
 from ...runtime.redaction import HIDDEN, without_secrets
 
 DEFAULT_STORE = "sqlite:///copilotkit.sqlite"
-"""Where the command line keeps states when nobody said where: on disk, so that they outlive the process."""
+"""Where the command line keeps states by default: on disk, so that they outlive the process."""
 
 
 def layers(file: Path | None, **flags: Any) -> SettingLayers:

@@ -37,7 +37,7 @@ def check_server(url: str, headers: dict[str, str]) -> Iterator[Finding]:
     """
     base = url.rstrip("/")
     if not base.startswith(("http://", "https://")):
-        yield Finding("fail", f"{url} is no URL", "Write http://… or https://…")
+        yield Finding("fail", f"{url} is not a URL", "Write http://… or https://…")
         return
     try:
         with _opened(f"{base}/info", headers):

@@ -37,7 +37,7 @@ def published_sdl(place: str) -> str:
     """Return the schema in a file of SDL, or of the server at a URL, sorted.
 
     Raises:
-        ConfigurationError: The file cannot be read, or is no SDL.
+        ConfigurationError: The file cannot be read, or is not SDL.
         NetworkError: The server does not answer, or not with its schema.
     """
     return _of_url(place) if place.startswith(("http://", "https://")) else _of_file(Path(place))

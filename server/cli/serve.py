@@ -89,7 +89,7 @@ class AppFactory:
 
 
 class PlainStart:
-    """Tells in words why an application cannot start, where that is known, instead of with a stack.
+    """Reports in words why an application cannot start, where that is known, instead of with a stack.
 
     Args:
         app: The application.

@@ -25,7 +25,7 @@ def origin(config: RuntimeConfig, port: int) -> str:
 
 
 def summary(runtime: CopilotRuntime, port: int, agents: list[AgentDescriptor]) -> Iterator[str]:
-    """Yield the lines that say where the server is, what it serves, what may be overlooked, and what to do next."""
+    """Yield the lines of the summary: the server's address, what it serves, warnings, and what to do next."""
     config, base = runtime.config, origin(runtime.config, port)
     endpoint = f"{base}{config.graphql_path}"
     yield f"CopilotKit runtime at {endpoint}"
@@ -98,7 +98,7 @@ def _public_warnings(runtime: CopilotRuntime) -> Iterator[str]:
 def _worker_warnings(runtime: CopilotRuntime) -> Iterator[str]:
     config = runtime.config
     if scheme_of(runtime.store_name) == "memory":
-        yield "the workers do not share a memory:// store: an agent does not remember what another worker heard"
+        yield "the workers do not share a memory:// store: an agent does not remember messages that another worker got"
     rates = config.rate_limit or config.address_rate_limit
     place = config.rate_limit_store or runtime.store_name
     if rates is not None and not scheme_of(place).startswith("redis"):

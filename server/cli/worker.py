@@ -19,7 +19,7 @@ from .serve import run_here
 from .target import load_runtime
 
 HEALTH_PORT = 8001
-"""Where the probes are, unless a setting says otherwise."""
+"""The default path of the probes."""
 
 
 def work(target: str | None, layers: SettingLayers) -> None:

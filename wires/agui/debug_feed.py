@@ -26,7 +26,7 @@ class DebugFeed:
     """Hands what is written to clients to those who watch.
 
     Args:
-        clock: Says when silent streams write a comment.
+        clock: Decides when silent streams write a comment.
     """
 
     def __init__(self, clock: KeepAliveClock) -> None:

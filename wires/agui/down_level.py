@@ -26,7 +26,7 @@ class ReasoningWriter(Protocol):
 
 
 def reasoning_writer(setting: Reasoning, emit: Emit) -> ReasoningWriter:
-    """Return what writes reasoning as ``setting`` says."""
+    """Return the writer of reasoning for ``setting``."""
     match setting:
         case "on":
             return _AsReasoning(emit)

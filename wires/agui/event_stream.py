@@ -130,7 +130,7 @@ async def open_stream(exchange: Exchange, clock: KeepAliveClock) -> AsyncIterato
 
     Args:
         exchange: The request's way back.
-        clock: Says when a silent stream writes a comment.
+        clock: Decides when a silent stream writes a comment.
     """
     await exchange.begin(200, STREAM_HEADERS)
     stream = EventStream(exchange)

@@ -118,9 +118,9 @@ class Gate:
         )
 
     @property
-    def told(self) -> set[str]:
+    def sent_ids(self) -> set[str]:
         """The ids of the messages and calls that the client has got."""
-        return self._unseen.told
+        return self._unseen.sent_ids
 
     def finish(self) -> Sequence[Any]:
         """Return what ends the run if it has not ended: its log has."""

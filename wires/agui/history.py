@@ -88,7 +88,7 @@ class ThreadHistory:
         passed = list(gate.pass_(self._shown(record, await self._archive.history(record))))
         passed += gate.finish()
         self.seen.update(message.id for message in brought)
-        self.seen.update(gate.told)
+        self.seen.update(gate.sent_ids)
         self.seen.update(record.about.get(ALIASES, ()))
         answers = (event for event in passed if isinstance(event, dict) and event["type"] == "TOOL_CALL_RESULT")
         self._answers.update((event["toolCallId"], event["content"]) for event in answers)

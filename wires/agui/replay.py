@@ -1,4 +1,4 @@
-"""A thread's past as the events that bring it back to a page."""
+"""A thread's past as the events that restore it at a client."""
 
 from __future__ import annotations
 

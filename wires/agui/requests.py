@@ -117,10 +117,10 @@ def _object(value: Any) -> dict[str, Any]:
 
 def first_words(messages: list[dict[str, Any]]) -> str | None:
     """Return the beginning of the only message that a user has written, for a thread that has just begun."""
-    said = [message.get("content") for message in messages if message["role"] == "user"]
-    if len(said) != 1:
+    user_contents = [message.get("content") for message in messages if message["role"] == "user"]
+    if len(user_contents) != 1:
         return None
-    parts = said[0] if isinstance(said[0], list) else [{"text": said[0]}]
+    parts = user_contents[0] if isinstance(user_contents[0], list) else [{"text": user_contents[0]}]
     texts = (part.get("text") for part in parts if isinstance(part, dict))
     text = " ".join(" ".join(text for text in texts if isinstance(text, str))[:NAME_SOURCE].split())
     return text[:NAME_CHARACTERS].rstrip() or None

@@ -59,7 +59,7 @@ class Runs:
     Args:
         service: Runs agents.
         admission: Counts operations and runs.
-        clock: Says when silent streams write a comment.
+        clock: Decides when silent streams write a comment.
         feed: Shows developers what clients get; None if nobody may see it.
         streaming: Watches the streaming of an answer in a block.
     """

@@ -18,7 +18,7 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
     still there.
     A list that ends with a user's message that is followed by others in the kept thread takes those back, so that the
     agent answers it anew; a known id with another content is an edit. A result comes right behind its call. What the
-    user says next comes last, even if the client does not know what was said before it, such as the half of an answer
+    user sends next comes last, even if the client does not know what came before it, such as the half of an answer
     that it stopped.
 
     Args:
@@ -69,8 +69,8 @@ def _renamed(message: Message, ids: dict[str, deque[str]], results: Mapping[str,
 def _begin_of_turn(sent: Sequence[Message], known: set[str]) -> int:
     """Return the index of the first user's message behind the last known one; the number of messages without any."""
     last_known = max((index for index, message in enumerate(sent) if message.id in known), default=-1)
-    said = (index for index, message in enumerate(sent) if index > last_known and _is_users(message))
-    return next(said, len(sent))
+    users = (index for index, message in enumerate(sent) if index > last_known and _is_users(message))
+    return next(users, len(sent))
 
 
 def _edited(kept: Message, sent: Message | None) -> Message:

@@ -1,4 +1,4 @@
-"""The agent's state as the page sees it."""
+"""The agent's state as the client sees it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StateView:
         self._sent_at = 0.0
 
     def snapshot(self, value: Any) -> list[dict[str, Any]]:
-        """Return the event for a whole state; none if the page has it, or if it is no object."""
+        """Return the event for a whole state; none if the client has it, or if it is not an object."""
         if not isinstance(value, dict):
             return []
         state = shown_state(value)
@@ -37,7 +37,7 @@ class StateView:
         return [{"type": "STATE_SNAPSHOT", "snapshot": state}]
 
     def delta(self, patch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the event for a change; none if it changes nothing that the page sees."""
+        """Return the event for a change; none if it changes nothing that the client sees."""
         seen = [operation for operation in patch if _key_of(operation.get("path")) not in HIDDEN]
         if not seen or not self._apply(seen):
             return []
@@ -52,7 +52,7 @@ class StateView:
         try:
             tracker.delta(events.StateDelta(delta=patch))
         except ProtocolError:
-            return True  # the client knows more of its state than this run has told
+            return True  # the client knows more of its state than this run has sent
         changed = tracker.state != self._shown
         self._shown = tracker.state
         return changed

@@ -49,7 +49,7 @@ class TranscriptionError(CopilotKitError):
     Args:
         code: Why: ``invalid_audio_format``, ``audio_too_long``, ``audio_too_short``, ``invalid_request``,
             ``auth_failed``, ``rate_limited``, ``provider_error`` or ``network_error``.
-        message: The same for the person at the page.
+        message: The same for the user.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -86,7 +86,7 @@ class Transcription:
         """Transcribe what a request brings: a form with the field ``audio``, or JSON with its base64 text.
 
         Raises:
-            JsonRefusal: It is no recording, or cannot be transcribed.
+            JsonRefusal: It is not a recording, or cannot be transcribed.
         """
         self.check_configured()
         is_form = content_type.lower().startswith("multipart/form-data")

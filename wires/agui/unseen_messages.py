@@ -36,7 +36,7 @@ class UnseenMessages:
         self._unplaced: Sequence[Any] | None = None
 
     @property
-    def told(self) -> set[str]:
+    def sent_ids(self) -> set[str]:
         """The ids of what has been streamed, or written here."""
         return self._streamed
 

@@ -13,7 +13,7 @@ _QUESTIONS = frozenset((events.INTERRUPT, events.COPILOTKIT_INTERRUPT, "LangGrap
 
 
 def missing_events(response: CopilotResponse, history: Iterable[events.Event]) -> Iterator[events.Event]:
-    """Return what ``history``, a run's whole and compacted events, says beyond what ``response`` shows.
+    """Return what ``history``, a run's whole and compacted events, holds beyond what ``response`` shows.
 
     Texts and arguments go on where the response ends, messages that it shows are left out, and so are as many
     questions as it has. The state comes once more: it replaces the one shown.

@@ -24,7 +24,7 @@ MAX_REPEATS = 20
 """How often one selection may name the same field: merging them costs a server more than it costs a client."""
 
 MAX_REPEATED_DIRECTIVES = 5
-"""How often the same directive may stand in one place: each that may not would be told as an error of its own."""
+"""How often the same directive may stand in one place: each that may not would be reported as an error of its own."""
 
 
 @dataclass(frozen=True, slots=True)

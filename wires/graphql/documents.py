@@ -84,7 +84,7 @@ class DocumentCache:
 
     Args:
         schema: What documents must fit.
-        introspection: Whether they may ask for the schema, and are told what they may have meant.
+        introspection: Whether they may query the schema, and are sent suggestions for misspelt names.
         limits: How large they may be.
     """
 

@@ -37,7 +37,7 @@ class IncrementalRenderer:
         self._selections = selections
         self._followers: list[_Follower] = []
         self._settled: dict[Channel[Any] | None, list[StreamedLeaves]] = {}
-        """Who follows an open list of leaves, and has told all that it held when everybody was last looked at."""
+        """A follower of an open list of leaves that has written all that the list held at the last look."""
         self._has_new_followers = False
         self._counts_elements = False
         """Whether some part waits for the first elements of a list, so that one more of them may complete it."""
@@ -238,5 +238,5 @@ def _entry(kind: str, value: Any, path: ResponsePath, label: str | None) -> Entr
 
 def _item(field: SelectedField) -> Shape:
     if field.shape.item is None:
-        raise TypeError(f"{field.key} is no list")
+        raise TypeError(f"{field.key} is not a list")
     return field.shape.item

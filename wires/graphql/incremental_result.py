@@ -18,7 +18,7 @@ Payload: TypeAlias = dict[str, Any]
 
 
 class IncrementalAnswer:
-    """One operation's result in parts: the last one, and only that, says that none has next.
+    """One operation's result in parts; ``hasNext`` is false in the last one alone.
 
     Its reader writes ``first``, and until it is ``finished`` awaits ``arrival()`` and writes what it takes.
 

@@ -76,7 +76,7 @@ class VariableReader:
             sources[name] = VariableValueSource(signature, given[name])
             try:
                 coerced[name] = read(given[name])
-            except Exception:  # noqa: BLE001 - scalars raise what they like, and graphql-core says it again
+            except Exception:  # noqa: BLE001 - scalars raise what they like, and graphql-core reports it
                 return None
         return VariableValues(sources, coerced)
 

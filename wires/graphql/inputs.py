@@ -40,7 +40,7 @@ def run_request(
     """Convert a whole ``GenerateCopilotResponseInput``.
 
     Raises:
-        ConfigurationError: An action's schema is no JSON object.
+        ConfigurationError: An action's schema is not a JSON object.
         GraphQLError: The client uses Copilot Cloud without its key, which the contract reports without extensions.
     """
     if data.get("cloud") is not None and client.cloud_key is None:

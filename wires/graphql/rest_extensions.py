@@ -106,7 +106,7 @@ class RestExtensions:
         try:
             return msgspec.json.decode(body, type=SaveState)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise bad_request(f"The body is no state to save: {error}") from error
+            raise bad_request(f"The body is not a state to save: {error}") from error
 
 
 def _check_method(exchange: Exchange, *allowed: str) -> None:

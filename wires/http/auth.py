@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from ...runtime.config import RuntimeConfig
 
-UNSAID = (
-    "Nothing says who may call, which production needs. Set api_keys, or one of jwt_secret, jwt_public_key and"
+NO_AUTHENTICATION = (
+    "There is no authentication, which production needs. Set api_keys, or one of jwt_secret, jwt_public_key and"
     " jwt_jwks_url, or give CopilotRuntime(auth=...) an authenticator. If everybody is to be let in, for example"
-    ' because a proxy or your own application authenticates, say so: auth = "none" (COPILOTKIT_AUTH=none).'
+    ' because a proxy or your own application authenticates, set auth = "none" (COPILOTKIT_AUTH=none).'
 )
 
 _KEYS_COOLDOWN = 1.0
@@ -87,7 +87,7 @@ class ApiKeyAuth(Authenticator):
         if not shown:
             return None
         digest = _digest(shown)
-        # All are compared, so that the time taken tells nothing.
+        # All are compared, so that the time taken reveals nothing.
         matches = [identity for identity, known in self._digests if hmac.compare_digest(known, digest)]
         return matches[0] if matches else None
 
@@ -223,7 +223,7 @@ def authentication(given: Authenticator | Authenticate | str | None, config: Run
     """Return what identifies callers.
 
     Args:
-        given: What the application passed: an authenticator, ``"none"`` for nobody, or None for what the settings say.
+        given: What the application passed: an authenticator, ``"none"`` for nobody, or None for the settings'.
         config: The settings.
 
     Returns:
@@ -231,7 +231,7 @@ def authentication(given: Authenticator | Authenticate | str | None, config: Run
 
     Raises:
         ConfigurationError: Arguments and settings contradict each other, or everybody may call in production although
-            nothing says so.
+            that is not stated.
         MissingExtraError: The extra ``auth`` is needed and not installed.
     """
     if isinstance(given, str) and given != "none":
@@ -242,7 +242,7 @@ def authentication(given: Authenticator | Authenticate | str | None, config: Run
     if open_to_all and (chosen is not None or by_settings is not None):
         raise ConfigurationError("auth is 'none', but something else requires authentication.")
     if chosen is None and not open_to_all and config.env == "production":
-        raise ConfigurationError(UNSAID)
+        raise ConfigurationError(NO_AUTHENTICATION)
     return chosen.authenticate if isinstance(chosen, Authenticator) else cast("Authenticate | None", chosen)
 
 

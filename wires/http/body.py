@@ -37,7 +37,7 @@ class Body(msgspec.Struct, kw_only=True):
 
     @property
     def is_json(self) -> bool:
-        """Whether the client says that the body is JSON."""
+        """Whether the client declares the body to be JSON."""
         return self.content_type in _JSON_TYPES
 
     def release(self) -> None:

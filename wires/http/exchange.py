@@ -51,7 +51,7 @@ class Exchange:
         self.status = 0
         """The status of the answer, once it has begun."""
         self.refused: str | None = None
-        """Why the request was refused, if it was, whatever the status says."""
+        """Why the request was refused, if it was, whatever the status."""
         self.runs: list[RunHandle] = []
         """The runs that were started or joined for the request,"""
         self.joined: list[RunHandle] = []
@@ -127,7 +127,7 @@ class Exchange:
         headers = self.request.headers
         if self.method != "POST" or content_type_of(self.request).lower() not in WITHOUT_PREFLIGHT:
             return False
-        # Behind a proxy that changes the host, the browser alone can tell where a page comes from.
+        # Behind a proxy that changes the host, only the browser knows where a page comes from.
         return headers.get("sec-fetch-site") != "same-origin" and self.foreign_origin is not None
 
     async def preflight(self) -> None:

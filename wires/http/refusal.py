@@ -9,7 +9,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, which each wire renders in 
     """A refused request: a status and a reason. Each wire renders it in its own shape.
 
     Args:
-        message: Says why, for the client.
+        message: The reason, for the client.
         status: The HTTP status.
         code: The reason for programs.
         error: The error of the hierarchy behind it, if there is one.

@@ -15,5 +15,5 @@ _STRICT_TRANSPORT = ("strict-transport-security", "max-age=31536000")
 
 
 def security_headers(request: Request) -> HeaderPairs:
-    """Return the headers of every answer; over TLS, browsers are told to stay with it."""
+    """Return the headers of every answer; over TLS, they make browsers stay with it."""
     return [*_ALWAYS, _STRICT_TRANSPORT] if request.scope.get("scheme") == "https" else _ALWAYS

@@ -75,7 +75,7 @@ async def write_parts(
         exchange: The request's way back.
         framing: The bytes around the parts.
         answer: What gives them.
-        clock: Says when a silent stream writes a ping, if the format has one.
+        clock: Decides when a silent stream writes a ping, if the format has one.
         batching: Lets parts wait for more.
     """
     await exchange.send(_body(framing.opening + framing.part(answer.first)))

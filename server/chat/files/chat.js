@@ -86,7 +86,7 @@ async function gone(threadId) {
   else await threadList.refresh(session.conversation.threadId);
 }
 
-/** Return the agents to pick from: `default` is no second one where it is but another name of the first. */
+/** Return the agents to pick from: `default` is not a second one where it is but another name of the first. */
 function pickable(all) {
   const { default: standard, ...named } = all;
   const same = Object.values(named).some(({ description, className }) => description === standard?.description && className === standard?.className);

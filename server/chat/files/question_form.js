@@ -38,7 +38,7 @@ export class QuestionForm {
       try {
         give(asJson.checked ? JSON.parse(text.value) : text.value);
       } catch {
-        text.setCustomValidity("This is no JSON.");
+        text.setCustomValidity("This is not JSON.");
         text.reportValidity();
       }
     });

@@ -16,7 +16,7 @@ export const OFFERED = [
 
 const TOOLS = {
   changeBackground({ color }) {
-    if (!CSS.supports("color", color)) throw new Error(`${color} is no colour.`);
+    if (!CSS.supports("color", color)) throw new Error(`${color} is not a colour.`);
     document.querySelector("main").style.background = color;
     return `The background is now ${color}.`;
   },

@@ -288,7 +288,7 @@ async def test_the_processes_that_died_with_a_run_are_counted(runs: RunLogStore)
     await runs.release(key, "process-3")
     await claim("process-4")
     await claim("process-5")
-    assert counted == [1, 2, 2, 3], "a hand-over is no death"
+    assert counted == [1, 2, 2, 3], "a hand-over is not a death"
 
 
 @pytest.mark.parametrize("settings", [StoreSettings(run_ttl=1.0, prefix="test-age")])

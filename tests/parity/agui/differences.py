@@ -60,12 +60,12 @@ DIFFERENCES = (
     ),
     Difference(
         "state-that-is-no-object",
-        "a state that is no object is not sent: clients expect objects",
+        "a state that is not an object is not sent: clients expect objects",
         fewer=("STATE_SNAPSHOT",),
         streams=(RUN,),
     ),
     Difference(
-        "state-that-is-no-object", "a state that is no object is an empty one in the history", streams=(CONNECT,)
+        "state-that-is-no-object", "a state that is not an object is an empty one in the history", streams=(CONNECT,)
     ),
     Difference(
         "state-predicted-twice",

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilotkit_runtime.providers.models.conversation import UNANSWERED, Exchange, Picture, Said, turns
+from copilotkit_runtime.providers.models.conversation import UNANSWERED, Exchange, Picture, TextTurn, turns
 from copilotkit_runtime.runtime.call_ids import vendor_id
 from copilotkit_runtime.runtime.messages import (
     AgentStateMessage,
@@ -34,7 +34,7 @@ def outline(messages: list[Message]) -> list[object]:
 def test_texts_and_pictures_stay_as_they_are() -> None:
     picture = ImageMessage(role="user", format="png", bytes="QUJD")
     assert turns([text("user", "look"), picture]) == [
-        Said(role="user", text="look", id="m"),
+        TextTurn(role="user", text="look", id="m"),
         Picture(format="png", data="QUJD"),
     ]
 
@@ -53,7 +53,7 @@ def test_calls_of_different_parents_are_exchanges_of_their_own() -> None:
 def test_neighbouring_calls_without_a_parent_are_one_exchange() -> None:
     assert outline([call("a"), call("b"), text("user", "x"), call("c")]) == [
         ["a", "b"],
-        Said(role="user", text="x", id="m"),
+        TextTurn(role="user", text="x", id="m"),
         ["c"],
     ]
 
@@ -66,7 +66,7 @@ def test_the_text_before_its_calls_joins_them() -> None:
 
 def test_another_answers_text_stays_apart() -> None:
     assert outline([text("assistant", "Hello."), call("a", "p")]) == [
-        Said(role="assistant", text="Hello.", id="m"),
+        TextTurn(role="assistant", text="Hello.", id="m"),
         ["a"],
     ]
 

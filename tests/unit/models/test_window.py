@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilotkit_runtime.providers.models.conversation import Exchange, Picture, Said, Turn
+from copilotkit_runtime.providers.models.conversation import Exchange, Picture, TextTurn, Turn
 from copilotkit_runtime.providers.models.window import PICTURE_CHARACTERS, context_of, fit
 from copilotkit_runtime.runtime.context import Tool
 from copilotkit_runtime.runtime.errors import ConfigurationError
 from copilotkit_runtime.runtime.messages import ToolCallMessage
 
-SYSTEM = Said(role="system", text="s" * 9)
+SYSTEM = TextTurn(role="system", text="s" * 9)
 
 
-def user(size: int) -> Said:
-    return Said(role="user", text="u" * size)
+def user(size: int) -> TextTurn:
+    return TextTurn(role="user", text="u" * size)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_what_fits_is_kept_whole() -> None:
 
 
 def test_the_oldest_goes_first_and_system_texts_stay_in_place() -> None:
-    later = Said(role="developer", text="d")
+    later = TextTurn(role="developer", text="d")
     thread: list[Turn] = [user(30), SYSTEM, user(31), later, user(32)]
     assert fit(thread, [], 24) == [SYSTEM, later, user(32)]
 

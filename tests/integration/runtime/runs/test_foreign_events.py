@@ -1,4 +1,4 @@
-"""Providers that yield events in AG-UI's other forms are understood; what is no event is refused in words."""
+"""Providers that yield events in AG-UI's other forms are understood; what is not an event is refused in words."""
 
 from __future__ import annotations
 

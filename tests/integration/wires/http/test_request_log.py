@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "The origin https://elsewhere.test is not in cors_origins.",
     ),
     "a body of another kind": ({"url": PATH, "content": "hi", "headers": {"content-type": "text/plain"}}, "not read"),
-    "a body that is no JSON": (
+    "a body that is not JSON": (
         {"url": PATH, "content": "{", "headers": {"content-type": "application/json"}},
         "",
     ),
