@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Annotated, Any, TypedDict
 
 import msgspec
@@ -86,7 +86,7 @@ async def _bytes(url: str, page: Page, settings: StoreSettings) -> int:
         checkpoints = (each for kept in saver.storage[THREAD].values() for each in kept.values())
         return sum(len(each[0][1]) for each in checkpoints) + sum(len(each[1]) for each in saver.blobs.values())
     if url.startswith("sqlite"):
-        with sqlite3.connect(sqlite_path(url)) as file:
+        with closing(sqlite3.connect(sqlite_path(url))) as file:
             tables = (("checkpoint", "checkpoints"), ("value", "writes"))
             return sum(file.execute(f"SELECT SUM(LENGTH({c})) FROM {t}").fetchone()[0] for c, t in tables)
     if url.startswith("redis"):
