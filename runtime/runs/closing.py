@@ -36,9 +36,8 @@ async def close_record(
         last: The number of the last event that is stored.
     """
     rest = _rest(record, stored, ending)
-    await store.append(record.key, owner, last + 1, rest)
     whole = without_earlier_turns(compact([*stored, *rest]))
-    await store.close(record.key, owner, status, last + len(rest), whole, about_ended(record.about))
+    await store.close(record.key, owner, status, last + len(rest), whole, about_ended(record.about), rest)
 
 
 async def withdraw(store: RunLogStore, record: RunRecord, owner: str) -> bool:

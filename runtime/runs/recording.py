@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -176,8 +176,6 @@ class Recording:
         await self._settle(patience)
         if self.lost:
             return
-        if self._store.shared:
-            await persist(lambda: self._write_rest(ending), deadline)
         await persist(lambda: self._close(status, ending), deadline)
 
     async def hand_over(self) -> None:
@@ -203,26 +201,27 @@ class Recording:
         if isinstance(work, asyncio.Task):
             await end_tasks(work)
 
-    async def _write_rest(self, *ending: events.Event) -> None:
+    async def _write_all(self) -> None:
         key = await self.open()
         try:
-            rest = [*self._log.since(self._written), *ending]
-        except Lagged:
-            return  # the end is stored with the compacted form of all
-        if rest:
-            await self._store.append(key, self._owner, self._written + 1, rest)
-
-    async def _write_all(self) -> None:
-        try:
-            self._log.since(self._written)
+            rest = self._log.since(self._written)
         except Lagged:
             await self.write_whole()
         else:
-            await self._write_rest()
+            if rest:
+                await self._store.append(key, self._owner, self._written + 1, rest)
 
     async def _close(self, status: RunOutcome, ending: events.Event) -> None:
         kept = without_earlier_turns(compact([*self._log.everything(), ending]))
-        await self._store.close(await self.open(), self._owner, status, self._log.last + 1, kept, self._about())
+        key, last = await self.open(), self._log.last + 1
+        await self._store.close(key, self._owner, status, last, kept, self._about(), self._unwritten(ending))
+
+    def _unwritten(self, ending: events.Event) -> Sequence[events.Event]:
+        """Return the last events for those who follow the run elsewhere; none if they are only kept compacted."""
+        try:
+            return [*self._log.since(self._written), ending] if self._store.shared else ()
+        except Lagged:
+            return ()
 
 
 async def persist(write: Callable[[], Awaitable[Any]], deadline: float) -> None:

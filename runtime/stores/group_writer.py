@@ -11,7 +11,7 @@ from ..errors import StoreError
 from .run_records import Batch, RunKey, RunLostError
 
 GROUP_BYTES = 1024 * 1024
-GROUP_BATCHES = 256
+GROUP_BATCHES = 512
 """How much is written in one operation at most."""
 
 

@@ -137,9 +137,13 @@ class MemoryRuns(RunLogStore):
         self._grow(self._threads[key.thread_id], run.size - before)
 
     @override
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
+    async def _close(
+        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+    ) -> None:
         run = self._owned(key, owner)
         before = run.size
+        if rest is not None and rest.last > run.last:
+            run.batches.append(rest)
         run.given = run.given if about is None else run.given._replace(about=about)
         run.base, run.last, run.status = base, base.last, status
         thread = self._threads[key.thread_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import LiteralString
 
@@ -20,8 +21,11 @@ NOTIFY: LiteralString = f"SELECT count(pg_notify({CHANNEL}, note)) FROM unnest(%
 """Sends notes when the transaction is committed."""
 NOTE_RUNS = 128
 """Of how many runs one note is: it may take 8,000 bytes."""
+NAMED_RUNS = 4096
+"""Of how many runs the names are remembered: each batch names one."""
 
 
+@lru_cache(maxsize=NAMED_RUNS)
 def run_name(key: RunKey) -> str:
     """Return what a run is called in notes: short, and without what clients chose."""
     return blake2b(f"{key.thread_id}\x1f{key.number}".encode(), digest_size=8).hexdigest()

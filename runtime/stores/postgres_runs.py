@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any, LiteralString
 
+import msgspec
 from psycopg import AsyncCursor
 from typing_extensions import override
 
@@ -27,10 +29,12 @@ from .run_records import (
     RunRecord,
     StoredStatus,
     decode_about,
+    stops_of,
 )
 from .settings import StoreSettings
 
 _MIGRATION_LOCK = 0x636F70696C6F74
+_encode = msgspec.json.Encoder().encode
 _MIGRATIONS: tuple[LiteralString, ...] = (
     """
     CREATE TABLE copilotkit_runs (
@@ -80,25 +84,33 @@ _OPEN = """
     FROM copilotkit_runs WHERE thread_id = %(thread_id)s
     RETURNING thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers
 """
+# One row comes back: notes are sent though there is nothing to report.
 _APPEND: LiteralString = f"""
     WITH given AS (
-        SELECT * FROM unnest(
-            %(threads)s::text[], %(numbers)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[], %(payloads)b::bytea[]
-        ) AS batches (thread_id, number, first, last, payload)
+        SELECT thread_id, number, first, last, substring(%(payloads)b::bytea FROM start FOR size) AS payload, place
+        FROM ROWS FROM (
+            json_array_elements_text(%(threads)s::json), unnest(%(numbers)s::bigint[]), unnest(%(firsts)s::bigint[]),
+            unnest(%(lasts)s::bigint[]), unnest(%(starts)s::integer[]), unnest(%(sizes)s::integer[])
+        ) WITH ORDINALITY AS batches (thread_id, number, first, last, start, size, place)
     ), run AS (
         UPDATE copilotkit_runs AS runs SET last = greatest(runs.last, given.last), {_SIGN_OF_LIFE},
             updated_at = CASE WHEN expires_at < clock_timestamp() + 0.9 * %(lease)s::interval
                 THEN clock_timestamp() ELSE updated_at END
         FROM given WHERE runs.thread_id = given.thread_id AND runs.number = given.number
             AND owner = %(owner)s AND status = 'running'
-        RETURNING runs.thread_id, runs.number, stop
+        RETURNING place, stop
     ), stored AS (
         INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
-        SELECT thread_id, number, last, first, payload FROM given JOIN run USING (thread_id, number)
+        SELECT thread_id, number, last, first, payload FROM given JOIN run USING (place)
         ON CONFLICT DO NOTHING
     ), news AS MATERIALIZED ({NOTIFY})
-    SELECT thread_id, number, stop FROM run CROSS JOIN news
+    SELECT (SELECT * FROM news), array_agg(place) FILTER (WHERE stop IS NULL), array_agg(place) FILTER (WHERE stop)
+    FROM given LEFT JOIN run USING (place)
 """  # noqa: S608 - of constants
+_ADD = """
+    INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
+    VALUES (%(thread_id)s, %(number)s, %(last)s, %(first)s, %(payload)s) ON CONFLICT DO NOTHING
+"""
 _COMPACT = """
     UPDATE copilotkit_runs SET base = %(payload)s, base_last = %(last)s, last = greatest(last, %(last)s),
         updated_at = clock_timestamp(), status = %(status)s, about = coalesce(%(about)s, about)
@@ -220,18 +232,25 @@ class PostgresRuns(RunLogStore):
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        # A few values for all of them: psycopg would look at each element of an array in Python.
+        keys, given = [each.key for each in batches], [each.batch for each in batches]
+        sizes = [len(batch.payload) for batch in given]
         values = {
-            **_arrays([each.key for each in batches]),
-            "firsts": [each.batch.first for each in batches],
-            "lasts": [each.batch.last for each in batches],
-            "payloads": [each.batch.payload for each in batches],
-            "notes": notes([(each.key, each.batch.last) for each in batches]),
+            "threads": _encode([key.thread_id for key in keys]).decode(),
+            "numbers": _integers([key.number for key in keys]),
+            "firsts": _integers([batch.first for batch in given]),
+            "lasts": _integers([batch.last for batch in given]),
+            "starts": _integers(list(accumulate(sizes, initial=1))[:-1]),
+            "sizes": _integers(sizes),
+            "payloads": b"".join([batch.payload for batch in given]),
+            "notes": notes([(key, batch.last) for key, batch in batches]),
             "owner": owner,
             "lease": self._lease(),
         }
         async with self._database.statement() as cursor:
             await cursor.execute(_APPEND, values)
-            return {RunKey(thread_id, number): stop for thread_id, number, stop in await cursor.fetchall()}
+            ((_, lost, stopping),) = await cursor.fetchall()
+        return stops_of(keys, lost or (), stopping or ())
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
@@ -242,7 +261,9 @@ class PostgresRuns(RunLogStore):
             await cursor.execute(NOTIFY, {"notes": notes([(key, base.last)])})
 
     @override
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
+    async def _close(
+        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+    ) -> None:
         values = {
             **key._asdict(),
             **base._asdict(),
@@ -256,6 +277,8 @@ class PostgresRuns(RunLogStore):
         }
         async with self._database.transaction() as cursor:
             await _replace(cursor, values)
+            if rest is not None:
+                await cursor.execute(_ADD, {**key._asdict(), **rest._asdict()})
             await cursor.execute(_DROP_ENDED, values)
             await cursor.execute(_PRUNE, values)
             await cursor.execute(NOTIFY, {"notes": notes([(key, base.last)], over=True)})
@@ -367,6 +390,11 @@ async def _migrate(cursor: AsyncCursor) -> None:
 
 def _arrays(keys: Sequence[RunKey]) -> dict[str, Any]:
     return {"threads": [key.thread_id for key in keys], "numbers": [key.number for key in keys]}
+
+
+def _integers(values: Sequence[int]) -> str:
+    """Return the literal of an array of integers."""
+    return f"{{{_encode(values)[1:-1].decode()}}}"
 
 
 def _record(

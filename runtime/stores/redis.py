@@ -43,14 +43,14 @@ local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])
 """
 _TOUCH = """
-local function touch(thread, created, ttl)
-    redis.call('HSETNX', KEYS[1], 'created', created)
-    redis.call('HSET', KEYS[1], 'updated', created)
+local function touch(key, thread, created, ttl)
+    redis.call('HSETNX', key, 'created', created)
+    redis.call('HSET', key, 'updated', created)
     redis.call('ZADD', KEYS[2], created, thread)
-    local owner = redis.call('HGET', KEYS[1], 'owner')
+    local owner = redis.call('HGET', key, 'owner')
     if owner then redis.call('ZADD', KEYS[2] .. ':' .. owner, created, thread) end
     redis.call('HSETNX', KEYS[3], ARGV[#ARGV], thread)
-    if ttl > 0 then redis.call('PEXPIRE', KEYS[1], ttl) end
+    if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
     return owner
 end
 """
@@ -59,29 +59,38 @@ local thread, agent, payload, expected, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local version = tonumber(redis.call('HGET', KEYS[1], 'v:' .. agent) or 0)
 if expected ~= '' and tonumber(expected) ~= version then return false end
 {_NOW}{_TOUCH}
-local owner = touch(thread, now, ttl)
+local owner = touch(KEYS[1], thread, now, ttl)
 redis.call('HSETNX', KEYS[1], 'c:' .. agent, now)
 redis.call('HSET', KEYS[1], 'v:' .. agent, version + 1, 'u:' .. agent, now, 'd:' .. agent, payload)
 return {{version + 1, owner, redis.call('HGET', KEYS[1], 'c:' .. agent), now}}
 """
-_THREAD = """
-local head = redis.call('HMGET', KEYS[1], 'owner', 'created', 'updated', 'name', 'archived')
-if head[3] then return {ARGV[1], head, redis.call('HKEYS', KEYS[1])} end
-local updated = redis.call('ZSCORE', KEYS[2], ARGV[1])
-if updated then return {ARGV[1], {false, updated, updated, false, false}, {}, 1} end
-return false
+# KEYS: the beginning of the threads' keys, then the index and the spellings. ARGV: the thread, ..., and its key last.
+_FIND = """
+local function find(thread)
+    local key = KEYS[1] .. thread
+    local head = redis.call('HMGET', key, 'owner', 'created', 'updated', 'name', 'archived')
+    if head[3] then return {thread, head, redis.call('HKEYS', key)} end
+    local updated = redis.call('ZSCORE', KEYS[2], thread)
+    if updated then return {thread, {false, updated, updated, false, false}, {}, 1} end
+    return false
+end
 """
-_OPEN = f"""
-local thread, claimant, agent, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local living = redis.call('EXISTS', KEYS[1]) == 1
-if not living and redis.call('ZSCORE', KEYS[2], thread) then return 2 end
-local owner = redis.call('HGET', KEYS[1], 'owner')
-if living and claimant ~= '' and owner ~= claimant then return 0 end
-if not living and claimant ~= '' then redis.call('HSET', KEYS[1], 'owner', claimant) end
-if agent ~= '' then redis.call('HSET', KEYS[1], 'a:' .. agent, '1') end
+_THREAD = f"""{_FIND}
+return find(redis.call('HGET', KEYS[3], ARGV[2]) or ARGV[1])
+"""
+_OPEN = f"""{_FIND}
+redis.call('HSETNX', KEYS[3], ARGV[#ARGV], ARGV[1])
+local thread = redis.call('HGET', KEYS[3], ARGV[#ARGV])
+local key, claimant, agent, ttl = KEYS[1] .. thread, ARGV[2], ARGV[3], tonumber(ARGV[4])
+local living = redis.call('EXISTS', key) == 1
+if not living and redis.call('ZSCORE', KEYS[2], thread) then return find(thread) end
+local owner = redis.call('HGET', key, 'owner')
+if living and claimant ~= '' and owner ~= claimant then return false end
+if not living and claimant ~= '' then redis.call('HSET', key, 'owner', claimant) end
+if agent ~= '' then redis.call('HSET', key, 'a:' .. agent, '1') end
 {_NOW}{_TOUCH}
-touch(thread, now, ttl)
-return 1
+touch(key, thread, now, ttl)
+return find(thread)
 """
 _DESCRIBE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -94,7 +103,7 @@ local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner and owner ~= claimant then return 0 end
 redis.call('HSET', KEYS[1], 'owner', claimant)
 {_NOW}{_TOUCH}
-touch(thread, now, ttl)
+touch(KEYS[1], thread, now, ttl)
 return 1
 """
 _DELETE = """
@@ -155,15 +164,22 @@ put(token, mine, now + lease, stopped)
 redis.call('PEXPIRE', KEYS[1], lease)
 return {{(first or mine) == mine and 1 or 0, stopped}}
 """
-_RENEW = f"""{_QUEUE}
-local token, lease = ARGV[1], tonumber(ARGV[2])
-local place = redis.call('HGET', KEYS[1], token)
-if not place then return false end
-local seq, expires, stop = parse(place)
-if expires < now then return false end
-put(token, seq, now + lease, stop)
-redis.call('PEXPIRE', KEYS[1], lease)
-return stop
+# KEYS: of each ticket, its lock's. ARGV: lease, then the tokens. Returns of each '' if it has run out, else its stop.
+_RENEW = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease, answers = tonumber(ARGV[1]), {}
+for number, key in ipairs(KEYS) do
+    local token = ARGV[number + 1]
+    local place = redis.call('HGET', key, token)
+    local seq, expires, stop = string.match(place or '', '^(%d+) (%d+) (%d)$')
+    if seq and tonumber(expires) >= now then
+        redis.call('HSET', key, token, string.format('%s %.0f %s', seq, now + lease, stop))
+        redis.call('PEXPIRE', key, lease)
+    end
+    answers[number] = seq and tonumber(expires) >= now and stop or ''
+end
+return answers
 """
 _STOP = f"""{_QUEUE}
 local before = redis.call('HGET', KEYS[1], ARGV[1])
@@ -181,6 +197,10 @@ _CLUSTER = (
     " of all threads and runs, which a cluster keeps on other nodes: use one Redis server, with replicas, for each"
     " deployment."
 )
+
+
+RENEWED_AT_ONCE = 256
+"""How many tickets one operation renews at most, so that others need not wait for it."""
 
 
 def connect(url: str, settings: StoreSettings) -> Redis:
@@ -239,13 +259,14 @@ class RedisTickets(TicketDesk):
 
     @override
     async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
-        with translated():
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for ticket in tickets:
-                    arguments: list[str | int] = [ticket.token, _milliseconds(lease)]
-                    await self._renew([self._key(*ticket[:2])], arguments, client=pipeline)
-                stops = await pipeline.execute()
-        return {ticket.token: stop == b"1" for ticket, stop in zip(tickets, stops, strict=True) if stop is not None}
+        stops: dict[str, bool] = {}
+        for start in range(0, len(tickets), RENEWED_AT_ONCE):
+            group = tickets[start : start + RENEWED_AT_ONCE]
+            keys = [self._key(*ticket[:2]) for ticket in group]
+            with translated():
+                answers = await self._renew(keys, [_milliseconds(lease), *(ticket.token for ticket in group)])
+            stops |= {ticket.token: stop == b"1" for ticket, stop in zip(group, answers, strict=True) if stop}
+        return stops
 
     @override
     async def leave(self, ticket: Ticket) -> None:
@@ -353,17 +374,15 @@ class RedisStore(RecordStore):
     @override
     async def _thread(self, thread_id: str) -> ThreadInfo | None:
         with translated():
-            spelling = await self._spelling(thread_id)
-            row = await self._thread_script(self._keys(spelling), [spelling])
+            row = await self._thread_script(self._keys(""), [thread_id, thread_key(thread_id)])
         return None if row is None else _info(*row)
 
     @override
     async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
+        given: list[str | int] = [thread_id, owner or "", agent_name or "", self._ttl(), thread_key(thread_id)]
         with translated():
-            spelling, key = await self._spelling(thread_id, keep=True), thread_key(thread_id)
-            arguments: list[str | int] = [spelling, owner or "", agent_name or "", self._ttl(), key]
-            opened = await self._open_script(self._keys(spelling), arguments)
-        return await self._thread(thread_id) if opened else None
+            row = await self._open_script(self._keys(""), given)
+        return None if row is None else _info(*row)
 
     @override
     async def _expired(self, limit: int) -> list[str]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote
 
+import msgspec
 from redis.asyncio import Redis
 from typing_extensions import override
 
@@ -32,6 +33,7 @@ from .run_records import (
     RunRecord,
     StoredStatus,
     decode_about,
+    stops_of,
 )
 from .settings import StoreSettings
 
@@ -40,6 +42,8 @@ MAX_BATCHES = 4096
 
 NAMED_RUNS = 4096
 """Of how many runs the names of their keys are remembered: making them costs more than the rest of a batch."""
+
+_pack = msgspec.msgpack.Encoder().encode
 
 _NOW = """
 local time = redis.call('TIME')
@@ -68,31 +72,49 @@ _OWNED = f"""{_NOW}
 local kept = redis.call('HMGET', KEYS[1], 'owner', 'status', 'last', 'stop')
 if kept[1] ~= ARGV[1] or kept[2] ~= 'running' then return false end
 """
-# KEYS: leases, then of each run: run, stream, the thread's numbers. ARGV: owner, lease, ttl, the stream's bound, then
-# of each run: first, last, payload. Returns of each run -1 if it is not the owner's, else whether it is to stop.
+# KEYS: leases. ARGV: in MessagePack, the owner, lease, ttl, the stream's bound, and of each run its key, that of the
+# thread's numbers, first, last and payload. Returns the places of the runs that are to stop, counted from 1, and below
+# zero those of the runs that are not the owner's.
 _APPEND = f"""{_NOW}
-local owner, expires, ttl, bound = ARGV[1], text(now + tonumber(ARGV[2])), ARGV[3], ARGV[4]
-local answers = {{}}
-for place = 0, (#KEYS - 1) / 3 - 1 do
-    local run, stream, numbers = KEYS[3 * place + 2], KEYS[3 * place + 3], KEYS[3 * place + 4]
-    local first, last, payload = ARGV[3 * place + 5], ARGV[3 * place + 6], ARGV[3 * place + 7]
+local owner, lease, ttl, bound, batches = unpack(cmsgpack.unpack(ARGV[1]))
+local expires, exceptions = text(now + lease), {{}}
+for place, batch in ipairs(batches) do
+    local run, numbers, first, last, payload = unpack(batch)
+    local stream = run .. ':events'
     local kept = redis.call('HMGET', run, 'owner', 'status', 'last', 'stop')
     if kept[1] ~= owner or kept[2] ~= 'running' then
-        answers[place + 1] = -1
+        exceptions[#exceptions + 1] = -place
     else
-        if tonumber(last) > tonumber(kept[3]) then
-            redis.call('XADD', stream, 'MAXLEN', '~', bound, last .. '-0', 'f', first, 'd', payload)
-            redis.call('HSET', run, 'last', last, 'updated', text(now))
-            redis.call('PUBLISH', run, last)
+        if last > tonumber(kept[3]) then
+            redis.call('XADD', stream, 'MAXLEN', '~', bound, text(last) .. '-0', 'f', text(first), 'd', payload)
+            redis.call('HSET', run, 'last', text(last), 'updated', text(now))
+            redis.call('PUBLISH', run, text(last))
         else
             redis.call('HSET', run, 'updated', text(now))
         end
         redis.call('ZADD', KEYS[1], expires, run)
         for _, key in ipairs({{run, stream, numbers}}) do expire(key, ttl) end
-        answers[place + 1] = tonumber(kept[4] or '0')
+        if kept[4] == '1' then exceptions[#exceptions + 1] = place end
     end
 end
-return answers
+return exceptions
+"""
+# KEYS and ARGV as above, but of each run its key and that of the thread's numbers alone.
+_RENEW = f"""{_NOW}
+local owner, lease, ttl, runs = unpack(cmsgpack.unpack(ARGV[1]))
+local expires, exceptions = text(now + lease), {{}}
+for place, names in ipairs(runs) do
+    local run, numbers = unpack(names)
+    local kept = redis.call('HMGET', run, 'owner', 'status', 'stop')
+    if kept[1] ~= owner or kept[2] ~= 'running' then
+        exceptions[#exceptions + 1] = -place
+    else
+        redis.call('ZADD', KEYS[1], expires, run)
+        for _, key in ipairs({{run, run .. ':events', numbers}}) do expire(key, ttl) end
+        if kept[3] == '1' then exceptions[#exceptions + 1] = place end
+    end
+end
+return exceptions
 """
 _COMPACT = f"""{_OWNED}
 local last, payload = ARGV[2], ARGV[3]
@@ -102,11 +124,14 @@ redis.call('PUBLISH', KEYS[1], last)
 redis.call('XTRIM', KEYS[2], 'MINID', text(last + 1) .. '-0')
 return 1
 """
-# ARGV: also the prefix of the thread's runs
+# ARGV: also the prefix of the thread's runs, and at the end, if there are any, the first of the last events and these
 _CLOSE = f"""{_OWNED}
 local last, payload, status, grace = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local max_runs, max_bytes, prefix, about = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 if about ~= '' then redis.call('HSET', KEYS[1], 'about', about) end
+if ARGV[13] and tonumber(last) > tonumber(kept[3]) then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[11], last .. '-0', 'f', ARGV[12], 'd', ARGV[13])
+end
 redis.call('HSET', KEYS[1], 'base', payload, 'base_last', last, 'last', last, 'status', status,
     'updated', text(now), 'size', #payload)
 redis.call('ZREM', KEYS[3], KEYS[1])
@@ -128,11 +153,6 @@ for _, number in ipairs(redis.call('ZREVRANGE', KEYS[4], 0, -1)) do
     end
 end
 return 1
-"""
-_RENEW = f"""{_OWNED}
-redis.call('ZADD', KEYS[3], text(now + tonumber(ARGV[2])), KEYS[1])
-for _, key in ipairs({{KEYS[1], KEYS[2], KEYS[4]}}) do expire(key, ARGV[3]) end
-return kept[4] or '0'
 """
 _STOP = """
 if redis.call('HGET', KEYS[1], 'status') ~= 'running' then return 0 end
@@ -197,7 +217,7 @@ class RedisRuns(RunLogStore):
         self._client = client
         super().__init__(settings or StoreSettings())
         self._leases = f"{self.settings.prefix}:run-leases"
-        self._batch_keys = lru_cache(maxsize=NAMED_RUNS)(self._name_batch_keys)
+        self._names = lru_cache(maxsize=NAMED_RUNS)(self._name)
         self._open_script = client.register_script(_OPEN)
         self._append_script = client.register_script(_APPEND)
         self._compact_script = client.register_script(_COMPACT)
@@ -243,14 +263,12 @@ class RedisRuns(RunLogStore):
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
-        keys: list[str] = [self._leases]
-        given: _Arguments = [owner, self._lease(), self._ttl(), MAX_BATCHES]
-        for key, batch in batches:
-            keys += self._batch_keys(key)
-            given += (batch.first, batch.last, batch.payload)
+        # One argument for all of them: redis-py spends more time on each than a run's batch takes otherwise.
+        entries = [(*self._names(key), first, last, payload.decode()) for key, (first, last, payload) in batches]
+        packed = _pack((owner, self._lease(), self._ttl(), MAX_BATCHES, entries))
         with translated():
-            stops = await self._append_script(keys, given)
-        return {each.key: bool(stop) for each, stop in zip(batches, stops, strict=True) if stop >= 0}
+            exceptions = await self._append_script([self._leases], [packed])
+        return _stops([each.key for each in batches], exceptions)
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
@@ -258,21 +276,20 @@ class RedisRuns(RunLogStore):
             _owned(await self._compact_script(self._keys(key), [owner, base.last, base.payload]))
 
     @override
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
+    async def _close(
+        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+    ) -> None:
         limits = [int(GRACE_SECONDS), self.settings.max_runs, self.settings.max_run_bytes]
         given: _Arguments = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id), about or b""]
-        given.append(RUNS_IN_GRACE)
+        given += [RUNS_IN_GRACE, MAX_BATCHES, *((rest.first, rest.payload) if rest is not None else ())]
         with translated():
             _owned(await self._close_script(self._keys(key), given))
 
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
+        packed = _pack((owner, self._lease(), self._ttl(), [self._names(key) for key in keys]))
         with translated():
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    await self._renew_script(self._keys(key), [owner, self._lease(), self._ttl()], client=pipeline)
-                stops = await pipeline.execute()
-        return {key: bool(int(stop)) for key, stop in zip(keys, stops, strict=True) if stop is not None}
+            return _stops(keys, await self._renew_script([self._leases], [packed]))
 
     @override
     async def _request_stop(self, key: RunKey) -> bool:
@@ -365,9 +382,8 @@ class RedisRuns(RunLogStore):
         run = self._run(key)
         return [run, f"{run}:events", self._leases, self._numbers(key.thread_id)]
 
-    def _name_batch_keys(self, key: RunKey) -> tuple[str, str, str]:
-        run, stream, _, numbers = self._keys(key)
-        return run, stream, numbers
+    def _name(self, key: RunKey) -> tuple[str, str]:
+        return self._run(key), self._numbers(key.thread_id)
 
     def _lease(self, seconds: float | None = None) -> int:
         return int((self.settings.lease if seconds is None else seconds) * 1_000_000)
@@ -375,6 +391,11 @@ class RedisRuns(RunLogStore):
     def _ttl(self) -> int:
         age = self.settings.run_age
         return 0 if age is None else max(int(age), 1)
+
+
+def _stops(keys: Sequence[RunKey], exceptions: Sequence[int]) -> dict[RunKey, bool]:
+    lost = [-place for place in exceptions if place < 0]
+    return stops_of(keys, lost, [place for place in exceptions if place > 0])
 
 
 def _owned(answer: Any) -> Any:

@@ -138,6 +138,7 @@ class RunLogStore(ABC):
         last: int,
         compacted: Sequence[Event],
         about: dict[str, Any] | None = None,
+        rest: Sequence[Event] = (),
     ) -> None:
         """End a run, and let go of the thread's oldest runs if there are too many.
 
@@ -148,14 +149,16 @@ class RunLogStore(ABC):
             last: The number of its last event.
             compacted: All its events, compacted.
             about: What to keep with the run from now on; None for what was given when it began.
+            rest: Its last events one by one, for those who follow it: what has not been stored yet.
 
         Raises:
             RunLostError: The run is not ``owner``'s.
         """
         kept = None if about is None else encode_json(about)
         base = Base(last, encode_json(compacted))
+        batch = Batch(last - len(rest) + 1, last, encode_json(rest)) if rest else None
         async with self._turn():
-            await self._close(key, owner, status, base, kept)
+            await self._close(key, owner, status, base, kept, batch)
 
     async def renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
         """Renew the leases of runs.
@@ -287,7 +290,9 @@ class RunLogStore(ABC):
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None: ...
 
     @abstractmethod
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None: ...
+    async def _close(
+        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+    ) -> None: ...
 
     @abstractmethod
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]: ...

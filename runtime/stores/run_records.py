@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -107,6 +108,22 @@ class RunPart(msgspec.Struct, kw_only=True, frozen=True):
     last: int
     ended: bool
     more: bool
+
+
+def stops_of(keys: Sequence[RunKey], lost: Iterable[int], stopping: Iterable[int]) -> dict[RunKey, bool]:
+    """Return the runs that are still their writer's, and of each whether it is to stop.
+
+    Args:
+        keys: The runs, most of which simply go on.
+        lost: The places of those that are the writer's no longer, counted from 1.
+        stopping: The places of those that are to stop.
+    """
+    stops = dict.fromkeys(keys, False)
+    for place in stopping:
+        stops[keys[place - 1]] = True
+    for place in lost:
+        del stops[keys[place - 1]]
+    return stops
 
 
 def decode_about(payload: bytes) -> dict[str, Any]:

@@ -201,7 +201,9 @@ class SqliteRuns(RunLogStore):
         await self._database.write(work)
 
     @override
-    async def _close(self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None) -> None:
+    async def _close(
+        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+    ) -> None:
         values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": status, "about": about}
         limits = {
             "thread_id": key.thread_id,
@@ -214,6 +216,8 @@ class SqliteRuns(RunLogStore):
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(_COMPACT, values).fetchone() is None:
                 raise RunLostError
+            if rest is not None:
+                connection.execute(_APPEND, {**key._asdict(), **rest._asdict()})
             connection.execute(_DROP_ENDED, limits)
             connection.execute(_PRUNE, limits)
 

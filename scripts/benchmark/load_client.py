@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from scripts.benchmark.load_app import MARK
+from scripts.benchmark.load_app import MARK, speech_id, speech_of
 from tests.parity.scenarios import DOCUMENT, OPERATION, request_data
 from tests.parity.wire import ACCEPT
 
+TURNS_OF_A_THREAD = 10
+"""After how many turns a conversation goes on with a fresh thread."""
 _MARK = MARK.encode()
 _TAIL = 4096
 _SUCCESS = b'"code":"Success"'
@@ -65,10 +67,13 @@ class Speech(asyncio.Protocol):
         return self.words != self.expected or _SUCCESS not in self._tail or not self._tail.endswith(_END)
 
 
-def request(url: str, thread_id: str, words: int, pace: float) -> bytes:
-    """Return the bytes that ask for a stream."""
+def request(url: str, thread_id: str, words: int, pace: float, earlier: int = 0) -> bytes:
+    """Return the bytes that ask for a stream, after so many earlier turns on the thread."""
     place = urlsplit(url)
     data = request_data(json.dumps({"words": words, "pace": pace}), thread_id)
+    (asked,) = data["messages"]
+    data["messages"] = [message for turn in range(earlier) for message in _turn(asked, turn, words)]
+    data["messages"].append({**asked, "id": f"user-{earlier}"})
     variables = {"data": data | {"agentSession": {"agentName": "speaker"}}, "properties": {}}
     query = {"operationName": OPERATION, "query": DOCUMENT.read_text(encoding="utf-8"), "variables": variables}
     body = json.dumps(query).encode()
@@ -77,6 +82,13 @@ def request(url: str, thread_id: str, words: int, pace: float) -> bytes:
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def _turn(asked: dict[str, Any], turn: int, words: int) -> list[dict[str, Any]]:
+    """Return a turn's two messages as the client sends them with the next one."""
+    said = {"role": "assistant", "content": speech_of(words)}
+    answer = {"id": speech_id(2 * turn + 1), "createdAt": asked["createdAt"], "textMessage": said}
+    return [{**asked, "id": f"user-{turn}"}, answer]
 
 
 def _same(speech: Speech) -> Speech:
@@ -95,3 +107,27 @@ async def wave(url: str, streams: int, words: int, pace: float) -> list[Speech]:
     async with asyncio.timeout(words * pace * 3 + 60):
         await asyncio.gather(*(speech.ended.wait() for speech in speeches))
     return speeches
+
+
+async def talks(url: str, streams: int, turns: int, words: int, pace: float) -> list[Speech]:
+    """Hold ``streams`` conversations at once, begun within two seconds; return what was said in all their turns."""
+    talking: list[asyncio.Task[list[Speech]]] = []
+    async with asyncio.TaskGroup() as group:
+        for number in range(streams):
+            talking.append(group.create_task(_talk(url, f"load-{number}", turns, words, pace)))
+            await asyncio.sleep(2 / streams)
+    return [speech for talk in talking for speech in talk.result()]
+
+
+async def _talk(url: str, name: str, turns: int, words: int, pace: float) -> list[Speech]:
+    place, loop = urlsplit(url), asyncio.get_running_loop()
+    said: list[Speech] = []
+    for turn in range(turns):
+        thread, earlier = divmod(turn, TURNS_OF_A_THREAD)
+        speech = Speech(request(url, f"{name}-{thread}", words, pace, earlier), words)
+        async with asyncio.timeout(words * pace * 3 + 60):
+            await loop.create_connection(partial(_same, speech), place.hostname or "", place.port or 80)
+            await speech.ended.wait()
+        speech.request = b""
+        said.append(speech)
+    return said

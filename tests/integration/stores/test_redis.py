@@ -9,6 +9,8 @@ import redis
 from copilotkit_runtime.runtime.errors import StoreError
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
+from copilotkit_runtime.runtime.stores.locks import Ticket
+from copilotkit_runtime.runtime.stores.redis import RedisStore, RedisTickets
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 
@@ -49,6 +51,21 @@ async def test_stores_with_different_prefixes_do_not_see_each_other(
     assert await other.load("thread", "agent") is None
     assert (await other.threads()).threads == []
     await other.stop()
+
+
+async def test_more_tickets_than_one_operation_renews_are_all_renewed(
+    store: StateStore, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(store, RedisStore)
+    monkeypatch.setattr("copilotkit_runtime.runtime.stores.redis.RENEWED_AT_ONCE", 2)
+    desk = RedisTickets(store.client, settings.prefix)
+    tickets = [Ticket(f"thread-{number}", "agent", f"token-{number}") for number in range(5)]
+    for ticket in tickets:
+        await desk.enter(ticket, 60)
+    await desk.leave(tickets[1])
+    await desk.request_stop("thread-3", "agent", None)
+
+    assert await desk.renew(tickets, 60) == {"token-0": False, "token-2": False, "token-3": True, "token-4": False}
 
 
 async def test_a_thread_that_redis_evicted_is_not_listed(store: StateStore, url: str, settings: StoreSettings) -> None:

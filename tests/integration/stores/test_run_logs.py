@@ -14,9 +14,10 @@ from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.log import Lagged
 from copilotkit_runtime.runtime.runs.remote import RemoteSubscription
 from copilotkit_runtime.runtime.stores.errors import StoreKeyError
+from copilotkit_runtime.runtime.stores.group_writer import RunBatch
 from copilotkit_runtime.runtime.stores.interface import StateStore
 from copilotkit_runtime.runtime.stores.run_log import READ_BATCHES, RunLogStore
-from copilotkit_runtime.runtime.stores.run_records import RunCompactedError, RunKey, RunLostError
+from copilotkit_runtime.runtime.stores.run_records import Batch, RunCompactedError, RunKey, RunLostError, encode_json
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
 from tests.integration.stores.conftest import KINDS, SHARED
@@ -105,6 +106,35 @@ async def test_every_offset_of_a_run_is_followed_by_its_rest(runs: RunLogStore) 
     for after in range(0, len(RUN) + 1, 50):
         assert await everything(runs, key, after) == RUN[after:], "those who follow the end are not cut off"
     assert await runs.history(key) == compact(RUN)
+
+
+async def test_the_last_events_are_stored_with_the_end_for_those_who_follow(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    await runs.append(key, OWNER, 1, RUN[:10])
+    await runs.close(key, OWNER, "finished", len(RUN), compact(RUN), rest=RUN[10:])
+    for after in (0, 10, 11, len(RUN) - 1, len(RUN)):
+        assert await everything(runs, key, after) == RUN[after:]
+    assert await runs.history(key) == compact(RUN)
+
+
+async def test_one_write_for_many_runs_reports_those_that_are_lost_and_those_that_are_to_stop(
+    runs: RunLogStore,
+) -> None:
+    keys = [await begun(runs, f"thread {number} \u00e9'\"") for number in range(5)]
+    other = await runs.open("thread", run_id="r", agent_name="agent", owner="process-2")
+    await runs.request_stop(keys[1])
+    await runs.request_stop(keys[3])
+    said = [events.TextMessageContent(message_id="m", delta=f"\u00e9{number}" * number) for number in range(6)]
+    batches = [
+        RunBatch(key, Batch(1, 1, encode_json([event])))
+        for key, event in zip([*keys[:2], other.key, *keys[2:]], said, strict=True)
+    ]
+    await runs.close(keys[4], OWNER, "finished", 1, [FINISHED])
+    stops = {keys[0]: False, keys[1]: True, keys[2]: False, keys[3]: True}
+    assert await runs.append_group(OWNER, batches) == stops
+    assert [(await runs.read(key)).events for key in keys[:4]] == [[said[place]] for place in (0, 1, 3, 4)]
+    assert (await runs.read(other.key)).events == []
+    assert await runs.renew([*keys[:2], other.key, *keys[2:]], OWNER) == stops
 
 
 async def test_a_run_of_many_batches_is_read_in_parts(runs: RunLogStore) -> None:
