@@ -270,6 +270,8 @@ class RuntimeConfig(BaseSettings):
     """Whether AG-UI clients receive raw events of frameworks, which may contain secrets."""
     keep_alive_seconds: Annotated[float, Field(ge=0)] = 15.0
     """The interval of keep-alive comments in idle AG-UI streams; 0 to disable them."""
+    connect_stays_open: bool = False
+    """Whether AG-UI clients that connect to a thread stay connected, and receive its later runs, too."""
     stream_batch_seconds: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How long a stream gathers tokens behind those that it has written; 0 to write each at once."""
     debug_events: bool = False

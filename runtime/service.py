@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from sys import maxsize
 from typing import Any
 from uuid import uuid4
 
@@ -41,6 +42,7 @@ from .runs.broken_runs import BrokenRuns
 from .runs.continuation import Continuation
 from .runs.handle import RunHandle
 from .runs.kept_request import keep_request, kept_request
+from .runs.next_runs import NextRuns
 from .runs.observer import Observers
 from .runs.origin import HERE, Origin
 from .runs.remote import RemoteRun
@@ -100,9 +102,10 @@ class RuntimeService:
         run_log = runs or open_run_log(store)
         self._beginnings = Beginnings()
         self.archive = RunArchive(run_log)
+        self.next_runs = NextRuns(run_log)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume)
         self.archive.on_stop = self._report_stop
-        self.threads.delete_with(self.archive.delete)
+        self.threads.delete_with(self._delete_runs)
 
     def add_provider(self, provider: AgentProvider) -> None:
         """Register a provider. One that is added to a started runtime must have been started itself."""
@@ -121,6 +124,7 @@ class RuntimeService:
         self.draining = False
         await self._open_store()
         await self.archive.start()
+        self.next_runs.start()
         if self.execution is not None:
             await self.execution.open()
         for provider in self._all_providers():
@@ -157,6 +161,7 @@ class RuntimeService:
         Those that another process can go on with are handed over.
         """
         self.draining = True
+        await self.next_runs.stop()
         await self.broken_runs.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
@@ -257,6 +262,28 @@ class RuntimeService:
             return _follow(runs[-1], after, paces=paces)
         elsewhere = await self.archive.find(spelling)
         return RunHandle(elsewhere, elsewhere.subscribe(after)) if elsewhere is not None else None
+
+    async def attach_all(self, thread_id: str, *, identity: str | None = None) -> list[RunHandle]:
+        """Follow all runs that go on in a thread, in this process and others, without slowing them down.
+
+        Args:
+            thread_id: The thread.
+            identity: The caller; None for the application itself.
+
+        Returns:
+            The runs, oldest first: all but the first wait for those before them, or are of other agents.
+
+        Raises:
+            ThreadNotFoundError: There is no such thread, or it is somebody else's.
+        """
+        spelling = await self.threads.find(thread_id, identity)
+        stored = await self.archive.find_all(spelling)
+        here = [
+            RunHandle(run, run.log.subscribe(attached=False), self.archive.place_of(run))
+            for run in self._by_thread.get(spelling, ())
+        ]
+        others = [RunHandle(run, run.subscribe()) for run in stored if not any(_is_same(run, one) for one in here)]
+        return sorted([*here, *others], key=lambda handle: handle.number or maxsize)
 
     async def follow(self, thread_id: str, *, identity: str | None = None, after: int = 0) -> RunHandle | None:
         """Follow the run that goes on in a thread, or else read its last run again.
@@ -455,6 +482,7 @@ class RuntimeService:
         self._reports[run] = report
         if lasts:
             self._by_thread.setdefault(run.input.thread_id, []).append(run)
+            self.next_runs.note(run.input.thread_id)
         if origin.record is not None:
             resumable = lasts and self._is_resumable(request, provider)
             self.archive.go_on(run, origin.record, past or Continuation((), 0), resumable=resumable)
@@ -528,6 +556,7 @@ class RuntimeService:
             await run.leave_thread()
         if run.ending is not None:
             await self.archive.finish(run, run.ending)
+            self.next_runs.note(run.input.thread_id)
         report = self._reports.pop(run, None)
         if report is not None and not handed_over:
             report.ended(run)
@@ -551,6 +580,10 @@ class RuntimeService:
         if not runs:
             self._by_thread.pop(run.input.thread_id, None)
 
+    async def _delete_runs(self, thread_id: str) -> None:
+        await self.archive.delete(thread_id)
+        self.next_runs.note(thread_id)
+
     async def _open_store(self) -> None:
         try:
             await self.store.start()
@@ -562,6 +595,13 @@ class RuntimeService:
 
     def _all_providers(self) -> list[AgentProvider]:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]
+
+
+def _is_same(stored: RemoteRun, here: RunHandle) -> bool:
+    """Whether a run of the store is one of this process, which may be about to learn its number."""
+    if here.number is not None:
+        return stored.record.number == here.number
+    return (stored.record.run_id, stored.agent_name) == (here.run_id, here.agent_name)
 
 
 def _follow(run: Run, after: int = 0, *, paces: bool = True) -> RunHandle:

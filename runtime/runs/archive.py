@@ -168,6 +168,15 @@ class RunArchive:
         running = await self._running(thread_id)
         return running[-1] if running else None
 
+    async def find_all(self, thread_id: str) -> list[RemoteRun]:
+        """Return all runs that go on in a thread as the store has them, oldest first; this process's too."""
+        return await self._running(thread_id) if self.store.shared else []
+
+    def place_of(self, run: Run) -> Callable[[], int | None]:
+        """Return what returns the number of a run of this process, which goes on; None while it has none."""
+        recording = self._recordings.get(run)
+        return lambda: None if recording is None or recording.key is None else recording.key.number
+
     async def stop_elsewhere(self, thread_id: str, run_id: str | None, *, wait: bool) -> bool:
         """Stop the runs that go on in a thread in other processes, and wait for a limited time until they have ended.
 

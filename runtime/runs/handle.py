@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..errors import CopilotKitError
@@ -36,10 +36,14 @@ class RunHandle:
     Args:
         run: The run.
         source: The reader's place in its log.
+        place: Returns the number of the run in its thread, once it has one; for runs of this process.
     """
 
-    def __init__(self, run: Run | RemoteRun, source: EventSource) -> None:
+    def __init__(
+        self, run: Run | RemoteRun, source: EventSource, place: Callable[[], int | None] = lambda: None
+    ) -> None:
         self.run = run
+        self._place = place
         self.arrival = source.arrival
         self.take = source.take
         self.ahead = 0
@@ -65,6 +69,11 @@ class RunHandle:
     def messages(self) -> list[Message]:
         """The thread's messages when the run began, with those that came with it."""
         return self.run.input.messages
+
+    @property
+    def number(self) -> int | None:
+        """The run's number in its thread; None while it has none."""
+        return self.run.record.number if isinstance(self.run, RemoteRun) else self._place()
 
     @property
     def sends_extensions(self) -> bool:
@@ -105,8 +114,10 @@ class RunHandle:
         return isinstance(self.run, RemoteRun)
 
     async def reopened(self) -> RunHandle:
-        """Return a hold on the run from its first event."""
-        return RunHandle(self.run, self.run.subscribe())
+        """Return a hold on the run from its first event, which does not slow it down."""
+        if isinstance(self.run, RemoteRun):
+            return RunHandle(self.run, self.run.subscribe())
+        return RunHandle(self.run, self.run.subscribe(attached=False), self._place)
 
     def take_history(self) -> Sequence[Event]:
         """Return all events of the run, the first ones compacted, after ``take`` has raised ``Lagged``.

@@ -1,16 +1,14 @@
-"""What a client that connects gets: the runs of a thread that have ended, and the one that goes on."""
+"""What a client that connects gets: the runs of a thread that have ended, and those that go on."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
-from ...runtime.events import Event
 from ...runtime.runs.archive import brought_messages
 from ...runtime.runs.handle import RunHandle
-from ...runtime.runs.remote import RemoteRun
 from ...runtime.runs.run import RunStatus
 from ...runtime.service import RuntimeService
 from ...runtime.stores.interface import AgentState
@@ -18,123 +16,125 @@ from ...runtime.stores.run_records import RunRecord
 from .agents import Agent
 from .gate import Gate, GateOptions
 from .history import Events, ThreadHistory, brought_by
-from .joined_run import JoinedRun, Reopen
+from .joined_run import JoinedRun
 from .replay import started_input
 
 
+class GoingOn(NamedTuple):
+    """A run that goes on, its record, if it has one yet, and where the client reads it."""
+
+    handle: RunHandle
+    record: RunRecord | None
+    source: JoinedRun
+
+
 class Past:
-    """A thread's past for one client. Make one with ``Histories.open``.
+    """What one client has not got of a thread.
 
     Args:
-        history: Reads the runs.
-        records: Those that have ended, oldest first.
-        kept: What the agent remembers.
-        running: The run that goes on, if one does, and its record, if it has one yet.
-        options: What clients get of the run that goes on.
+        service: Keeps the thread.
+        agent: The agent that the client sees.
         thread_id: The thread, as the client writes it.
-        reopen: Reads the run that goes on from its beginning.
+        identity: The caller.
+        options: What clients get.
+        stays: Whether later runs will follow in the same stream.
     """
 
     def __init__(
         self,
-        history: ThreadHistory,
-        records: Sequence[RunRecord],
-        kept: AgentState,
-        running: tuple[RunHandle, RunRecord | None] | None,
-        options: GateOptions,
+        service: RuntimeService,
+        agent: Agent,
         thread_id: str,
-        reopen: Reopen,
+        identity: str | None,
+        options: GateOptions,
+        *,
+        stays: bool = False,
     ) -> None:
-        self.running = None if running is None else JoinedRun(running[0], reopen)
-        self.run = running[0] if running is not None else None
-        """The run that goes on, as others see it, or None."""
-        self._record = running[1] if running is not None else None
-        self._history = history
-        self._records = records
-        self._kept = kept
-        self._options = options
-        self._thread_id = thread_id
-
-    def replay(self) -> AsyncGenerator[Events]:
-        """Yield the events of what has ended."""
-        # What an agent remembers while it works is not what it will remember.
-        return self._history.replay(self._records, AgentState() if self.running is not None else self._kept)
-
-    def gate(self) -> Gate:
-        """Return what the events of the run that goes on pass, once the past has been written."""
-        run = self.run
-        if run is None:
-            raise RuntimeError("no run goes on")
-        brought = brought_by(self._record) if self._record is not None else brought_messages(run.messages)
-        brought = self._history.new_of(brought)
-        known = {*self._history.seen, *(message.id for message in brought)}
-        started = started_input(self._thread_id, run.run_id, brought)
-        return Gate(self._thread_id, run.run_id, self._options, known=known, started=started)
-
-    def close(self) -> None:
-        """Stop reading the run that goes on."""
-        if self.running is not None:
-            self.running.close()
-
-
-class Histories:
-    """Opens the past of threads.
-
-    Args:
-        service: Keeps them.
-    """
-
-    def __init__(self, service: RuntimeService) -> None:
+        self.thread_id = thread_id
+        """The thread, as it is kept once it has been found."""
+        self.last: int | None = None
+        """The number of the thread's last run that was found, 0 for none; None while there is no such thread."""
+        self.running: Sequence[GoingOn] = ()
+        """The runs that go on, oldest first."""
         self._service = service
+        self._agent = agent
+        self._asked = thread_id
+        self._identity = identity
+        self._options = options
+        self._in_history = msgspec.structs.replace(options, history=True)
+        self._stays = stays
+        self._history = ThreadHistory(service.archive, self._in_history, thread_id, agent.key)
+        self._ended: Sequence[RunRecord] = ()
+        self._kept = AgentState()
+        self._got: set[int] = set()
 
-    async def open(self, agent: Agent, thread_id: str, identity: str | None, options: GateOptions) -> Past:
-        """Find what there is of a thread.
+    @property
+    def is_empty(self) -> bool:
+        """Whether the client has got all that was found."""
+        return not self._ended and not self.running
+
+    async def load(self) -> None:
+        """Find what there is of the thread that the client has not got.
 
         Raises:
             ThreadNotFoundError: The thread is not there, or not the caller's.
         """
-        spelling = await self._service.threads.find(thread_id, identity)
-        running, records = await self._running(spelling), await self._service.archive.runs(spelling)
-        if running is not None and _has_ended(running, records):
-            # Once it is stored, it is one of the others.
-            await running.join()
-            running.close()
-            running, records = None, await self._service.archive.runs(spelling)
-        ended = [record for record in records if record.status != "running" or running is None]
-        open_record = next((record for record in records if record.status == "running"), None)
-        history = ThreadHistory(
-            self._service.archive, msgspec.structs.replace(options, history=True), thread_id, agent.key
-        )
-        return Past(
-            history,
-            ended,
-            await self._remembered(agent, spelling),
-            None if running is None else (running, open_record),
-            options,
-            thread_id,
-            partial(self._reopen, spelling),
-        )
+        first, self.last = self.last is None, None
+        self.close()
+        self.thread_id = await self._service.threads.find(self._asked, self._identity)
+        handles, records = await self._found()
+        self.running = [self._going_on(handle, records) for handle in handles]
+        self._got &= {record.number for record in records}
+        known = self._got | {handle.number for handle in handles}
+        self._ended = [record for record in records if record.number not in known and record.status != "running"]
+        self._got.update(record.number for record in self._ended)
+        # What an agent remembers while it works is not what it will remember.
+        self._kept = await self._remembered() if first and not handles else AgentState()
+        self.last = max((record.number for record in records if record.status != "running"), default=0)
 
-    async def _reopen(self, spelling: str) -> RunHandle | Sequence[Event]:
-        running = await self._running(spelling)
-        if running is not None:
-            return running
-        records = await self._service.archive.runs(spelling)
-        return await self._service.archive.history(records[-1]) if records else ()
+    def replay(self) -> AsyncGenerator[Events]:
+        """Yield the events of what has ended."""
+        return self._history.replay(self._ended, self._kept)
 
-    async def _running(self, spelling: str) -> RunHandle | None:
-        return await self._service.attach(spelling, paces=False)
+    def gate(self, run: GoingOn) -> Gate:
+        """Return what the events of a run that goes on pass, once what came before it has been written."""
+        handle = run.handle
+        brought = brought_by(run.record) if run.record is not None else brought_messages(handle.messages)
+        brought = self._history.new_of(brought)
+        self._history.seen.update(message.id for message in brought)
+        started = started_input(self._asked, handle.run_id, brought)
+        # To older clients, nothing may follow a failure.
+        options = self._in_history if self._stays or run is not self.running[-1] else self._options
+        return Gate(self._asked, handle.run_id, options, known=self._history.seen, started=started)
 
-    async def _remembered(self, agent: Agent, spelling: str) -> AgentState:
-        """Return what an agent remembers of a thread: it may be more than the runs that are kept."""
-        if agent.name is None:
+    def followed(self, run: GoingOn, gate: Gate) -> None:
+        """Take note that the client has got a run to its end."""
+        self._history.seen.update(gate.sent_ids)
+        if run.handle.number is not None:
+            self._got.add(run.handle.number)
+
+    def close(self) -> None:
+        """Stop reading the runs that go on."""
+        for run in self.running:
+            run.source.close()
+
+    async def _found(self) -> tuple[Sequence[RunHandle], Sequence[RunRecord]]:
+        """Return the runs that go on, and what is kept of all."""
+        handles = await self._service.attach_all(self.thread_id)
+        records = await self._service.archive.runs(self.thread_id)
+        if not handles and any(record.status == "running" for record in records):
+            handles = await self._service.attach_all(self.thread_id)
+        for handle in handles:
+            if handle.status is not RunStatus.RUNNING:
+                await handle.join()  # it has its number now, under which it may be among the records
+        return handles, records
+
+    def _going_on(self, handle: RunHandle, records: Sequence[RunRecord]) -> GoingOn:
+        record = next((record for record in records if record.number == handle.number), None)
+        return GoingOn(handle, record, JoinedRun(handle, handle.reopened))
+
+    async def _remembered(self) -> AgentState:
+        """Return what the agent remembers of the thread: it may be more than the runs that are kept."""
+        if self._agent.name is None:
             return AgentState()
-        return await agent.provider.load_state(spelling, agent.name) or AgentState()
-
-
-def _has_ended(running: RunHandle, records: Sequence[RunRecord]) -> bool:
-    """Whether a run ended between being found and the listing of what is kept."""
-    run = running.run
-    if isinstance(run, RemoteRun):
-        return any(record.number == run.record.number and record.status != "running" for record in records)
-    return run.status is not RunStatus.RUNNING
+        return await self._agent.provider.load_state(self.thread_id, self._agent.name) or AgentState()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -28,13 +28,14 @@ from ..http.refusal import Refusal, busy
 from .agents import DEFAULT, Agent, find_agent
 from .call import Call
 from .debug_feed import DebugFeed, Watch
-from .event_stream import open_stream
+from .event_stream import EventStream, open_stream
 from .forwarded_headers import forwarded_headers
 from .frames import STREAM_HEADERS
 from .gate import Gate, GateOptions
 from .history import brought_by, messages_of
 from .joined_run import JoinedRun
-from .past import Histories, Past
+from .later_runs import LaterRuns, expiry_of
+from .past import Past
 from .refusals import respond_json, run_refusal, stop_refusal
 from .requests import (
     PROXIED_MCP_REQUEST,
@@ -77,7 +78,6 @@ class Runs:
         self._admission = admission
         self._feed = feed
         self._streaming = streaming
-        self._histories = Histories(service)
         self._config = service.config
         self._limits = InputLimits(messages=self._config.max_messages, message_bytes=self._config.max_message_bytes)
 
@@ -169,27 +169,50 @@ class Runs:
         """
         agent, given = await self._asked(call)
         watch = self._watch(call.target.names["agent"], given)
-        try:
-            past = await self._histories.open(agent, given.thread_id, client.identity, self.options(agent.provider))
-        except ThreadNotFoundError:
-            await exchange.respond(200, headers=list(STREAM_HEADERS))
+        stays = self._config.connect_stays_open
+        options = self.options(agent.provider)
+        past = Past(self._service, agent, given.thread_id, client.identity, options, stays=stays)
+        if stays:
+            later = LaterRuns(self._service.next_runs, past, expiry_of(client.claims))
+            with closing(past), closing(later):
+                await unless_disconnected(exchange, self._stay(exchange, past, later, watch))
             return
-        try:
-            if past.run is not None:
-                exchange.join(past.run)
+        with closing(past):
+            try:
+                await past.load()
+            except ThreadNotFoundError:
+                await exchange.respond(200, headers=list(STREAM_HEADERS))
+                return
+            for run in past.running:
+                exchange.join(run.handle)
             with self._streaming():
                 await unless_disconnected(exchange, self._replay(exchange, past, watch))
-        finally:
-            past.close()
 
     async def _replay(self, exchange: Exchange, past: Past, watch: Watch | None) -> None:
         async with open_stream(exchange, self._clock) as stream:
-            async for events in past.replay():
-                if watch is not None:
-                    watch(events)
-                await stream.write_events(events)
-            if past.running is not None:
-                await stream.follow(past.running, past.gate(), watch, Batching(self._config.stream_batch_seconds))
+            await self._write(stream, past, watch)
+
+    async def _stay(self, exchange: Exchange, past: Past, later: LaterRuns, watch: Watch | None) -> None:
+        """Write a thread's history, and its runs as they come, until the runtime ends or the client goes."""
+        async with open_stream(exchange, self._clock) as stream:
+            with suppress(ThreadNotFoundError):
+                await past.load()
+            while True:
+                if past.last is not None:
+                    with self._streaming():
+                        await self._write(stream, past, watch)
+                if not await stream.during(later.come()):
+                    return
+
+    async def _write(self, stream: EventStream, past: Past, watch: Watch | None) -> None:
+        async for events in past.replay():
+            if watch is not None:
+                watch(events)
+            await stream.write_events(events)
+        for run in past.running:
+            gate = past.gate(run)
+            await stream.follow(run.source, gate, watch, Batching(self._config.stream_batch_seconds))
+            past.followed(run, gate)
 
     async def stop(self, exchange: Exchange, client: ClientRequest, names: Mapping[str, str], data: Any) -> None:
         """Stop what runs in a thread, wherever it runs."""

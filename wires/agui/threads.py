@@ -18,7 +18,7 @@ from .agents import DEFAULT, Agent, find_agent
 from .call import Call
 from .gate import GateOptions
 from .history import messages_of
-from .past import Histories
+from .past import Past
 from .refusals import JsonRefusal, not_found, respond_json, thread_not_found
 from .state_view import StateView
 
@@ -38,7 +38,6 @@ class ThreadOperations:
 
     def __init__(self, service: RuntimeService, *, lists: bool) -> None:
         self._service = service
-        self._histories = Histories(service)
         self._reasoning = service.config.reasoning
         self.lists = lists
 
@@ -92,7 +91,9 @@ class ThreadOperations:
         found: list[Any] = []
         if info is not None:
             agent = await self._agent_of(info)
-            past = await self._histories.open(agent, thread_id, client.identity, GateOptions(reasoning=self._reasoning))
+            options = GateOptions(reasoning=self._reasoning)
+            past = Past(self._service, agent, thread_id, client.identity, options)
+            await past.load()
             past.close()
             async for events in past.replay():
                 found += events
