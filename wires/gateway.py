@@ -13,7 +13,7 @@ from ..runtime.config import RuntimeConfig
 from ..runtime.observability.instrumentation import Instruments
 from ..runtime.observability.log_fields import LogFields
 from .http.admission import Admission
-from .http.body import BEGINNING_BYTES, Body, BodyRefusal, read_json
+from .http.body import BEGINNING_BYTES, Body, BodyRefusal, UnreadBody, read_json
 from .http.client import ClientRequest
 from .http.connection import connection_of
 from .http.cors import HeaderPairs
@@ -121,6 +121,8 @@ class Gateway:
             beginning = refused.beginning if isinstance(refused, BodyRefusal) else b""
             wire = _wire_of(beginning or await _first_bytes(request), wires)
             await self._refuse(exchange, wire, refused)
+        except UnreadBody as unread:
+            await self._refuse(exchange, _wire_of(await _first_bytes(request), wires), unread)
         except Refusal as refusal:
             await self._refuse(exchange, wire, refusal)
 

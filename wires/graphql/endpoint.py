@@ -14,7 +14,7 @@ from ...runtime.observability.instrumentation import Instruments
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
 from ..http.batching import Batching
-from ..http.body import Body
+from ..http.body import Body, UnreadBody
 from ..http.client import ClientRequest
 from ..http.connection import unless_disconnected
 from ..http.cors import HeaderPairs
@@ -31,7 +31,7 @@ from .execution import Execution, GraphQLRequest
 from .formats import FRAMINGS, Format, acceptable, negotiate, whole_body
 from .graphiql import POLICY, graphiql_page
 from .incremental_result import IncrementalAnswer
-from .parameters import Parameters, UnsupportedMediaTypeError, read_parameters
+from .parameters import Parameters, read_parameters
 from .variables import check_variables
 
 _CLIENT_VERSION = "x-copilotkit-runtime-client-gql-version"
@@ -94,11 +94,7 @@ class GraphQLWire:
         Raises:
             Refusal: Nothing was executed.
         """
-        try:
-            parameters = await read_parameters(exchange.request, body, self._config.max_body_bytes)
-        except UnsupportedMediaTypeError:
-            await exchange.respond(415)
-            return
+        parameters = await read_parameters(exchange.request, body, self._config.max_body_bytes)
         body.release()
         asked, operation = self._read(exchange, parameters)
         del parameters
@@ -106,6 +102,8 @@ class GraphQLWire:
 
     def render(self, refusal: Refusal, exchange: Exchange) -> Rendered:
         """Return a refusal in the format that the client reads."""
+        if isinstance(refusal, UnreadBody):
+            return Rendered(415, [], b"")
         strict = refusal.status not in _LENIENT
         format_ = negotiate(exchange.accept, incremental=False) or (Format.JSON if strict else None)
         if format_ is None:

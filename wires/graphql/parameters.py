@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from ...runtime.json_text import decode_json
-from ..http.body import Body, read_body
+from ..http.body import Body, UnreadBody, read_body
 from .errors import RequestError, bad_request
 
 _KNOWN = ("query", "variables", "operationName", "extensions")
@@ -23,10 +23,6 @@ class Parameters(msgspec.Struct, kw_only=True, frozen=True):
     operation_name: str | None = None
 
 
-class UnsupportedMediaTypeError(Exception):
-    """The body is in a format that is not read."""
-
-
 async def read_parameters(request: Request, body: Body, max_body_bytes: int) -> Parameters:
     """Return the parameters of a GET or POST request.
 
@@ -37,8 +33,7 @@ async def read_parameters(request: Request, body: Body, max_body_bytes: int) -> 
 
     Raises:
         RequestError: There are none, or they are wrong.
-        Refusal: The body is too large, or does not come in time.
-        UnsupportedMediaTypeError: The body is in a format that is not read.
+        Refusal: The body is too large, does not come in time, or is of a type that is not read.
     """
     if request.method == "GET":
         return _checked(_from_url(request))
@@ -47,7 +42,7 @@ async def read_parameters(request: Request, body: Body, max_body_bytes: int) -> 
     if body.content_type == "application/graphql":
         raw = await read_body(request, max_body_bytes)
         return _checked({"query": raw.decode("utf-8", "replace")})
-    raise UnsupportedMediaTypeError(body.content_type)
+    raise UnreadBody
 
 
 def _from_url(request: Request) -> dict[str, Any]:

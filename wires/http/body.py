@@ -60,6 +60,13 @@ class BodyRefusal(Refusal):
         self.beginning = beginning
 
 
+class UnreadBody(Refusal):
+    """A refused body of a type that no wire reads: its beginning is still to come."""
+
+    def __init__(self) -> None:
+        super().__init__("The body must be application/json.", 415, code="INVALID_REQUEST")
+
+
 def content_type_of(request: Request) -> str:
     """Return the media type of a request's body, without its parameters."""
     return request.headers.get("content-type", "").split(";")[0].strip()

@@ -106,6 +106,17 @@ async def test_each_path_answers_as_clients_expect(
         assert response.json()["error"]
 
 
+@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data; boundary=x", "application/xml", ""])
+async def test_an_envelope_of_another_type_is_refused_as_an_envelope(
+    client: httpx.AsyncClient, content_type: str
+) -> None:
+    body = json.dumps({"method": "agent/run", "params": {"agentId": "scripted"}, "body": run_input()}).encode()
+    response = await client.post(PATH, content=body, headers={"content-type": content_type})
+    assert response.status_code == 415
+    assert response.json() == {"error": "invalid_request", "message": "The body must be application/json."}
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
 @pytest.mark.parametrize(
     ("envelope", "status", "message"),
     [
