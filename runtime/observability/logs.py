@@ -194,4 +194,4 @@ def volume_of(run: Run) -> dict[str, int]:
     """Return how much text a run has produced: its pieces, and its tokens where vendors report them."""
     total = run.transcript.usage.total
     tokens = {} if total is None else {"input_tokens": total.input, "output_tokens": total.output}
-    return {"pieces": run.transcript.pieces, **tokens}
+    return {"pieces": run.log.pieces, **tokens}

@@ -127,7 +127,7 @@ class RuntimeMetrics(RunObserver):
             return
         self._runs.labels(agent, run.status.value).inc()
         self._seconds.labels(agent).observe(monotonic() - run.started_at)
-        self._pieces.labels(agent).inc(run.transcript.pieces)
+        self._pieces.labels(agent).inc(run.log.pieces)
         for model, usage in run.transcript.usage.models.items():
             self._spent(agent, self._model(model), usage)
 

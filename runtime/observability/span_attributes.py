@@ -66,7 +66,7 @@ def outcome_attributes(run: Run) -> Attributes:
     """Return what is known of a run when it has ended. Its error's text is for the log alone."""
     attributes: Attributes = {
         "copilotkit.outcome": run.status.value,
-        "copilotkit.pieces": run.transcript.pieces,
+        "copilotkit.pieces": run.log.pieces,
         **usage_attributes(run.transcript.usage.total),
     }
     if run.error is not None:

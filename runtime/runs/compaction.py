@@ -19,6 +19,8 @@ _End: TypeAlias = events.TextMessageEnd | events.ToolCallEnd | events.ReasoningM
 
 _Folded: TypeAlias = "_Streamed | _State | _Activity"
 
+PIECES = frozenset((events.TextMessageContent, events.ToolCallArgs))
+"""The events that are pieces of what an agent says."""
 _BORDERS = frozenset((events.AGENT_ENTERED, events.AGENT_LEFT))
 
 
@@ -95,6 +97,12 @@ class Compactor:
         for opened in self._open.values():
             for streamed in opened.values():
                 streamed.text.fold()
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces of texts and of arguments have come."""
+        streamed = (entry for entry in self._entries.values() if isinstance(entry, _Streamed))
+        return sum(len(each.text) for each in streamed if each.content in PIECES)
 
     def compacted(self) -> list[events.Event]:
         """Return the compacted form of all events so far. Later events do not change the result."""
@@ -254,7 +262,7 @@ class _Streamed:
         self.end: _End | None = None
 
     def join(self, rest: _Streamed) -> None:
-        self.text.pieces.append(rest.text.value())
+        self.text.add(rest.text)
         self.end = rest.end
 
     def parts(self) -> Iterator[events.Event]:

@@ -33,6 +33,11 @@ class GrowingText:
             self._joined += 1
             self._folded += number - 1
 
+    def add(self, rest: GrowingText) -> None:
+        """Append all pieces of a text that goes on with this one, as one."""
+        self.pieces.append(rest.value())
+        self._folded += len(rest) - 1
+
     def close(self) -> None:
         """Join all that has come: nothing will follow."""
         self._folded += len(self.pieces) - 1

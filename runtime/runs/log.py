@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from ..events import Event
-from .compaction import Compactor
+from .compaction import PIECES, Compactor
 
 TAIL_EVENTS = 512
 """How many of the last events are kept one by one; those before them are kept compacted."""
@@ -34,16 +34,14 @@ class RunLog:
 
     Args:
         bound: By how many events the fastest attached reader may lag.
-        on_compaction: Called from time to time, for what takes less memory then and is not to cost each event.
     """
 
-    def __init__(self, bound: int, on_compaction: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, bound: int) -> None:
         self.last = 0
         """The number of the last event."""
         self.closed = False
         """Whether the last event has been written."""
         self._bound = bound
-        self._on_compaction = on_compaction
         self._compactor = Compactor()
         self._tail: list[Event] = []
         self._cut = 0  # the number of the last event that is compacted
@@ -165,6 +163,11 @@ class RunLog:
         """Return all events, of which the first may come compacted."""
         return [*self._compactor.compacted(), *self._tail]
 
+    @property
+    def pieces(self) -> int:
+        """How many pieces of texts and of arguments have come, which are not tokens: one may hold several."""
+        return self._compactor.pieces + sum(type(event) in PIECES for event in self._tail)
+
     def remove(self, reader: Subscription) -> None:
         """Forget a reader."""
         if reader in self.waiting:
@@ -197,7 +200,6 @@ class RunLog:
     def _compact(self) -> None:
         self._compactor.add_all(self._tail[:TAIL_EVENTS])
         del self._tail[:TAIL_EVENTS]
-        self._on_compaction()
         self._cut += TAIL_EVENTS
         self._full_at = self._cut + 2 * TAIL_EVENTS
 

@@ -2,19 +2,18 @@
 
 A piece of the text that the last event continued needs little of what an event needs in general. The verifier has
 seen the text open, and nothing has come since that could have closed it; the stages have promised to pass it
-unchanged; and what is valid UTF-8 needs no cleaning. What is left is one append to the transcript and one to the log
-for each piece. Any other event takes the general way, and decides whether what follows it may come this way again.
+unchanged; and what is valid UTF-8 needs no cleaning. What is left is one append to the log for each piece. Any other
+event takes the general way, and decides whether what follows it may come this way again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .. import events
 from .sanitizer import EventSanitizer
 from .stages import Flow
-from .transcript import Transcript
 
 _NO_TEXT = object()  # and not None, which a provider may give for an id
 
@@ -24,17 +23,13 @@ class PlainText:
 
     Args:
         sanitizer: Whether even plain text must be cleaned.
-        transcript: Where pieces of text are recorded.
         flow: The stages that events pass; None if there are none.
     """
 
-    def __init__(self, sanitizer: EventSanitizer, transcript: Transcript, flow: Flow | None) -> None:
+    def __init__(self, sanitizer: EventSanitizer, flow: Flow | None) -> None:
         self.message_id: object = _NO_TEXT
         """The text's message; equal to no id if the next event has to take the general way."""
-        self.record: Callable[[str], None]
-        """Takes the text's next piece into the transcript."""
         self._sanitizer = sanitizer
-        self._transcript = transcript
         self._flow = flow
 
     def follow(self, event: Any) -> None:
@@ -43,7 +38,6 @@ class PlainText:
         if type(event) is not events.TextMessageContent or self._sanitizer.sees_all:
             return
         if self._flow is None or self._flow.passes_text(event.message_id):
-            self.record = self._transcript.recorder_of(event.message_id)
             self.message_id = event.message_id
 
 

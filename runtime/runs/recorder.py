@@ -19,7 +19,7 @@ from ..stores.run_records import RunKey, RunLostError
 from .log import Lagged
 from .recording import FIRST_PAUSE, LONGEST_PAUSE, Recording
 
-SWEEP_SECONDS = 0.07
+SWEEP_SECONDS = 0.06
 """How often it is looked what runs have to write: a reader elsewhere is at most 100 ms behind."""
 BATCHES_PER_SECOND = 5000
 """How many batches a process writes at most: with more runs, each waits longer, but for the ends of its messages."""
@@ -79,7 +79,8 @@ class Recorder:
         took = 0.0
         while self._recordings:
             # A store that is slow is left alone for as long as it took, so that others get their turn.
-            await self._pause(self._pause_after_failure or max(SWEEP_SECONDS, min(took, LONGEST_BATCH_SECONDS)))
+            rest = max(SWEEP_SECONDS - took, min(took, LONGEST_BATCH_SECONDS))
+            await self._pause(self._pause_after_failure or rest)
             began = monotonic()
             try:
                 await self._sweep()

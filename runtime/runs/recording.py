@@ -64,6 +64,7 @@ class Recording:
         """What is being done with the run at the store, while something is."""
         self._written = 0  # the number of the last event that is stored
         self._signed = monotonic()  # when there was the last sign of life
+        self._gathered = 0.0  # when the last batch was gathered
         self._compact_at = COMPACT_EVENTS
         self._store = store
         self._log = run_log
@@ -99,7 +100,7 @@ class Recording:
         return now - self._signed
 
     def next_batch(self, pause: float, now: float) -> RunBatch | None:
-        """Return what the store lacks; None if it lacks nothing, or has waited for less than ``pause`` seconds.
+        """Return what the store lacks; None if it lacks nothing, or got a batch less than ``pause`` seconds ago.
 
         The end of a message does not wait.
 
@@ -112,9 +113,10 @@ class Recording:
             return None
         if last >= self._compact_at:
             raise Lagged
-        if now - self._signed < pause and not isinstance(self._log.since(last - 1)[0], _ENDS):
+        if now - self._gathered < pause and not isinstance(self._log.since(last - 1)[0], _ENDS):
             return None
         lacking = self._log.since(self._written)
+        self._gathered = now
         return RunBatch(key, Batch(self._written + 1, last, encode_json(lacking)))
 
     def wrote(self, last: int | None, stop: bool | None) -> None:

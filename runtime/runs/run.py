@@ -171,8 +171,8 @@ class Run:
         self.input = run
         self.context = context
         self.ephemeral = ephemeral
-        self.transcript = Transcript()
-        self.log = RunLog(LOG_BOUND, self.transcript.fold)
+        self.log = RunLog(LOG_BOUND)
+        self.transcript = Transcript(self.log)
         self.status = RunStatus.RUNNING
         self.ending: events.RunFinished | events.RunError | None = None
         """The run's last event, once its outcome is known."""
@@ -377,13 +377,12 @@ class Run:
                 raise
 
     async def _follow(self, items: AsyncIterator[events.Event], flow: Flow | None, grace: asyncio.Timeout) -> None:
-        text, append = PlainText(self._sanitizer, self.transcript, flow), self.log.append_nowait
+        text, append = PlainText(self._sanitizer, flow), self.log.append_nowait
         plain = events.TextMessageContent
         async for item in items:
             if type(item) is plain and item.message_id == text.message_id:
                 delta = item.delta
                 if delta.isascii() or is_clean(delta):
-                    text.record(delta)
                     if not append(item):
                         await self.log.append(item)
                     continue

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from .. import events
 from ..agui_messages import messages_from_agui
 from ..messages import Message, TextMessage, ToolCallMessage, ToolResultMessage, parse_arguments
-from .growing_text import GrowingText
+from .log import RunLog
 from .state import StateTracker
 from .usage import UsageByModel
 
 
 class Transcript:
-    """Folds one run's events into messages, in the order in which they began, and the last state."""
+    """Folds one run's events into messages, in the order in which they began, and the last state.
 
-    def __init__(self) -> None:
+    Args:
+        log: Where the same events are kept, so that the texts of messages are not kept twice; None to keep them here.
+    """
+
+    def __init__(self, log: RunLog | None = None) -> None:
+        self._log = log
         self._messages: dict[str, Message] = {}
-        self._pieces: dict[str, GrowingText] = {}
+        self._pieces: dict[str, list[str]] = {}  # of texts and arguments that no log keeps
         self._thread: list[Message] | None = None
         self._tracker = StateTracker()
         self._state_seen = False
@@ -26,7 +31,7 @@ class Transcript:
         """The tokens that the run's model calls cost, where they are reported."""
 
     def record(self, event: events.Event) -> None:
-        """Take note of ``event``.
+        """Take note of ``event``; further pieces of a text need not be noted if there is a log.
 
         Raises:
             ProtocolError: A state delta does not fit.
@@ -34,10 +39,6 @@ class Transcript:
         recorder = self._RECORDERS.get(type(event))
         if recorder is not None:
             recorder(self, event)
-
-    def recorder_of(self, message_id: str) -> Callable[[str], None]:
-        """Return what takes the next pieces of a text that has been recorded, for as long as it goes on."""
-        return self._pieces[message_id].pieces.append
 
     @property
     def state(self) -> dict[str, Any] | None:
@@ -49,20 +50,11 @@ class Transcript:
         """The whole thread, if the agent sent it."""
         return self._thread
 
-    @property
-    def pieces(self) -> int:
-        """How many pieces of text and of arguments have come, which are not tokens: one may hold several."""
-        return sum(map(len, self._pieces.values()))
-
-    def fold(self) -> None:
-        """Take less memory for what has come, at a cost that is not to be paid for every event."""
-        for text in self._pieces.values():
-            text.fold()
-
     def messages(self) -> list[Message]:
         """Return what the run added, partial texts included; a call whose arguments never became JSON has none."""
-        for id_, pieces in self._pieces.items():
-            _complete(self._messages[id_], pieces.value())
+        pieces = self._pieces if self._log is None else _pieces_of(self._log.everything())
+        for id_, message in self._messages.items():
+            _complete(message, "".join(pieces.get(id_, ())))
         return list(self._messages.values())
 
     def unanswered(self) -> list[ToolCallMessage]:
@@ -76,10 +68,11 @@ class Transcript:
         self._messages[event.message_id] = TextMessage(
             id=event.message_id, role="assistant", content="", parent_message_id=event.parent_message_id
         )
-        self._pieces[event.message_id] = GrowingText()
+        self._pieces[event.message_id] = []
 
     def _text_content(self, event: events.TextMessageContent) -> None:
-        self._pieces[event.message_id].pieces.append(event.delta)
+        if self._log is None:
+            self._pieces[event.message_id].append(event.delta)
 
     def _tool_call_start(self, event: events.ToolCallStart) -> None:
         self._messages[event.tool_call_id] = ToolCallMessage(
@@ -88,10 +81,11 @@ class Transcript:
             arguments={},
             parent_message_id=event.parent_message_id,
         )
-        self._pieces[event.tool_call_id] = GrowingText()
+        self._pieces[event.tool_call_id] = []
 
     def _tool_call_args(self, event: events.ToolCallArgs) -> None:
-        self._pieces[event.tool_call_id].pieces.append(event.delta)
+        if self._log is None:
+            self._pieces[event.tool_call_id].append(event.delta)
 
     def _tool_call_result(self, event: events.ToolCallResult) -> None:
         call = self._messages.get(event.tool_call_id)
@@ -129,6 +123,21 @@ class Transcript:
         events.MessagesSnapshot: _messages_snapshot,
         events.RunUsage: _run_usage,
     }
+
+
+def _pieces_of(run: Iterable[events.Event]) -> dict[str, list[str]]:
+    """Return the texts and arguments of a run by the ids of their messages and calls."""
+    pieces: dict[str, list[str]] = {}
+    for event in run:
+        if isinstance(event, events.TextMessageStart):
+            pieces[event.message_id] = []
+        elif isinstance(event, events.ToolCallStart):
+            pieces[event.tool_call_id] = []
+        elif isinstance(event, events.TextMessageContent):
+            pieces.setdefault(event.message_id, []).append(event.delta)
+        elif isinstance(event, events.ToolCallArgs):
+            pieces.setdefault(event.tool_call_id, []).append(event.delta)
+    return pieces
 
 
 def _complete(message: Message, text: str) -> None:

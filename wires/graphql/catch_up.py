@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from ...runtime import events
 from ...runtime.runs.catch_up import EventKey, ReadEvents
-from .response import ActionExecutionMessageOutput, CopilotResponse, Pending, ResultMessageOutput, TextMessageOutput
+from .response import (
+    ActionExecutionMessageOutput,
+    Channel,
+    CopilotResponse,
+    Pending,
+    ResultMessageOutput,
+    TextMessageOutput,
+)
 
 _QUESTIONS = frozenset((events.INTERRUPT, events.COPILOTKIT_INTERRUPT, "LangGraphInterruptEvent"))
 
@@ -27,13 +34,17 @@ def _read_of(response: CopilotResponse) -> ReadEvents:
     for message in response.messages.items:
         if isinstance(message, TextMessageOutput):
             once |= _bounds(message.id, events.TextMessageStart, events.TextMessageEnd, message.status)
-            characters[events.TextMessageContent, message.id] = sum(map(len, message.content))
+            characters[events.TextMessageContent, message.id] = _length(message.content)
         elif isinstance(message, ActionExecutionMessageOutput):
             once |= _bounds(message.id, events.ToolCallStart, events.ToolCallEnd, message.status)
-            characters[events.ToolCallArgs, message.id] = sum(map(len, message.arguments))
+            characters[events.ToolCallArgs, message.id] = _length(message.arguments)
         elif isinstance(message, ResultMessageOutput):
             once.add((events.ToolCallResult, message.action_execution_id))
     return ReadEvents(once, characters, len(response.meta_events), lambda event: event.name in _QUESTIONS)
+
+
+def _length(text: Channel[str]) -> int:
+    return text.dropped_length + sum(map(len, text.items))
 
 
 def _bounds(id_: str, start: type[events.Event], end: type[events.Event], status: object) -> set[EventKey]:

@@ -20,6 +20,10 @@ ResponsePath: TypeAlias = list[str | int]
 
 
 class _Follower(Protocol):
+    @property
+    def rereads(self) -> bool:
+        """Whether lists that others have written may be part of what is still to come."""
+
     def advance(self, entries: list[Entry]) -> bool:
         """Add what has become ready to ``entries``; true once nothing can follow."""
 
@@ -68,6 +72,11 @@ class IncrementalRenderer:
         if len(followers) != 1 or self._has_new_followers or self._counts_elements:
             return None
         return followers[0]
+
+    @property
+    def rereads(self) -> bool:
+        """Whether what has been written of a list may be written once more, in another place."""
+        return any(follower.rereads for follower in self._followers)
 
     def _look_at_all(self, entries: list[Entry]) -> None:
         kept: list[_Follower] = []
@@ -169,6 +178,7 @@ class _Deferred:
         self._value = value
         self._fragment = fragment
         self._path = path
+        self.rereads = fragment.has_lists
 
     def advance(self, entries: list[Entry]) -> bool:
         fields = self._fragment.fields
@@ -198,11 +208,13 @@ class _Stream:
         """How many elements have been written."""
 
     def _done(self) -> bool:
-        return self.channel.closed and self.written == len(self.channel.items)
+        return self.channel.closed and self.written == self.channel.count
 
 
 class StreamedLeaves(_Stream):
     """The leaves of a list, those that come together in one entry."""
+
+    rereads = False
 
     @property
     def serialize(self) -> Callable[[Any], Any] | None:
@@ -211,15 +223,21 @@ class StreamedLeaves(_Stream):
 
     def advance(self, entries: list[Entry]) -> bool:
         """Add what has come to ``entries``; true once nothing can follow."""
-        items = self.channel.items
-        if len(items) > self.written:
-            fresh = [self._renderer.write(self._item, item, self._details, self.path) for item in items[self.written :]]
+        channel = self.channel
+        if channel.count > self.written:
+            items = channel.items[self.written - channel.dropped :]
+            fresh = [self._renderer.write(self._item, item, self._details, self.path) for item in items]
             entries.append(_entry("items", fresh, [*self.path, self.written], self.label))
-            self.written = len(items)
+            self.written = channel.count
         return self._done()
 
 
 class _Objects(_Stream):
+    @property
+    def rereads(self) -> bool:
+        """Whether there are objects that have not been written, of which others may have written a part."""
+        return self.written < len(self.channel.items)
+
     def advance(self, entries: list[Entry]) -> bool:
         for item in self.channel.items[self.written :]:
             if not self._renderer.ready(self._item, item, self._details):

@@ -63,7 +63,7 @@ class IncrementalAnswer:
             del self._responses[0]
         entries = self._renderer.advance(response.changed)
         last = response.changed_last
-        self._text = continued_text(self._renderer.leaves_of(last), batch[-1]) if last is not None else None
+        self._text = continued_text(self._renderer, last, batch[-1]) if last is not None else None
         self.finished = not (self._responses and self._renderer.has_next)
         if entries:
             return {"incremental": entries, "hasNext": not self.finished}

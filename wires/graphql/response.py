@@ -28,10 +28,14 @@ PENDING = Pending.PENDING
 
 @dataclass(slots=True, eq=False)
 class Channel(Generic[T]):
-    """A list that grows until it is closed."""
+    """A list that grows until it is closed. The pieces of a text that nobody reads again may be left out of it."""
 
     items: list[T] = field(default_factory=list)
     closed: bool = False
+    dropped: int = 0
+    """How many elements came before those in ``items``."""
+    dropped_length: int = 0
+    """The length of all of them together."""
 
     def append(self, item: T) -> None:
         """Add an item to an open channel."""
@@ -40,6 +44,17 @@ class Channel(Generic[T]):
     def close(self) -> None:
         """Close: no item will follow."""
         self.closed = True
+
+    def drop(self: Channel[str], end: int) -> None:
+        """Leave out the first ``end`` of the elements that are there."""
+        self.dropped += end
+        self.dropped_length += sum(map(len, self.items[:end]))
+        del self.items[:end]
+
+    @property
+    def count(self) -> int:
+        """How many elements have come."""
+        return self.dropped + len(self.items)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)

@@ -77,6 +77,8 @@ class DeferredFragment:
 
     label: str | None
     fields: list[SelectedField]
+    has_lists: bool
+    """Whether any part of them may be a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,23 @@ class SelectionReader:
         grouped, usages = collected.grouped_field_set, collected.new_defer_usages
         here = self._fields(type_, grouped, lambda usage: not _among(usage, usages))
         deferred = [
-            DeferredFragment(usage.label, self._fields(type_, grouped, lambda found, wanted=usage: found is wanted))
+            self._deferred(usage.label, self._fields(type_, grouped, lambda found, wanted=usage: found is wanted))
             for usage in usages
         ]
         return Selection(here, [fragment for fragment in deferred if fragment.fields])
+
+    def _deferred(self, label: str | None, fields: list[SelectedField]) -> DeferredFragment:
+        return DeferredFragment(label, fields, any(self._has_lists(field.shape, set()) for field in fields))
+
+    def _has_lists(self, shape: Shape, seen: set[str]) -> bool:
+        type_ = shape.composite
+        if type_ is None:
+            return shape.item is not None
+        possible = [type_] if isinstance(type_, GraphQLObjectType) else self._schema.get_possible_types(type_)
+        fresh = [each for each in possible if each.name not in seen]
+        seen.update(each.name for each in fresh)
+        fields = (field for each in fresh for field in each.fields.values())
+        return any(self._has_lists(Shape.of(field.type), seen) for field in fields)
 
     def _fields(
         self, type_: GraphQLObjectType, grouped: dict[str, list[FieldDetails]], wanted: Any

@@ -9,7 +9,6 @@ into a part. Any other event takes the general way, after which the text that go
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
 
 import msgspec
 from graphql import GraphQLString
@@ -17,10 +16,11 @@ from graphql import GraphQLString
 from ...runtime.events import Event, TextMessageContent
 from ...runtime.runs.plain_text import pieces_of
 from ..http.streaming import PartSink
-from .incremental import StreamedLeaves
+from .incremental import IncrementalRenderer, StreamedLeaves
+from .response import Channel
 
-FOLD_PIECES = 1024
-"""How many written pieces are joined at a time: each is a string of its own, ten times as large as its letters."""
+DROPPED_PIECES = 256
+"""How many written pieces are let go of at a time: each is a string of its own, ten times as large as its letters."""
 
 _HEAD = b'{"incremental":[{"items":'
 _END = b'}],"hasNext":true}'
@@ -34,13 +34,14 @@ class TextContinuation:
     Args:
         message_id: The text's message.
         leaves: The text's pieces in the answer, all of which have been written so far.
+        read_again: Whether what has been written may have to be written in another place of the answer, too.
     """
 
-    def __init__(self, message_id: str, leaves: StreamedLeaves) -> None:
+    def __init__(self, message_id: str, leaves: StreamedLeaves, *, read_again: bool) -> None:
         self._message_id = message_id
         self._leaves = leaves
         self._items = leaves.channel.items
-        self._folded = leaves.written  # up to where written pieces are joined
+        self._drops = not read_again
         self._path = b',"path":%b,' % _encode(leaves.path)[:-1]
         self._end = b"]" + _END if leaves.label is None else b'],"label":%b%b' % (_encode(leaves.label), _END)
 
@@ -74,18 +75,14 @@ class TextContinuation:
         index = leaves.written
         self._items += pieces
         leaves.written = index + len(pieces)
-        if index - self._folded >= FOLD_PIECES:
-            self._fold(index)
+        if self._drops and len(self._items) >= DROPPED_PIECES:
+            leaves.channel.drop(len(self._items))
         return b"%b%b%b%d%b" % (_HEAD, text, self._path, index, self._end)
 
-    def _fold(self, end: int) -> None:
-        """Join the written pieces before ``end``. Empty ones stand for all but one, as later pieces are counted."""
-        start, self._folded = self._folded, end
-        self._items[start:end] = ["".join(self._items[start:end]), *repeat("", end - start - 1)]
 
-
-def continued_text(leaves: StreamedLeaves | None, last: Event) -> TextContinuation | None:
-    """Return what writes the text that ``last`` continued, if its next pieces will change nothing but ``leaves``."""
+def continued_text(renderer: IncrementalRenderer, text: Channel[str], last: Event) -> TextContinuation | None:
+    """Return what writes the text that ``last`` continued, if its next pieces will change nothing else."""
+    leaves = renderer.leaves_of(text)
     if leaves is None or type(last) is not TextMessageContent or leaves.serialize is not GraphQLString.serialize:
         return None
-    return TextContinuation(last.message_id, leaves)
+    return TextContinuation(last.message_id, leaves, read_again=renderer.rereads)

@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from typing import TypeAlias
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, RunContext, RunInput, RuntimeConfig, events
 from copilotkit_runtime.runtime.service import RuntimeService
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
+from copilotkit_runtime.wires.graphql import text_continuation
 from copilotkit_runtime.wires.graphql.context import GraphQLContext
 from copilotkit_runtime.wires.graphql.documents import Document
 from copilotkit_runtime.wires.graphql.execution import GraphQLRequest
 from copilotkit_runtime.wires.graphql.incremental_result import IncrementalAnswer
-from copilotkit_runtime.wires.graphql.text_continuation import FOLD_PIECES, TextContinuation
+from copilotkit_runtime.wires.graphql.response import Channel
+from copilotkit_runtime.wires.graphql.text_continuation import DROPPED_PIECES, TextContinuation
 from copilotkit_runtime.wires.http.client import ClientRequest
 from tests.support.request_bodies import generate, text_message
 from tests.unit.wires.graphql.test_incremental import DOCUMENT, DOCUMENTS, EXECUTION, runs, text_events
@@ -42,8 +45,20 @@ ASKED = {
             "twice": "content @stream again: content @stream",
             "with first pieces": "content @stream(initialCount: 2)",
             "whole": "content",
+            "once more with the status": "content @stream ...@defer { status { __typename } whole: content }",
+            "with the status, as clients do": "content @stream ...@defer { status { __typename } }",
         }.items()
     },
+    "in another list, where it is whole": DOCUMENTS.get(
+        "mutation ($data: GenerateCopilotResponseInput!) { generateCopilotResponse(data: $data) { messages @stream {"
+        " ...on TextMessageOutput { content @stream } } whole: messages @stream { ...on TextMessageOutput { content }"
+        " } } }"
+    ),
+    "once more at the end": DOCUMENTS.get(
+        "mutation ($data: GenerateCopilotResponseInput!) { generateCopilotResponse(data: $data) { messages @stream {"
+        " ...on TextMessageOutput { content @stream } } ...@defer { status { __typename } whole: messages {"
+        " ...on TextMessageOutput { content } } } } }"
+    ),
 }
 
 
@@ -106,7 +121,8 @@ ODD = text_events("m", ['"', "\\", "\n\x00", "", "é", "\U0001f600", "\ud83d", "
 @example([[event] for event in ODD], "with a label")
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_a_continued_text_is_written_as_the_general_way_writes_it(steps: Groups, asked: str) -> None:
-    short = await written(steps, ASKED[asked])
+    with patch.object(text_continuation, "DROPPED_PIECES", 2):
+        short = await written(steps, ASKED[asked])
     with general_way():
         assert short == await written(steps, ASKED[asked])
 
@@ -126,11 +142,12 @@ async def test_clients_tokens_go_the_short_way() -> None:
     assert taken == 3
 
 
-async def test_a_long_text_is_written_alike_after_its_pieces_were_joined() -> None:
-    pieces = [f"{number} " for number in range(2 * FOLD_PIECES + 10)]
-    steps = [[event] for event in text_events("m", pieces)]
-    with patch.object(TextContinuation, "_fold", autospec=True, side_effect=TextContinuation._fold) as fold:
-        parts = await written(steps, DOCUMENT)
-    assert fold.call_count == 2
+@pytest.mark.parametrize("asked", list(ASKED))
+async def test_a_long_text_is_written_alike_though_its_pieces_are_let_go_of(asked: str) -> None:
+    steps = [[event] for event in text_events("m", [f"{number} " for number in range(2 * DROPPED_PIECES + 10)])]
+    with patch.object(Channel, "drop", autospec=True, side_effect=Channel.drop) as drop:
+        parts = await written(steps, ASKED[asked])
+    keeps = "once more" in asked or asked in {"in another list, where it is whole", "whole", "twice"}
+    assert drop.call_count == (0 if keeps or "first pieces" in asked else 2)
     with general_way():
-        assert parts == await written(steps, DOCUMENT)
+        assert parts == await written(steps, ASKED[asked])
