@@ -48,6 +48,7 @@ from .runs.origin import HERE, Origin
 from .runs.remote import RemoteRun
 from .runs.repetition import RepetitionStage
 from .runs.run import PreparedRun, Run, RunStatus
+from .runs.settling import prepare_and_settle
 from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
 from .stores.run_log import RunLogStore
@@ -473,7 +474,7 @@ class RuntimeService:
             timeout=self.config.run_timeout_seconds,
             on_end=self._ended,
             observer=self.observers,
-            prepare=prepare,
+            prepare=prepare if origin.record is None else partial(prepare_and_settle, prepare, self.archive.settle),
             ephemeral=request.ephemeral,
             past=past,
             shows_errors=self.config.shows_errors,

@@ -27,7 +27,7 @@ def queued_execution(service: RuntimeService, config: RuntimeConfig) -> QueuedEx
         ConfigurationError: The store is not one that several machines share.
         MissingExtraError: The extra ``queue`` is not installed.
     """
-    engine = _engine(service, durable=True)
+    engine = _engine(service)
 
     def use_model(model: AgentProvider | None) -> None:
         service.model = model
@@ -56,7 +56,7 @@ def queue_worker(service: RuntimeService, config: RuntimeConfig) -> Worker:
         ConfigurationError: The store is not one that several machines share.
         MissingExtraError: The extra ``queue`` is not installed.
     """
-    engine = _engine(service, durable=False)
+    engine = _engine(service)
     return Worker(service, engine, config.queues, config.worker_concurrency, pinned_queues(config))
 
 
@@ -71,7 +71,7 @@ def _pin(entry: str) -> tuple[str, str]:
     return agent, queue
 
 
-def _engine(service: RuntimeService, *, durable: bool) -> QueueEngine:
+def _engine(service: RuntimeService) -> QueueEngine:
     url = service.store.url or ""
     if scheme_of(url) not in (*REDIS_SCHEMES, *POSTGRES_SCHEMES):
         raise ConfigurationError(
@@ -79,4 +79,4 @@ def _engine(service: RuntimeService, *, durable: bool) -> QueueEngine:
         )
     with optional("The execution of runs in a queue", "queue"):
         from ..runtime.execution.saq_engine import SaqEngine
-    return SaqEngine(url, "copilotkit", durable=durable)
+    return SaqEngine(url, "copilotkit")

@@ -78,7 +78,10 @@ class QueueEngine(ABC):
 
     @abstractmethod
     async def put(self, queue: str, key: RunKey) -> None:
-        """Put a run at the end of a queue."""
+        """Put a run at the end of a queue.
+
+        If the engine uses the store's server, a crash of that may forget the run until the store has settled.
+        """
 
     @abstractmethod
     async def waiting(self, queue: str) -> int:

@@ -92,6 +92,7 @@ class QueuedExecution(Execution):
         run.sends_extensions = order.provider.reports_extensions
         run.passing = request.ephemeral
         await self._room.put(queue, run.record.key, ahead)
+        await self._archive.settle()  # while a worker takes the run already
         handle = RunHandle(run, run.subscribe())
         handle.ahead = ahead
         return handle

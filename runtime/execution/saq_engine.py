@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 with optional("The execution of runs in a queue", "queue", package="saq"):
     from saq import Job, Queue, Status
+    from saq.utils import now
 
 _SERVER_ERRORS: tuple[type[Exception], ...] = (OSError,)
 with suppress(ImportError):
@@ -80,19 +81,19 @@ class _Call(CallDelivery):
 class SaqEngine(QueueEngine):
     """Carries runs in SAQ's queues: lists on Redis, a table with LISTEN and NOTIFY on PostgreSQL.
 
+    PostgreSQL need not have what is done here on its disk before it confirms it: what it forgets of deliveries is
+    delivered again, and done once all the same; and who puts a run settles it with the store, which is on that server.
+
     Args:
         url: The store's URL.
         prefix: What the names of all queues begin with.
-        durable: Whether PostgreSQL is to have a change on its disk before it confirms it. Where deliveries are taken it
-            need not: what it forgets is delivered again, and done once all the same.
 
     Raises:
         MissingExtraError: SAQ is not installed.
     """
 
-    def __init__(self, url: str, prefix: str, *, durable: bool = True) -> None:
+    def __init__(self, url: str, prefix: str) -> None:
         self._url = url
-        self._durable = durable
         self._prefix = prefix
         self._queues: dict[str, Queue] = {}
         self._connecting = asyncio.Lock()
@@ -104,13 +105,16 @@ class SaqEngine(QueueEngine):
         if scheme_of(self._url) in POSTGRES_SCHEMES:
             from psycopg_pool import AsyncConnectionPool
 
+            from ..stores.postgres import ConnectionCheck
+
             self._pool = AsyncConnectionPool(
                 self._url,
                 min_size=1,
                 max_size=_MOST_CONNECTIONS,
                 open=False,
                 kwargs={"autocommit": True},
-                configure=None if self._durable else _without_waiting_for_disks,
+                configure=_without_waiting_for_disks,
+                check=ConnectionCheck(),
             )
             with _translated():
                 await self._pool.open()
@@ -130,7 +134,13 @@ class SaqEngine(QueueEngine):
         opened = await self._queue(queue)
         with _translated():
             await opened.enqueue(
-                RUN, thread=key.thread_id, number=key.number, timeout=TAKEN_SECONDS, retries=RETRIES, ttl=-1
+                RUN,
+                thread=key.thread_id,
+                number=key.number,
+                started=now(),
+                timeout=TAKEN_SECONDS,
+                retries=RETRIES,
+                ttl=-1,
             )
 
     @override
@@ -154,7 +164,13 @@ class SaqEngine(QueueEngine):
         try:
             with _translated():
                 answer: str = await opened.apply(
-                    CALL, timeout=seconds, poll_interval=_POLL_SECONDS, body=body, ttl=ANSWER_SECONDS, retries=1
+                    CALL,
+                    timeout=seconds,
+                    poll_interval=_POLL_SECONDS,
+                    body=body,
+                    started=now(),
+                    ttl=ANSWER_SECONDS,
+                    retries=1,
                 )
         except StoreUnavailableError:
             raise
@@ -233,9 +249,9 @@ class SaqEngine(QueueEngine):
         return await self._connected_postgres(name)
 
     async def _connected_postgres(self, name: str) -> Queue:
-        from saq.queue.postgres import PostgresQueue
+        from .saq_postgres import PromptQueue
 
-        queue = PostgresQueue(pool=self._pool, name=name)
+        queue = PromptQueue(pool=self._pool, name=name)
         with _translated():
             async with self._pool.connection() as connection, connection.transaction():
                 # SAQ makes its tables in one process and lets the others go on without them meanwhile.

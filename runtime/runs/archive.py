@@ -18,6 +18,7 @@ from ..context import RunInput
 from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage
 from ..stores.errors import NotStoredError
+from ..stores.retry import retry_unavailable
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
 from .about import MESSAGES, REQUEST, about_ended
@@ -101,6 +102,8 @@ class RunArchive:
     ) -> RemoteRun:
         """Begin a run that another process is to execute.
 
+        Until ``settle`` returns it may be forgotten, if the store's server crashes.
+
         Args:
             request: The run's input.
             agent_name: The agent, or "" for a model.
@@ -115,17 +118,20 @@ class RunArchive:
             owner=WAITING,
             about={MESSAGES: brought, **about},
             lease=seconds,
+            durable=False,
         )
         return RemoteRun(self.store, record, request)
 
     async def take(self, key: RunKey) -> RunRecord | None:
-        """Take a run that waits for a process to execute it; None if it waits no longer."""
-        if not await self.store.take(key, self.owner, WAITING):
-            return None
-        latest = await self.store.latest(key.thread_id)
-        if latest is not None and latest.key == key:
-            return latest
-        return next((record for record in await self.store.runs(key.thread_id) if record.key == key), None)
+        """Take a run that waits for a process to execute it; None if it waits no longer.
+
+        Until ``settle`` returns it may be given to another process, if the store's server crashes.
+        """
+        return await self.store.take(key, self.owner, WAITING)
+
+    async def settle(self) -> None:
+        """Return once a crash of the store's server forgets no run that was handed over or taken before."""
+        await retry_unavailable(self.store.settle, self.store.settings.retry_for)
 
     async def refuse(self, record: RunRecord, error: events.RunError) -> None:
         """End a run that was taken and cannot be executed."""

@@ -42,7 +42,7 @@ async def close_record(
 
 async def withdraw(store: RunLogStore, record: RunRecord, owner: str) -> bool:
     """End a run as cancelled that no process has begun to execute; return whether it was one."""
-    if not await store.take(record.key, owner, WAITING):
+    if await store.take(record.key, owner, WAITING) is None:
         return False
     await close_record(store, owner, record, "cancelled")
     return True

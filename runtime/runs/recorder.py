@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 class _Part(NamedTuple):
     recording: Recording
     batch: RunBatch
+    ahead: bool
+    """Whether it is shown before it is safe, and written again with the next batch."""
 
 
 class Recorder:
@@ -102,8 +104,10 @@ class Recorder:
         self._hurry.clear()
 
     async def _sweep(self) -> None:
-        for group in _groups(list(self._parts())):
-            await self._write(group)
+        parts = list(self._parts())
+        for ahead in (True, False):
+            for group in _groups([part for part in parts if part.ahead is ahead]):
+                await self._write(group)
         now = monotonic()
         silent = [each for each in self._ready() if each.silent(now) >= BEAT_SECONDS]
         if silent:
@@ -124,7 +128,8 @@ class Recorder:
                 self._give_up(recording)
             else:
                 if batch is not None:
-                    yield _Part(recording, batch)
+                    yield _Part(recording, batch, recording.hurried and self._store.writes_ahead)
+                recording.hurried = False
 
     async def _write(self, group: Sequence[_Part]) -> None:
         try:
@@ -140,10 +145,12 @@ class Recorder:
                 await self._write([part])
 
     async def _append(self, group: Sequence[_Part]) -> None:
+        ahead = group[0].ahead
+        append = self._store.append_ahead if ahead else self._store.append_group
         with _worked_at([part.recording for part in group]):
-            stops = await self._store.append_group(self._owner, [part.batch for part in group])
-        for recording, (key, batch) in group:
-            self._note(recording, batch.last, stops.get(key))
+            stops = await append(self._owner, [part.batch for part in group])
+        for recording, (key, batch), _ in group:
+            self._note(recording, None if ahead else batch.last, stops.get(key))
 
     async def _renew(self, silent: Sequence[Recording]) -> None:
         keys = {each.key: each for each in silent if each.key is not None}

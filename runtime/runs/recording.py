@@ -62,6 +62,8 @@ class Recording:
         """Set once the run has its place in the store."""
         self.work: asyncio.Future[None] | None = None
         """What is being done with the run at the store, while something is."""
+        self.hurried = False
+        """Whether its first events have come, for which a client waits elsewhere."""
         self._written = 0  # the number of the last event that is stored
         self._signed = monotonic()  # when there was the last sign of life
         self._gathered = 0.0  # when the last batch was gathered
@@ -87,6 +89,7 @@ class Recording:
             came = self._log.last > reader.offset
             reader.offset = self._log.last
             if came:
+                self.hurried = True
                 hurry()
             if came and reader.offset < until:
                 reader.arrival().add_done_callback(arrived)

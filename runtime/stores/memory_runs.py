@@ -185,12 +185,12 @@ class MemoryRuns(RunLogStore):
         return True
 
     @override
-    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> RunRecord | None:
         run = self._find(key)
         if run is None or run.status != "running" or run.owner != held_by:
-            return False
+            return None
         run.owner, run.expires = owner, monotonic() + self.settings.lease
-        return True
+        return run.record()
 
     @override
     async def _release(self, key: RunKey, owner: str) -> bool:

@@ -7,10 +7,13 @@ on each way. ``convert_from(payload, 'UTF8')`` shows them in psql.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any, LiteralString
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError, Rollback
 from psycopg.conninfo import conninfo_to_dict
@@ -197,6 +200,8 @@ _STOP = """
         AND seq < coalesce((SELECT seq FROM copilotkit_tickets WHERE token = %(before)s), 9223372036854775807)
 """
 
+TRUSTED_SECONDS = 1.0
+"""For how long a connection that was lent is lent again without a test, unless its server has ended it."""
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 _Values = dict[str, Any]
@@ -286,10 +291,37 @@ def open_pool(options: _Values, settings: StoreSettings) -> AsyncConnectionPool:
         min_size=1,
         max_size=settings.pool_size,
         open=False,
-        check=AsyncConnectionPool.check_connection,
+        check=ConnectionCheck(),
         timeout=settings.command_timeout,
         reconnect_timeout=settings.connect_timeout,
     )
+
+
+class ConnectionCheck:
+    """Tests connections of a pool before they are lent, without a round trip for those in use all the time.
+
+    What has been lent lately is tested only if something has arrived on it unasked, as when its server has gone.
+    """
+
+    def __init__(self) -> None:
+        self._lent: WeakKeyDictionary[AsyncConnection, float] = WeakKeyDictionary()
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        """Test a connection.
+
+        Raises:
+            OperationalError: It is of no use any longer.
+        """
+        now = monotonic()
+        if now - self._lent.get(connection, 0.0) > TRUSTED_SECONDS or _is_readable(connection.fileno()):
+            await AsyncConnectionPool.check_connection(connection)
+        self._lent[connection] = now
+
+
+def _is_readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 @asynccontextmanager

@@ -76,16 +76,23 @@ _SIGN_OF_LIFE = """
         THEN clock_timestamp() + %(lease)s ELSE expires_at END
 """
 
-_SERIALISE = "SELECT pg_advisory_xact_lock(hashtextextended(%(thread_id)s || chr(31) || 'runs', 0))"
-_OPEN = """
+_RECORD: LiteralString = "thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers"
+_AHEAD: LiteralString = "set_config('synchronous_commit', 'off', true)"
+"""In what a statement returns: its commit does not wait for the server's disk."""
+_SETTLE = "SELECT pg_logical_emit_message(true, 'copilotkit', '')"
+"""Commits something that is written, so that all that was committed before it is on the disk, too."""
+
+# Of two who open a run of one thread at once, the second waits for the first, inserts nothing, and does it again.
+_OPEN: LiteralString = f"""
     INSERT INTO copilotkit_runs (thread_id, number, run_id, agent_name, owner, expires_at, about)
     SELECT %(thread_id)s, coalesce(max(number), 0) + 1, %(run_id)s, %(agent_name)s, %(owner)s,
         clock_timestamp() + %(lease)s, %(about)s
     FROM copilotkit_runs WHERE thread_id = %(thread_id)s
-    RETURNING thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers
-"""
+    ON CONFLICT DO NOTHING RETURNING {_RECORD}
+"""  # noqa: S608 - of constants
+_OPEN_AHEAD: LiteralString = f"{_OPEN}, {_AHEAD}"
 # One row comes back: notes are sent though there is nothing to report.
-_APPEND: LiteralString = f"""
+_STORE: LiteralString = f"""
     WITH given AS (
         SELECT thread_id, number, first, last, substring(%(payloads)b::bytea FROM start FOR size) AS payload, place
         FROM ROWS FROM (
@@ -104,9 +111,12 @@ _APPEND: LiteralString = f"""
         SELECT thread_id, number, last, first, payload FROM given JOIN run USING (place)
         ON CONFLICT DO NOTHING
     ), news AS MATERIALIZED ({NOTIFY})
-    SELECT (SELECT * FROM news), array_agg(place) FILTER (WHERE stop IS NULL), array_agg(place) FILTER (WHERE stop)
-    FROM given LEFT JOIN run USING (place)
 """  # noqa: S608 - of constants
+_REPORT: LiteralString = """
+    SELECT (SELECT * FROM news), array_agg(place) FILTER (WHERE stop IS NULL), array_agg(place) FILTER (WHERE stop)
+"""
+_APPEND: LiteralString = f"{_STORE} {_REPORT} FROM given LEFT JOIN run USING (place)"
+_APPEND_AHEAD: LiteralString = f"{_STORE} {_REPORT}, {_AHEAD} FROM given LEFT JOIN run USING (place)"
 _ADD = """
     INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
     VALUES (%(thread_id)s, %(number)s, %(last)s, %(first)s, %(payload)s) ON CONFLICT DO NOTHING
@@ -162,15 +172,15 @@ _CLAIM = """
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running'
         AND expires_at < clock_timestamp()
 """
-_TAKE = """
+_TAKE: LiteralString = f"""
     UPDATE copilotkit_runs SET owner = %(owner)s, expires_at = clock_timestamp() + %(lease)s
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running' AND owner = %(held_by)s
-"""
+    RETURNING {_RECORD}, {_AHEAD}
+"""  # noqa: S608 - of constants
 _RELEASE = """
     UPDATE copilotkit_runs SET expires_at = to_timestamp(0), takeovers = takeovers - 1
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
 """
-_RECORD: LiteralString = "thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers"
 _RUNS: LiteralString = f"""
     SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = %(thread_id)s ORDER BY number DESC LIMIT %(limit)s
 """  # noqa: S608 - of constants
@@ -194,6 +204,9 @@ _BASE = "SELECT base_last, base FROM copilotkit_runs WHERE thread_id = %(thread_
 _DELETE = "DELETE FROM copilotkit_runs WHERE thread_id = %(thread_id)s RETURNING number"
 
 
+_FIELDS = len(RunRecord.__struct_fields__)
+
+
 class PostgresRuns(RunLogStore):
     """Keeps runs in the tables ``copilotkit_runs`` and ``copilotkit_run_events``.
 
@@ -201,6 +214,8 @@ class PostgresRuns(RunLogStore):
         database: The connections, opened by the state store.
         settings: The limits.
     """
+
+    writes_ahead = True
 
     def __init__(self, database: Database, settings: StoreSettings | None = None) -> None:
         self._database = database
@@ -222,16 +237,29 @@ class PostgresRuns(RunLogStore):
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:
         values = {**run._asdict(), "owner": owner, "lease": self._lease(run.lease), "ttl": self._ttl()}
-        async with self._database.transaction() as cursor:
+        opened: tuple[Any, ...] | None = None
+        async with self._database.statement() as cursor:
             if values["ttl"] is not None:
                 await cursor.execute(_SWEEP, values)
-            await cursor.execute(_SERIALISE, values)
-            await cursor.execute(_OPEN, values)
-            (row,) = await cursor.fetchall()
-        return _record(*row)
+            while opened is None:
+                await cursor.execute(_OPEN if run.durable else _OPEN_AHEAD, values)
+                opened = await cursor.fetchone()
+        return _record(*opened[:_FIELDS])
+
+    @override
+    async def settle(self) -> None:
+        async with self._database.statement() as cursor:
+            await cursor.execute(_SETTLE)
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        return await self._append_by(_APPEND, owner, batches)
+
+    @override
+    async def append_ahead(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        return await self._append_by(_APPEND_AHEAD, owner, batches)
+
+    async def _append_by(self, query: LiteralString, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
         # A few values for all of them: psycopg would look at each element of an array in Python.
         keys, given = [each.key for each in batches], [each.batch for each in batches]
         sizes = [len(batch.payload) for batch in given]
@@ -248,8 +276,8 @@ class PostgresRuns(RunLogStore):
             "lease": self._lease(),
         }
         async with self._database.statement() as cursor:
-            await cursor.execute(_APPEND, values)
-            ((_, lost, stopping),) = await cursor.fetchall()
+            await cursor.execute(query, values)
+            ((_, lost, stopping, *_),) = await cursor.fetchall()
         return stops_of(keys, lost or (), stopping or ())
 
     @override
@@ -302,9 +330,12 @@ class PostgresRuns(RunLogStore):
         return await self._change(_CLAIM, {**key._asdict(), "owner": owner, "lease": self._lease()})
 
     @override
-    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> RunRecord | None:
         values = {**key._asdict(), "owner": owner, "lease": self._lease(), "held_by": held_by}
-        return await self._change(_TAKE, values)
+        async with self._database.statement() as cursor:
+            await cursor.execute(_TAKE, values)
+            taken = await cursor.fetchone()
+        return _record(*taken[:_FIELDS]) if taken is not None else None
 
     @override
     async def _release(self, key: RunKey, owner: str) -> bool:

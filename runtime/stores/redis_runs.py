@@ -180,10 +180,10 @@ return 1
 """
 _TAKE = f"""{_NOW}
 local kept = redis.call('HMGET', KEYS[1], 'status', 'owner')
-if kept[1] ~= 'running' or kept[2] ~= ARGV[3] then return 0 end
+if kept[1] ~= 'running' or kept[2] ~= ARGV[3] then return false end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[2])), KEYS[1])
-return 1
+return redis.call('HMGET', KEYS[1], unpack(ARGV, 4))
 """
 _RELEASE = f"""{_OWNED}
 redis.call('HINCRBY', KEYS[1], 'takeovers', -1)
@@ -307,10 +307,11 @@ class RedisRuns(RunLogStore):
             return bool(await self._claim_script([self._run(key), self._leases], [owner, self._lease()]))
 
     @override
-    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> RunRecord | None:
         keys = [self._run(key), self._leases]
         with translated():
-            return bool(await self._take_script(keys, [owner, self._lease(), held_by]))
+            taken = await self._take_script(keys, [owner, self._lease(), held_by, *_FIELDS])
+        return _record(*taken) if taken is not None else None
 
     @override
     async def _release(self, key: RunKey, owner: str) -> bool:

@@ -57,6 +57,8 @@ class RunLogStore(ABC):
 
     shared = True
     """Whether other processes can follow a run here."""
+    writes_ahead = False
+    """Whether others can be shown what is not on the server's disk yet."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
@@ -83,6 +85,7 @@ class RunLogStore(ABC):
         owner: str,
         about: dict[str, Any] | None = None,
         lease: float | None = None,
+        durable: bool = True,
     ) -> RunRecord:
         """Begin a run; its number is one more than that of the thread's last run.
 
@@ -93,9 +96,10 @@ class RunLogStore(ABC):
             owner: The process that writes the run.
             about: What to keep with the run.
             lease: For how many seconds the run is the owner's; None for the duration in the settings.
+            durable: Whether it has to be on the server's disk at once, and not only when ``settle`` returns.
         """
         check_key(thread_id, owner)
-        run = NewRun(thread_id, run_id, agent_name, encode_json(about or {}), lease)
+        run = NewRun(thread_id, run_id, agent_name, encode_json(about or {}), lease, durable)
         async with self._turn():
             return await self._open(run, owner)
 
@@ -119,6 +123,13 @@ class RunLogStore(ABC):
             The runs that are ``owner``'s, and of each whether somebody has asked it to stop.
         """
         return await self._append_all(owner, batches)
+
+    async def append_ahead(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        """Show readers what need not be on the server's disk, and is stored again later; see ``append_group``."""
+        return await self._append_all(owner, batches)
+
+    async def settle(self) -> None:
+        """Return once a crash of the server makes it forget nothing that was opened or taken before."""
 
     async def compact(self, key: RunKey, owner: str, last: int, compacted: Sequence[Event]) -> None:
         """Replace the events up to the number ``last`` by their compacted form.
@@ -180,8 +191,11 @@ class RunLogStore(ABC):
         """Take over a running run whose lease has run out; return whether it is ``owner``'s now."""
         return await self._claim(key, owner)
 
-    async def take(self, key: RunKey, owner: str, held_by: str) -> bool:
-        """Take a running run from ``held_by``, whatever its lease; return whether it is ``owner``'s now."""
+    async def take(self, key: RunKey, owner: str, held_by: str) -> RunRecord | None:
+        """Take a running run from ``held_by``, whatever its lease; return it if it is ``owner``'s now.
+
+        The server may forget this if it crashes before ``settle`` returns.
+        """
         return await self._take(key, owner, held_by)
 
     async def release(self, key: RunKey, owner: str) -> None:
@@ -308,7 +322,7 @@ class RunLogStore(ABC):
         """Take the run and count the takeover."""
 
     @abstractmethod
-    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> RunRecord | None:
         """Take the run from its holder; nobody died with it, so that no takeover is counted."""
 
     @abstractmethod

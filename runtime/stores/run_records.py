@@ -74,6 +74,8 @@ class NewRun(NamedTuple):
     about: bytes
     lease: float | None = None
     """For how many seconds the run is its owner's; None for the duration in the settings."""
+    durable: bool = True
+    """Whether a crash of the store's server may not make it forget the run, before ``settle`` returns."""
 
 
 class Progress(NamedTuple):

@@ -116,15 +116,15 @@ _CLAIM = """
     UPDATE copilotkit_runs SET owner = ?, expires = ?, takeovers = takeovers + 1
     WHERE thread_id = ? AND number = ? AND status = 'running' AND expires NOT BETWEEN ? AND ?
 """
-_TAKE = """
-    UPDATE copilotkit_runs SET owner = ?, expires = ?
-    WHERE thread_id = ? AND number = ? AND status = 'running' AND owner = ?
-"""
 _RELEASE = """
     UPDATE copilotkit_runs SET expires = 0, takeovers = takeovers - 1
     WHERE thread_id = ? AND number = ? AND owner = ? AND status = 'running'
 """
 _RECORD = "thread_id, number, run_id, agent_name, status, last, about, started, updated, takeovers"
+_TAKE = f"""
+    UPDATE copilotkit_runs SET owner = ?, expires = ?
+    WHERE thread_id = ? AND number = ? AND status = 'running' AND owner = ? RETURNING {_RECORD}
+"""  # noqa: S608
 _RUNS = f"SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
 _ABANDONED = f"""
     SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires NOT BETWEEN ? AND ? LIMIT ?
@@ -250,9 +250,12 @@ class SqliteRuns(RunLogStore):
         return await self._database.write(work)
 
     @override
-    async def _take(self, key: RunKey, owner: str, held_by: str) -> bool:
-        values = (owner, self._expires(), *key, held_by)
-        return await self._database.write(lambda connection: connection.execute(_TAKE, values).rowcount > 0)
+    async def _take(self, key: RunKey, owner: str, held_by: str) -> RunRecord | None:
+        def work(connection: sqlite3.Connection) -> RunRecord | None:
+            taken = connection.execute(_TAKE, (owner, self._expires(), *key, held_by)).fetchone()
+            return _record(taken) if taken is not None else None
+
+        return await self._database.write(work)
 
     @override
     async def _release(self, key: RunKey, owner: str) -> bool:

@@ -433,8 +433,10 @@ async def test_a_run_that_waits_for_a_worker_is_taken_once_whatever_its_lease(ru
     record = await runs.open("thread", run_id="run", agent_name="agent", owner="queue", lease=100)
     assert not await runs.claim(record.key, "one"), "its lease has not run out"
     takes = await asyncio.gather(*(runs.take(record.key, name, "queue") for name in ("one", "two", "three")))
-    assert sum(takes) == 1
-    owner = ("one", "two", "three")[takes.index(True)]
+    ((owner, taken),) = [each for each in zip(("one", "two", "three"), takes, strict=True) if each[1] is not None]
+    assert taken is not None
+    assert (taken.key, taken.run_id, taken.agent_name, taken.last) == (record.key, "run", "agent", 0)
+    await runs.settle()
     assert await runs.renew([record.key], owner) == {record.key: False}
     assert not await runs.take(record.key, "four", "queue")
     latest = await runs.latest("thread")
