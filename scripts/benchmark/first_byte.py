@@ -44,7 +44,8 @@ Play: TypeAlias = Callable[[httpx.AsyncClient, str, str], Awaitable[tuple[float,
 
 async def first_byte_and_word(client: httpx.AsyncClient, url: str, thread: str) -> tuple[float, ...]:
     """Run an agent; return the seconds until the first byte of the answer, and until its first word."""
-    began, times = perf_counter(), []
+    began = perf_counter()
+    times: list[float] = []
     body = run_input(user(_SHORT), thread=thread)
     async with client.stream("POST", f"{url}/agent/{AGENT}/run", json=body) as response:
         async for line in response.aiter_lines():
