@@ -2,7 +2,7 @@
 
     .venv/bin/python -m scripts.hosts                        500 runs, all scenarios, Redis and PostgreSQL
     .venv/bin/python -m scripts.hosts --small                what CI runs
-    .venv/bin/python -m scripts.hosts --stores redis --scenarios worker-dies --runs 100
+    .venv/bin/python -m scripts.hosts --stores redis --scenarios worker-dies --runs 100 --outage 20
 
 Hosts are network namespaces, so that it takes root, iproute2 and nginx; nothing of the machine's own network changes.
 Exits with 1 if anything was lost or shown twice, and with 2 if this machine cannot make namespaces.
@@ -11,6 +11,7 @@ Exits with 1 if anything was lost or shown twice, and with 2 if this machine can
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -31,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts.hosts", description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--small", action="store_true", help="few runs, the most telling scenarios, Redis only")
     parser.add_argument("--runs", type=int, help="how many runs go on at once in each scenario")
+    parser.add_argument("--outage", type=float, help="for how many seconds a host is away")
     parser.add_argument("--stores", nargs="+", choices=STORES)
     parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS)
     parser.add_argument("--keep", type=Path, help="an empty folder for the logs of all hosts, which are kept there")
@@ -47,7 +49,10 @@ def _report(outcome: Outcome) -> None:
 
 def _prove(store: str, names: list[str], scale: Scale, folder: Path) -> bool:
     deployment = Deployment(store, folder)
-    print(f"{store}: 2 web hosts, 3 worker hosts, {scale.runs} runs of {scale.words} words each {scale.pace} s")
+    print(
+        f"{store}: 2 web hosts, 3 worker hosts, {scale.runs} runs of {scale.words} words each {scale.pace} s,"
+        f" half of them on each wire; outages of {scale.away_seconds:.0f} s; load {os.getloadavg()[0]:.1f}"
+    )
     deployment.start()
     print(HEAD, flush=True)
     good = True
@@ -60,7 +65,9 @@ def _prove(store: str, names: list[str], scale: Scale, folder: Path) -> bool:
 
 def _inside(arguments: argparse.Namespace) -> int:
     scale = SMALL if arguments.small else FULL
-    scale = msgspec.structs.replace(scale, runs=arguments.runs or scale.runs)
+    scale = msgspec.structs.replace(
+        scale, runs=arguments.runs or scale.runs, away_seconds=arguments.outage or scale.away_seconds
+    )
     names = arguments.scenarios or list(IN_CI if arguments.small else SCENARIOS)
     with tempfile.TemporaryDirectory(prefix="copilotkit-hosts-", ignore_cleanup_errors=True) as name:
         folder = arguments.keep or Path(name)

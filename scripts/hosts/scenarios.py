@@ -13,9 +13,10 @@ import httpx
 from msgspec import Struct
 
 from scripts.benchmark.measurement import percentile
+from scripts.hosts.graphql_visitor import GraphQLVisitor
 from scripts.hosts.machines import Deployment, Process
 from scripts.hosts.network import Host
-from scripts.hosts.visitor import Visitor
+from scripts.hosts.visitor import AGUIVisitor, Visitor
 
 _BEGIN_SECONDS = 5.0
 """Over how long the runs of a load begin."""
@@ -87,7 +88,9 @@ async def play(name: str, deployment: Deployment, scale: Scale) -> Outcome:
         numbers = count()
 
         def visitor() -> Visitor:
-            return Visitor(client, deployment.balancer.url, f"{name}-{next(numbers)}", scale.words, scale.pace)
+            number = next(numbers)
+            kind = (AGUIVisitor, GraphQLVisitor)[number % 2]
+            return kind(client, deployment.balancer.url, f"{name}-{number}", scale.words, scale.pace)
 
         async with asyncio.timeout(scale.patience):
             visitors = await _converse(visitor, SCENARIOS[name], deployment, scale)
@@ -95,8 +98,8 @@ async def play(name: str, deployment: Deployment, scale: Scale) -> Outcome:
             await asyncio.to_thread(deployment.settle)
             faults = await _check(visitors, deployment)
     executions = _journal(deployment) - before
-    begun = {run: times for (how, run), times in executions.items() if how == "begun"}
-    faults += [f"{run}: executed {times} times" for run, times in begun.items() if times > 1]
+    begun = {thread: times for (how, thread), times in executions.items() if how == "begun"}
+    faults += [f"{thread}: executed {times} times" for thread, times in begun.items() if times > 1]
     counted = Counter(how for how, _ in executions.elements())
     return Outcome(name, seconds, visitors, faults, counted["begun"], counted["resumed"])
 
@@ -142,7 +145,7 @@ async def _check(visitors: Sequence[Visitor], deployment: Deployment) -> list[st
 
 def _journal(deployment: Deployment) -> Counter[tuple[str, str]]:
     lines = (line.split() for line in deployment.journal.read_text().splitlines())
-    return Counter((how, run) for how, _, run, _ in lines)
+    return Counter((how, thread) for how, thread, _, _ in lines)
 
 
 async def _nothing(deployment: Deployment, scale: Scale) -> None:

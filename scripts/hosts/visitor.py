@@ -1,20 +1,22 @@
-"""A client with one thread: it starts a run, reads it, and joins it again where the connection breaks."""
+"""A client with one thread: it starts a run, reads it, and finds it again where the connection breaks."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
 import httpx
 from msgspec import Struct
+from typing_extensions import override
 
 from scripts.hosts.agent import AGENT, word
 from tests.support.agui_client import run_input, user
 
-_PAUSE_SECONDS = 0.5
+PAUSE_SECONDS = 0.5
 
 
 class Seen(Struct):
@@ -44,7 +46,7 @@ class Seen(Struct):
         return False
 
 
-class Visitor:
+class Visitor(ABC):
     """A client with a thread of its own, for one run.
 
     Args:
@@ -57,28 +59,61 @@ class Visitor:
 
     def __init__(self, client: httpx.AsyncClient, url: str, thread: str, words: int, pace: float) -> None:
         self.thread = thread
-        self.run = f"run-{thread}"
         self.first_word: float | None = None
         self.longest_pause = 0.0
         self.connections = 0
         self.speaking = asyncio.Event()
         """Set when the first word has come."""
-        self.seen = Seen()
-        """What the last stream has shown."""
         self.refusals: list[str] = []
         self._client = client
         self._url = url
         self._asked = json.dumps({"words": words, "pace": pace})
+        self._lasts = words * pace
         self._whole = "".join(word(number) for number in range(words))
-        self._began = self._last = 0.0
+        self._began = self._last = monotonic()
 
     async def converse(self) -> None:
         """Start the run, and follow it to its end over as many connections as it takes."""
         self._began = self._last = monotonic()
+        await self._converse()
+
+    @abstractmethod
+    async def _converse(self) -> None: ...
+
+    @abstractmethod
+    def faults(self) -> list[str]:
+        """Return what is wrong with what was shown at the end."""
+
+    @abstractmethod
+    async def stored(self, url: str) -> list[str]:
+        """Return what is wrong with what a web process has of the thread."""
+
+    def _spoken(self) -> None:
+        """Note that words have come."""
+        present = monotonic()
+        if self.first_word is None:
+            self.first_word = present - self._began
+            self.speaking.set()
+        else:
+            self.longest_pause = max(self.longest_pause, present - self._last)
+        self._last = present
+
+
+class AGUIVisitor(Visitor):
+    """A client that joins its run again, and is shown it from its beginning."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, thread: str, words: int, pace: float) -> None:
+        super().__init__(client, url, thread, words, pace)
+        self.run = f"run-{thread}"
+        self.seen = Seen()
+        """What the last stream has shown."""
+
+    @override
+    async def _converse(self) -> None:
         body = run_input(user(self._asked), thread=self.thread, run=self.run)
         await self._read("run", body)
         while not self._over:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
             answered = await self._read("connect", run_input(thread=self.thread, run="c"))
             if answered and self.run not in self.seen.runs:  # who finds no run sends the message again
                 await self._read("run", body)
@@ -87,13 +122,13 @@ class Visitor:
     def _over(self) -> bool:
         return self.run in self.seen.runs and bool(self.seen.ends)
 
+    @override
     def faults(self) -> list[str]:
-        """Return what is wrong with what was shown at the end."""
         return [*self.seen.faults, *faults_of(self.seen, self.run, self._whole)]
 
+    @override
     async def stored(self, url: str) -> list[str]:
-        """Return what is wrong with what a web process has of the thread."""
-        reader = Visitor(self._client, url, self.thread, 0, 0)
+        reader = AGUIVisitor(self._client, url, self.thread, 0, 0)
         await reader._read("connect", run_input(thread=self.thread, run="c"))
         return [*reader.refusals, *reader.seen.faults, *faults_of(reader.seen, self.run, self._whole)]
 
@@ -115,13 +150,7 @@ class Visitor:
 
     def _take(self, event: dict[str, Any]) -> None:
         if self.seen.take(event):
-            present = monotonic()
-            if self.first_word is None:
-                self.first_word = present - self._began
-                self.speaking.set()
-            else:
-                self.longest_pause = max(self.longest_pause, present - self._last)
-            self._last = present
+            self._spoken()
 
 
 def faults_of(seen: Seen, run: str, whole: str) -> list[str]:
