@@ -46,7 +46,7 @@ def queued_execution(service: RuntimeService, config: RuntimeConfig) -> QueuedEx
     async def queue_of_agent(name: str) -> str:
         return queue_of((await service.registry.agents())[name][0])
 
-    return QueuedExecution(engine, service.archive, limits, directory, queue_of_agent, service.observers.carrier)
+    return QueuedExecution(engine, service.archive, limits, directory, queue_of_agent, service.observers)
 
 
 def queue_worker(service: RuntimeService, config: RuntimeConfig) -> Worker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -11,6 +11,7 @@ from typing_extensions import override
 from ..runs.about import ENVELOPE
 from ..runs.archive import RunArchive
 from ..runs.handle import RunHandle
+from ..runs.observer import Observers
 from .directory import WorkerDirectory
 from .engine import DEFAULT_QUEUE, QueueEngine
 from .envelope import Envelope, correlation, seal
@@ -39,7 +40,7 @@ class QueuedExecution(Execution):
         limits: The limits.
         directory: Lists the workers' agents.
         queue_of: Returns the queue of an agent.
-        carrier: Returns the current trace, as headers.
+        observers: Observe what is handed over, and carry its trace.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class QueuedExecution(Execution):
         limits: QueueLimits,
         directory: WorkerDirectory,
         queue_of: Callable[[str], Awaitable[str]],
-        carrier: Callable[[], Mapping[str, str]],
+        observers: Observers,
     ) -> None:
         self._engine = engine
         self._room = WaitingRoom(engine, limits.most, waits=limits.when_full == "wait")
@@ -57,7 +58,7 @@ class QueuedExecution(Execution):
         self._limits = limits
         self._directory = directory
         self._queue_of = queue_of
-        self._carrier = carrier
+        self._observers = observers
 
     @override
     async def open(self) -> None:
@@ -72,13 +73,18 @@ class QueuedExecution(Execution):
 
     @override
     async def start(self, order: Order) -> RunHandle:
+        name = order.request.agent_name
+        queue = DEFAULT_QUEUE if name is None else await self._queue_of(name)
+        with self._observers.handing_over(queue):
+            return await self._hand_over(order, queue)
+
+    async def _hand_over(self, order: Order, queue: str) -> RunHandle:
         request = order.request
-        queue = DEFAULT_QUEUE if request.agent_name is None else await self._queue_of(request.agent_name)
         sealed = seal(
             Envelope(
                 request=request,
                 queue=queue,
-                trace=dict(self._carrier()),
+                trace=dict(self._observers.carrier()),
                 correlation=correlation(),
                 hook_called=order.hook_called,
                 judged=order.judged,

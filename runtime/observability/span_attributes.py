@@ -49,6 +49,16 @@ def _method(served: ServedRequest) -> str:
     return served.method if served.method in _METHODS else "_OTHER"
 
 
+def queue_attributes(queue: str) -> Attributes:
+    """Return what is known of a run that is handed over to the workers of a queue."""
+    return {
+        "messaging.system": "copilotkit",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": queue,
+    }
+
+
 def run_attributes(run: Run) -> Attributes:
     """Return what is known of a run when it starts."""
     attributes: Attributes = {

@@ -22,6 +22,7 @@ from .span_attributes import (
     invocation_name,
     is_failure,
     outcome_attributes,
+    queue_attributes,
     run_attributes,
     server_attributes,
     server_name,
@@ -119,6 +120,10 @@ class RunTracer(RunObserver):
         span.end()
 
     @override
+    def handing_over(self, queue: str) -> AbstractContextManager[object]:
+        return self._span(f"send {queue}", queue_attributes(queue), kind=self._trace.SpanKind.PRODUCER)
+
+    @override
     def carrier(self) -> Mapping[str, str]:
         headers: dict[str, str] = {}
         self._propagate.inject(headers)
@@ -142,9 +147,9 @@ class RunTracer(RunObserver):
         if self._own is not None:
             self._own.shutdown()
 
-    def _span(self, name: str, attributes: Attributes) -> AbstractContextManager[object]:
+    def _span(self, name: str, attributes: Attributes, **more: Any) -> AbstractContextManager[object]:
         span: AbstractContextManager[object] = self._tracer.start_as_current_span(
-            name, attributes=attributes, record_exception=False, set_status_on_exception=False
+            name, attributes=attributes, record_exception=False, set_status_on_exception=False, **more
         )
         return span
 

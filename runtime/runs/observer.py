@@ -38,6 +38,10 @@ class RunObserver:
     def waited(self, queue: str, seconds: float) -> None:
         """Note that a run that this process begins has waited in a queue."""
 
+    def handing_over(self, queue: str) -> AbstractContextManager[object]:
+        """Entered for as long as a run is handed over to the workers of a queue."""
+        return nullcontext()
+
     def carrier(self) -> Mapping[str, str]:
         """Return the current trace as headers, for a process that goes on with it."""
         return {}
@@ -97,6 +101,10 @@ class Observers(RunObserver):
         """Notify all of them."""
         for observer in self._observers:
             observer.waited(queue, seconds)
+
+    def handing_over(self, queue: str) -> AbstractContextManager[object]:
+        """Enter all of them, in order."""
+        return _together([observer.handing_over(queue) for observer in self._observers])
 
     def carrier(self) -> Mapping[str, str]:
         """Return what all of them carry."""
