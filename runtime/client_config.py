@@ -108,6 +108,8 @@ class ClientConfigRules(msgspec.Struct, frozen=True, kw_only=True):
 
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Copy an agent's configuration as a client sent it, without all that is not the client's to set."""
+        if not config:
+            return {}
         kept = {name: config[name] for name in self.opened if name in config and not is_framework_name(name)}
         for place in _PLACES:
             if isinstance(config.get(place), Mapping):
@@ -124,6 +126,8 @@ class ClientConfigRules(msgspec.Struct, frozen=True, kw_only=True):
 
         Agents of other protocols find configuration among them, so that it is treated as such.
         """
+        if not properties:
+            return {}
         kept = {name: value for name, value in properties.items() if not _squashed(name).startswith(_TRUSTED)}
         for place in _PLACES:
             if isinstance(kept.get(place), Mapping):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
-from uuid import uuid4
 
 import msgspec
 
 from .errors import InputTooLargeError
+from .fresh_ids import fresh_uuid
 from .json_text import decode_json
 
 Role: TypeAlias = Literal["assistant", "developer", "system", "tool", "user"]
@@ -22,7 +22,7 @@ MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 
 def new_id() -> str:
     """Return a fresh id for a message or a thread, in the shape the contract uses (docs/contract.md, section 4.3)."""
-    return f"ck-{uuid4()}"
+    return f"ck-{fresh_uuid()}"
 
 
 def now() -> datetime:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 from sys import maxsize
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -29,6 +28,7 @@ from .errors import (
 from .events import Event
 from .execution.envelope import Envelope, unseal
 from .execution.execution import Execution, Order
+from .fresh_ids import fresh_hex, fresh_uuid
 from .hooks.reports import RequestReport
 from .input_limits import InputLimits, check_input
 from .preparation import Preparation
@@ -405,7 +405,7 @@ class RuntimeService:
             return _follow(self._start_run(provider, request, report, (), Origin(refused=error)))
         called = self.preparation.calls_before
         order = Order(request=request, provider=provider, judged=judged, hook_called=called)
-        request.input.unique_id = request.input.unique_id or uuid4().hex
+        request.input.unique_id = request.input.unique_id or fresh_hex()
         return await execution.start(order)
 
     async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
@@ -447,7 +447,7 @@ class RuntimeService:
     ) -> Run:
         past = origin.past
         lasts = agents is not None and not request.ephemeral
-        request.input.unique_id = request.input.unique_id or uuid4().hex
+        request.input.unique_id = request.input.unique_id or fresh_hex()
 
         async def prepare() -> PreparedRun:
             if origin.refused is not None:
@@ -536,7 +536,7 @@ class RuntimeService:
         known = await provider.load_state(asked.thread_id, agent_name) or AgentState()
         given = RunInput(
             thread_id=asked.thread_id,
-            run_id=str(uuid4()),
+            run_id=fresh_uuid(),
             messages=list(asked.messages),
             state=known.state,
             context=asked.context,

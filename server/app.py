@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..wires.gateway import GatewayApplication
 from ..wires.http.connection import connection_of
 from ..wires.wire import EVERY_PATH
 from .chat.page import front_routes, page_routes
@@ -69,15 +70,34 @@ def _owned(endpoints: Endpoints, base: str, prefix: str) -> list[BaseRoute]:
 
 
 class RuntimeApplication(Starlette):
-    """An application that notes whether anything between the server and its routes may look at what is sent."""
+    """An application that goes the short way where nothing between the server and its routes looks at what is sent.
+
+    Starlette's own layers answer exceptions, which the gateway does itself, and the server in its place. A stream would
+    keep a coroutine of each for as long as it is open, and pass through all of them whenever it is woken.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         connection = connection_of(scope)
+        application: ASGIApp | None = None
         if connection is not None:
             # Starlette's own middleware looks at the head of an answer alone.
             connection.direct = not self.user_middleware and connection.send == send
-        await super().__call__(scope, receive, send)
+            if connection.direct and not self.exception_handlers and not self.debug:
+                application = self._gateway_for(scope)
+        await (application or super().__call__)(scope, receive, send)
+
+    def _gateway_for(self, scope: Scope) -> ASGIApp | None:
+        """Return the application of the gateway that answers a request, with its parameters in the scope, or None."""
+        for route in self.router.routes:
+            match, found = route.matches(scope)
+            if match is Match.NONE:
+                continue
+            if match is Match.PARTIAL or not isinstance(route, Route) or not isinstance(route.app, GatewayApplication):
+                return None
+            scope.update(found, app=self, router=self.router, route=route)
+            return route.app
+        return None
 
 
 def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -47,23 +47,21 @@ class Gateway:
         self._instruments = instruments
         self._common_headers = common_headers
 
-    def shared(self, wires: Sequence[Wire]) -> ASGIApp:
+    def shared(self, wires: Sequence[Wire]) -> GatewayApplication:
         """Return the application of the URL that the wires share; the first wire gets what none claims."""
 
-        async def dispatch(exchange: Exchange) -> None:
+        def dispatch(exchange: Exchange) -> Awaitable[None]:
             page = next((page for wire in wires if (page := wire.page(exchange)) is not None), None)
             if page is not None:
-                await exchange.page(page.html, page.policy)
-            elif _asks_nothing(exchange.request):
-                await exchange.respond(
-                    405, _NOTHING_ASKED, [("content-type", "application/json"), ("allow", "GET, POST")]
-                )
-            else:
-                await self._answer_shared(exchange, wires)
+                return exchange.page(page.html, page.policy)
+            if _asks_nothing(exchange.request):
+                headers = [("content-type", "application/json"), ("allow", "GET, POST")]
+                return exchange.respond(405, _NOTHING_ASKED, headers)
+            return self._answer_shared(exchange, wires)
 
-        return _Application(self, dispatch)
+        return GatewayApplication(self, dispatch)
 
-    def owned(self, renderer: Renderer, route: WireRoute) -> ASGIApp:
+    def owned(self, renderer: Renderer, route: WireRoute) -> GatewayApplication:
         """Return the application of a path that one wire owns."""
 
         async def dispatch(exchange: Exchange) -> None:
@@ -73,7 +71,7 @@ class Gateway:
             except Refusal as refusal:
                 await self._refuse(exchange, renderer, refusal)
 
-        return _Application(self, dispatch, wildcard=route.wildcard)
+        return GatewayApplication(self, dispatch, wildcard=route.wildcard)
 
     def fixed(self, status: int, headers: HeaderPairs, *, probe: bool = False) -> ASGIApp:
         """Return an application that answers every request alike.
@@ -87,7 +85,7 @@ class Gateway:
         async def dispatch(exchange: Exchange) -> None:
             await exchange.respond(status, headers=headers)
 
-        return _Application(self, dispatch, probe=probe)
+        return GatewayApplication(self, dispatch, probe=probe)
 
     async def serve(self, exchange: Exchange, dispatch: Dispatch) -> None:
         """Serve one request: what every request has, then ``dispatch``."""
@@ -142,8 +140,17 @@ class Gateway:
         await exchange.respond(status, body, headers)
 
 
-class _Application:
-    # A class, because Starlette takes functions for handlers of requests and not for ASGI applications.
+class GatewayApplication:
+    """An ASGI application that answers all its errors itself.
+
+    A class, because Starlette takes functions for handlers of requests and not for ASGI applications.
+
+    Args:
+        gateway: Serves its requests.
+        dispatch: What is particular to it.
+        wildcard: Whether answers admit all origins by ``*``, where the settings admit all.
+        probe: Whether machines ask there, every few seconds, whether the process is alive.
+    """
 
     def __init__(self, gateway: Gateway, dispatch: Dispatch, *, wildcard: bool = False, probe: bool = False) -> None:
         self._gateway = gateway
@@ -151,12 +158,13 @@ class _Application:
         self._wildcard = wildcard
         self._probe = probe
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Return what answers a request: no coroutine around the other, which each open stream would keep."""
         exchange = self._gateway.exchange(Request(scope, receive), send)
         # A preflight on the shared URL may be for any wire, and all of them may be read by all origins alike.
         exchange.is_probe = self._probe
         exchange.wildcard = self._wildcard or exchange.request.method == "OPTIONS"
-        await self._gateway.serve(exchange, self._dispatch)
+        return self._gateway.serve(exchange, self._dispatch)
 
 
 class _NotAdmitted(Exception):  # noqa: N818 - carries a refusal to where it is rendered

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from ..context import RunContext
+from ..patience import within
 from .action import Action
 from .source import ActionSource
 
@@ -55,7 +56,7 @@ class ActionCatalogue:
             more: More sources for this request.
         """
         sources = [*self._first, *more, *self._last]
-        listed = await asyncio.gather(*(self._ask(source, context) for source in sources))
+        listed = await self._ask_all(sources, context)
         offered: dict[str, Action] = {}
         guidance: list[str] = []
         for source, actions in zip(sources, listed, strict=True):
@@ -68,10 +69,15 @@ class ActionCatalogue:
             guidance += [text] if text else []
         return Offer(offered, tuple(guidance))
 
+    async def _ask_all(self, sources: Sequence[ActionSource], context: RunContext) -> Sequence[Sequence[Action]]:
+        if sum(source.waits for source in sources) > 1:
+            return await asyncio.gather(*(self._ask(source, context) for source in sources))
+        # Without tasks, which would take two turns of the loop.
+        return [await self._ask(source, context) for source in sources]
+
     async def _ask(self, source: ActionSource, context: RunContext) -> Sequence[Action]:
         try:
-            async with asyncio.timeout(max(self._timeout, source.seconds)):
-                return await source.actions(context)
+            return await within(max(self._timeout, source.seconds), source.actions(context))
         except Exception:
             log.exception("actions_not_listed", source=source.name)
             return ()

@@ -21,6 +21,8 @@ class ActionSource(ABC):
     name: str = "actions"
     seconds: float = 0.0
     """How long it may take to list its actions, if that is more than the runtime's setting."""
+    waits: bool = True
+    """Whether it may have to wait for something to list them."""
 
     @abstractmethod
     async def actions(self, context: RunContext) -> Sequence[Action]:
@@ -88,6 +90,8 @@ class Chain(Protocol):
 
 class ListedActions(ActionSource):
     """A fixed list of actions."""
+
+    waits = False
 
     def __init__(self, listed: Iterable[Action]) -> None:
         self._listed = tuple(listed)

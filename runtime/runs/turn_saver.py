@@ -14,6 +14,7 @@ import structlog
 
 from ..errors import CopilotKitError, StoreError, ThreadBusyError, ThreadLostError
 from ..messages import Message
+from ..patience import within
 from ..provider import AgentProvider
 from ..stores.errors import NotStoredError, StoreConflictError, StoreUnavailableError
 from ..stores.interface import AgentState, StateStore
@@ -75,8 +76,7 @@ class TurnSaver:
             self._put_off(run)
             return
         try:
-            async with asyncio.timeout(SAVE_SECONDS):
-                await retry_unavailable(lambda: self._keep(run), PATIENCE_WITH_STORE_SECONDS)
+            await within(SAVE_SECONDS, retry_unavailable(lambda: self._keep(run), PATIENCE_WITH_STORE_SECONDS))
         except ThreadBusyError:
             self._put_off(run)
             raise

@@ -7,8 +7,7 @@ is closed in one direction only, and what still arrives is discarded until the c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 IDLE_SECONDS = 5.0
 """How long a client may send nothing more."""
@@ -17,18 +16,25 @@ TOTAL_SECONDS = 30.0
 """How long a client may send what nobody reads."""
 
 
+class Arriving(Protocol):
+    """A request that is being read."""
+
+    unread: bool
+    """Whether part of it is still to come."""
+
+
 class LingeringTransport(asyncio.Transport):
     """A connection's transport that closes late where part of a request is still to come.
 
     Args:
         transport: The connection's own transport.
-        unread: Returns whether part of a request is still to come.
+        arriving: What has come of the request that is being read.
     """
 
-    def __init__(self, transport: asyncio.Transport, unread: Callable[[], bool]) -> None:
+    def __init__(self, transport: asyncio.Transport, arriving: Arriving) -> None:
         super().__init__()
         self._transport = transport
-        self._unread = unread
+        self._arriving = arriving
         self._loop = asyncio.get_running_loop()
         self._idle: asyncio.TimerHandle | None = None
         self._limit: asyncio.TimerHandle | None = None
@@ -64,7 +70,7 @@ class LingeringTransport(asyncio.Transport):
 
     def close(self) -> None:
         """Close the connection: at once, unless part of a request is still to come."""
-        if self.is_closing() or not self._unread():
+        if self.is_closing() or not self._arriving.unread:
             self.close_now()
             return
         self._idle = self._loop.call_later(IDLE_SECONDS, self.close_now)

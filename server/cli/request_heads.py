@@ -51,6 +51,24 @@ class ServerConfig(uvicorn.Config):
         self.request_head_seconds = request_head_seconds
 
 
+class _Arriving:
+    """What has come of the request that is being read.
+
+    An object of its own: with the attributes of uvicorn's, the protocol would have more than thirty, for which CPython
+    makes a dict of its own for each connection.
+    """
+
+    __slots__ = ("end_of_last", "head_bytes", "in_head", "overdue", "unread")
+
+    def __init__(self) -> None:
+        self.unread = False
+        """Whether part of a request is still to come."""
+        self.in_head = True
+        self.head_bytes = 0
+        self.end_of_last = b""
+        self.overdue: asyncio.TimerHandle | None = None
+
+
 if HttpToolsProtocol is not None:
 
     class ServerConnection(Connection):
@@ -101,16 +119,12 @@ if HttpToolsProtocol is not None:
 
         config: ServerConfig
         transport: LingeringTransport
-        _unread = False
-        _head_bytes = 0
-        _end_of_last = b""
-        _in_head = True
-        _overdue: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             """Begin to wait for the first head."""
             self._reports: dict[ServerConnection, Callable[[], None]] = {}
-            super().connection_made(LingeringTransport(cast("asyncio.Transport", transport), lambda: self._unread))
+            self._arriving = arriving = _Arriving()
+            super().connection_made(LingeringTransport(cast("asyncio.Transport", transport), arriving))
             self._await_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -125,8 +139,9 @@ if HttpToolsProtocol is not None:
             if self.transport.lingers:
                 self.transport.discard()
                 return
-            self._unread = self._unread or self._in_head
-            if self._in_head and self._exceeds(data):
+            arriving = self._arriving
+            arriving.unread = arriving.unread or arriving.in_head
+            if arriving.in_head and self._exceeds(data):
                 self._refuse(431)
                 return
             super().data_received(data)
@@ -140,8 +155,8 @@ if HttpToolsProtocol is not None:
         def on_message_begin(self) -> None:
             """Begin a head."""
             super().on_message_begin()
-            self._unread = True
-            if not self._in_head:
+            self._arriving.unread = True
+            if not self._arriving.in_head:
                 self._await_head()
 
         def on_header(self, name: bytes, value: bytes) -> None:
@@ -157,7 +172,8 @@ if HttpToolsProtocol is not None:
         def on_headers_complete(self) -> None:
             """End the head: what follows has limits of its own."""
             self._stop_waiting()
-            self._in_head, self._head_bytes, self._end_of_last = False, 0, b""
+            arriving = self._arriving
+            arriving.in_head, arriving.head_bytes, arriving.end_of_last = False, 0, b""
             super().on_headers_complete()
             cycle = cast("RequestResponseCycle | None", self.cycle)
             if cycle is not None and cycle.scope is self.scope:
@@ -166,43 +182,43 @@ if HttpToolsProtocol is not None:
 
         def on_message_complete(self) -> None:
             """End the request: whatever comes is another one."""
-            self._unread = False
+            self._arriving.unread = False
             self.transport.forget_unread()
             super().on_message_complete()
 
         def on_response_complete(self) -> None:
             """Limit for how long the rest of an answered request may come."""
             super().on_response_complete()
-            if self._unread and not self.transport.is_closing():
+            if self._arriving.unread and not self.transport.is_closing():
                 self.transport.limit_unread()
 
         def shutdown(self) -> None:
             """End the connection; at the end of the server nobody is waited for who sends what is not read."""
-            self._unread = False
+            self._arriving.unread = False
             if self.transport.lingers:
                 self.transport.close_now()
             super().shutdown()
 
         def _exceeds(self, data: bytes) -> bool:
-            self._head_bytes += len(data)
+            self._arriving.head_bytes += len(data)
             limit = self.config.max_header_bytes
-            if self._head_bytes <= limit:
-                self._end_of_last = data[-3:]
+            if self._arriving.head_bytes <= limit:
+                self._arriving.end_of_last = data[-3:]
                 return False
             # The body may come with the end of the head, in one piece.
-            end = (self._end_of_last + data).find(_END)
-            before = self._head_bytes - len(data) - len(self._end_of_last)
+            end = (self._arriving.end_of_last + data).find(_END)
+            before = self._arriving.head_bytes - len(data) - len(self._arriving.end_of_last)
             return end < 0 or before + end > limit
 
         def _await_head(self) -> None:
-            self._in_head = True
+            self._arriving.in_head = True
             self._stop_waiting()
-            self._overdue = self.loop.call_later(self.config.request_head_seconds, self._refuse, 408)
+            self._arriving.overdue = self.loop.call_later(self.config.request_head_seconds, self._refuse, 408)
 
         def _stop_waiting(self) -> None:
-            if self._overdue is not None:
-                self._overdue.cancel()
-                self._overdue = None
+            if self._arriving.overdue is not None:
+                self._arriving.overdue.cancel()
+                self._arriving.overdue = None
 
         def _refuse(self, status: int) -> None:
             self._stop_waiting()

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -98,8 +98,10 @@ class PlainStart:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass everything on but the stack."""
+        if scope["type"] != "lifespan":
+            return self._app(scope, receive, send)
 
         async def with_reason(message: Message) -> None:
             error = sys.exception()
@@ -107,7 +109,7 @@ class PlainStart:
                 message = {**message, "message": error.message}
             await send(message)
 
-        await self._app(scope, receive, with_reason if scope["type"] == "lifespan" else send)
+        return self._app(scope, receive, with_reason)
 
 
 def served_runtime(target: str | None) -> CopilotRuntime:
@@ -252,6 +254,7 @@ def _server_config(factory: Any, config: RuntimeConfig, *, reload: bool = False,
         log_config=None,
         access_log=False,
         backlog=WAITING_CONNECTIONS,
+        interface="asgi3",
         server_header=False,
         forwarded_allow_ips=list(config.trusted_proxies),
         ssl_certfile=config.ssl_certfile,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphql import ExecutionResult, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
 from graphql.execution import Executor
@@ -18,7 +18,11 @@ from .execution_plan import ExecutionPlan
 from .incremental import IncrementalRenderer
 from .incremental_result import IncrementalAnswer, Payload
 from .live_response import LiveResponse
+from .run_field import StartedRun
 from .selection import SelectionReader, Shape
+
+_Result: TypeAlias = tuple[ExecutionResult, list[StartedRun], SelectionReader | None]
+"""What an operation came to, the runs that it started, and what reads its selections if there are any."""
 
 
 @dataclass(slots=True)
@@ -30,19 +34,10 @@ class GraphQLRequest:
     operation_name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Started:
-    type: GraphQLObjectType
-    details: list[FieldDetails]
-    path: list[str | int]
-    response: LiveResponse
-    data: dict[str, Any]
-
-
 class _RunExecutor(Executor[Any]):
     """Leaves each run's answer empty, and remembers it for the renderer."""
 
-    started: list[_Started]
+    started: list[StartedRun]
 
     def complete_object_value(
         self,
@@ -56,7 +51,7 @@ class _RunExecutor(Executor[Any]):
         if not isinstance(result, LiveResponse):
             return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
         data: dict[str, Any] = {}
-        self.started.append(_Started(return_type, field_details_list, path.as_list(), result, data))
+        self.started.append(StartedRun(return_type, field_details_list, path.as_list(), result, data))
         return data
 
 
@@ -88,16 +83,32 @@ class Execution:
         Raises:
             RequestError: The operation could not begin.
         """
+        result, runs, selections = await self._start_one(request, context) or await self._start_all(request, context)
+        if result.data is None or selections is None:
+            return self._payload(result)
+        renderer = IncrementalRenderer(self._schema, selections)
+        for started in runs:
+            await _begin(renderer, started, selections.known(started.details))
+        return IncrementalAnswer(self._payload(result), renderer, [started.response for started in runs])
+
+    async def _start_one(self, request: GraphQLRequest, context: Any) -> _Result | None:
+        """Start the one run of an operation that is known; None if graphql-core has to execute it."""
+        plan = request.document.plans.get(request.operation_name)
+        selections = request.document.selections.get(request.operation_name)
+        if plan is None or plan.run_field is None or selections is None:
+            return None
+        values = plan.read(upgrade_variables(request.variables) or {})
+        if values is None:
+            return None
+        request.variables = None
+        result, run = await plan.run_field.execute(values, context)
+        return result, [run] if run is not None else [], selections
+
+    async def _start_all(self, request: GraphQLRequest, context: Any) -> _Result:
         executor = self._executor(_RunExecutor, request, context)
         executor.started = []
         result = await _execute(executor)
-        if result.data is None or not executor.started:
-            return self._payload(result)
-        selections = _selections(request, executor)
-        renderer = IncrementalRenderer(self._schema, selections)
-        for started in executor.started:
-            await _begin(renderer, started, selections.known(started.details))
-        return IncrementalAnswer(self._payload(result), renderer, [started.response for started in executor.started])
+        return result, executor.started, _selections(request, executor) if executor.started else None
 
     def _payload(self, result: ExecutionResult) -> Payload:
         if not result.errors:
@@ -149,7 +160,7 @@ async def _execute(executor: Executor[Any]) -> ExecutionResult:
     return done
 
 
-async def _begin(renderer: IncrementalRenderer, started: _Started, details: list[FieldDetails]) -> None:
+async def _begin(renderer: IncrementalRenderer, started: StartedRun, details: list[FieldDetails]) -> None:
     response, shape = started.response, Shape(composite=started.type)
     while not renderer.ready(shape, response, details):
         await response.run.arrival()

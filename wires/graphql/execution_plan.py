@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from graphql.execution import Executor
+from graphql.execution.values import VariableValues
 
 from .input_values import VariableReader
+from .run_field import RunField
+
+_NO_VARIABLES = VariableValues({}, {})
 
 
 class ExecutionPlan:
@@ -23,6 +27,12 @@ class ExecutionPlan:
         self._resolvers = first.field_resolver, first.type_resolver, first.subscribe_field_resolver
         self._hide_suggestions = first.hide_suggestions
         self._variables = VariableReader.of(first.schema, first.operation)
+        self.run_field = RunField.of(self._made(Executor, _NO_VARIABLES, None))
+        """The operation's one field, if that is all it has and its answer is a run."""
+
+    def read(self, variables: dict[str, Any]) -> VariableValues | None:
+        """Return a request's variables; None if they do not fit, which graphql-core is to report."""
+        return self._variables.read(variables) if self._variables is not None else None
 
     def executor(self, kind: type[Executor[Any]], variables: dict[str, Any], context: Any) -> Executor[Any] | None:
         """Return the executor of one request; None if its variables do not fit, which graphql-core is to report.
@@ -32,9 +42,10 @@ class ExecutionPlan:
             variables: The request's variables.
             context: What resolvers get.
         """
-        values = self._variables.read(variables) if self._variables is not None else None
-        if values is None:
-            return None
+        values = self.read(variables)
+        return None if values is None else self._made(kind, values, context)
+
+    def _made(self, kind: type[Executor[Any]], values: VariableValues, context: Any) -> Executor[Any]:
         return kind(
             self._schema,
             *self._fragments,

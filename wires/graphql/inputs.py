@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -15,6 +14,7 @@ from graphql import GraphQLError
 
 from ...runtime.context import ContextItem, ForwardedParameters, Resume, RunContext, RunInput, Tool
 from ...runtime.errors import ConfigurationError
+from ...runtime.fresh_ids import fresh_uuid
 from ...runtime.json_text import decode_json
 from ...runtime.messages import (
     AgentStateMessage,
@@ -67,7 +67,7 @@ def _run_input(data: dict[str, Any], session: dict[str, Any], agent_name: str | 
     state, config = _agent_state(data.get("agent_states") or (), agent_name)
     return RunInput(
         thread_id=data.get("thread_id") or session.get("thread_id") or _new_thread_id(agent_name),
-        run_id=str(uuid4()),
+        run_id=fresh_uuid(),
         messages=input_messages(data["messages"]),
         state=state,
         config=config,
@@ -82,7 +82,7 @@ def _run_input(data: dict[str, Any], session: dict[str, Any], agent_name: str | 
 
 def _new_thread_id(agent_name: str | None) -> str:
     """Agents get the resolver's form of id, models the service adapters' (docs/contract.md, section 4.3)."""
-    return str(uuid4()) if agent_name is None else new_id()
+    return fresh_uuid() if agent_name is None else new_id()
 
 
 def _extensions(extensions: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Admission:
         if identity is not None:
             structlog.contextvars.bind_contextvars(identity=identity.id)
         return ClientRequest(
-            headers=dict(request.headers),
+            headers=_headers_of(request),
             identity=identity.id if identity else None,
             claims=identity.claims if identity else {},
             address=address,
@@ -147,6 +147,11 @@ class Admission:
             raise refusal(error, 503) from error
         if waiting > 0:
             raise _too_many(TooManyRequestsError("Too many requests. Please wait a moment.", waiting))
+
+
+def _headers_of(request: Request) -> dict[str, str]:
+    """Return the headers; of those that came twice, the first, as Starlette reads them."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
 
 
 def _name_of(client: ClientRequest) -> str:

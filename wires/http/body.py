@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ from starlette.requests import Request
 
 from ...runtime.errors import InputTooLargeError
 from ...runtime.json_text import decode_json
+from ...runtime.patience import within
 from .refusal import Refusal, refusal
 
 BODY_SECONDS = 60.0
@@ -122,13 +122,16 @@ async def _read_into(body: bytearray, request: Request, limit: int) -> None:
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise _too_large()
+        await within(BODY_SECONDS, _read_chunks(body, request, limit))
     except TimeoutError as error:
         raise Refusal("The request body did not arrive in time.", 408, code="REQUEST_TIMEOUT") from error
+
+
+async def _read_chunks(body: bytearray, request: Request, limit: int) -> None:
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large()
 
 
 def check_size(size: int, data: Any, limit: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatch
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -31,8 +32,17 @@ class ClientRequest(msgspec.Struct, kw_only=True, frozen=True):
         """Return the headers that providers may see."""
         if not patterns:
             return {}
-        return {
-            name: value
-            for name, value in self.headers.items()
-            if name not in NEVER_FORWARDED and any(fnmatch(name, pattern) for pattern in patterns)
-        }
+        return {name: value for name, value in self.headers.items() if _passes(name, patterns)}
+
+
+def _passes(name: str, patterns: tuple[str, ...]) -> bool:
+    return (_remembered if len(name) <= _REMEMBERED_CHARACTERS else _is_forwarded)(name, patterns)
+
+
+def _is_forwarded(name: str, patterns: tuple[str, ...]) -> bool:
+    return name not in NEVER_FORWARDED and any(fnmatch(name, pattern) for pattern in patterns)
+
+
+# Clients send the same dozen names with each request.
+_REMEMBERED_CHARACTERS = 64
+_remembered = lru_cache(maxsize=512)(_is_forwarded)

@@ -57,12 +57,12 @@ def connection_of(scope: Scope) -> Connection | None:
     return connection if isinstance(connection, Connection) else None
 
 
-async def unless_disconnected(exchange: Exchange, work: Coroutine[Any, Any, None]) -> bool:
-    """Await ``work``; cancel it if the client leaves first, and return whether it was completed."""
+def unless_disconnected(exchange: Exchange, work: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, bool]:
+    """Return what awaits ``work``, cancels it if the client leaves first, and says whether it was completed."""
     connection = connection_of(exchange.request.scope)
     if connection is None:
-        return await _unless_received(exchange.receive, work)
-    return await _unless_reported(connection, work)
+        return _unless_received(exchange.receive, work)
+    return _unless_reported(connection, work)
 
 
 async def _unless_reported(connection: Connection, work: Coroutine[Any, Any, None]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +19,13 @@ class Framing:
 
 def header_pairs(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     """Return headers as ASGI takes them."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return [(_remembered if len(value) <= _REMEMBERED_CHARACTERS else _pair)(name, value) for name, value in headers]
+
+
+def _pair(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode("latin-1"), value.encode("latin-1")
+
+
+# Nearly all headers of an answer are those of every answer.
+_REMEMBERED_CHARACTERS = 128
+_remembered = lru_cache(maxsize=256)(_pair)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from uuid import uuid4
 
 from starlette.datastructures import Headers
+
+from ...runtime.fresh_ids import fresh_uuid
 
 HEADER = "x-request-id"
 
@@ -15,4 +16,4 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 def correlation_id(headers: Headers) -> str:
     """Return the id that a proxy gave the request, if it is one, else a new one."""
     given = headers.get(HEADER, "")
-    return given if _ACCEPTED.fullmatch(given) else str(uuid4())
+    return given if _ACCEPTED.fullmatch(given) else fresh_uuid()

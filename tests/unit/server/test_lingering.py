@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,14 +38,14 @@ class _Connection(asyncio.Transport):
 
 async def test_a_connection_whose_request_is_whole_is_closed_at_once() -> None:
     connection = _Connection()
-    LingeringTransport(connection, lambda: False).close()
+    LingeringTransport(connection, SimpleNamespace(unread=False)).close()
     assert connection.closed
 
 
 async def test_a_client_that_falls_silent_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering, "IDLE_SECONDS", 0.05)
     connection = _Connection()
-    transport = LingeringTransport(connection, lambda: True)
+    transport = LingeringTransport(connection, SimpleNamespace(unread=True))
     transport.close()
     assert (connection.half_closed, transport.is_closing(), connection.closed) == (True, True, False)
     await until(connection.is_closed)
@@ -54,7 +55,7 @@ async def test_a_client_that_falls_silent_is_cut_off(monkeypatch: pytest.MonkeyP
 async def test_a_client_that_sends_for_ever_is_cut_off(monkeypatch: pytest.MonkeyPatch, *, closes: bool) -> None:
     monkeypatch.setattr(lingering, "TOTAL_SECONDS", 0.2)
     connection = _Connection()
-    transport = LingeringTransport(connection, lambda: True)
+    transport = LingeringTransport(connection, SimpleNamespace(unread=True))
     (transport.close if closes else transport.limit_unread)()
 
     async def sends_and_is_cut_off() -> bool:
@@ -66,7 +67,7 @@ async def test_a_client_that_sends_for_ever_is_cut_off(monkeypatch: pytest.Monke
 
 async def test_a_second_close_is_final() -> None:
     connection = _Connection()
-    transport = LingeringTransport(connection, lambda: True)
+    transport = LingeringTransport(connection, SimpleNamespace(unread=True))
     transport.close()
     transport.close()
     assert connection.closed
