@@ -134,10 +134,20 @@ async def answer(app: Any, tokens: int, wire: str = "graphql") -> None:
         raise RuntimeError(f"the answer is not whole: {written[-500:]!r}")
 
 
-async def ask(app: Any, path: str, accept: bytes, request: dict[str, Any]) -> bytes:
-    """Send a request to an application as this runtime's own server does; return the answer's body."""
+async def ask(
+    app: Any, path: str, accept: bytes, request: dict[str, Any], written: list[bytes] | None = None
+) -> bytes:
+    """Send a request to an application as this runtime's own server does; return the answer's body.
+
+    Args:
+        app: The application.
+        path: Where the request goes.
+        accept: The formats that are accepted.
+        request: The request's body.
+        written: Gets the parts of the answer as they are written.
+    """
     waiting = [{"type": "http.request", "body": json.dumps(request).encode(), "more_body": False}]
-    written: list[bytes] = []
+    written = [] if written is None else written
 
     async def receive() -> dict[str, Any]:
         return waiting.pop() if waiting else await asyncio.get_running_loop().create_future()
