@@ -17,6 +17,7 @@ from .actions.source import ActionEndpoint, ActionSource, EndpointActions
 from .client_config import ClientConfigRules
 from .config import RuntimeConfig
 from .context import RunInput
+from .deadlines import Deadlines
 from .errors import (
     CopilotKitError,
     NoModelError,
@@ -91,6 +92,7 @@ class RuntimeService:
             state_bytes=config.max_state_bytes,
         )
         self._runs: set[Run] = set()
+        self._deadlines = Deadlines(config.run_timeout_seconds)
         self._action_endpoints: list[ActionSource] = []
         self._reports: dict[Run, RequestReport] = {}
         self._by_thread: dict[str, list[Run]] = {}
@@ -472,6 +474,7 @@ class RuntimeService:
             request.input,
             request.context,
             timeout=self.config.run_timeout_seconds,
+            deadlines=self._deadlines,
             on_end=self._ended,
             observer=self.observers,
             prepare=prepare if origin.record is None else partial(prepare_and_settle, prepare, self.archive.settle),

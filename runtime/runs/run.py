@@ -16,6 +16,7 @@ import structlog
 from .. import events
 from ..cancellation import CANCEL_AGAIN_SECONDS
 from ..context import RunContext, RunInput
+from ..deadlines import Deadlines
 from ..error_texts import missing_key, to_public_error
 from ..errors import (
     GUARDRAILS_FAILED,
@@ -102,6 +103,7 @@ class Run:
         run: The run's input.
         context: The request's context.
         timeout: Seconds the run may take.
+        deadlines: Ends it then, together with others of the same timeout; None for a timer of its own.
         on_end: Awaited with the run when its outcome is known and before its readers learn of it; it must not raise.
         observer: Informed of the run's life.
         prepare: Awaited before the provider is asked, with a function that ends the run with an error; it may raise,
@@ -113,13 +115,13 @@ class Run:
 
     __slots__ = (  # a process has thousands of runs, and more than thirty attributes take a dict of their own
         "__weakref__",
+        "_deadlines",
         "_fence",
         "_given_state",
         "_interruption",
         "_observer",
         "_on_end",
         "_over",
-        "_overdue",
         "_past",
         "_prepare",
         "_prepared",
@@ -159,6 +161,7 @@ class Run:
         context: RunContext,
         *,
         timeout: float,
+        deadlines: Deadlines | None = None,
         on_end: Callable[[Run], Awaitable[None]],
         observer: RunObserver | None = None,
         prepare: Prepare | None = None,
@@ -193,13 +196,13 @@ class Run:
         self._observer = observer or RunObserver()
         self._stopped_by: CopilotKitError | None = None
         self._timeout = timeout
+        self._deadlines = deadlines or Deadlines(timeout)
         self._on_end = on_end
         self._verifier = EventVerifier()
         self._sanitizer = EventSanitizer()
         self._reported_end: events.RunFinished | None = None
         self._results: list[events.ToolCallResult] = []
         self._task: asyncio.Task[None] | None = None
-        self._overdue: asyncio.TimerHandle | None = None
         self._interruption: asyncio.Task[None] | None = None
         self._over = Signal()
         self._past = past
@@ -231,8 +234,7 @@ class Run:
 
     def start(self) -> None:
         """Begin the run, on the running loop."""
-        loop = asyncio.get_running_loop()
-        self._overdue = loop.call_later(self._timeout, self._end_overdue)
+        self._deadlines.add(self)
         with self._observer.starting(self):
             self._task = asyncio.create_task(self._execute(), name=f"run {self.input.run_id}")
 
@@ -283,7 +285,8 @@ class Run:
         self._observer.abandoned(self)
         await self._conclude(RunStatus.FAILED if self._stopped_by else RunStatus.CANCELLED, self._stopped_by)
 
-    def _end_overdue(self) -> None:
+    def end_overdue(self) -> None:
+        """End the run with an error: it has taken longer than it may."""
         if self.status is RunStatus.RUNNING:
             self.fail(RunTimeoutError(self._timeout))
 
@@ -493,8 +496,7 @@ class Run:
             self.log.force(self._sanitizer.clean(self.ending))
             self.log.close()
             self._over.set()
-            if self._overdue is not None:
-                self._overdue.cancel()
+            self._deadlines.remove(self)
 
     def not_stored(self, error: Exception) -> None:
         """Report the finished run as failed, for its messages are not stored: for ``on_end`` alone."""

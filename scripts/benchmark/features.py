@@ -134,9 +134,7 @@ async def answer(app: Any, tokens: int, wire: str = "graphql") -> None:
         raise RuntimeError(f"the answer is not whole: {written[-500:]!r}")
 
 
-async def ask(
-    app: Any, path: str, accept: bytes, request: dict[str, Any], written: list[bytes] | None = None
-) -> bytes:
+async def ask(app: Any, path: str, accept: bytes, request: dict[str, Any], written: list[bytes] | None = None) -> bytes:
     """Send a request to an application as this runtime's own server does; return the answer's body.
 
     Args:

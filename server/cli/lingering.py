@@ -31,6 +31,8 @@ class LingeringTransport(asyncio.Transport):
         arriving: What has come of the request that is being read.
     """
 
+    __slots__ = ("_arriving", "_idle", "_limit", "_loop", "_transport")
+
     def __init__(self, transport: asyncio.Transport, arriving: Arriving) -> None:
         super().__init__()
         self._transport = transport

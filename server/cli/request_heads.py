@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 import uvicorn
 
+from ...runtime.deadlines import Deadlines
 from ...wires.http.connection import EXTENSION, Connection
 from .lingering import LingeringTransport
 
@@ -48,7 +49,8 @@ class ServerConfig(uvicorn.Config):
         http = "auto" if HttpToolsProtocol is None else BoundedHttpProtocol
         super().__init__(application, http=http, h11_max_incomplete_event_size=max_header_bytes, **options)
         self.max_header_bytes = max_header_bytes
-        self.request_head_seconds = request_head_seconds
+        self.heads = Deadlines(request_head_seconds)
+        """The connections that send the head of a request."""
 
 
 class _Arriving:
@@ -58,7 +60,7 @@ class _Arriving:
     makes a dict of its own for each connection.
     """
 
-    __slots__ = ("end_of_last", "head_bytes", "in_head", "overdue", "unread")
+    __slots__ = ("end_of_last", "head_bytes", "in_head", "unread")
 
     def __init__(self) -> None:
         self.unread = False
@@ -66,7 +68,6 @@ class _Arriving:
         self.in_head = True
         self.head_bytes = 0
         self.end_of_last = b""
-        self.overdue: asyncio.TimerHandle | None = None
 
 
 if HttpToolsProtocol is not None:
@@ -129,7 +130,7 @@ if HttpToolsProtocol is not None:
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Stop waiting, and report the end to those who still work for the client."""
-            self._stop_waiting()
+            self.config.heads.remove(self)
             super().connection_lost(exc)
             for report in list(self._reports.values()):
                 report()
@@ -171,7 +172,7 @@ if HttpToolsProtocol is not None:
 
         def on_headers_complete(self) -> None:
             """End the head: what follows has limits of its own."""
-            self._stop_waiting()
+            self.config.heads.remove(self)
             arriving = self._arriving
             arriving.in_head, arriving.head_bytes, arriving.end_of_last = False, 0, b""
             super().on_headers_complete()
@@ -199,6 +200,10 @@ if HttpToolsProtocol is not None:
                 self.transport.close_now()
             super().shutdown()
 
+        def end_overdue(self) -> None:
+            """Refuse a head that has not come in time."""
+            self._refuse(408)
+
         def _exceeds(self, data: bytes) -> bool:
             self._arriving.head_bytes += len(data)
             limit = self.config.max_header_bytes
@@ -212,16 +217,10 @@ if HttpToolsProtocol is not None:
 
         def _await_head(self) -> None:
             self._arriving.in_head = True
-            self._stop_waiting()
-            self._arriving.overdue = self.loop.call_later(self.config.request_head_seconds, self._refuse, 408)
-
-        def _stop_waiting(self) -> None:
-            if self._arriving.overdue is not None:
-                self._arriving.overdue.cancel()
-                self._arriving.overdue = None
+            self.config.heads.add(self)
 
         def _refuse(self, status: int) -> None:
-            self._stop_waiting()
+            self.config.heads.remove(self)
             if not self.transport.is_closing():
                 self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % _STATUS[status])
                 self.transport.close()
