@@ -14,6 +14,7 @@ from ..runtime.execution.worker import Worker
 from ..runtime.optional import optional
 from ..runtime.provider import AgentDescriptor, AgentProvider
 from ..runtime.service import RuntimeService
+from ..runtime.stores.redis_urls import is_cluster
 from ..runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, scheme_of
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def _engine(service: RuntimeService) -> QueueEngine:
     if scheme_of(url) not in (*REDIS_SCHEMES, *POSTGRES_SCHEMES):
         raise ConfigurationError(
             "execution: a queue needs a store that web processes and workers share: redis:// or postgresql://."
+        )
+    if scheme_of(url) in REDIS_SCHEMES and is_cluster(url):
+        raise ConfigurationError(
+            "execution: the engine of the queue keeps what is written at once in different slots, which a Redis Cluster"
+            " refuses. Use one Redis server, with replicas, or PostgreSQL; execution = inline works with a cluster."
         )
     with optional("The execution of runs in a queue", "queue"):
         from ..runtime.execution.saq_engine import SaqEngine

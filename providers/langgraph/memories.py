@@ -93,7 +93,7 @@ async def _open_sqlite(url: str, options: MemoryOptions, settings: StoreSettings
 @asynccontextmanager
 async def _open_redis(url: str, options: MemoryOptions, settings: StoreSettings) -> AsyncIterator[BaseStore]:
     with optional("LangGraph's long-term memory in Redis", "redis"):
-        from ...runtime.stores.redis import connect
+        from ...runtime.stores.redis_servers import connect
         from .redis_memory import RedisMemory
     for name in ("index", "ttl"):
         if getattr(options, name):

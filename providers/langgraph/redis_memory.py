@@ -6,13 +6,13 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result
 from langgraph.store.memory import InMemoryStore
-from redis.asyncio import Redis
 
 from ...runtime.stores.redis import translated
+from ...runtime.stores.redis_client import RedisClient
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 
@@ -27,7 +27,7 @@ class RedisMemory(BaseStore):
         settings: ``prefix`` of all keys, and ``retry_for``: every operation is safe to repeat.
     """
 
-    def __init__(self, client: Redis, settings: StoreSettings) -> None:
+    def __init__(self, client: RedisClient, settings: StoreSettings) -> None:
         self._client = client
         self._settings = settings
         self._loop = asyncio.get_running_loop()
@@ -59,22 +59,22 @@ class RedisMemory(BaseStore):
 
     async def _get(self, namespace: tuple[str, ...], key: str) -> Item | None:
         name = _name(namespace, key)
-        found = await cast("Any", self._client.hget(self._key(namespace[0]), name))
+        found = await self._client.execute_command("HGET", self._key(namespace[0]), name)
         return None if found is None else _item(name, found)
 
     async def _put(self, op: PutOp) -> None:
         place, name = self._key(op.namespace[0]), _name(op.namespace, op.key)
         if op.value is None:
-            await cast("Any", self._client.hdel(place, name))
+            await self._client.execute_command("HDEL", place, name)
             return
         now = datetime.now(UTC)
         present = await self._get(op.namespace, op.key)
         created = now if present is None else present.created_at
         kept = json.dumps({"value": op.value, "created": created.isoformat(), "updated": now.isoformat()})
-        await cast("Any", self._client.hset(place, name, kept))
+        await self._client.execute_command("HSET", place, name, kept)
 
     async def _all(self, owner: str) -> Sequence[Item]:
-        found = await cast("Any", self._client.hgetall(self._key(owner)))
+        found = await self._client.execute_command("HGETALL", self._key(owner))
         return [_item(name.decode(), value) for name, value in found.items()]
 
     def _key(self, owner: str) -> str:

@@ -8,20 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from time import time
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import get_checkpoint_id
-from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 
 from ...runtime.stores.redis import translated
+from ...runtime.stores.redis_client import RedisClient, Word
+from ...runtime.stores.redis_scripts import RedisScript
+from ...runtime.stores.redis_shards import Shards
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 
 T = TypeVar("T")
 
 _CHECKPOINT, _BLOB, _WRITE = "c", "b", "w"
+# KEYS: all that the commands name. ARGV: of each command, how many words it has, and these. A transaction, which
+# redis-py has for one server only.
+_TRANSACTION = """
+local answers, place = {}, 1
+while place <= #ARGV do
+    local words = tonumber(ARGV[place])
+    answers[#answers + 1] = redis.call(unpack(ARGV, place + 1, place + words))
+    place = place + words + 1
+end
+return answers
+"""
+_Command: TypeAlias = Sequence[Word]
 
 
 class Place(NamedTuple):
@@ -74,10 +87,11 @@ class CheckpointRecords:
             forgotten; ``retry_for``, since every operation is safe to repeat.
     """
 
-    def __init__(self, client: Redis, settings: StoreSettings) -> None:
+    def __init__(self, client: RedisClient, settings: StoreSettings) -> None:
         self._client = client
         self._settings = settings
-        self._threads = f"{settings.prefix}:checkpointed"
+        self._shards = Shards(client, settings.prefix)
+        self._transaction = RedisScript(client, _TRANSACTION)
 
     async def write(
         self, thread_id: str, fields: dict[str, bytes], first: dict[str, bytes], names: Sequence[str]
@@ -88,16 +102,22 @@ class CheckpointRecords:
     async def places(self, thread_id: str, namespace: str | None, limit: int | None = None) -> list[Place]:
         """Return the thread's checkpoints, of one namespace or all, newest first in each."""
         low, high = _beginning(_CHECKPOINT) if namespace is None else _beginning(_CHECKPOINT, namespace)
-        key = self._keys(thread_id)[1]
-        start, count = (None, None) if limit is None else (0, limit)
-        names = await self._retry_unavailable(lambda: self._client.zrevrangebylex(key, high, low, start, count))
-        parts = [name.decode().split("\0") for name in cast("list[bytes]", names)]
+        page = () if limit is None else ("LIMIT", 0, limit)
+        command = ("ZREVRANGEBYLEX", self._keys(thread_id)[1], high, low, *page)
+        names: list[bytes] = await self._retry_unavailable(lambda: self._client.execute_command(*command))
+        parts = [name.decode().split("\0") for name in names]
         return [Place(thread_id, found, checkpoint_id) for _, found, checkpoint_id in parts]
 
     async def threads(self) -> list[str]:
         """Return the threads that have checkpoints, and perhaps some that were forgotten."""
-        names = await self._retry_unavailable(lambda: self._client.zrange(self._threads, 0, -1))
-        return [name.decode() for name in cast("list[bytes]", names)]
+
+        async def read() -> list[Any]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for shard in self._shards.all:
+                    pipeline.execute_command("ZRANGE", f"{shard}:checkpointed", 0, -1)
+                return await pipeline.execute()
+
+        return [name.decode() for names in await self._retry_unavailable(read) for name in names]
 
     async def read(self, places: Sequence[Place]) -> tuple[list[bytes | None], list[list[bytes]]]:
         """Return the checkpoints at ``places``, all of one thread, and the names of the writes of each."""
@@ -108,7 +128,7 @@ class CheckpointRecords:
         if not fields:
             return {}
         key = self._keys(thread_id)[0]
-        found = cast("list[bytes | None]", await self._retry_unavailable(lambda: self._client.hmget(key, [*fields])))
+        found = await self._retry_unavailable(lambda: self._client.execute_command("HMGET", key, *fields))
         return {field: value for field, value in zip(fields, found, strict=True) if value is not None}
 
     async def remove(self, thread_id: str, places: Sequence[Place], blobs: Sequence[str]) -> None:
@@ -122,49 +142,46 @@ class CheckpointRecords:
     async def _write(
         self, thread_id: str, fields: dict[str, bytes], first: dict[str, bytes], names: Sequence[str]
     ) -> None:
-        values_key, names_key = self._keys(thread_id)
-        async with self._client.pipeline(transaction=True) as pipeline:
-            for name, value in fields.items():
-                pipeline.hset(values_key, name, value)
-            for name, value in first.items():
-                pipeline.hsetnx(values_key, name, value)
-            if names:
-                pipeline.zadd(names_key, dict.fromkeys(names, 0))
-            pipeline.zadd(self._threads, {thread_id: time()})
-            self._limit_life(pipeline, values_key, names_key)
-            await pipeline.execute()
+        values, listed, threads = self._keys(thread_id)
+        commands: list[_Command] = [["HSET", values, name, value] for name, value in fields.items()]
+        commands += [["HSETNX", values, name, value] for name, value in first.items()]
+        commands += [["ZADD", listed, 0, name] for name in names]
+        commands.append(["ZADD", threads, time(), thread_id])
+        await self._do(thread_id, [*commands, *self._limits(thread_id)])
 
-    def _limit_life(self, pipeline: Pipeline, *keys: str) -> None:
+    def _limits(self, thread_id: str) -> list[_Command]:
         ttl = self._settings.ttl
-        if ttl is not None:
-            for key in keys:
-                pipeline.pexpire(key, int(ttl * 1000))
-            pipeline.zremrangebyscore(self._threads, "-inf", time() - ttl)
+        if ttl is None:
+            return []
+        values, listed, threads = self._keys(thread_id)
+        lives: list[_Command] = [["PEXPIRE", key, int(ttl * 1000)] for key in (values, listed)]
+        return [*lives, ["ZREMRANGEBYSCORE", threads, "-inf", time() - ttl]]
 
     async def _read(self, places: Sequence[Place]) -> tuple[list[bytes | None], list[list[bytes]]]:
-        values_key, names_key = self._keys(places[0].thread_id)
-        async with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.hmget(values_key, [place.name for place in places])
-            for place in places:
-                low, high = _beginning(_WRITE, place.namespace, place.checkpoint_id)
-                pipeline.zrangebylex(names_key, low, high)
-            entries, *writes = await pipeline.execute()
-        return entries, writes
+        values, listed, _ = self._keys(places[0].thread_id)
+        commands: list[_Command] = [["HGET", values, place.name] for place in places]
+        commands += [
+            ["ZRANGEBYLEX", listed, *_beginning(_WRITE, place.namespace, place.checkpoint_id)] for place in places
+        ]
+        answers = await self._do(places[0].thread_id, commands)
+        return answers[: len(places)], answers[len(places) :]
 
     async def _remove(self, thread_id: str, places: Sequence[Place], blobs: Sequence[str]) -> None:
         _, writes = await self._read(places)
         names = [*(place.name for place in places), *(name.decode() for found in writes for name in found)]
-        values_key, names_key = self._keys(thread_id)
-        async with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.hdel(values_key, *names, *blobs)
-            pipeline.zrem(names_key, *names)
-            await pipeline.execute()
+        values, listed, _ = self._keys(thread_id)
+        commands: list[_Command] = [["HDEL", values, name] for name in (*names, *blobs)]
+        await self._do(thread_id, [*commands, *(["ZREM", listed, name] for name in names)])
 
     async def _delete(self, thread_id: str) -> None:
-        async with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.delete(*self._keys(thread_id))
-            pipeline.zrem(self._threads, thread_id)
-            await pipeline.execute()
+        values, listed, threads = self._keys(thread_id)
+        await self._do(thread_id, [["DEL", values, listed], ["ZREM", threads, thread_id]])
+
+    async def _do(self, thread_id: str, commands: Sequence[_Command]) -> list[Any]:
+        """Do all commands or none, and return the answers."""
+        words = [word for command in commands for word in (len(command), *command)]
+        answers: list[Any] = await self._transaction(self._keys(thread_id), words)
+        return answers
 
     async def _retry_unavailable(self, work: Callable[[], Awaitable[T]]) -> T:
         async def attempt() -> T:
@@ -173,6 +190,7 @@ class CheckpointRecords:
 
         return await retry_unavailable(attempt, self._settings.retry_for)
 
-    def _keys(self, thread_id: str) -> tuple[str, str]:
-        prefix = self._settings.prefix
-        return f"{prefix}:checkpoints:values:{thread_id}", f"{prefix}:checkpoints:names:{thread_id}"
+    def _keys(self, thread_id: str) -> list[str]:
+        shard = self._shards.of(thread_id)
+        kept = f"{shard}:checkpoints"
+        return [f"{kept}:values:{thread_id}", f"{kept}:names:{thread_id}", f"{shard}:checkpointed"]

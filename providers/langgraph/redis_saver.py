@@ -20,8 +20,8 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
     get_checkpoint_metadata,
 )
-from redis.asyncio import Redis
 
+from ...runtime.stores.redis_client import RedisClient
 from ...runtime.stores.settings import StoreSettings
 from .checkpoint_history import ListedCheckpoint, expired, unused_blobs
 from .redis_records import CheckpointRecords, Place
@@ -76,7 +76,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
             forgotten; ``retry_for``, since every operation is safe to repeat.
     """
 
-    def __init__(self, client: Redis, settings: StoreSettings) -> None:
+    def __init__(self, client: RedisClient, settings: StoreSettings) -> None:
         super().__init__(serde=CheckpointSerializer(strict=True))
         self._records = CheckpointRecords(client, settings)
         self._loop = asyncio.get_running_loop()

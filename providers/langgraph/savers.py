@@ -71,7 +71,7 @@ async def _open_sqlite(url: str, settings: StoreSettings) -> AsyncIterator[BaseC
 @asynccontextmanager
 async def _open_redis(url: str, settings: StoreSettings) -> AsyncIterator[BaseCheckpointSaver[Any]]:
     with optional("LangGraph's checkpoints in Redis", "redis"):
-        from ...runtime.stores.redis import connect
+        from ...runtime.stores.redis_servers import connect
         from .redis_saver import RedisSaver
     async with connect(url, settings) as client:
         yield RedisSaver(client, settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -52,8 +52,11 @@ class TicketDesk(ABC):
         """Take a ticket, or prolong it if it was taken before, and drop those that ran out."""
 
     @abstractmethod
-    async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
-        """Renew the tickets that have not run out; return their tokens, and whether to stop."""
+    async def renew(self, tickets: Sequence[Ticket], lease: float) -> Mapping[str, bool | StoreError]:
+        """Renew the tickets that have not run out; return their tokens, and whether to stop.
+
+        Where some of many servers do not answer, their tickets are returned with the error.
+        """
 
     @abstractmethod
     async def leave(self, ticket: Ticket) -> None:
@@ -166,8 +169,10 @@ class RunLocks:
         if lock.lost.is_set():
             return False
         asked = monotonic()
-        stops = await self._desk.renew([lock.ticket], self._settings.lease)
-        await self._judge(lock, stops.get(lock.ticket.token), asked + self._settings.lease)
+        stop = (await self._desk.renew([lock.ticket], self._settings.lease)).get(lock.ticket.token)
+        if isinstance(stop, StoreError):
+            raise stop
+        await self._judge(lock, stop, asked + self._settings.lease)
         return not lock.lost.is_set()
 
     async def stop(self) -> None:
@@ -244,21 +249,30 @@ class RunLocks:
         asked = monotonic()
         try:
             stops = await self._desk.renew([lock.ticket for lock in held], self._settings.lease)
+            failures = [stop for stop in stops.values() if isinstance(stop, StoreError)]
+            if failures:
+                log.warning("run_lock_heartbeat_failed", error=str(failures[0]), locks=len(failures))
             for lock in held:
                 await self._judge(lock, stops.get(lock.ticket.token), asked + self._settings.lease)
         except StoreError as error:
             log.warning("run_lock_heartbeat_failed", error=str(error))
             for lock in held:
-                if monotonic() >= lock.expires:
-                    self._lose(lock)
+                self._lose_if_over(lock)
 
-    async def _judge(self, lock: RunLock, stop: bool | None, expires: float) -> None:
+    async def _judge(self, lock: RunLock, stop: bool | StoreError | None, expires: float) -> None:
+        if isinstance(stop, StoreError):
+            self._lose_if_over(lock)
+            return
         if stop is None:
             await self._regain(lock, expires)
             return
         lock.expires = expires
         if stop:
             lock.stop_requested.set()
+
+    def _lose_if_over(self, lock: RunLock) -> None:
+        if monotonic() >= lock.expires:
+            self._lose(lock)
 
     async def _regain(self, lock: RunLock, expires: float) -> None:
         """Take a new ticket for one that a restarted store forgot, if the lease is not over."""

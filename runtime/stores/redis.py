@@ -7,18 +7,17 @@ script.
 One more hash leads from a thread's key (``thread_keys``) to the spelling of its id that everything is kept under. Its
 entry and the place in the sorted set outlive the thread's hash, whose time is limited. So a thread that was
 forgotten can be recognised as different from one that never was.
+
+In a cluster all this is kept for each shard by itself (``redis_shards``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -34,7 +33,13 @@ from ..errors import ConfigurationError, StoreError
 from .errors import StoreUnavailableError
 from .interface import ThreadInfo
 from .locks import Standing, Ticket, TicketDesk
-from .records import Place, Record, RecordStore, Stamp, moment
+from .records import Place, Record, RecordStore, Stamp
+from .redis_client import RedisClient, Word
+from .redis_cluster import RedisCluster
+from .redis_listing import ThreadList, thread_info
+from .redis_scripts import Call, RedisScript
+from .redis_servers import connect
+from .redis_shards import Shards
 from .settings import StoreSettings
 from .thread_keys import thread_key
 
@@ -113,23 +118,12 @@ redis.call('ZREM', KEYS[2], ARGV[1])
 if redis.call('HGET', KEYS[3], ARGV[2]) == ARGV[1] then redis.call('HDEL', KEYS[3], ARGV[2]) end
 return redis.call('DEL', KEYS[1])
 """
-_LIST = """
-local prefix, owner, limit, below = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+_EXPIRED = """
+local time, prefix = redis.call('TIME'), ARGV[1]
+local oldest = string.format('(%.0f', time[1] * 1000000 + time[2] - ARGV[2])
 local found = {}
-while #found < limit do
-    local batch = redis.call(
-        'ZREVRANGEBYSCORE', KEYS[1], below, '-inf', 'WITHSCORES', 'LIMIT', 0, limit - #found)
-    if #batch == 0 then break end
-    for i = 1, #batch, 2 do
-        local key = prefix .. batch[i]
-        local head = redis.call('HMGET', key, 'owner', 'created', 'updated', 'name', 'archived')
-        if head[3] and (owner == '' or owner == head[1]) then
-            found[#found + 1] = {batch[i], head, redis.call('HKEYS', key)}
-        elseif owner ~= '' then
-            redis.call('ZREM', KEYS[1], batch[i])
-        end
-        below = '(' .. batch[i + 1]
-    end
+for _, thread in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', oldest, 'LIMIT', 0, ARGV[3])) do
+    if redis.call('EXISTS', prefix .. thread) == 0 then found[#found + 1] = thread end
 end
 return found
 """
@@ -193,35 +187,13 @@ end
 
 
 _CLUSTER = (
-    "The store's URL is that of a node of a Redis Cluster. What belongs to a thread is written together with the lists"
-    " of all threads and runs, which a cluster keeps on other nodes: use one Redis server, with replicas, for each"
-    " deployment."
+    "The store's URL is that of a node of a Redis Cluster, where keys have other names than on one server: add"
+    " ?cluster=true to it."
 )
 
 
 RENEWED_AT_ONCE = 256
 """How many tickets one operation renews at most, so that others need not wait for it."""
-
-
-def connect(url: str, settings: StoreSettings) -> Redis:
-    """Return a client with a bounded pool, which waits no longer than ``settings`` allows and repeats nothing.
-
-    Raises:
-        ConfigurationError: The URL is not one of a Redis server.
-    """
-    options: dict[str, Any] = {
-        "max_connections": settings.pool_size,
-        "timeout": settings.command_timeout,
-        "socket_timeout": settings.command_timeout,
-        "socket_connect_timeout": settings.connect_timeout,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,
-    }
-    try:
-        pool = BlockingConnectionPool.from_url(url, **options)
-    except ValueError as error:
-        raise ConfigurationError(f"The store's URL is not a valid Redis URL: {error}") from error
-    return Redis.from_pool(pool)
 
 
 @contextmanager
@@ -244,12 +216,12 @@ def _milliseconds(seconds: float) -> int:
 class RedisTickets(TicketDesk):
     """Tickets in a hash for each lock: token to place in the queue, expiry, and whether to stop."""
 
-    def __init__(self, client: Redis, prefix: str) -> None:
+    def __init__(self, client: RedisClient, shards: Shards) -> None:
         self._client = client
-        self._prefix = prefix
-        self._enter = client.register_script(_ENTER)
-        self._renew = client.register_script(_RENEW)
-        self._stop = client.register_script(_STOP)
+        self._shards = shards
+        self._enter = RedisScript(client, _ENTER)
+        self._renew = RedisScript(client, _RENEW)
+        self._stop = RedisScript(client, _STOP)
 
     @override
     async def enter(self, ticket: Ticket, lease: float) -> Standing:
@@ -258,20 +230,23 @@ class RedisTickets(TicketDesk):
         return Standing(first == 1, stop == b"1")
 
     @override
-    async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
-        stops: dict[str, bool] = {}
-        for start in range(0, len(tickets), RENEWED_AT_ONCE):
-            group = tickets[start : start + RENEWED_AT_ONCE]
-            keys = [self._key(*ticket[:2]) for ticket in group]
-            with translated():
-                answers = await self._renew(keys, [_milliseconds(lease), *(ticket.token for ticket in group)])
-            stops |= {ticket.token: stop == b"1" for ticket, stop in zip(group, answers, strict=True) if stop}
+    async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool | StoreError]:
+        groups = self._shards.grouped(tickets, lambda ticket: ticket.thread_id, RENEWED_AT_ONCE)
+        with translated():
+            answers = await self._renew.each([self._renewal(group, lease) for group in groups])
+        stops: dict[str, bool | StoreError] = {}
+        for group, answer in zip(groups, answers, strict=True):
+            stops |= _stops([ticket.token for ticket in group], answer)
         return stops
+
+    def _renewal(self, tickets: Sequence[Ticket], lease: float) -> Call:
+        keys = [self._key(*ticket[:2]) for ticket in tickets]
+        return keys, [_milliseconds(lease), *(ticket.token for ticket in tickets)]
 
     @override
     async def leave(self, ticket: Ticket) -> None:
         with translated():
-            await self._client.hdel(self._key(*ticket[:2]), ticket.token)
+            await self._client.execute_command("HDEL", self._key(*ticket[:2]), ticket.token)
 
     @override
     async def request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
@@ -279,7 +254,18 @@ class RedisTickets(TicketDesk):
             await self._stop([self._key(thread_id, agent_name)], [before or ""])
 
     def _key(self, thread_id: str, agent_name: str) -> str:
-        return f"{self._prefix}:lock:{quote(thread_id, safe='')}:{quote(agent_name, safe='')}"
+        return f"{self._shards.of(thread_id)}:lock:{quote(thread_id, safe='')}:{quote(agent_name, safe='')}"
+
+
+def _stops(tokens: Sequence[str], answer: Any) -> dict[str, bool | StoreError]:
+    """Return which tickets have not run out, and whether to stop; the error of each if their server has failed."""
+    try:
+        with translated():
+            if isinstance(answer, Exception):
+                raise answer
+    except StoreError as error:
+        return dict.fromkeys(tokens, error)
+    return {token: stop == b"1" for token, stop in zip(tokens, answer, strict=True) if stop}
 
 
 class RedisStore(RecordStore):
@@ -293,34 +279,38 @@ class RedisStore(RecordStore):
     def __init__(self, url: str, settings: StoreSettings | None = None) -> None:
         settings = settings or StoreSettings()
         self._client = connect(url, settings)
-        self._write_script = self._client.register_script(_WRITE)
-        self._claim_script = self._client.register_script(_CLAIM)
-        self._delete_script = self._client.register_script(_DELETE)
-        self._list_script = self._client.register_script(_LIST)
-        self._thread_script = self._client.register_script(_THREAD)
-        self._open_script = self._client.register_script(_OPEN)
-        self._describe_script = self._client.register_script(_DESCRIBE)
-        self._index = f"{settings.prefix}:threads"
-        self._spellings = f"{settings.prefix}:spellings"
-        super().__init__(RedisTickets(self._client, settings.prefix), settings)
+        self._shards = Shards(self._client, settings.prefix)
+        self._threads = ThreadList(self._client, self._shards)
+        self._write_script = RedisScript(self._client, _WRITE)
+        self._claim_script = RedisScript(self._client, _CLAIM)
+        self._delete_script = RedisScript(self._client, _DELETE)
+        self._expired_script = RedisScript(self._client, _EXPIRED)
+        self._thread_script = RedisScript(self._client, _THREAD)
+        self._open_script = RedisScript(self._client, _OPEN)
+        self._describe_script = RedisScript(self._client, _DESCRIBE)
+        super().__init__(RedisTickets(self._client, self._shards), settings)
 
     @property
-    def client(self) -> Redis:
+    def client(self) -> RedisClient:
         """What is connected to, for the runs that are kept beside the states."""
         return self._client
 
     @override
     async def _open(self) -> None:
+        await self._ping()
+        if isinstance(self._client, RedisCluster):
+            return
         await self._refuse_cluster()
         with translated():
-            threads = await self._client.zcard(self._index)
-            if threads > await self._client.hlen(self._spellings):
-                await self._set_spellings()
+            _, index, spellings = self._keys("")
+            threads = await self._client.execute_command("ZCARD", index)
+            if threads > await self._client.execute_command("HLEN", spellings):
+                await self._set_spellings(index, spellings)
 
     async def _refuse_cluster(self) -> None:
         with translated():
             try:
-                found = await self._client.info("cluster")
+                found = await self._client.execute_command("INFO", "cluster")
             except NoPermissionError:
                 return
         if found.get("cluster_enabled"):
@@ -333,7 +323,7 @@ class RedisStore(RecordStore):
     @override
     async def _ping(self) -> None:
         with translated():
-            await self._client.ping()
+            await self._client.execute_command("PING")
 
     @override
     async def _read(self, keys: Sequence[tuple[str, str]]) -> list[Record | None]:
@@ -341,14 +331,14 @@ class RedisStore(RecordStore):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for thread_id, agent_name in keys:
                     fields = [f"{field}:{agent_name}" for field in "dvcu"]
-                    pipeline.hmget(self._key(thread_id), [*fields, "owner"])
+                    pipeline.execute_command("HMGET", self._key(thread_id), *fields, "owner")
                 rows = await pipeline.execute()
         return [None if row[0] is None else _record(*row) for row in rows]
 
     @override
     async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
         condition = "" if expected is None else str(expected)
-        arguments: list[str | bytes | int] = [
+        arguments: list[Word] = [
             thread_id,
             agent_name,
             payload,
@@ -365,42 +355,31 @@ class RedisStore(RecordStore):
 
     @override
     async def _list(self, owner: str | None, limit: int, after: Place | None) -> list[ThreadInfo]:
-        index = self._index if owner is None else f"{self._index}:{owner}"
-        below = "+inf" if after is None else f"({after.updated}"
         with translated():
-            rows = await self._list_script([index], [self._key(""), owner or "", limit, below])
-        return [_info(*row) for row in rows]
+            return await self._threads.newest(owner, limit, after)
 
     @override
     async def _thread(self, thread_id: str) -> ThreadInfo | None:
         with translated():
-            row = await self._thread_script(self._keys(""), [thread_id, thread_key(thread_id)])
-        return None if row is None else _info(*row)
+            row = await self._thread_script(self._beginnings(thread_id), [thread_id, thread_key(thread_id)])
+        return None if row is None else thread_info(*row)
 
     @override
     async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
-        given: list[str | int] = [thread_id, owner or "", agent_name or "", self._ttl(), thread_key(thread_id)]
+        given: list[Word] = [thread_id, owner or "", agent_name or "", self._ttl(), thread_key(thread_id)]
         with translated():
-            row = await self._open_script(self._keys(""), given)
-        return None if row is None else _info(*row)
+            row = await self._open_script(self._beginnings(thread_id), given)
+        return None if row is None else thread_info(*row)
 
     @override
     async def _expired(self, limit: int) -> list[str]:
         if self._settings.ttl is None:
             return []
+        age = int(self._settings.ttl * 1_000_000)
+        calls: list[Call] = [([f"{shard}:threads"], [f"{shard}:thread:", age, limit]) for shard in self._shards.all]
         with translated():
-            seconds, micros = await self._client.time()
-            oldest = int(seconds) * 1_000_000 + int(micros) - int(self._settings.ttl * 1_000_000)
-            found = await self._client.zrangebyscore(self._index, "-inf", f"({oldest}", start=0, num=limit)
-            names = [name.decode() for name in cast("list[bytes]", found)]
-            living = await self._exist(names)
-        return [name for name, lives in zip(names, living, strict=True) if not lives]
-
-    async def _exist(self, thread_ids: Sequence[str]) -> list[int]:
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for thread_id in thread_ids:
-                pipeline.exists(self._key(thread_id))
-            return cast("list[int]", await pipeline.execute())
+            found = await self._expired_script.all(calls)
+        return [name.decode() for names in found for name in names][:limit]
 
     @override
     async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
@@ -422,39 +401,44 @@ class RedisStore(RecordStore):
     async def _claim(self, thread_id: str, owner: str) -> bool:
         with translated():
             spelling = await self._spelling(thread_id, keep=True)
-            arguments: list[str | int] = [spelling, owner, self._ttl(), thread_key(thread_id)]
+            arguments: list[Word] = [spelling, owner, self._ttl(), thread_key(thread_id)]
             return bool(await self._claim_script(self._keys(spelling), arguments))
 
     @override
     async def _owner(self, thread_id: str) -> str | None:
         with translated():
             key = self._key(await self._spelling(thread_id))
-            return _text(await cast("Awaitable[bytes | None]", self._client.hget(key, "owner")))
+            return _text(await self._client.execute_command("HGET", key, "owner"))
 
     async def _spelling(self, thread_id: str, *, keep: bool = False) -> str:
         """Return the spelling that the thread is kept under; ``keep`` makes ``thread_id`` it if there is none yet."""
-        key = thread_key(thread_id)
+        key, spellings = thread_key(thread_id), self._keys(thread_id)[2]
         if keep:
-            await self._client.hsetnx(self._spellings, key, thread_id)
-        known = await cast("Awaitable[bytes | None]", self._client.hget(self._spellings, key))
-        return known.decode() if known is not None else thread_id
+            await self._client.execute_command("HSETNX", spellings, key, thread_id)
+        return _text(await self._client.execute_command("HGET", spellings, key)) or thread_id
 
-    async def _set_spellings(self) -> None:
+    async def _set_spellings(self, index: str, spellings: str) -> None:
         """Lead keys to the threads that an earlier release kept; of several spellings of one, to the oldest."""
-        names = [name.decode() for name in cast("list[bytes]", await self._client.zrange(self._index, 0, -1))]
+        names = [name.decode() for name in await self._client.execute_command("ZRANGE", index, 0, -1)]
         async with self._client.pipeline(transaction=False) as pipeline:
             for name in names:
-                pipeline.hget(self._key(name), "created")
+                pipeline.execute_command("HGET", self._key(name), "created")
             created = await pipeline.execute()
             for _, name in sorted((int(when), name) for when, name in zip(created, names, strict=True) if when):
-                pipeline.hsetnx(self._spellings, thread_key(name), name)
+                pipeline.execute_command("HSETNX", spellings, thread_key(name), name)
             await pipeline.execute()
 
+    def _beginnings(self, thread_id: str) -> list[str]:
+        """Return what the keys of the thread's shard begin with, and its lists: of threads, and of spellings."""
+        shard = self._shards.of(thread_id)
+        return [f"{shard}:thread:", f"{shard}:threads", f"{shard}:spellings"]
+
     def _keys(self, thread_id: str) -> list[str]:
-        return [self._key(thread_id), self._index, self._spellings]
+        beginning, index, spellings = self._beginnings(thread_id)
+        return [beginning + thread_id, index, spellings]
 
     def _key(self, thread_id: str) -> str:
-        return f"{self._settings.prefix}:thread:{thread_id}"
+        return self._keys(thread_id)[0]
 
     def _ttl(self) -> int:
         return 0 if self._settings.ttl is None else _milliseconds(self._settings.ttl)
@@ -466,17 +450,3 @@ def _text(value: bytes | None) -> str | None:
 
 def _record(payload: bytes, version: bytes, created: bytes, updated: bytes, owner: bytes | None) -> Record:
     return Record(payload, Stamp(int(version), _text(owner), int(created), int(updated)))
-
-
-def _info(thread_id: bytes, head: list[bytes | None], fields: list[bytes], expired: int = 0) -> ThreadInfo:
-    owner, created, updated, name, archived = head
-    return ThreadInfo(
-        thread_id=thread_id.decode(),
-        owner=_text(owner),
-        agents=sorted({field[2:].decode() for field in fields if field.startswith((b"v:", b"a:"))}),
-        created_at=moment(int(created or 0)),
-        updated_at=moment(int(updated or 0)),
-        name=_text(name),
-        archived=archived is not None,
-        expired=bool(expired),
-    )

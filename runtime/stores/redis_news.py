@@ -1,8 +1,12 @@
-"""News of runs on a Redis server: a channel for each run, named as the run's key."""
+"""News of runs on a Redis server: a channel for each run, named as the run's key.
+
+The nodes of a cluster pass on to each other what is published, so that any of them has all news.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import cast
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import PubSub
@@ -10,6 +14,8 @@ from typing_extensions import override
 
 from .errors import StoreUnavailableError
 from .redis import translated
+from .redis_client import RedisClient
+from .redis_cluster import RedisCluster
 from .run_news import NewsLine, RunNews, parse_news
 from .run_records import RunKey
 
@@ -23,7 +29,7 @@ class RedisNews(NewsLine):
         name: Returns the channel of a run.
     """
 
-    def __init__(self, client: Redis, channel: str, name: Callable[[RunKey], str]) -> None:
+    def __init__(self, client: RedisClient, channel: str, name: Callable[[RunKey], str]) -> None:
         self._client = client
         self._channel = channel
         self._name = name
@@ -36,7 +42,9 @@ class RedisNews(NewsLine):
 
     @override
     async def connect(self) -> None:
-        lent = self._client.connection_pool
+        with translated():
+            node = await self._client.any_node() if isinstance(self._client, RedisCluster) else self._client
+        lent = cast("Redis", node).connection_pool
         pool = ConnectionPool(lent.connection_class, max_connections=1, **lent.connection_kwargs)
         self._own = Redis.from_pool(pool)
         self._subscriptions = self._own.pubsub()

@@ -1,25 +1,28 @@
 """The runs on a Redis server.
 
 A run is a hash, and a stream of batches whose entry ids are the numbers of their last events. A sorted set for each
-thread has the numbers of its runs, and one for all has the leases of those that go on.
+thread has the numbers of its runs, and one for all has the leases of those that go on; in a cluster, one for each
+shard (``redis_shards``). What is written and read of many runs is one script for each shard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 import msgspec
-from redis.asyncio import Redis
 from typing_extensions import override
 
 from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .records import moment
 from .redis import translated
+from .redis_client import RedisClient, Word
 from .redis_news import RedisNews
+from .redis_scripts import Call, RedisScript
+from .redis_shards import Shards
 from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, RunLogStore, batches_each
 from .run_news import OVER, NewsLine
 from .run_records import (
@@ -200,7 +203,6 @@ for place = 1, #KEYS / 2 do
 end
 return found
 """
-_Arguments: TypeAlias = list[str | bytes | int]
 
 _FIELDS = ("thread", "number", "run", "agent", "status", "last", "about", "started", "updated", "takeovers")
 
@@ -213,40 +215,40 @@ class RedisRuns(RunLogStore):
         settings: The limits, and the prefix of all keys.
     """
 
-    def __init__(self, client: Redis, settings: StoreSettings | None = None) -> None:
+    def __init__(self, client: RedisClient, settings: StoreSettings | None = None) -> None:
         self._client = client
         super().__init__(settings or StoreSettings())
-        self._leases = f"{self.settings.prefix}:run-leases"
+        self._shards = Shards(client, self.settings.prefix)
         self._names = lru_cache(maxsize=NAMED_RUNS)(self._name)
-        self._open_script = client.register_script(_OPEN)
-        self._append_script = client.register_script(_APPEND)
-        self._compact_script = client.register_script(_COMPACT)
-        self._close_script = client.register_script(_CLOSE)
-        self._renew_script = client.register_script(_RENEW)
-        self._stop_script = client.register_script(_STOP)
-        self._abandoned_script = client.register_script(_ABANDONED)
-        self._claim_script = client.register_script(_CLAIM)
-        self._take_script = client.register_script(_TAKE)
-        self._release_script = client.register_script(_RELEASE)
-        self._read_script = client.register_script(_READ)
+        self._open_script = RedisScript(client, _OPEN)
+        self._append_script = RedisScript(client, _APPEND)
+        self._compact_script = RedisScript(client, _COMPACT)
+        self._close_script = RedisScript(client, _CLOSE)
+        self._renew_script = RedisScript(client, _RENEW)
+        self._stop_script = RedisScript(client, _STOP)
+        self._abandoned_script = RedisScript(client, _ABANDONED)
+        self._claim_script = RedisScript(client, _CLAIM)
+        self._take_script = RedisScript(client, _TAKE)
+        self._release_script = RedisScript(client, _RELEASE)
+        self._read_script = RedisScript(client, _READ)
 
     @override
     async def delete(self, thread_id: str) -> bool:
         with translated():
-            numbers = cast("list[bytes]", await self._client.zrange(self._numbers(thread_id), 0, -1))
+            numbers = await self._client.execute_command("ZRANGE", self._numbers(thread_id), 0, -1)
             runs = [self._run(RunKey(thread_id, int(number))) for number in numbers]
             streams = [f"{run}:events" for run in runs]
-            await self._client.delete(self._numbers(thread_id), *runs, *streams)
+            await self._client.execute_command("DEL", self._numbers(thread_id), *runs, *streams)
             if runs:
-                await self._client.zrem(self._leases, *runs)
+                await self._client.execute_command("ZREM", self._leases(thread_id), *runs)
                 await self._announce_gone(runs)
         return bool(runs)
 
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:
-        keys = [self._numbers(run.thread_id), self._leases]
+        keys = [self._numbers(run.thread_id), self._leases(run.thread_id)]
         lease, ttl = self._lease(run.lease), self._ttl()
-        given: _Arguments = [
+        given: list[Word] = [
             self._prefix(run.thread_id),
             owner,
             lease,
@@ -263,12 +265,16 @@ class RedisRuns(RunLogStore):
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
+        groups = self._shards.grouped(batches, lambda each: each.key.thread_id)
+        calls = [self._append_call(owner, group) for group in groups]
+        with translated():
+            return _stops([[each.key for each in group] for group in groups], await self._append_script.all(calls))
+
+    def _append_call(self, owner: str, batches: Sequence[RunBatch]) -> Call:
         # One argument for all of them: redis-py spends more time on each than a run's batch takes otherwise.
         entries = [(*self._names(key), first, last, payload.decode()) for key, (first, last, payload) in batches]
         packed = _pack((owner, self._lease(), self._ttl(), MAX_BATCHES, entries))
-        with translated():
-            exceptions = await self._append_script([self._leases], [packed])
-        return _stops([each.key for each in batches], exceptions)
+        return [self._leases(batches[0].key.thread_id)], [packed]
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
@@ -280,16 +286,21 @@ class RedisRuns(RunLogStore):
         self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
     ) -> None:
         limits = [int(GRACE_SECONDS), self.settings.max_runs, self.settings.max_run_bytes]
-        given: _Arguments = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id), about or b""]
+        given: list[Word] = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id), about or b""]
         given += [RUNS_IN_GRACE, MAX_BATCHES, *((rest.first, rest.payload) if rest is not None else ())]
         with translated():
             _owned(await self._close_script(self._keys(key), given))
 
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
-        packed = _pack((owner, self._lease(), self._ttl(), [self._names(key) for key in keys]))
+        groups = self._shards.grouped(keys, lambda key: key.thread_id)
+        calls = [self._renew_call(owner, group) for group in groups]
         with translated():
-            return _stops(keys, await self._renew_script([self._leases], [packed]))
+            return _stops(groups, await self._renew_script.all(calls))
+
+    def _renew_call(self, owner: str, keys: Sequence[RunKey]) -> Call:
+        packed = _pack((owner, self._lease(), self._ttl(), [self._names(key) for key in keys]))
+        return [self._leases(keys[0].thread_id)], [packed]
 
     @override
     async def _request_stop(self, key: RunKey) -> bool:
@@ -299,16 +310,17 @@ class RedisRuns(RunLogStore):
     @override
     async def _abandoned(self, limit: int) -> list[RunRecord]:
         with translated():
-            return await self._records(await self._abandoned_script([self._leases], [limit]))
+            found = await self._abandoned_script.all([([_leases(shard)], [limit]) for shard in self._shards.all])
+            return await self._records([run for runs in found for run in runs][:limit])
 
     @override
     async def _claim(self, key: RunKey, owner: str) -> bool:
         with translated():
-            return bool(await self._claim_script([self._run(key), self._leases], [owner, self._lease()]))
+            return bool(await self._claim_script([self._run(key), self._leases(key.thread_id)], [owner, self._lease()]))
 
     @override
     async def _take(self, key: RunKey, owner: str, held_by: str) -> RunRecord | None:
-        keys = [self._run(key), self._leases]
+        keys = [self._run(key), self._leases(key.thread_id)]
         with translated():
             taken = await self._take_script(keys, [owner, self._lease(), held_by, *_FIELDS])
         return _record(*taken) if taken is not None else None
@@ -321,7 +333,7 @@ class RedisRuns(RunLogStore):
     @override
     async def _runs(self, thread_id: str, limit: int) -> list[RunRecord]:
         with translated():
-            numbers = cast("list[bytes]", await self._client.zrange(self._numbers(thread_id), -limit, -1))
+            numbers = await self._client.execute_command("ZRANGE", self._numbers(thread_id), -limit, -1)
             return await self._records([self._run(RunKey(thread_id, int(number))) for number in numbers])
 
     @override
@@ -329,26 +341,31 @@ class RedisRuns(RunLogStore):
         with translated():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for key in keys:
-                    pipeline.hmget(self._run(key), ["last", "status"])
+                    pipeline.execute_command("HMGET", self._run(key), "last", "status")
                 rows = await pipeline.execute()
         found = zip(keys, rows, strict=True)
         return {key: Progress(int(last), _status(status)) for key, (last, status) in found if status is not None}
 
     @override
     async def _read_group(self, wanted: Sequence[Wanted]) -> list[RunBatches | None]:
-        keys: list[str] = []
-        given: _Arguments = [batches_each(wanted)]
-        for key, after in wanted:
-            keys += self._keys(key)[:2]
-            given.append(after + 1)
+        groups = self._shards.grouped(list(enumerate(wanted)), lambda place: place[1].key.thread_id)
+        calls = [self._read_call([each for _, each in group], batches_each(wanted)) for group in groups]
+        found: list[RunBatches | None] = [None] * len(wanted)
         with translated():
-            return [_batches(*row) for row in await self._read_script(keys, given)]
+            answers = await self._read_script.all(calls)
+        for group, rows in zip(groups, answers, strict=True):
+            for (place, _), row in zip(group, rows, strict=True):
+                found[place] = _batches(*row)
+        return found
+
+    def _read_call(self, wanted: Sequence[Wanted], count: int) -> Call:
+        keys = [name for key, _ in wanted for name in self._keys(key)[:2]]
+        return keys, [count, *(after + 1 for _, after in wanted)]
 
     @override
     async def _base(self, key: RunKey) -> Base:
-        fields = ["status", "base_last", "base"]
         with translated():
-            row = await cast("Awaitable[list[Any]]", self._client.hmget(self._run(key), fields))
+            row = await self._client.execute_command("HMGET", self._run(key), "status", "base_last", "base")
         if row[0] is None:
             raise RunLostError
         return Base(int(row[1] or 0), row[2] or b"[]")
@@ -360,28 +377,31 @@ class RedisRuns(RunLogStore):
     async def _announce_gone(self, runs: Sequence[str]) -> None:
         async with self._client.pipeline(transaction=False) as pipeline:
             for run in runs:
-                pipeline.publish(run, f"0{OVER}")
+                pipeline.execute_command("PUBLISH", run, f"0{OVER}")
             await pipeline.execute()
 
     async def _records(self, runs: Sequence[str | bytes]) -> list[RunRecord]:
         async with self._client.pipeline(transaction=False) as pipeline:
             for run in runs:
-                pipeline.hmget(cast("str", run), list(_FIELDS))
+                pipeline.execute_command("HMGET", run, *_FIELDS)
             rows = await pipeline.execute()
         return [_record(*row) for row in rows if row[0] is not None]
 
     def _prefix(self, thread_id: str) -> str:
-        return f"{self.settings.prefix}:run:{quote(thread_id, safe='')}:"
+        return f"{self._shards.of(thread_id)}:run:{quote(thread_id, safe='')}:"
 
     def _run(self, key: RunKey) -> str:
         return f"{self._prefix(key.thread_id)}{key.number}"
 
     def _numbers(self, thread_id: str) -> str:
-        return f"{self.settings.prefix}:runs:{quote(thread_id, safe='')}"
+        return f"{self._shards.of(thread_id)}:runs:{quote(thread_id, safe='')}"
+
+    def _leases(self, thread_id: str) -> str:
+        return _leases(self._shards.of(thread_id))
 
     def _keys(self, key: RunKey) -> list[str]:
         run = self._run(key)
-        return [run, f"{run}:events", self._leases, self._numbers(key.thread_id)]
+        return [run, f"{run}:events", self._leases(key.thread_id), self._numbers(key.thread_id)]
 
     def _name(self, key: RunKey) -> tuple[str, str]:
         return self._run(key), self._numbers(key.thread_id)
@@ -394,9 +414,17 @@ class RedisRuns(RunLogStore):
         return 0 if age is None else max(int(age), 1)
 
 
-def _stops(keys: Sequence[RunKey], exceptions: Sequence[int]) -> dict[RunKey, bool]:
-    lost = [-place for place in exceptions if place < 0]
-    return stops_of(keys, lost, [place for place in exceptions if place > 0])
+def _leases(shard: str) -> str:
+    return f"{shard}:run-leases"
+
+
+def _stops(groups: Sequence[Sequence[RunKey]], answers: Sequence[Sequence[int]]) -> dict[RunKey, bool]:
+    """Read what scripts returned, each of one group of runs: the places of those that do not simply go on."""
+    stops: dict[RunKey, bool] = {}
+    for keys, exceptions in zip(groups, answers, strict=True):
+        lost = [-place for place in exceptions if place < 0]
+        stops |= stops_of(keys, lost, [place for place in exceptions if place > 0])
+    return stops
 
 
 def _owned(answer: Any) -> Any:

@@ -43,7 +43,8 @@ def open_store(url: str, settings: StoreSettings | None = None) -> StateStore:
     """Return the store that a URL stands for, not yet started.
 
     Args:
-        url: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``.
+        url: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``. That of a Redis
+            Cluster has ``cluster=true``, and may have several nodes: ``redis://one:6379,two:6379?cluster=true``.
         settings: The limits.
 
     Raises:

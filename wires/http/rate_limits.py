@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
 from time import monotonic
-from typing import Any
 
 from typing_extensions import override
 
 from ...runtime.errors import CopilotKitError, StoreError
 from ...runtime.optional import optional
 from ...runtime.rates import Rate
+from ...runtime.stores.settings import StoreSettings
 from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
 
 _MAX_BUCKETS = 100_000
@@ -78,6 +78,7 @@ class MemoryBuckets(TokenBuckets):
         return max(0.0, missing / rate.per_second)
 
 
+_LIMITS = StoreSettings(pool_size=64, connect_timeout=2.0, command_timeout=2.0)
 _TAKE = """
 local time = redis.call('TIME')
 local present = time[1] + time[2] / 1000000
@@ -106,11 +107,13 @@ class RedisBuckets(TokenBuckets):
 
     def __init__(self, url: str, prefix: str = "copilotkit") -> None:
         with optional("Rates that several processes share", "redis"):
-            from redis import asyncio as redis
             from redis.exceptions import RedisError
+
+            from ...runtime.stores.redis_scripts import RedisScript
+            from ...runtime.stores.redis_servers import connect
         self._errors: type[Exception] = RedisError
-        self._client: Any = redis.Redis.from_url(url, socket_timeout=2.0, socket_connect_timeout=2.0)
-        self._take = self._client.register_script(_TAKE)
+        self._client = connect(url, _LIMITS)
+        self._take = RedisScript(self._client, _TAKE)
         self._prefix = prefix
 
     @override
@@ -121,7 +124,7 @@ class RedisBuckets(TokenBuckets):
     @override
     async def check(self) -> None:
         with self._translated():
-            await self._client.ping()
+            await self._client.execute_command("PING")
 
     @override
     async def close(self) -> None:

@@ -18,10 +18,13 @@ from psycopg import sql
 from copilotkit_runtime.runtime.stores.interface import StateStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
+from tests.integration.stores.clusters import Cluster, running_cluster
 from tests.integration.stores.servers import PostgresServer, RedisServer, Server
 
 SHARED = ("sqlite", "redis", "postgres")
 KINDS = ("memory", *SHARED)
+CLUSTER = "cluster"
+"""A Redis Cluster of six servers, for what a store promises wherever it is."""
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +43,12 @@ def redis_url(server_folder: Path) -> Iterator[str]:
         return
     with _running(_redis(server_folder)) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def cluster(server_folder: Path) -> Iterator[Cluster]:
+    with running_cluster(server_folder / uuid4().hex) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +95,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'folder' / 'states.sqlite'}"
     elif request.param == "redis":
         yield request.getfixturevalue("redis_url")
+    elif request.param == CLUSTER:
+        yield request.getfixturevalue("cluster").url
     else:
         yield from _schema(request.getfixturevalue("postgres_url"))
 

@@ -20,7 +20,7 @@ from copilotkit_runtime.providers.langgraph.savers import open_saver
 from copilotkit_runtime.runtime.errors import ConfigurationError
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
-from tests.integration.stores.conftest import KINDS, SHARED
+from tests.integration.stores.conftest import CLUSTER, KINDS, SHARED
 from tests.integration.stores.servers import Server
 from tests.support.polling import until
 
@@ -55,7 +55,7 @@ async def _said(saver: BaseCheckpointSaver[Any]) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("url", KINDS, indirect=True)
+@pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
 async def test_the_framework_finds_the_saver_conformant(url: str, settings: StoreSettings) -> None:
     @checkpointer_test(name=url)
     async def opened() -> AsyncIterator[BaseCheckpointSaver[Any]]:
@@ -68,7 +68,7 @@ async def test_the_framework_finds_the_saver_conformant(url: str, settings: Stor
     assert report.passed_all_base()
 
 
-@pytest.mark.parametrize("url", SHARED, indirect=True)
+@pytest.mark.parametrize("url", [*SHARED, CLUSTER], indirect=True)
 async def test_a_graph_that_waits_for_a_person_goes_on_after_a_restart(url: str, settings: StoreSettings) -> None:
     async with open_saver(url, settings) as saver:
         await _graph(saver).ainvoke({"said": ["hello"]}, THREAD)
@@ -79,7 +79,7 @@ async def test_a_graph_that_waits_for_a_person_goes_on_after_a_restart(url: str,
         assert await _said(saver) == ["hello", "speaks after 1", "fine"]
 
 
-@pytest.mark.parametrize("url", SHARED, indirect=True)
+@pytest.mark.parametrize("url", [*SHARED, CLUSTER], indirect=True)
 async def test_a_graph_can_be_invoked_from_another_thread_than_the_loops(url: str, settings: StoreSettings) -> None:
     async with open_saver(url, settings) as saver:
         graph = _graph(saver)

@@ -28,10 +28,10 @@ from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.thread_keys import thread_key
 from copilotkit_runtime.runtime.stores.urls import open_store
-from tests.integration.stores.conftest import KINDS
+from tests.integration.stores.conftest import CLUSTER, KINDS
 from tests.support.polling import until
 
-pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
+pytestmark = pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 EVERY_KIND: list[Message] = [

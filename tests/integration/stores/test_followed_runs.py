@@ -25,6 +25,7 @@ from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.runtime.runs.broken_runs import BROKEN_OFF
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.handle import RunHandle
+from tests.integration.stores.conftest import CLUSTER
 from tests.integration.stores.test_durability import durable
 from tests.parity.servers import serving
 from tests.support.polling import until
@@ -104,7 +105,7 @@ async def reading_until(handle: RunHandle, last: events.Event) -> list[events.Ev
 HALF = events.TextMessageContent(message_id="m1", delta="half")
 
 
-@pytest.mark.parametrize("url", ["memory", *SHARED], indirect=True)
+@pytest.mark.parametrize("url", ["memory", *SHARED, CLUSTER], indirect=True)
 async def test_every_offset_of_a_run_of_200_events_leads_to_the_same_end(
     url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str
 ) -> None:

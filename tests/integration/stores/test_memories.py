@@ -16,7 +16,7 @@ from copilotkit_runtime.providers.langgraph.memory_options import MemoryOptions
 from copilotkit_runtime.providers.langgraph.owned_memory import OwnedMemory
 from copilotkit_runtime.runtime.errors import ConfigurationError
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
-from tests.integration.stores.conftest import KINDS
+from tests.integration.stores.conftest import CLUSTER, KINDS
 
 OPTIONS = MemoryOptions()
 
@@ -25,7 +25,7 @@ async def _animals(memory: BaseStore) -> list[tuple[tuple[str, ...], str, Any]]:
     return sorted((item.namespace, item.key, item.value["n"]) for item in await memory.asearch(("animals",)))
 
 
-@pytest.mark.parametrize("url", KINDS, indirect=True)
+@pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
 async def test_memories_are_written_found_listed_and_deleted(url: str, settings: StoreSettings) -> None:
     async with open_memory(url, OPTIONS, settings) as opened:
         memory = OwnedMemory(opened, "ada")
@@ -52,7 +52,7 @@ async def test_memories_are_written_found_listed_and_deleted(url: str, settings:
         assert await _animals(memory) == [(("animals", "farm"), "cow", 2)]
 
 
-@pytest.mark.parametrize("url", KINDS, indirect=True)
+@pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
 async def test_owners_see_nothing_of_each_other(url: str, settings: StoreSettings) -> None:
     async with open_memory(url, OPTIONS, settings) as opened:
         owners = ("ada", "ada.animals", "Ada", None)
@@ -74,7 +74,7 @@ async def test_memories_outlast_the_process_that_wrote_them(url: str, settings: 
         assert await _animals(OwnedMemory(opened, "ada")) == [(("animals",), "duck", 1)]
 
 
-@pytest.mark.parametrize("url", KINDS, indirect=True)
+@pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
 async def test_a_synchronous_node_remembers_too(url: str, settings: StoreSettings) -> None:
     async with open_memory(url, OPTIONS, settings) as opened:
         memory = OwnedMemory(opened, "ada")

@@ -12,9 +12,9 @@ from copilotkit_runtime.runtime.stores.interface import StateStore
 from copilotkit_runtime.runtime.stores.locks import RunLock
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
-from tests.integration.stores.conftest import KINDS
+from tests.integration.stores.conftest import CLUSTER, KINDS
 
-pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
+pytestmark = pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
 
 
 async def _soon(event: asyncio.Event) -> None:

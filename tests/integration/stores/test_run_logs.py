@@ -20,10 +20,10 @@ from copilotkit_runtime.runtime.stores.run_log import READ_BATCHES, RunLogStore
 from copilotkit_runtime.runtime.stores.run_records import Batch, RunCompactedError, RunKey, RunLostError, encode_json
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
-from tests.integration.stores.conftest import KINDS, SHARED
+from tests.integration.stores.conftest import CLUSTER, KINDS, SHARED
 from tests.support.polling import until
 
-pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
+pytestmark = pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
 
 OWNER = "process-1"
 PATIENCE = 60.0

@@ -18,6 +18,7 @@ from copilotkit_runtime.runtime.stores.run_log import RunLogStore
 from copilotkit_runtime.runtime.stores.run_records import RunKey
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
+from tests.integration.stores.conftest import CLUSTER
 from tests.integration.stores.servers import Server
 from tests.support.polling import until
 
@@ -107,7 +108,7 @@ async def taken(subscription: RemoteSubscription, last: int) -> list[events.Even
     return found
 
 
-@pytest.mark.parametrize("url", SENDING, indirect=True)
+@pytest.mark.parametrize("url", [*SENDING, CLUSTER], indirect=True)
 async def test_idle_followers_cost_nothing_and_a_batch_of_each_run_a_few_reads(
     both: tuple[RunLogStore, RunLogStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +133,7 @@ async def test_idle_followers_cost_nothing_and_a_batch_of_each_run_a_few_reads(
         subscription.close()
 
 
-@pytest.mark.parametrize("url", SENDING, indirect=True)
+@pytest.mark.parametrize("url", [*SENDING, CLUSTER], indirect=True)
 async def test_twenty_followers_of_one_run_share_a_read(
     both: tuple[RunLogStore, RunLogStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +155,7 @@ async def test_twenty_followers_of_one_run_share_a_read(
         subscription.close()
 
 
-@pytest.mark.parametrize("url", SENDING, indirect=True)
+@pytest.mark.parametrize("url", [*SENDING, CLUSTER], indirect=True)
 async def test_the_end_and_the_deletion_of_a_run_are_news(
     both: tuple[RunLogStore, RunLogStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
