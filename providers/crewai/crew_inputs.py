@@ -11,12 +11,12 @@ from ...runtime.media import messages_for
 from ...runtime.messages import TextMessage
 from .session import Question, Session
 from .templates import CHAT_MESSAGES
-from .thread_memory import lend_memory, scope_of_thread
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from ...runtime.context import RunInput, Tool
+    from .thread_memory import ThreadMemories
     from .translation import Translator
 
 
@@ -52,15 +52,16 @@ def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str
 
 
 @contextmanager
-def lent(crew: Any, run: RunInput, session: Session, translator: Translator, *, stream: bool) -> Iterator[None]:
+def lent(
+    crew: Any, run: RunInput, session: Session, memories: ThreadMemories, translator: Translator, *, stream: bool
+) -> Iterator[None]:
     """Equip ``crew`` for one run, and take everything back afterwards."""
     tools = [client_tool(tool, session, translator) for tool in run.tools]
-    path = scope_of_thread(run.thread_id)
     with ExitStack() as back:
         _set(back, crew, "stream", value=False)
-        lend_memory(back, crew, "_memory", path)
+        memories.lend(back, crew, "_memory")
         for agent in crew.agents:
-            lend_memory(back, agent, "memory", path)
+            memories.lend(back, agent, "memory")
             if stream and hasattr(agent.llm, "stream"):
                 agent.llm.stream = True
         for holder in (*crew.agents, *crew.tasks) if tools else ():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from types import TracebackType
+from collections.abc import Iterable, Iterator
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -24,16 +24,25 @@ def close_streams(stopped: BaseException) -> None:
     Args:
         stopped: What ended the run; called in the run's thread.
     """
-    for stream in _streams(stopped.__traceback__):
+    _close(frame for frame, _ in traceback.walk_tb(stopped.__traceback__))
+    traceback.clear_frames(stopped.__traceback__)
+
+
+def close_streams_of_caller() -> None:
+    """Close the streams that the calling thread reads: the run's own may never see what ended it."""
+    _close(frame for frame, _ in traceback.walk_stack(None))
+
+
+def _close(frames: Iterable[FrameType]) -> None:
+    for stream in _streams(frames):
         try:
             stream.close()
         except Exception:  # Whatever a vendor's package raises of a connection that is gone
             log.debug("model_stream_not_closed", exc_info=True)
-    traceback.clear_frames(stopped.__traceback__)
 
 
-def _streams(passed: TracebackType | None) -> Iterator[Any]:
-    for frame, _ in traceback.walk_tb(passed):
+def _streams(frames: Iterable[FrameType]) -> Iterator[Any]:
+    for frame in frames:
         if f"{frame.f_globals.get('__name__', '')}.".startswith(_READERS):
             for value in frame.f_locals.values():
                 # LiteLLM wraps the vendor's stream, and does not close it itself.

@@ -27,7 +27,7 @@ from .session import Session
 from .suspended_runs import Key, SuspendedRuns
 from .templates import install_safe_templates, placeholders
 from .text_log import TextLog, message, message_id
-from .thread_memory import lend_memory, scope_of_thread
+from .thread_memory import MEMORIES, MemoryPlaces, RunMemories, ThreadMemories, install_thread_storages
 from .traces import Traces, persists
 from .translation import Translator
 
@@ -93,6 +93,7 @@ class CrewAIProvider(AgentProvider):
         self._suspended = SuspendedRuns(max_waiting, answer_timeout)
         self._queue_size = queue_size
         self._ready = False
+        self._places = MemoryPlaces()
 
     def accepts(self, agent_name: str) -> frozenset[str]:
         """Return what flows find in their messages; nothing for a crew, which reads texts alone."""
@@ -122,13 +123,14 @@ class CrewAIProvider(AgentProvider):
             await load_async()
             install_for_flows()
             install_safe_templates()
+            install_thread_storages()
             for maker in self._agents.values():
                 await asyncio.to_thread(maker.look)
             self._ready = True
 
     @property
     def deletes_threads(self) -> bool:
-        """False: a crew that is made within a flow may remember what nobody else sees."""
+        """False: a memory that is made within a flow may be anywhere."""
         return False
 
     @property
@@ -139,15 +141,25 @@ class CrewAIProvider(AgentProvider):
     async def keeps_thread(self, thread_id: str) -> bool:
         """Whether CrewAI's own storage has anything of this thread."""
         await self.start()
-        return await asyncio.to_thread(lambda: any(maker.holds(thread_id) for maker in self._agents.values()))
+        return await asyncio.to_thread(self._holds, thread_id)
+
+    def _holds(self, thread_id: str) -> bool:
+        if any(maker.holds(thread_id) for maker in self._agents.values()):
+            return True
+        return any(part.count() for part in self._places.parts(thread_id))
 
     async def delete_thread(self, thread_id: str) -> None:
         """Give up the thread's runs that wait for a person, and remove it from memories and flows' stores."""
         for agent_name in self._agents:
             self._suspended.drop((thread_id, agent_name))
         await self.start()
+        await asyncio.to_thread(self._forget, thread_id)
+
+    def _forget(self, thread_id: str) -> None:
         for maker in self._agents.values():
-            await asyncio.to_thread(maker.forget, thread_id)
+            maker.forget(thread_id)
+        for part in self._places.parts(thread_id):
+            part.reset()
 
     async def stop(self) -> None:
         """Give up the runs that wait for a person."""
@@ -178,7 +190,7 @@ class CrewAIProvider(AgentProvider):
             self._suspended.put(key, session)
 
     def _begin(self, agent_name: str, run: RunInput) -> Session:
-        job = _Job(self._agents[agent_name], run, self._inputs.get(agent_name, {}), stream=self._stream)
+        job = _Job(self._agents[agent_name], run, self._inputs.get(agent_name, {}), self._places, stream=self._stream)
         session = Session(job.work, watch=job.watch, queue_size=self._queue_size)
         session.start()
         return session
@@ -305,10 +317,11 @@ def _unwrapped(made: Any) -> Any:
 class _Job:
     """The work of one run, done in the session's thread."""
 
-    def __init__(self, maker: _Maker, run: RunInput, inputs: Inputs, *, stream: bool) -> None:
+    def __init__(self, maker: _Maker, run: RunInput, inputs: Inputs, places: MemoryPlaces, *, stream: bool) -> None:
         self._maker = maker
         self._run = run
         self._inputs = inputs
+        self._places = places
         self._stream = stream
         self._text_log = TextLog()
         self._transcript = Transcript()
@@ -322,34 +335,36 @@ class _Job:
 
     def work(self, session: Session) -> None:
         """Do the whole run, and hand on what happens; called in the run's thread."""
+        memories = ThreadMemories(self._run.thread_id, session.check)
+        MEMORIES.set(RunMemories(memories, self._places))
         with self._maker.made() as made:
             self._translator.root = made
             add_stream_sink: Callable[[Callable[[Any, Any], None]], Any]
             add_stream_sink = import_module("crewai.events.stream_context").add_stream_sink
             add_stream_sink(lambda source, event: session.emit(lambda: self._translator.translate(source, event)))
             if hasattr(made, "fetch_inputs"):
-                self._run_crew(made, session)
+                self._run_crew(made, session, memories)
             else:
-                self._run_flow(made, session)
+                self._run_flow(made, session, memories)
 
-    def _run_crew(self, crew: Any, session: Session) -> None:
+    def _run_crew(self, crew: Any, session: Session, memories: ThreadMemories) -> None:
         install_for_tasks(session)
         given = self._inputs(self._run) if callable(self._inputs) else self._inputs
         inputs = crew_inputs(self._run, self._maker.placeholders(crew), given)
-        with lent(crew, self._run, session, self._translator, stream=self._stream):
+        with lent(crew, self._run, session, memories, self._translator, stream=self._stream):
             output = crew.kickoff(inputs=inputs)
         answer = str(output.raw or "")
         if answer.strip() and not self._text_log.ends_with(answer):
             session.emit(lambda: message(answer))
 
-    def _run_flow(self, made: Any, session: Session) -> None:
+    def _run_flow(self, made: Any, session: Session, memories: ThreadMemories) -> None:
         waiting = waiting_flow(made, self._run) if self._run.resume else None
         flow = made if waiting is None else waiting
         flow.stream = False
         self._translator.root = flow
         _give_flow_to_bridge(flow)
         with ExitStack() as back:
-            lend_memory(back, flow, "memory", scope_of_thread(self._run.thread_id))
+            memories.lend(back, flow, "memory")
             if waiting is None:
                 result = session.run_async(lambda: flow.kickoff_async(inputs=flow_inputs(self._run, flow.state)))
             else:

@@ -12,9 +12,10 @@ from uuid import uuid4
 
 import msgspec
 
-from .model_streams import close_streams
+from .flow_executor import FlowExecutor
+from .model_streams import close_streams, close_streams_of_caller
 from .open_events import OpenEvents
-from .thread_queue import RunCancelled, ThreadQueue
+from .thread_queue import RunCancelled, RunOver, ThreadQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -67,7 +68,9 @@ class Session:
         self._emitting = threading.Lock()
         self._inner: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
         self._unfinished = OpenEvents()
+        self._threads: set[int] = set()
         self._ended = False
+        self._failed = False
         self.pending: list[Question] = []
 
     def start(self) -> None:
@@ -124,37 +127,61 @@ class Session:
     def emit(self, translate: Callable[[], list[Event]]) -> None:
         """Hand on the events that ``translate`` returns; called in a thread, one at a time for all.
 
-        What the framework does in the background after the run has ended is passed over.
+        What the framework does in the background after the run has ended well is passed over.
 
         Raises:
-            RunCancelled: If the run is over.
+            RunCancelled: If the run was stopped or has failed.
+            RunOver: As above, in a thread that the framework started by itself.
         """
         with self._emitting:
+            self.check()
             if self._ended:
                 return
-            if self.cancelled:
-                raise RunCancelled
             for event in translate():
                 self._watch(event)
-                self._queue.put(event)
+                self._put(event)
+
+    def check(self) -> None:
+        """Stop the calling thread if nothing may be done for the run any more.
+
+        Raises:
+            RunCancelled: If the run was stopped or has failed.
+            RunOver: As above, in a thread that the framework started by itself.
+        """
+        if self.cancelled or self._failed:
+            raise self._stop()
+
+    def _stop(self) -> RunCancelled | RunOver:
+        if threading.get_ident() in self._threads:
+            return RunCancelled()
+        close_streams_of_caller()
+        return RunOver("The run is over.")
+
+    def _put(self, item: _Item) -> None:
+        try:
+            self._queue.put(item)
+        except RunCancelled:
+            raise self._stop() from None
 
     def ask(self, question: Question) -> str:
         """Pause the run and wait for the answer; called in a thread.
 
         Raises:
             RunCancelled: If the run is given up meanwhile.
+            RunOver: As above, in a thread that the framework started by itself.
         """
+        self.check()
         if question.id not in self._answers:
-            self._queue.put(question)
+            self._put(question)
         with self._answered:
             self._answered.wait_for(lambda: self.cancelled or question.id in self._answers)
-            if self.cancelled:
-                raise RunCancelled
+            self.check()
             return self._answers.pop(question.id)
 
     def run_async(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine of the work on a loop of this thread, so that cancelling reaches its awaits."""
         with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(FlowExecutor(self.check, self._claim_thread))
             return runner.run(self._tracked(main))
 
     async def _tracked(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -174,8 +201,12 @@ class Session:
         self.pending.append(question)
         return True
 
+    def _claim_thread(self) -> None:
+        self._threads.add(threading.get_ident())
+
     def _main(self) -> None:
         CURRENT.set(self)
+        self._claim_thread()
         end = _End()
         try:
             self._work(self)
@@ -185,6 +216,7 @@ class Session:
                 close_streams(stopped)
         except BaseException as error:  # noqa: BLE001 - it is raised again where the run is read
             end.error = error
+        self._failed = end.error is not None
         self._ended = True
         with suppress(RunCancelled):
             self._queue.put(end)

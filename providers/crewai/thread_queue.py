@@ -17,6 +17,14 @@ class RunCancelled(BaseException):
     """
 
 
+class RunOver(Exception):  # noqa: N818 - it is no error of the run's
+    """Raised instead of ``RunCancelled`` in threads that the framework started by itself.
+
+    There an exception that is no ``Exception`` is lost: whoever waits for such a thread would wait for ever, and the
+    worker of a pool that many runs share would end.
+    """
+
+
 class ThreadQueue(Generic[T]):
     """Carries items from any thread to one event loop, in order.
 

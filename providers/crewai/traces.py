@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from .thread_memory import scope_of_thread, thread_view
+from .thread_memory import ThreadMemories, is_memory, reopened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .thread_storage import ThreadStorage
 
 log = structlog.get_logger(__name__)
 
@@ -40,18 +42,18 @@ class Traces:
         """Whether anything is kept of a thread."""
         if any(store.load_state(thread_id) or store.load_pending_feedback(thread_id) for store in self._stores):
             return True
-        return any(view.info().record_count for view in self._views(thread_id))
+        return any(part.count() for part in self._parts(thread_id))
 
     def delete(self, thread_id: str) -> None:
         """Remove what is kept of a thread."""
-        for view in self._views(thread_id):
-            view.reset()
+        for part in self._parts(thread_id):
+            part.reset()
         for store in self._stores:
             _delete_state(store, thread_id)
 
-    def _views(self, thread_id: str) -> Iterator[Any]:
-        path = scope_of_thread(thread_id)
-        return (thread_view(_reopened(memory), path) for memory in self._memories)
+    def _parts(self, thread_id: str) -> Iterator[ThreadStorage]:
+        memories = ThreadMemories(thread_id)
+        return (memories.part_of(reopened(memory)) for memory in self._memories)
 
 
 def persists(source: Any) -> bool:
@@ -67,15 +69,8 @@ def _memories(made: Any) -> Iterator[Any]:
         holders = ((made, "memory"),)
     for holder, attribute in holders:
         memory = getattr(holder, attribute, None)
-        if thread_view(memory, "/") is not None:
+        if is_memory(memory):
             yield memory
-
-
-def _reopened(memory: Any) -> Any:
-    """Return a memory that sees what other instances, here or in other processes, have written since it was made."""
-    if not isinstance(getattr(memory, "storage", None), str):
-        return memory
-    return type(memory)(storage=memory.storage, root_scope=memory.root_scope)
 
 
 def _stores(made: Any) -> Iterator[Any]:

@@ -13,7 +13,8 @@ import pytest
 
 from copilotkit_runtime import ApiKeyAuth, CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.providers.crewai import CrewAIProvider
-from copilotkit_runtime.providers.crewai.thread_memory import lend_memory, scope_of_thread
+from copilotkit_runtime.providers.crewai.thread_memory import ThreadMemories
+from copilotkit_runtime.providers.crewai.thread_storage import scope_of_thread
 from copilotkit_runtime.providers.crewai.traces import Traces
 from copilotkit_runtime.runtime.errors import ConfigurationError
 from tests.support.agui_client import PATH, events_of, run_input, user
@@ -86,7 +87,24 @@ def stateful(place: Path) -> Any:
     return Stateful
 
 
-FLOWS = [remembering, persisting]
+def remembering_inside(place: Path) -> Any:
+    """A class of flows whose own code makes a memory, where CrewAI keeps memories that name no place."""
+    del place
+    from crewai import Flow, Memory
+    from crewai.flow.flow import start
+
+    class RememberingInside(Flow[dict[str, Any]]):
+        @start()
+        def answer(self) -> str:
+            memory = Memory(embedder=embedding)
+            found = memory.recall("anything", depth="shallow", limit=50)
+            memory.remember(self.state["messages"][-1]["content"], scope="/n", categories=["note"], importance=0.5)
+            return "recalled: " + " | ".join(sorted(match.record.content for match in found))
+
+    return RememberingInside
+
+
+FLOWS = [remembering, persisting, remembering_inside]
 
 
 @asynccontextmanager
@@ -166,7 +184,7 @@ def test_memories_of_crews_and_their_agents_end_with_the_thread(root: str | None
     for thread in ("one", "two"):
         with ExitStack() as back:
             for holder, attribute in ((crew, "_memory"), (agent, "memory")):
-                lend_memory(back, holder, attribute, scope_of_thread(thread))
+                ThreadMemories(thread).lend(back, holder, attribute)
                 lent = getattr(holder, attribute)
                 lent.remember(f"secret of {thread}", scope="/a", categories=["c"], importance=0.5)
                 found = [match.record.content for match in lent.recall("x", depth="shallow")]
@@ -174,6 +192,32 @@ def test_memories_of_crews_and_their_agents_end_with_the_thread(root: str | None
         assert (agent.memory, crew._memory) == own
     Traces(crew).delete("one")
     assert [Traces(crew).hold(thread) for thread in ("one", "two", "three")] == [False, True, False]
+
+
+async def test_a_memory_of_a_thread_reaches_no_other_thread_s_records(storage: Path) -> None:
+    from crewai import Memory
+
+    whole = Memory(storage=str(storage / "memory"), embedder=embedding)
+    whole.remember("of everybody", scope="/all", categories=["c"], importance=0.5)
+    ann, bob = ThreadMemories("ann").view(whole), ThreadMemories("bob").view(whole)
+    secret = ann.remember("secret", scope="/a", categories=["c"], importance=0.5)
+    for view in (bob, bob.scope("/a"), bob.slice(["/", "/a", scope_of_thread("ann")], read_only=False)):
+        assert view.recall("x", depth="shallow", limit=50) == []
+    own_path = scope_of_thread("ann")
+    assert bob.list_records(scope=own_path) == bob.list_records(scope="/../" + own_path) == []
+    assert (bob.list_scopes("/"), bob.list_categories(), bob.info("/").record_count) == ([], {}, 0)
+    with pytest.raises(ValueError, match="not found"):
+        bob.update(secret.id, content="changed")
+    assert bob.forget(record_ids=[secret.id]) == bob.forget(categories=["c"]) == 0
+    bob.reset_all()
+    assert (ann.list_scopes("/"), ann.info("/").child_scopes) == (["/a"], ["/a"])
+    assert [(record.scope, record.content) for record in ann.list_records()] == [("/a", "secret")]
+    ann.update(secret.id, content="mended")
+    assert ann.forget(scope="/b") == 0
+    assert ann.forget(metadata_filter={"no": "such"}) == 0
+    assert [record.content for record in ann.list_records()] == ["mended"]
+    assert ann.forget(record_ids=[secret.id]) == 1
+    assert [record.content for record in whole.list_records()] == ["of everybody"]
 
 
 async def test_production_refuses_flows_that_outlive_the_owners_of_their_threads(storage: Path) -> None:
