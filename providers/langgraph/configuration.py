@@ -106,10 +106,19 @@ def _permissions(claims: Mapping[str, Any]) -> list[str]:
     return [str(each) for each in listed] if isinstance(listed, (list, tuple)) else []
 
 
-def run_configuration(
-    run: RunInput, context: RunContext, headers: Collection[str] | None, keys: ClientKeys
-) -> RunnableConfig:
+def run_configuration(run: RunInput, own: RunnableConfig, keys: ClientKeys) -> RunnableConfig:
     """Return the run's own part, laid over what the client set.
+
+    Args:
+        run: The run.
+        own: Its own part.
+        keys: What the client may set.
+    """
+    return merge_configs(client_configuration(run, keys), own)
+
+
+def own_configuration(run: RunInput, context: RunContext, headers: Collection[str] | None) -> RunnableConfig:
+    """Return a run's own part of its configuration, which no client can set.
 
     ``configurable.copilotkit`` holds the client's tools, context and properties and the forwarded parameters;
     there, unlike beside it, a saver does not copy them into its metadata.
@@ -118,7 +127,6 @@ def run_configuration(
         run: The run.
         context: The caller.
         headers: The names of the request's headers that the graph is given; see ``forwarded_headers``.
-        keys: What the client may set.
     """
     forwarded = forwarded_headers(context, headers)
     configurable: dict[str, Any] = {
@@ -132,8 +140,7 @@ def run_configuration(
     }
     if forwarded:
         configurable[FORWARDED_HEADERS] = forwarded
-    own = RunnableConfig(configurable=configurable, metadata={RUN_MARK: run.unique_id})
-    return merge_configs(client_configuration(run, keys), own)
+    return RunnableConfig(configurable=configurable, metadata={RUN_MARK: run.unique_id})
 
 
 def forwarded_headers(context: RunContext, names: Collection[str] | None) -> dict[str, str]:

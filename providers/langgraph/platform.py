@@ -17,7 +17,7 @@ from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.stores.interface import AgentState
 from ..agent_names import check_names
 from .capabilities import MEDIA, graph_capabilities
-from .configuration import ClientKeys, forwarded_headers, run_configuration, shows_subgraphs
+from .configuration import ClientKeys, forwarded_headers, own_configuration, run_configuration, shows_subgraphs
 from .deployment import Assistant, RemoteThread, find_assistant, remote_stream, server_thread_id
 from .run_plan import RunPlan, RunPlanner
 from .running import StreamPart, run_events
@@ -105,7 +105,8 @@ class LangGraphPlatformProvider(AgentProvider):
             opened=self.client_config_keys,
             authenticated=context.identity is not None,
         )
-        config = run_configuration(run, context, self._context_headers, keys)
+        own = own_configuration(run, context, self._context_headers)
+        config = run_configuration(run, own, keys)
         plan = await RunPlanner(thread, assistant.schema, run, config).plan()
         shown = shows_subgraphs(run, otherwise=self._stream_subgraphs)
         translator = Translator(assistant.schema, plan, subgraphs=shown)

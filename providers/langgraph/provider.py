@@ -27,6 +27,7 @@ from .configuration import (
     ClientKeys,
     graph_configuration,
     graph_context,
+    own_configuration,
     run_configuration,
     shows_subgraphs,
     undeclared_names,
@@ -247,13 +248,14 @@ class LangGraphProvider(AgentProvider):
         plan_of: Callable[[RunPlanner], Awaitable[RunPlan]],
     ) -> AsyncGenerator[Event]:
         opened = ClientKeys(opened=self.client_config_keys, authenticated=context.identity is not None)
-        own = run_configuration(run, context, self._context_headers, opened)
-        async with self._open(agent_name, context, own) as (graph, schema):
+        own = own_configuration(run, context, self._context_headers)
+        configured = run_configuration(run, own, opened)
+        async with self._open(agent_name, context, configured) as (graph, schema):
             keys = opened.of_graph(graph)
             if keys != opened:
-                own = run_configuration(run, context, self._context_headers, keys)
-                self._report_undeclared(agent_name, undeclared_names(run, own))
-            config = graph_configuration(graph, own)
+                configured = run_configuration(run, own, keys)
+                self._report_undeclared(agent_name, undeclared_names(run, configured))
+            config = graph_configuration(graph, configured)
             thread = LocalThread(graph)
             plan = await plan_of(RunPlanner(thread, schema, run, config))
             shown = shows_subgraphs(run, otherwise=self._stream_subgraphs)
