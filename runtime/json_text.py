@@ -22,7 +22,8 @@ _ESCAPES = re.compile(
 )
 _HALF_LENGTH = len(r"\ud83d")
 _HALF = re.compile("[\ud800-\udfff]")
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# One that is not closed reaches to the end: else each quote in it would be tried as the beginning of another one.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?+(?:"|\Z)', re.DOTALL)
 
 
 def scrub(text: str) -> str:

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 TEXT_LIMIT = 1_000
 REDACTED = "[redacted]"
 
+_MOST_READ = 8 * TEXT_LIMIT
+_CUT_WORD = re.compile(r"\S{1,200}\Z")
 _LONG = 16
 _SHORTEST = 4
 _KEYS = re.compile(
-    r"(?<![\w-])(?:sk|pk|rk|gsk|xai|hf|sess|ak|pplx|nvapi|key)[-_](?=[\w.\-]*[\d*])[\w*.\-]{8,}"
+    r"(?<![\w-])(?:sk|pk|rk|gsk|xai|hf|sess|ak|pplx|nvapi|key)[-_](?=[\w.\-]{0,200}[\d*])[\w*.\-]{8,}"
     r"|(?<![\w-])(?:sk|gsk|xai|pplx|nvapi)[-_][\w.\-]{16,}"
     r"|\bAIza[\w\-]{20,}"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,}"
     r"|\bbedrock-api-key-[\w+/=\-]+|\bABSK[\w+/=]{20,}"
-    r"|[^\s'\"]*\*{3,}[^\s'\",}]*",
+    r"|(?<![^\s'\"])[^\s'\"]{0,200}?\*{3,}[^\s'\",}]*",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
@@ -33,6 +35,9 @@ def redacted(text: str, secrets: Sequence[str] = ()) -> str:
     A short secret is taken out where it stands alone, not out of the middle of a word; one that may be a word itself,
     as the keys of servers are that want none, is left.
     """
+    if len(text) > _MOST_READ:
+        # A secret that the cut goes through would no longer look like one.
+        text = _CUT_WORD.sub("", text[:_MOST_READ])
     for secret in sorted(filter(None, map(str.strip, secrets)), key=len, reverse=True):
         text = _without(text, secret)
     text = _KEYS.sub(REDACTED, text)

@@ -26,6 +26,8 @@ PAGE_THREADS = 50
 MOST_THREADS = 200
 NAME_CHARACTERS = 200
 _MOST_PAGES = 20
+_MOST_DIGITS = 18
+"""Python refuses to read numbers of some thousand digits."""
 
 
 class ThreadOperations:
@@ -46,14 +48,13 @@ class ThreadOperations:
         if not self.lists:
             raise not_found()
         asked = {key: values[-1] for key, values in parse_qs(call.query).items()}
-        limit = int(asked["limit"]) if asked.get("limit", "").isdecimal() else PAGE_THREADS
         agent_id = asked.get("agentId")
         agent = None if agent_id is None else await self._key_of(agent_id)
         found, cursor = await self._page(
             client.identity,
             agent=agent,
             archived=asked.get("includeArchived") == "true",
-            limit=max(1, min(limit, MOST_THREADS)),
+            limit=_page_size(asked.get("limit", "")),
             cursor=asked.get("cursor"),
         )
         body = {"threads": [_record(info, agent_id) for info in found], "nextCursor": cursor}
@@ -165,6 +166,12 @@ class ThreadOperations:
 
 def _is_asked_for(info: ThreadInfo, agent: str | None, *, archived: bool) -> bool:
     return (archived or not info.archived) and (agent is None or agent in (info.agents or [""]))
+
+
+def _page_size(asked: str) -> int:
+    if not asked.isdecimal():
+        return PAGE_THREADS
+    return max(1, min(int(asked[:_MOST_DIGITS]), MOST_THREADS))
 
 
 def _record(info: ThreadInfo, agent_id: Any = None) -> dict[str, Any]:

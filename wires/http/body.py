@@ -21,6 +21,9 @@ _MEDIA_KEYS = ("bytes", "data", "value", "url")
 BEGINNING_BYTES = 4096
 """How much of a body shows which wire it is for."""
 
+_MOST_DIGITS = 18
+"""Python refuses to read numbers of some thousand digits."""
+
 _JSON_TYPES = ("application/json", "application/graphql+json")
 
 
@@ -119,7 +122,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 async def _read_into(body: bytearray, request: Request, limit: int) -> None:
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    if announced.isdecimal() and (len(announced) > _MOST_DIGITS or int(announced) > limit):
         raise _too_large()
     try:
         await within(BODY_SECONDS, _read_chunks(body, request, limit))
