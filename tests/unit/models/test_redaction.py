@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from copilotkit_runtime.providers.models.redaction import redacted
+from copilotkit_runtime.providers.models.redaction import TEXT_LIMIT, redacted
 
 WORDS = [
     "model not found, try a next one",
@@ -65,3 +65,16 @@ def test_what_looks_like_a_key_is_taken_out(key: str) -> None:
 def test_a_long_key_is_taken_out_of_anything() -> None:
     key = "abcdefghijklmnopqrstuvwxyz"
     assert redacted(f"x{key}x", [key]) == "x[redacted]x"
+
+
+@pytest.mark.parametrize(
+    "word", ["a", "sk-.", "key-.", "key_-", "Bearer", "api_key", "*", "a*", "bedrock-api-key-", "AKIA"]
+)
+def test_a_long_text_is_read_in_proportion_to_its_length(word: str) -> None:
+    assert len(redacted(word * 1_000_000)) <= TEXT_LIMIT
+
+
+@pytest.mark.parametrize("before", [7_950, 7_990, 8_010])
+def test_a_key_that_the_end_of_what_is_read_goes_through_is_not_shown(before: int) -> None:
+    key, padding = "x" * 10 + "0123456789" + "y" * 60, "*" * 99 + " "
+    assert "0123456789" not in redacted(padding * (before // 100) + " " * (before % 100) + key, [key])

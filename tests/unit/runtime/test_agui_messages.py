@@ -98,6 +98,12 @@ def test_an_attachment_sent_in_both_forms_is_kept_once(parts: list[dict[str, Any
     assert not image.as_binary
 
 
+def test_a_data_url_of_nothing_but_parameters_is_a_url() -> None:
+    link = "data:image/gif" + ";a" * 1_000_000
+    [message] = messages_from_agui([{"id": "u", "role": "user", "content": [{"type": "binary", "url": link}]}])
+    assert message.url == link  # type: ignore[union-attr]
+
+
 def test_a_data_url_is_data() -> None:
     part = {"type": "image", "source": {"type": "url", "value": "data:image/gif;base64,R0lG"}}
     [image] = messages_from_agui([{"id": "u", "role": "user", "content": [part]}])

@@ -68,6 +68,12 @@ def test_punctuation_in_texts_is_no_value(text: str) -> None:
     assert count_nodes(f'{{"a": "{text}"}}'.encode()) == 1
 
 
+@pytest.mark.parametrize("end", [b"", b"\\", b'"'])
+def test_a_text_that_is_not_closed_is_read_once(end: bytes) -> None:
+    raw = b'[1,"' + b'\\"' * 300_000 + b"," * MAX_NODES + end
+    assert count_nodes(raw) == 2
+
+
 def test_whole_characters_stay() -> None:
     assert scrub("naïve \U0001f680") == "naïve \U0001f680"
     assert scrub("\ud83d\ude80 \ud83d!") == "\U0001f680 \ufffd!"

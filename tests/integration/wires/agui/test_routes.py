@@ -205,6 +205,7 @@ async def test_a_thread_is_its_owners_alone() -> None:
     ("method", "path", "status"),
     [
         ("GET", "/threads?cursor=junk&limit=99999999999999999999", 400),
+        ("GET", f"/threads?limit={'9' * 6000}", 200),
         ("GET", "/threads/%00/messages", 400),
         ("POST", f"/agent/scripted/stop/{'x' * 5000}", 200),
     ],
@@ -212,6 +213,13 @@ async def test_a_thread_is_its_owners_alone() -> None:
 async def test_nonsense_is_refused(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     response = await client.request(method, f"{PATH}{path}")
     assert response.status_code == status
+
+
+@pytest.mark.parametrize("path", ["", "/agent/scripted/run", "/agent/scripted/connect"])
+async def test_a_body_whose_text_is_not_closed_holds_nobody_up(client: httpx.AsyncClient, path: str) -> None:
+    body = b'{"threadId":"' + b'\\"' * 500_000 + b"," * 300_000
+    response = await client.post(f"{PATH}{path}", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
 
 
 async def test_the_debug_feed_has_what_clients_get() -> None:
