@@ -7,6 +7,7 @@ message for each; the first bears the AG-UI message's id, the others name it as 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -99,31 +100,44 @@ def _arguments(value: Any) -> dict[str, Any]:
 
 
 def _contents(id_: str, role: Role, item: Item) -> Iterator[Message]:
-    content = item.get("content")
-    text = _text_of(content, separator="\n")
-    name = _string(item, "name")
-    media = _media(role, content) if isinstance(content, list) else []
-    if text:
-        yield TextMessage(id=id_, role=role, content=text, name=name)
-    for index, message in enumerate(media, start=int(bool(text))):
-        if index:
-            message.id, message.parent_message_id = f"{id_}-{index}", id_
-        else:
-            message.id = id_
+    content, name = item.get("content"), _string(item, "name")
+    parts = _parts(role, content) if isinstance(content, list) else [_text_of(content)]
+    for index, part in enumerate(part for part in parts if part):
+        message = TextMessage(role=role, content=part, name=name) if isinstance(part, str) else part
+        message.id = part_id(id_, index)
+        message.parent_message_id = id_ if index else None
         yield message
 
 
-def _media(role: Role, parts: list[Any]) -> list[ImageMessage | MediaMessage]:
-    """Read the attachments, each once: some applications send the same bytes in the typed and the older form."""
-    kept: dict[Any, ImageMessage | MediaMessage] = {}
-    for part in parts:
-        message = media_from_part(role, part)
-        if message is None:
+def part_id(message_id: str, index: int) -> str:
+    """Return the id of a message's part: the first bears the message's own."""
+    return f"{message_id}-{index}" if index else message_id
+
+
+def _parts(role: Role, parts: list[Any]) -> Iterator[str | ImageMessage | MediaMessage]:
+    """Read texts and attachments in their order, adjacent texts as one."""
+    for is_text, group in groupby(_each_once(role, parts), key=lambda part: isinstance(part, str)):
+        if is_text:
+            yield "\n".join(part for part in group if isinstance(part, str))
+        else:
+            yield from group
+
+
+def _each_once(role: Role, parts: list[Any]) -> Iterable[str | ImageMessage | MediaMessage]:
+    """Read each attachment once: some applications send the same bytes in the typed and the older form."""
+    kept: dict[Any, str | ImageMessage | MediaMessage] = {}
+    for index, part in enumerate(parts):
+        attached = media_from_part(role, part)
+        if attached is None:
+            text = _string(part, "text") if isinstance(part, Mapping) else None
+            if text is not None:
+                kept[index] = text
             continue
-        key = _identity(message)
-        if key not in kept or kept[key].as_binary:
-            kept[key] = message
-    return list(kept.values())
+        key = _identity(attached)
+        known = kept.get(key)
+        if known is None or (not isinstance(known, str) and known.as_binary):
+            kept[key] = attached
+    return kept.values()
 
 
 def _identity(message: ImageMessage | MediaMessage) -> tuple[str, str | None]:
@@ -132,13 +146,13 @@ def _identity(message: ImageMessage | MediaMessage) -> tuple[str, str | None]:
     return message.kind, message.data or message.url or message.id
 
 
-def _text_of(content: Any, separator: str = "") -> str:
+def _text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         return ""
     texts = (part.get("text") for part in content if isinstance(part, Mapping))
-    return separator.join(text for text in texts if isinstance(text, str) and text)
+    return "".join(text for text in texts if isinstance(text, str) and text)
 
 
 def _string(item: Item, key: str) -> str | None:
@@ -151,6 +165,8 @@ def messages_to_agui(messages: Iterable[Message]) -> list[dict[str, Any]]:
     written: dict[str, dict[str, Any]] = {}
     for message in messages:
         match message:
+            case TextMessage() if _is_part(written, message):
+                _add_part(written[message.parent_message_id or ""], {"type": "text", "text": message.content})
             case TextMessage():
                 _write_text(written, message)
             case ImageMessage() | MediaMessage():
@@ -181,10 +197,22 @@ def _write_media(written: dict[str, dict[str, Any]], message: ImageMessage | Med
     if owner is None or owner["role"] != "user":
         # Only users' messages have attachments in AG-UI.
         written[message.id] = {"id": message.id, "role": "user", "content": [part]}
-    elif isinstance(owner["content"], str):
-        owner["content"] = [{"type": "text", "text": owner["content"]}, part]
     else:
-        owner["content"].append(part)
+        _add_part(owner, part)
+
+
+def _add_part(owner: dict[str, Any], part: dict[str, Any]) -> None:
+    if isinstance(owner["content"], str):
+        owner["content"] = [{"type": "text", "text": owner["content"]}]
+    owner["content"].append(part)
+
+
+def _is_part(written: Mapping[str, dict[str, Any]], message: TextMessage) -> bool:
+    """Whether a user's text is a further part of a message, as ``part_id`` names it."""
+    parent = message.parent_message_id
+    if message.role != "user" or parent is None or not message.id.startswith(f"{parent}-"):
+        return False
+    return parent in written and written[parent]["role"] == "user"
 
 
 def _write_call(written: dict[str, dict[str, Any]], message: ToolCallMessage) -> None:

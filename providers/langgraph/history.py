@@ -16,10 +16,11 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, Remove
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Overwrite
 
+from ...runtime.agui_messages import part_id
 from ...runtime.call_ids import CallIds
 from ...runtime.messages import AgentStateMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
 from .content import text_of
-from .messages import from_langchain, part_id, to_langchain
+from .messages import from_langchain, to_langchain
 from .schema import GraphSchema
 from .thread_calls import ThreadCalls, unique_calls, with_call_id, with_call_ids
 

@@ -7,6 +7,7 @@ LangChain message becomes one message a part, of which the first bears its id; t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, get_args
 
 import pydantic_core
@@ -21,6 +22,7 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.tool import tool_call
 
+from ...runtime.agui_messages import part_id
 from ...runtime.media import part_of
 from ...runtime.messages import (
     ImageMessage,
@@ -147,25 +149,41 @@ def _parts(message: BaseMessage, names: dict[str, str]) -> Iterable[Message]:
         )
         return
     role = role_of(message)
-    text, attached = text_of(message.content), _attachments(message, role)
+    parts = _ordered(message, role)
     calls = message.tool_calls if isinstance(message, AIMessage) else []
-    if text or not (attached or calls):
-        yield TextMessage(id=id_, role=role, content=text)
-    for index, attachment in enumerate(attached):
-        attachment.id = part_id(id_, index + bool(text))
-        yield attachment
+    if not parts and not calls:
+        parts = [""]
+    for index, part in enumerate(parts):
+        written = TextMessage(role=role, content=part) if isinstance(part, str) else part
+        written.id = part_id(id_, index)
+        written.parent_message_id = id_ if index and role == "user" else None
+        yield written
     if isinstance(message, AIMessage):
         yield from _calls(message)
 
 
-def _attachments(message: BaseMessage, role: Role) -> list[ImageMessage | MediaMessage]:
-    images = (ImageMessage(role=role, format=subtype, bytes=data) for subtype, data in images_of(message.content))
-    return [*images, *media_of(message.content, role)]
+def _ordered(message: BaseMessage, role: Role) -> list[str | ImageMessage | MediaMessage]:
+    """Return a message's texts and attachments; a user's in their order, all others' text first and as one."""
+    content = message.content
+    if role != "user" or isinstance(content, str):
+        text = text_of(content)
+        return [*([text] if text else []), *_attachments(content, role)]
+    parts: list[str | ImageMessage | MediaMessage] = []
+    for is_text, blocks in groupby(content, key=lambda block: bool(text_of([block]))):
+        found = list(blocks)
+        parts += [text_of(found)] if is_text else _attachments(found, role)
+    return parts
 
 
-def part_id(message_id: str, index: int) -> str:
-    """Return the id of a message's part: the first bears the message's own."""
-    return f"{message_id}-{index}" if index else message_id
+def _attachments(content: Any, role: Role) -> list[ImageMessage | MediaMessage]:
+    blocks = [] if isinstance(content, str) else content
+    return [attached for block in blocks for attached in _attachment([block], role)]
+
+
+def _attachment(content: list[Any], role: Role) -> Iterable[ImageMessage | MediaMessage]:
+    for subtype, data in images_of(content):
+        yield ImageMessage(role=role, format=subtype, bytes=data)
+    yield from media_of(content, role)
 
 
 def _calls(message: AIMessage) -> Iterable[Message]:
@@ -209,13 +227,16 @@ def _agui(message: BaseMessage) -> dict[str, Any]:
 
 
 def _agui_content(message: BaseMessage) -> str | list[dict[str, Any]]:
-    text, images = text_of(message.content), list(images_of(message.content))
-    media = list(media_of(message.content, "user"))
-    if not images and not media:
-        return text
-    parts: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
-    parts += [{"type": "binary", "mimeType": f"image/{kind}", "data": data} for kind, data in images]
-    return [*parts, *map(part_of, media)]
+    parts = _ordered(message, role_of(message))
+    if all(isinstance(part, str) for part in parts):
+        return text_of(message.content)
+    return [{"type": "text", "text": part} if isinstance(part, str) else _agui_part(part) for part in parts]
+
+
+def _agui_part(attached: ImageMessage | MediaMessage) -> dict[str, Any]:
+    if isinstance(attached, ImageMessage):
+        return {"type": "binary", "mimeType": f"image/{attached.format}", "data": attached.bytes}
+    return part_of(attached)
 
 
 def _agui_call(call: Any) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def input_check(
     rules: dict[str, Any],
     cloud_key: str | None,
 ) -> InputCheck | None:
-    """Return what is to be judged of a thread: its last message if that is a person's text, else nothing.
+    """Return what is to be judged of a thread: the texts of its last message if that is a person's, else nothing.
 
     Args:
         messages: The thread.
@@ -115,15 +115,36 @@ def input_check(
         rules: The client's own lists (``GuardrailsRuleInput``).
         cloud_key: The client's Copilot Cloud public key.
     """
-    last = messages[-1] if messages else None
-    if not isinstance(last, TextMessage) or last.role != "user":
+    said = _last_said(messages)
+    if not said:
         return None
+    spoken = (message for message in messages if isinstance(message, TextMessage))
     return InputCheck(
-        text=last.content,
-        history=[m for m in messages[:-1] if isinstance(m, TextMessage) and m.role in ("user", "assistant")],
+        text="\n".join(message.content for message in said),
+        history=[message for message in spoken if message.role in ("user", "assistant") and message not in said],
         context=context,
         agent_name=agent_name,
         valid_topics=tuple(rules.get("allow_list") or ()),
         invalid_topics=tuple(rules.get("deny_list") or ()),
         cloud_key=cloud_key,
     )
+
+
+def _last_said(messages: Sequence[Message]) -> list[TextMessage]:
+    """Return the texts of the message that a person has just sent, which may have attachments before and behind them.
+
+    Attachments that name no message they belong to, as those of GraphQL's clients, belong to the text before them.
+    """
+    said: list[TextMessage] = []
+    for message in reversed(messages):
+        if getattr(message, "role", None) != "user":
+            break
+        if isinstance(message, TextMessage):
+            if said and _whole(message) != _whole(said[0]):
+                break
+            said.insert(0, message)
+    return said
+
+
+def _whole(part: TextMessage) -> str:
+    return part.parent_message_id or part.id

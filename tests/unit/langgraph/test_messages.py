@@ -7,8 +7,10 @@ from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, System
 
 from copilotkit_runtime.providers.langgraph.content import images_of, reasoning_of, text_of, text_of_result
 from copilotkit_runtime.providers.langgraph.messages import as_langchain, from_langchain, to_agui, to_langchain
+from copilotkit_runtime.runtime.agui_messages import messages_to_agui
 from copilotkit_runtime.runtime.messages import (
     ImageMessage,
+    MediaMessage,
     Message,
     TextMessage,
     ToolCallMessage,
@@ -63,6 +65,27 @@ def test_a_result_without_a_name_is_named_after_its_call() -> None:
     result = from_langchain([call, ToolMessage(id="r", content="red", tool_call_id="c")])[-1]
     assert isinstance(result, ToolResultMessage)
     assert result.tool_name == "paint"
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}}
+FILE = {"type": "file", "mime_type": "application/pdf", "base64": "JVBE"}
+
+
+def test_what_a_person_sent_keeps_its_order() -> None:
+    content: list[Any] = [FILE, {"type": "text", "text": "this"}, PICTURE, "or", " that"]
+    message = HumanMessage(id="u", content=content)
+    parts = from_langchain([message])
+    shown = [part.content if isinstance(part, TextMessage) else type(part) for part in parts]
+    assert shown == [MediaMessage, "this", ImageMessage, "or that"]
+    assert [part.id for part in parts] == ["u", "u-1", "u-2", "u-3"]
+    [again] = messages_to_agui(parts)
+    assert again["id"] == "u"
+    types = ["document", "text", "image", "text"]
+    assert [part["type"] for part in again["content"]] == types
+    [told] = to_agui([message])
+    assert [part["type"] for part in told["content"]] == ["document", "text", "binary", "text"]
+    kept = from_langchain(to_langchain(parts))
+    assert [facts(part) for part in kept] == [facts(part) for part in parts]
 
 
 def test_other_roles_keep_their_name_if_the_contract_has_it() -> None:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilotkit_runtime.providers.models.conversation import UNANSWERED, Exchange, Picture, TextTurn, turns
+from copilotkit_runtime.runtime.agui_messages import messages_from_agui
 from copilotkit_runtime.runtime.call_ids import vendor_id
 from copilotkit_runtime.runtime.messages import (
     AgentStateMessage,
@@ -29,6 +30,21 @@ def result(call_id: str, content: str = "done") -> Message:
 
 def outline(messages: list[Message]) -> list[object]:
     return [[call.id for call in turn.calls] if isinstance(turn, Exchange) else turn for turn in turns(messages)]
+
+
+def test_texts_and_pictures_of_one_message_keep_their_order() -> None:
+    one, other = (
+        {"type": "image", "source": {"type": "data", "value": data, "mimeType": "image/png"}}
+        for data in ("QUJD", "REVG")
+    )
+    content = [one, {"type": "text", "text": "this"}, other, {"type": "text", "text": "?"}]
+    shown = turns(messages_from_agui([{"id": "u", "role": "user", "content": content}]))
+    assert shown == [
+        Picture(format="png", data="QUJD"),
+        TextTurn(role="user", text="this", id="u-1"),
+        Picture(format="png", data="REVG"),
+        TextTurn(role="user", text="?", id="u-3"),
+    ]
 
 
 def test_texts_and_pictures_stay_as_they_are() -> None:

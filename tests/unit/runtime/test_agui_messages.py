@@ -140,11 +140,35 @@ def test_an_attachment_has_its_name_from_its_metadata() -> None:
     assert document.filename == "a.pdf"
 
 
-def test_texts_of_one_message_are_joined() -> None:
-    parts = [{"type": "text", "text": "one"}, PNG, {"type": "text", "text": "two"}]
+def written(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def test_adjacent_texts_of_one_message_are_joined() -> None:
+    parts = [written("one"), written("two"), PNG]
     text, image = messages_from_agui([{"id": "u", "role": "user", "content": parts}])
     assert isinstance(text, TextMessage)
     assert (text.content, text.id, image.id) == ("one\ntwo", "u", "u-1")
+
+
+OTHER_PNG = {"type": "image", "source": {"type": "data", "value": "BBBB", "mimeType": "image/png"}}
+PDF = {"type": "document", "source": {"type": "url", "value": "https://a.test/b.pdf", "mimeType": "application/pdf"}}
+ORDERS = [
+    [PNG, written("what is this?")],
+    [written("this"), PNG, written("or this"), PDF, written("?")],
+    [PDF, PNG],
+    [PNG, written("one"), OTHER_PNG],
+]
+
+
+@pytest.mark.parametrize("parts", ORDERS)
+def test_texts_and_attachments_keep_their_order_both_ways(parts: list[dict[str, Any]]) -> None:
+    thread = [{"id": "u", "role": "user", "content": parts}, {"id": "v", "role": "user", "content": "more"}]
+    messages = messages_from_agui(thread)
+    shown = [message.content if isinstance(message, TextMessage) else type(message) for message in messages[:-1]]
+    kinds = {"image": ImageMessage, "document": MediaMessage}
+    assert shown == [part["text"] if part["type"] == "text" else kinds[part["type"]] for part in parts]
+    assert messages_to_agui(messages) == thread
 
 
 def test_a_result_has_its_tools_name_from_the_list_or_from_elsewhere() -> None:

@@ -148,6 +148,27 @@ async def test_a_guardrail_that_refuses_is_read_by_the_client() -> None:
     assert "This topic is not allowed." in answer.text
 
 
+PICTURE = {"type": "image", "source": {"type": "data", "value": "iVBO", "mimeType": "image/png"}}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"type": "text", "text": "swordfish"}, PICTURE],
+        [PICTURE, {"type": "text", "text": "swordfish"}],
+        [{"type": "text", "text": "swordfish"}, PICTURE, {"type": "text", "text": "please"}],
+        [{"type": "text", "text": "swordfish"}, {**PICTURE, "type": "binary", "mimeType": "image/png", "data": "iVBO"}],
+    ],
+)
+async def test_a_guardrail_reads_what_is_sent_with_attachments(parts: list[dict[str, Any]]) -> None:
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], guardrails=[TopicGuardrail(deny=["swordfish"])])
+    said = {"id": "u", "role": "user", "content": parts}
+    async with client_of(runtime) as client:
+        answer = await client.post(f"{PATH}/agent/scripted/run", json=run_input(said))
+    assert types_of(events_of(answer.text)) == ["RUN_STARTED", "RUN_ERROR"]
+    assert "This topic is not allowed." in answer.text
+
+
 @pytest.mark.parametrize("text", ['{"method":"info"', '{"method":"agent/run","body":{]}', '{"method":"info"} x'])
 async def test_an_envelope_that_is_not_json_is_refused_as_one(text: str) -> None:
     async with client_of(CopilotRuntime(providers=[ScriptedProvider()])) as client:

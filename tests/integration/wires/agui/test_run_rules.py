@@ -19,7 +19,7 @@ from copilotkit_runtime import (
     RuntimeConfig,
     events,
 )
-from copilotkit_runtime.runtime.messages import TextMessage, ToolResultMessage
+from copilotkit_runtime.runtime.messages import ImageMessage, TextMessage, ToolResultMessage
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
 from tests.support.polling import until
@@ -257,6 +257,25 @@ async def test_attachments_come_back_with_their_metadata() -> None:
         await run(client, "counting", run_input({"id": "u", "role": "user", "content": content}))
         past = await connect(client, "counting")
     assert past[0]["input"]["messages"] == [{"id": "u", "role": "user", "content": content}]
+
+
+async def test_what_a_person_sent_comes_back_in_its_order() -> None:
+    source = {"type": "data", "value": "iVBO", "mimeType": "image/png"}
+    texts = [{"type": "text", "text": text} for text in ("this", "or that")]
+    content = [{"type": "image", "source": source}, texts[0], {"type": "binary", "mimeType": "image/gif", "data": "R0"}]
+    content.append(texts[1])
+    said = {"id": "u", "role": "user", "content": content}
+    counting = CountingProvider()
+    async with client_of(CopilotRuntime(providers=[counting])) as client:
+        await run(client, "counting", run_input(said))
+        await run(client, "counting", run_input(said, {"id": "v", "role": "user", "content": "more"}, run="r2"))
+        past = await connect(client, "counting")
+        kept = (await client.get(f"{PATH}/threads/t/messages")).json()["messages"]
+    brought = [message for event in past if "input" in event for message in event["input"]["messages"]]
+    assert brought == [said, {"id": "v", "role": "user", "content": "more"}]
+    assert kept[0] == said
+    shown = [getattr(message, "content", type(message)) for message in counting.given[0].messages]
+    assert shown == [ImageMessage, "this", ImageMessage, "or that"]
 
 
 async def test_an_attachment_of_a_kind_that_is_not_known_is_reported(client: httpx.AsyncClient) -> None:
