@@ -96,6 +96,21 @@ class Threads:
             ThreadNotFoundError: The thread is somebody else's. A conversation without a record is nobody's.
             StoreError: The store does not answer, or cannot keep such a name.
         """
+        # The application itself may have any thread, so that one operation of the store is enough, most often.
+        opened = await self._store.open_thread(thread_id, agent_name=agent_name) if identity is None else None
+        if opened is None or opened.expired:
+            await self._make_way(thread_id, identity)
+            opened = await self._store.open_thread(thread_id, owner=identity, agent_name=agent_name)
+        if opened is None or opened.expired:
+            raise ThreadNotFoundError
+        return opened.thread_id
+
+    async def _make_way(self, thread_id: str, identity: str | None) -> None:
+        """Remove what is left of a thread whose time is over, before somebody opens it.
+
+        Raises:
+            ThreadNotFoundError: There is a conversation, which is nobody's.
+        """
         record = await self._store.thread(thread_id)
         if record is not None and record.expired:
             await self._remove(record.thread_id)
@@ -103,10 +118,6 @@ class Threads:
         if record is None and identity is not None and await self._is_kept_elsewhere(thread_id):
             log.warning("thread_without_owner", identity=identity)
             raise ThreadNotFoundError
-        opened = await self._store.open_thread(thread_id, owner=identity, agent_name=agent_name)
-        if opened is None or opened.expired:
-            raise ThreadNotFoundError
-        return opened.thread_id
 
     async def find(self, thread_id: str, identity: str | None) -> str:
         """Look a thread up for somebody.

@@ -31,11 +31,13 @@ class LingeringTransport(asyncio.Transport):
         arriving: What has come of the request that is being read.
     """
 
-    __slots__ = ("_arriving", "_idle", "_limit", "_loop", "_transport")
+    __slots__ = ("_arriving", "_idle", "_limit", "_loop", "_transport", "write_at_once")
 
     def __init__(self, transport: asyncio.Transport, arriving: Arriving) -> None:
         super().__init__()
         self._transport = transport
+        self.write_at_once = transport.write
+        """Writes to a connection that does not linger; on one that does, it may raise RuntimeError."""
         self._arriving = arriving
         self._loop = asyncio.get_running_loop()
         self._idle: asyncio.TimerHandle | None = None

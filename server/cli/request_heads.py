@@ -83,7 +83,8 @@ if HttpToolsProtocol is not None:
         def __init__(self, cycle: RequestResponseCycle, reports: dict[ServerConnection, Callable[[], None]]) -> None:
             super().__init__(cast("Send", cycle.send))
             self._cycle = cycle
-            self._write = cycle.transport.write
+            # Without a look at whether the connection lingers, as each token passes here: one that does is half closed.
+            self._write = cast("LingeringTransport", cycle.transport).write_at_once
             self._reports = reports
 
         @property

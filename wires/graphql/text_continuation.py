@@ -49,11 +49,21 @@ class TextContinuation:
         """Write the part that shows ``event``, if that is a further piece and ``sink`` can write now."""
         if type(event) is not TextMessageContent or event.message_id != self._message_id or not sink.writable():
             return False
-        if event.delta:
-            part = self._formatted([event.delta])
-            if part is None:
-                return False
-            sink.write(part)
+        piece = event.delta
+        if not piece:
+            return True
+        try:
+            text = _encode(piece)
+        except UnicodeEncodeError:
+            return False  # the general way writes what has no UTF-8
+        # Written out, and not a call of _formatted(): each token passes here.
+        leaves, items = self._leaves, self._items
+        index = leaves.written
+        items.append(piece)
+        leaves.written = index + 1
+        if self._drops and len(items) >= DROPPED_PIECES:
+            leaves.channel.drop(len(items))
+        sink.write(b"%b[%b]%b%d%b" % (_HEAD, text, self._path, index, self._end))
         return True
 
     def part(self, batch: Sequence[Event]) -> bytes | None:
