@@ -17,12 +17,13 @@ log = structlog.get_logger(__name__)
 
 def state_types(graph: Graph) -> frozenset[type]:
     """Return the classes in the annotations of a graph's state and inputs, and of its subgraphs'."""
-    waiting, found, seen = list(_declared(graph)), set(), set()
+    waiting, found = list(_declared(graph)), set()
+    seen: dict[int, Any] = {}  # what has been seen stays, lest its identity be another's
     while waiting:
         annotation = waiting.pop()
         if id(annotation) in seen:
             continue
-        seen.add(id(annotation))
+        seen[id(annotation)] = annotation
         if _is_stored_whole(annotation):
             found.add(annotation)
         waiting.extend(_parts(annotation))
