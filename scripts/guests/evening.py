@@ -18,10 +18,11 @@ from scripts.guests.checks import CHECKS, Check, CheckError
 from scripts.guests.conversation import TURN_SECONDS, Conversation
 from scripts.guests.environment import Environments, InstallError
 from scripts.guests.graphql_wire import GraphQLConversation
-from scripts.guests.processes import ADDRESSES, StartError, bare_environment, free_port, running
+from scripts.guests.processes import ADDRESSES, StartError, bare_environment, running
 from scripts.guests.report import Outcome
 from scripts.guests.sources import SourceError, bring
 from scripts.guests.table import CAPABILITIES, Application, Guest
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 WIRES: dict[str, type[GraphQLConversation] | type[AGUIConversation]] = {

@@ -25,13 +25,6 @@ class StartError(RuntimeError):
     """A process ended, or did not listen, before it could serve."""
 
 
-def free_port() -> int:
-    """Return a port of the loopback address that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def bare_environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
     """Return variables for a published program: none of this process's secrets, and no way out of the machine."""
     nowhere = "http://127.0.0.1:9"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import httpx
 import yaml  # type: ignore[import-untyped]
 
 from tests.deploy.tools import DEPLOY, program
+from tests.support.ports import free_port
 
 PATIENCE = 60.0
 
@@ -72,9 +72,7 @@ def watching(folder: Path, target: str, key: str) -> Iterator[Prometheus]:
     job["static_configs"] = [{"targets": [target]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
     (folder / job["authorization"]["credentials_file"]).write_text(key)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 from tests.documents.blocks import ROOT, blocks_of
 from tests.integration.server.process import Running, running
 from tests.parity.wire import ACCEPT
+from tests.support.ports import free_port
 from tests.support.request_bodies import scripted, text
 
 PATHS = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
@@ -59,9 +59,7 @@ def caddy(folder: Path, server: str, port: int) -> list[str]:
 @pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
 def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Running]]:
     """A server behind a proxy: its URL there, and the server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with running(tmp_path) as server:
         command = request.param(tmp_path, server.origin.removeprefix("http://"), port)
         environment = {"HOME": str(tmp_path), "PATH": PATHS}

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.parity.fold import fold
 from tests.parity.wire import ACCEPT
 from tests.support.agui_client import PATH, connect, events_of, run_input, types_of, user
 from tests.support.local_server import client_of
+from tests.support.ports import free_port
 from tests.support.request_bodies import event, scripted, text
 from tests.support.scripted_agent import ScriptedProvider
 from tests.support.tool_calls import play_on, results
@@ -170,9 +170,7 @@ async def test_sigterm_ends_twenty_streams_each_with_what_was_said_and_one_end(t
 @pytest.fixture
 def over_http2(tmp_path: Path) -> Iterator[str]:
     """The endpoint behind an nginx that speaks HTTP/2 over TLS."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     pem, key = certificate(tmp_path, "proxy", "-nodes")
     with running(tmp_path) as server:
         conf = (ROOT / "deploy" / "nginx.conf").read_text()

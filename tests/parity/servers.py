@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -62,13 +64,6 @@ def ours(app: str = "tests/parity/app.py:runtime", name: str = "python") -> Targ
     return Target(name, command, {"COPILOTKIT_LOG_LEVEL": "warning", "COPILOTKIT_SHOW_ERRORS": "false"})
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextmanager
 def serving(target: Target) -> Iterator[Server]:
     """Runs ``target`` until the block is left.
@@ -76,7 +71,7 @@ def serving(target: Target) -> Iterator[Server]:
     Raises:
         ServerError: It ended, or did not listen, within ``PATIENCE`` seconds.
     """
-    port = _free_port()
+    port = free_port()
     place = {"PORT": str(port), "COPILOTKIT_PORT": str(port), "COPILOTKIT_HOST": "127.0.0.1"}
     environment = {**os.environ, **target.environment, **place, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(target.command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
@@ -12,17 +11,12 @@ from typing import TypeAlias
 import pytest
 
 from copilotkit_runtime.providers.mcp import MCPServer
+from tests.support.ports import free_port
 
 SCRIPT = Path(__file__).with_name("tool_server.py")
 PATHS = {"sse": "/sse", "streamable-http": "/mcp"}
 
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[str]]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def until_listening(port: int) -> None:

@@ -16,9 +16,10 @@ import pytest
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig, errors
 from copilotkit_runtime.providers.mcp import MCPServer
-from tests.integration.mcp.conftest import free_port, serve, until_listening
+from tests.integration.mcp.conftest import serve, until_listening
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, script, types_of
 from tests.support.local_server import client_of
+from tests.support.ports import free_port
 from tests.support.scripted_agent import ScriptedProvider
 from tests.support.tool_calls import Listener, call
 

@@ -17,8 +17,9 @@ import pytest
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.providers.mcp import MCPServer
 from copilotkit_runtime.testing import Request, ScriptedService, head
-from tests.integration.mcp.conftest import PATHS, SCRIPT, free_port, running
+from tests.integration.mcp.conftest import PATHS, SCRIPT, running
 from tests.support.local_server import client_of
+from tests.support.ports import free_port
 from tests.support.scripted_agent import ScriptedProvider
 from tests.support.tool_calls import Listener, call, play_on, results
 

@@ -15,10 +15,11 @@ from copilotkit_runtime import Action, CopilotRuntime, RuntimeConfig, errors
 from copilotkit_runtime.providers.mcp import MCPServer
 from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.testing import Request, ScriptedService
-from tests.integration.mcp.conftest import SCRIPT, free_port, serve
+from tests.integration.mcp.conftest import SCRIPT, serve
 from tests.parity.fold import fold
 from tests.parity.wire import ask
 from tests.support.local_server import PATH, client_of
+from tests.support.ports import free_port
 from tests.support.request_bodies import scripted, text, text_message
 from tests.support.scripted_agent import ScriptedProvider
 from tests.support.tool_calls import Listener, call, play_on, results, shown

