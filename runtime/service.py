@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from datetime import timedelta
 from functools import partial
 from sys import maxsize
 from typing import Any
@@ -32,13 +33,14 @@ from .execution.execution import Execution, Order
 from .fresh_ids import fresh_hex, fresh_uuid
 from .hooks.reports import RequestReport
 from .input_limits import InputLimits, check_input
+from .messages import now
 from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
 from .runs.about import ENVELOPE, REQUEST
 from .runs.archive import RunArchive
-from .runs.beginnings import Beginnings
+from .runs.beginnings import Asked, Beginning, Beginnings
 from .runs.broken_runs import BrokenRuns
 from .runs.continuation import Continuation
 from .runs.handle import RunHandle
@@ -56,6 +58,10 @@ from .stores.run_log import RunLogStore
 from .stores.run_records import RunRecord
 from .stores.urls import open_run_log
 from .threads import Threads
+
+STOP_AHEAD_SECONDS = 0.25
+"""How long a stop waits for the run that it means: both requests may come at once, in any order."""
+JUST_ENDED = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
 
@@ -230,7 +236,7 @@ class RuntimeService:
             Exception: The hook before requests refuses.
         """
         report = self.preparation.report(request, silent=request.ephemeral)
-        with self._beginnings.note(request) as beginning:
+        with self.about_to_begin(request.input, request.context.identity) as beginning:
             try:
                 handle = await self._begin(request, report)
             except Exception as error:
@@ -240,6 +246,10 @@ class RuntimeService:
             self._report_stop(handle.run)
             await handle.cancel()
         return handle
+
+    def about_to_begin(self, run: RunInput, identity: str | None) -> AbstractContextManager[Beginning]:
+        """Note that a run is about to begin: while the block goes on, a stop is not lost."""
+        return self._beginnings.note(Asked(run.thread_id, run.run_id, identity))
 
     async def attach(
         self, thread_id: str, *, identity: str | None = None, after: int = 0, paces: bool = True
@@ -323,7 +333,7 @@ class RuntimeService:
         Raises:
             ThreadNotFoundError: There is no such thread, or it is somebody else's.
         """
-        stopped = self._beginnings.stop(thread_id, run_id, identity)
+        stopped = self._beginnings.stop(Asked(thread_id, run_id, identity))
         try:
             spelling = await self.threads.find(thread_id, identity)
         except ThreadNotFoundError:
@@ -335,6 +345,26 @@ class RuntimeService:
             self._report_stop(run)
         await asyncio.gather(*(run.cancel() for run in runs))
         return await self._stop_elsewhere(spelling, run_id, stopped=stopped or bool(runs))
+
+    async def stop_ahead(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
+        """Stop the run of a client that is about to come: the request for its stop may be faster than its own.
+
+        A stop that names no run means one that has just ended, if there is one, and no run that follows it.
+
+        Args:
+            thread_id: The thread.
+            run_id: Only a run of that id; None for any.
+            identity: The caller; None for the application itself.
+
+        Returns:
+            Whether a run came.
+        """
+        with suppress(ThreadNotFoundError):
+            spelling = await self.threads.find(thread_id, identity)
+            last = await self.archive.store.latest(spelling)
+            if spelling in self._by_thread or (last is not None and run_id is None and _has_just_ended(last)):
+                return False
+        return await self._beginnings.stop_next(Asked(thread_id, run_id, identity), STOP_AHEAD_SECONDS)
 
     async def _stop_elsewhere(self, thread_id: str, run_id: str | None, *, stopped: bool) -> bool:
         """Stop the thread's runs in other processes; return whether any run was stopped, here or there."""
@@ -599,6 +629,10 @@ class RuntimeService:
 
     def _all_providers(self) -> list[AgentProvider]:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]
+
+
+def _has_just_ended(last: RunRecord) -> bool:
+    return now() - last.updated_at < JUST_ENDED
 
 
 def _is_same(stored: RemoteRun, here: RunHandle) -> bool:

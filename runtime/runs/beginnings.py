@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
-from ..request import RunRequest
 from ..stores.thread_keys import thread_key
+
+
+class Asked(NamedTuple):
+    """Who asks for a run, or for its stop: the client's ids, and the caller.
+
+    A stop without a run's id means all runs of the thread; one without a caller is the application's.
+    """
+
+    thread_id: str
+    run_id: str | None
+    identity: str | None
+
+    def is_meant_by(self, stop: Asked) -> bool:
+        """Return whether a stop means this run, and its caller may stop it."""
+        return (
+            thread_key(self.thread_id) == thread_key(stop.thread_id)
+            and stop.run_id in (None, self.run_id)
+            and stop.identity in (None, self.identity)
+        )
 
 
 class Beginning:
     """A run that has been asked for. Hooks, checks and the store may take a while before it is there.
 
     Args:
-        request: The request.
+        asked: What was asked for.
     """
 
-    def __init__(self, request: RunRequest) -> None:
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
         self.stopped = False
         """Whether the run is to be stopped as soon as it is there."""
-        self._thread = thread_key(request.input.thread_id)
-        self._run_id = request.input.run_id
-        self._identity = request.context.identity
-
-    def is_meant(self, thread_id: str, run_id: str | None, identity: str | None) -> bool:
-        """Return whether a stop means this run, and its caller may stop it."""
-        return (
-            self._thread == thread_key(thread_id)
-            and run_id in (None, self._run_id)
-            and identity in (None, self._identity)
-        )
 
 
 class Beginnings:
@@ -37,26 +47,43 @@ class Beginnings:
 
     def __init__(self) -> None:
         self._beginnings: dict[Beginning, None] = {}
+        self._stops: dict[asyncio.Future[None], Asked] = {}
+        """The stops that wait for a run which is about to come."""
 
     @contextmanager
-    def note(self, request: RunRequest) -> Iterator[Beginning]:
-        """Note that a run is about to begin, until it is there or refused."""
-        beginning = Beginning(request)
+    def note(self, asked: Asked) -> Iterator[Beginning]:
+        """Note that a run is about to begin, until it is there or refused.
+
+        It may be noted twice: as soon as its request is read, and when it starts.
+        """
+        beginning = Beginning(asked)
+        beginning.stopped = any(each.stopped and each.asked == asked for each in self._beginnings)
+        for waiting, stop in self._stops.items():
+            if asked.is_meant_by(stop) and not waiting.done():
+                waiting.set_result(None)
+                beginning.stopped = True
         self._beginnings[beginning] = None
         try:
             yield beginning
         finally:
             del self._beginnings[beginning]
 
-    def stop(self, thread_id: str, run_id: str | None, identity: str | None) -> bool:
-        """Have runs stopped as soon as they are there; return whether there are any.
-
-        Args:
-            thread_id: The thread, in any spelling.
-            run_id: Only the runs of that id; None for all.
-            identity: The caller; None for the application itself.
-        """
-        meant = [each for each in self._beginnings if each.is_meant(thread_id, run_id, identity)]
+    def stop(self, stop: Asked) -> bool:
+        """Have runs stopped as soon as they are there; return whether there are any."""
+        meant = [each for each in self._beginnings if each.asked.is_meant_by(stop)]
         for each in meant:
             each.stopped = True
         return bool(meant)
+
+    async def stop_next(self, stop: Asked, seconds: float) -> bool:
+        """Have the run stopped that comes next, within some seconds; return whether one came."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stops[waiting] = stop
+        try:
+            async with asyncio.timeout(seconds):
+                await waiting
+        except TimeoutError:
+            return False
+        finally:
+            del self._stops[waiting]
+        return True

@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 import structlog
 
-from ...runtime.context import RunContext
+from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import CopilotKitError, QueueFullError, ThreadNotFoundError
 from ...runtime.generated_ui.apps import AppServers, read_app_request
 from ...runtime.messages import Message, ToolCallMessage
@@ -103,10 +103,12 @@ class Runs:
     async def _run(
         self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput, watch: Watch | None
     ) -> None:
-        request = await self._request(client, agent, given)
         started: list[RunHandle] = []
         async with self._admission.running(client, 1, started):
-            handle = await self._start(request)
+            # Until what is kept of the thread has been read, a stop may come.
+            coming = RunInput(thread_id=given.thread_id, run_id=given.run_id)
+            with self._service.about_to_begin(coming, client.identity):
+                handle = await self._start(await self._request(client, agent, given))
             started.append(handle)
             exchange.runs.append(handle)
             await self._name_thread(client, given)
@@ -221,11 +223,12 @@ class Runs:
         thread_id = names["thread"]
         try:
             stopped = await self._service.stop(thread_id, run_id=run_id, identity=client.identity)
+            asked = run_id
         except ThreadNotFoundError:
-            stopped, run_id = False, None
-        if stopped:
+            stopped, asked = False, None
+        if stopped or await self._service.stop_ahead(thread_id, run_id=run_id, identity=client.identity):
             await respond_json(exchange, {"stopped": True, "interrupt": _STOPPED})
-        elif run_id is None or not await self._is_running(thread_id, client):
+        elif asked is None or not await self._is_running(thread_id, client):
             await respond_json(exchange, {"stopped": False, "message": f"No active run for thread '{thread_id}'."})
         else:
             text = f"Run '{run_id}' is not the active run for thread '{thread_id}'."
