@@ -20,10 +20,22 @@ pytestmark = pytest.mark.e2e
 WEB, WORKER = "copilotkit-runtime", "copilotkit-worker"
 
 
-@pytest.fixture(scope="module")
-def objects() -> dict[tuple[str, str], Any]:
+def charted(*flags: str) -> str:
+    """Render the chart with its workers; what is named after the release has the names of the plain manifests."""
+    chart = DEPLOY / "helm" / "copilotkit-runtime"
+    command = [program("helm"), "template", WEB, str(chart), "--kube-version", NEWEST, "--set", "worker.enabled=true"]
+    return run(*command, *flags).replace(f"{WEB}-worker", WORKER)
+
+
+@pytest.fixture(scope="module", params=["kustomize", "helm"])
+def objects(request: pytest.FixtureRequest) -> dict[tuple[str, str], Any]:
     """The objects by kind and name, the hash of config maps left out."""
-    text = run(program("kubectl"), "kustomize", DEPLOY / "kubernetes-tiers")
+    plain = request.param == "kustomize"
+    text = run(program("kubectl"), "kustomize", DEPLOY / "kubernetes-tiers") if plain else charted()
+    return objects_of(text)
+
+
+def objects_of(text: str) -> dict[tuple[str, str], Any]:
     found = [one for one in yaml.safe_load_all(text) if one is not None]
     return {(one["kind"], re.sub(r"-[a-z0-9]{10}$", "", one["metadata"]["name"])): one for one in found}
 
@@ -110,6 +122,19 @@ def test_autoscalers_follow_open_streams_and_queue_time_which_the_adapter_reads_
     assert read == followed[WEB] | followed[WORKER] - {external["name"]["as"]}
     assert external["seriesQuery"].partition("{")[0].removesuffix("_bucket") in measured
     assert external["name"]["as"] in followed[WORKER]
+
+
+def test_the_chart_s_workers_have_the_settings_of_both_tiers_and_their_own() -> None:
+    flags = ["--set-string", "settings.tracing=true", "--set-string", "worker.settings.shutdown_grace_seconds=100.5"]
+    found = objects_of(charted(*flags, "--set", "worker.autoscaling.enabled=false", "--set", "worker.replicas=5"))
+    given = settings_of(found, WORKER)
+    assert (given["tracing"], given["shutdown_grace_seconds"], given["on_crash"]) == ("true", "100.5", "resume")
+    assert settings_of(found, WEB)["shutdown_grace_seconds"] == "30"
+    assert pod_of(found, WORKER)["spec"]["terminationGracePeriodSeconds"] == 101 + 15
+    assert found["Deployment", WORKER]["spec"]["replicas"] == 5
+    assert ("HorizontalPodAutoscaler", WORKER) not in found
+    before = pod_of(objects_of(charted()), WORKER)["metadata"]["annotations"]["checksum/settings"]
+    assert pod_of(found, WORKER)["metadata"]["annotations"]["checksum/settings"] != before
 
 
 def measured_names() -> set[str]:
