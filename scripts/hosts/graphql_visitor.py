@@ -21,6 +21,10 @@ _GONE_SECONDS = 60.0
 """How long after its run should have ended a client sends its message again, if the thread has nothing of it."""
 
 
+class NotLoadedError(Exception):
+    """A thread could not be loaded."""
+
+
 class GraphQLVisitor(Visitor):
     """A client that loads the thread again and again once its connection has broken."""
 
@@ -44,8 +48,8 @@ class GraphQLVisitor(Visitor):
     async def stored(self, url: str) -> list[str]:
         try:
             return self._faults_of(await self._load(url))
-        except httpx.HTTPError as error:
-            return [f"load {type(error).__name__}"]
+        except NotLoadedError as error:
+            return [str(error)]
 
     def _faults_of(self, texts: list[str]) -> list[str]:
         if texts == [self._whole]:
@@ -88,8 +92,8 @@ class GraphQLVisitor(Visitor):
             await asyncio.sleep(PAUSE_SECONDS)
             try:
                 self._texts = await self._load(self._url)
-            except httpx.HTTPError as error:
-                self.refusals.append(f"load {type(error).__name__}")
+            except NotLoadedError as error:
+                self.refusals.append(str(error))
                 continue
             if self._texts:
                 self.connections += 1
@@ -98,9 +102,18 @@ class GraphQLVisitor(Visitor):
                 return
 
     async def _load(self, url: str) -> list[str]:
-        """Return what the agent has said in the thread."""
+        """Return what the agent has said in the thread.
+
+        Raises:
+            NotLoadedError: The answer does not come, or is a refusal.
+        """
         data = {"threadId": self.thread, "agentName": AGENT}
-        answer = await self._client.post(url, json={"query": _LOAD, "variables": {"data": data}})
-        loaded = answer.raise_for_status().json()["data"]["loadAgentState"]
-        messages = json.loads(loaded["messages"])
+        try:
+            answer = await self._client.post(url, json={"query": _LOAD, "variables": {"data": data}})
+            loaded = answer.raise_for_status().json()
+        except httpx.HTTPError as error:
+            raise NotLoadedError(f"load {type(error).__name__}") from error
+        if not loaded.get("data"):
+            raise NotLoadedError(f"load: {loaded['errors'][0]['message']}")
+        messages = json.loads(loaded["data"]["loadAgentState"]["messages"])
         return [each["content"] for each in messages if each.get("role") == "assistant" and "content" in each]

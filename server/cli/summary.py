@@ -77,7 +77,7 @@ def warnings(runtime: CopilotRuntime, agents: list[AgentDescriptor]) -> Iterator
     """Yield what may not be as it was meant."""
     config = runtime.config
     if not agents and runtime.service.model is None:
-        yield "there is neither an agent nor a model: no chat can be answered"
+        yield _nobody_answers(config)
     if config.jwt_secret is not None and len(config.jwt_secret.get_secret_value().encode()) < _SAFE_SECRET_BYTES:
         yield f"jwt_secret is shorter than {_SAFE_SECRET_BYTES} bytes: tokens can be forged by guessing it"
     if config.env == "production" and not runtime.authenticates and "*" in config.cors_origins:
@@ -86,6 +86,12 @@ def warnings(runtime: CopilotRuntime, agents: list[AgentDescriptor]) -> Iterator
         yield from _public_warnings(runtime)
     if config.workers > 1:
         yield from _worker_warnings(runtime)
+
+
+def _nobody_answers(config: RuntimeConfig) -> str:
+    if config.execution == "queue":
+        return "no worker is there: its agents are served as soon as it is"
+    return "there is neither an agent nor a model: no chat can be answered"
 
 
 def _public_warnings(runtime: CopilotRuntime) -> Iterator[str]:

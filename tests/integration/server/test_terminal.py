@@ -80,3 +80,13 @@ def test_production_warns_where_any_page_may_use_the_agents(origins: str, key: s
     config = RuntimeConfig.model_validate({"env": "production", "cors_origins": origins, **known})
     told = list(warnings(CopilotRuntime(config=config), []))
     assert any("any web page may use the agents" in warning for warning in told) == warns
+
+
+@pytest.mark.parametrize(
+    ("execution", "reason"),
+    [("inline", "there is neither an agent nor a model"), ("queue", "no worker is there")],
+)
+def test_who_has_nobody_to_answer_reads_why(execution: str, reason: str) -> None:
+    config = RuntimeConfig.model_validate({"execution": execution, "store": "redis://127.0.0.1:1/0"})
+    found = list(warnings(CopilotRuntime(config=config), []))
+    assert [warning.partition(":")[0] for warning in found if "reaches" not in warning] == [reason]
