@@ -50,6 +50,7 @@ from .runs.observer import Observers
 from .runs.origin import HERE, Origin
 from .runs.remote import RemoteRun
 from .runs.repetition import RepetitionStage
+from .runs.retention import RunRetention
 from .runs.run import PreparedRun, Run, RunStatus
 from .runs.settling import prepare_and_settle
 from .runs.turn_saver import TurnSaver
@@ -112,6 +113,7 @@ class RuntimeService:
         self._beginnings = Beginnings()
         self.archive = RunArchive(run_log)
         self.next_runs = NextRuns(run_log)
+        self.retention = RunRetention(run_log)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume)
         self.archive.on_stop = self._report_stop
         self.threads.delete_with(self._delete_runs)
@@ -144,6 +146,7 @@ class RuntimeService:
         await self.preparation.start()
         await self.threads.start()
         self.broken_runs.start()
+        self.retention.start()
 
     async def close(self) -> None:
         """End the runs that still go on, then stops the providers and the store."""
@@ -171,6 +174,7 @@ class RuntimeService:
         """
         self.draining = True
         await self.next_runs.stop()
+        await self.retention.stop()
         await self.broken_runs.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):

@@ -122,7 +122,7 @@ _OPEN = """
             AND (%(ttl)s::interval IS NULL OR kept.updated_at >= clock_timestamp() - %(ttl)s::interval)
 """
 _EXPIRED = """
-    SELECT thread_id FROM copilotkit_threads WHERE updated_at < clock_timestamp() - %(ttl)s::interval
+    SELECT thread_id FROM copilotkit_threads WHERE updated_at < statement_timestamp() - %(ttl)s::interval
     ORDER BY updated_at LIMIT %(limit)s
 """
 _DESCRIBE = """
@@ -146,7 +146,7 @@ _WRITE = """
 _LIST: LiteralString = f"""
     SELECT {_RECORD}, false
     FROM copilotkit_threads AS threads
-    WHERE (%(ttl)s::interval IS NULL OR updated_at >= clock_timestamp() - %(ttl)s::interval)
+    WHERE (%(ttl)s::interval IS NULL OR updated_at >= statement_timestamp() - %(ttl)s::interval)
         AND (%(owner)s::text IS NULL OR owner = %(owner)s)
         AND (%(updated)s::timestamptz IS NULL OR (updated_at, thread_id) < (%(updated)s, %(thread_id)s))
     ORDER BY updated_at DESC, thread_id DESC LIMIT %(limit)s

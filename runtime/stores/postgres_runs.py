@@ -16,7 +16,7 @@ from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .postgres import Database
 from .postgres_news import NOTIFY, PostgresNews, notes
-from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, RunLogStore, batches_each
+from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, TRIMMED_AT_ONCE, RunLogStore, batches_each
 from .run_news import NewsLine
 from .run_records import (
     Base,
@@ -69,6 +69,11 @@ _MIGRATIONS: tuple[LiteralString, ...] = (
     "ALTER TABLE copilotkit_runs ADD COLUMN takeovers integer NOT NULL DEFAULT 0",
     # Room in each page for the next version of its rows: batches change no index then.
     "ALTER TABLE copilotkit_runs SET (fillfactor = 50)",
+    # Until when the runs that have ended have been trimmed: one row, which keeps processes from doing it twice.
+    """
+    CREATE TABLE copilotkit_run_trimming (until timestamptz NOT NULL);
+    INSERT INTO copilotkit_run_trimming VALUES ('-infinity');
+    """,
 )
 # A sign of life every tenth of a lease is enough; between them a batch changes nothing that is in an index.
 _SIGN_OF_LIFE = """
@@ -148,9 +153,25 @@ _PRUNE = """
 _SWEEP = """
     DELETE FROM copilotkit_runs WHERE (thread_id, number) IN (
         SELECT thread_id, number FROM copilotkit_runs
-        WHERE updated_at < clock_timestamp() - %(ttl)s::interval AND status <> 'running'
+        WHERE updated_at < statement_timestamp() - %(ttl)s::interval AND status <> 'running'
         LIMIT 100 FOR UPDATE SKIP LOCKED
     )
+"""
+# Whoever finds the mark locked does nothing. No index can be searched for what ``clock_timestamp`` returns.
+_TRIM = """
+    WITH mark AS (
+        SELECT until FROM copilotkit_run_trimming FOR UPDATE SKIP LOCKED
+    ), seen AS (
+        SELECT thread_id, number, status, updated_at FROM copilotkit_runs
+        WHERE updated_at >= (SELECT until FROM mark) AND updated_at < statement_timestamp() - %(grace)s::interval
+        ORDER BY updated_at LIMIT %(limit)s
+    ), gone AS (
+        DELETE FROM copilotkit_run_events AS events USING seen
+        WHERE events.thread_id = seen.thread_id AND events.number = seen.number AND seen.status <> 'running'
+    ), moved AS (
+        UPDATE copilotkit_run_trimming SET until = (SELECT max(updated_at) FROM seen) WHERE EXISTS (SELECT FROM seen)
+    )
+    SELECT count(*) FROM seen
 """
 _KEYS = "SELECT * FROM unnest(%(threads)s::text[], %(numbers)s::bigint[]) AS wanted (thread_id, number)"
 _RENEW: LiteralString = f"""
@@ -185,7 +206,7 @@ _RUNS: LiteralString = f"""
     SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = %(thread_id)s ORDER BY number DESC LIMIT %(limit)s
 """  # noqa: S608 - of constants
 _ABANDONED: LiteralString = f"""
-    SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires_at < clock_timestamp()
+    SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires_at < statement_timestamp()
     LIMIT %(limit)s
 """  # noqa: S608 - of constants
 _BATCHES = """
@@ -233,6 +254,13 @@ class PostgresRuns(RunLogStore):
             gone = [(RunKey(thread_id, number), 0) for (number,) in await cursor.fetchall()]
             await cursor.execute(NOTIFY, {"notes": notes(gone, over=True)})
         return bool(gone)
+
+    @override
+    async def trim(self, limit: int = TRIMMED_AT_ONCE) -> int:
+        async with self._database.statement() as cursor:
+            await cursor.execute(_TRIM, {"grace": timedelta(seconds=GRACE_SECONDS), "limit": limit})
+            ((seen,),) = await cursor.fetchall()
+        return int(seen)
 
     @override
     async def _open(self, run: NewRun, owner: str) -> RunRecord:

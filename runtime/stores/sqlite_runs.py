@@ -12,7 +12,7 @@ from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .machine_clock import living, machine_seconds
 from .records import moment, now
-from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, RunLogStore, batches_each
+from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, TRIMMED_AT_ONCE, RunLogStore, batches_each
 from .run_records import (
     Base,
     Batch,
@@ -64,7 +64,18 @@ _MIGRATIONS = (
         """,
     ),
     ("ALTER TABLE copilotkit_runs ADD COLUMN takeovers INTEGER NOT NULL DEFAULT 0",),
+    (
+        "CREATE TABLE copilotkit_run_trimming (until INTEGER NOT NULL)",
+        "INSERT INTO copilotkit_run_trimming VALUES (0)",
+    ),
 )
+
+_TRIMMABLE = """
+    SELECT thread_id, number, status, updated FROM copilotkit_runs
+    WHERE updated >= (SELECT until FROM copilotkit_run_trimming) AND updated < :grace ORDER BY updated LIMIT :limit
+"""
+_TRIM = "DELETE FROM copilotkit_run_events WHERE thread_id = ? AND number = ?"
+_TRIMMED = "UPDATE copilotkit_run_trimming SET until = ?"
 
 _OPEN = """
     INSERT INTO copilotkit_runs (thread_id, number, run_id, agent_name, owner, expires, started, updated, about)
@@ -157,6 +168,19 @@ class SqliteRuns(RunLogStore):
     async def delete(self, thread_id: str) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             return connection.execute("DELETE FROM copilotkit_runs WHERE thread_id = ?", (thread_id,)).rowcount > 0
+
+        return await self._database.write(work)
+
+    @override
+    async def trim(self, limit: int = TRIMMED_AT_ONCE) -> int:
+        values = {"grace": now() - int(GRACE_SECONDS * 1_000_000), "limit": limit}
+
+        def work(connection: sqlite3.Connection) -> int:
+            seen = connection.execute(_TRIMMABLE, values).fetchall()
+            connection.executemany(_TRIM, [row[:2] for row in seen if row[2] != "running"])
+            if seen:
+                connection.execute(_TRIMMED, (seen[-1][3],))
+            return len(seen)
 
         return await self._database.write(work)
 
