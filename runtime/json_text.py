@@ -26,6 +26,12 @@ _HALF = re.compile("[\ud800-\udfff]")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?+(?:"|\Z)', re.DOTALL)
 
 
+# Twenty digits are the shortest number that 64 bits may not hold.
+_LONG_NUMBER = re.compile(r"\d{20}", re.ASCII)
+_LONG_NUMBER_BYTES = re.compile(rb"\d{20}")
+_LEAST, _MOST = -(2**63), 2**64 - 1
+
+
 def scrub(text: str) -> str:
     """Return ``text`` with each half of a character, which has no UTF-8, as U+FFFD."""
     if text.isascii() or not _HALF.search(text):
@@ -61,6 +67,41 @@ def decode_json(text: str | bytes) -> Any:
         return _decode(text)
     except RecursionError as error:
         raise msgspec.DecodeError("JSON nests too deep") from error
+
+
+def decode_client_json(text: str | bytes) -> Any:
+    """Return what a client's JSON text holds, as ``decode_json`` does, with whole numbers beyond 64 bits as floats.
+
+    So they are to JavaScript, and LangGraph's checkpoints take no longer ones. What models write is not treated so:
+    the arguments of an action may hold exact numbers of any length.
+
+    Raises:
+        InputTooLargeError: It has too many values.
+        msgspec.DecodeError: It is not JSON, nests too deep, or has a number that is no float either.
+    """
+    value = decode_json(text)
+    if not _may_have_long_number(text):
+        return value
+    try:
+        return _with_floats(value)
+    except RecursionError as error:
+        raise msgspec.DecodeError("JSON nests too deep") from error
+    except OverflowError as error:
+        raise msgspec.DecodeError("Number out of range") from error
+
+
+def _may_have_long_number(text: str | bytes) -> bool:
+    if isinstance(text, str):
+        return _LONG_NUMBER.search(text) is not None
+    return _LONG_NUMBER_BYTES.search(text) is not None
+
+
+def _with_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_floats(item) for item in value]
+    return float(value) if isinstance(value, int) and not _LEAST <= value <= _MOST else value
 
 
 def count_nodes(raw: bytes) -> int:

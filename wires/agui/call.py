@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ...runtime.errors import InputTooLargeError
-from ...runtime.json_text import decode_json
+from ...runtime.json_text import decode_client_json
 from ..http.refusal import refusal
 from .refusals import invalid_body
 from .routing import Target
@@ -33,7 +33,7 @@ def given_body(value: Any) -> GivenBody:
         return GivenBody(fault="The body is empty.")
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     try:
-        return GivenBody(data=decode_json(text))
+        return GivenBody(data=decode_client_json(text))
     except InputTooLargeError as error:
         raise refusal(error, 413) from error
     except msgspec.DecodeError as error:

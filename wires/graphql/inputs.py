@@ -15,7 +15,7 @@ from graphql import GraphQLError
 from ...runtime.context import ContextItem, ForwardedParameters, Resume, RunContext, RunInput, Tool
 from ...runtime.errors import ConfigurationError
 from ...runtime.fresh_ids import fresh_uuid
-from ...runtime.json_text import decode_json
+from ...runtime.json_text import decode_client_json, decode_json
 from ...runtime.messages import (
     AgentStateMessage,
     ImageMessage,
@@ -101,7 +101,7 @@ def _agent_state(states: Iterable[dict[str, Any]], agent_name: str | None) -> tu
 
 def _object(text: str, what: str) -> dict[str, Any]:
     try:
-        value = decode_json(text)
+        value = decode_client_json(text)
     except msgspec.DecodeError:
         log.warning("agent_input_unreadable", what=what)
         return {}

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from ...runtime.errors import InputTooLargeError
-from ...runtime.json_text import decode_json
+from ...runtime.json_text import decode_client_json
 from ...runtime.patience import within
 from .refusal import Refusal, refusal
 
@@ -99,7 +99,7 @@ async def read_json(request: Request, limit: int, media_limit: int = 0) -> Body:
 
 def _decoded(body: Body, raw: bytes, limit: int) -> Body:
     try:
-        data = decode_json(raw)
+        data = decode_client_json(raw)
     except InputTooLargeError as error:
         raise refusal(error, 413) from error
     except msgspec.DecodeError as error:

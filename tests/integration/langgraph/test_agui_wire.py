@@ -56,6 +56,20 @@ async def test_an_answer_reaches_the_graph_as_it_is(answer: Any, standard: bool)
         assert [event for event in await connect(client, "asker") if event["type"] == "CUSTOM"] == [ASKED]
 
 
+async def test_a_number_of_a_page_that_64_bits_do_not_hold_is_kept_as_javascript_has_it() -> None:
+    class Counting(MessagesState):
+        count: Any
+
+    def answer(state: Counting) -> dict[str, Any]:
+        return {"messages": [AIMessage(content=repr(state["count"]), id="a")]}
+
+    graph = StateGraph(Counting).add_node("answer", answer).add_edge(START, "answer").compile()
+    async with client_of(served(graph)) as client:
+        events = await run(client, "asker", run_input(user("go"), state={"count": [2**64, 2**63]}))
+        assert texts(events) == [repr([float(2**64), 2**63])]
+        assert types_of(await connect(client, "asker"))[-1] == "RUN_FINISHED"
+
+
 async def test_an_open_question_of_a_thread_that_others_made_is_asked() -> None:
     saver = InMemorySaver()
     await asking(saver).ainvoke({"messages": [HumanMessage("go", id="u")]}, {"configurable": {"thread_id": "t"}})

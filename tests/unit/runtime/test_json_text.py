@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilotkit_runtime.runtime.errors import InputTooLargeError
-from copilotkit_runtime.runtime.json_text import MAX_NODES, count_nodes, decode_json, scrub
+from copilotkit_runtime.runtime.json_text import MAX_NODES, count_nodes, decode_client_json, decode_json, scrub
 
 texts = st.lists(st.sampled_from(["a", "\\", "u", "d83d", '"', "\ud83d", "\ude00", "ü", "😀"]), max_size=8).map("".join)
 
@@ -72,6 +72,18 @@ def test_punctuation_in_texts_is_no_value(text: str) -> None:
 def test_a_text_that_is_not_closed_is_read_once(end: bytes) -> None:
     raw = b'[1,"' + b'\\"' * 300_000 + b"," * MAX_NODES + end
     assert count_nodes(raw) == 2
+
+
+@pytest.mark.parametrize("wrap", [str, str.encode])
+def test_whole_numbers_beyond_64_bits_are_floats_as_in_javascript(wrap: Any) -> None:
+    numbers = [2**64 - 1, -(2**63), 2**64, -(2**63) - 1, 2**70, 10**300]
+    text = wrap(json.dumps({"a": [*numbers, "1" * 30, True]}))
+    decoded = decode_client_json(text)["a"]
+    assert decode_json(text)["a"][:6] == numbers
+    assert decoded == [2**64 - 1, -(2**63), float(2**64), -float(2**63), float(2**70), 1e300, "1" * 30, True]
+    assert [type(each) for each in decoded[:6]] == [int, int, float, float, float, float]
+    with pytest.raises(msgspec.DecodeError):
+        decode_client_json(wrap("1" + "0" * 400))
 
 
 def test_whole_characters_stay() -> None:
