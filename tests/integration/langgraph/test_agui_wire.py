@@ -20,8 +20,13 @@ class AskState(MessagesState):
     answers: list[Any]
 
 
-def ask(_: AskState) -> dict[str, Any]:
+class CountState(MessagesState):
+    count: Any
+
+
+def ask(state: AskState) -> dict[str, Any]:
     """Ask, and say what was answered."""
+    del state
     answer = interrupt({"question": "Sure?"})
     return {"answers": [answer], "messages": [AIMessage(content=f"Got {answer!r}", id="a")]}
 
@@ -57,13 +62,10 @@ async def test_an_answer_reaches_the_graph_as_it_is(answer: Any, standard: bool)
 
 
 async def test_a_number_of_a_page_that_64_bits_do_not_hold_is_kept_as_javascript_has_it() -> None:
-    class Counting(MessagesState):
-        count: Any
-
-    def answer(state: Counting) -> dict[str, Any]:
+    def answer(state: CountState) -> dict[str, Any]:
         return {"messages": [AIMessage(content=repr(state["count"]), id="a")]}
 
-    graph = StateGraph(Counting).add_node("answer", answer).add_edge(START, "answer").compile()
+    graph = StateGraph(CountState).add_node("answer", answer).add_edge(START, "answer").compile()
     async with client_of(served(graph)) as client:
         events = await run(client, "asker", run_input(user("go"), state={"count": [2**64, 2**63]}))
         assert texts(events) == [repr([float(2**64), 2**63])]
