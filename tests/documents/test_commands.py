@@ -41,7 +41,7 @@ def test_nothing_is_left_out_but_what_the_guides_have() -> None:
 
 
 @each([block for block in COMMANDS if not block.serves and not block.installs and not asks(block)])
-async def test_a_command_does_what_it_says(block: Block, tmp_path: Path, vendor_settings: dict[str, str]) -> None:
+async def test_a_command_does_what_it_promises(block: Block, tmp_path: Path, vendor_settings: dict[str, str]) -> None:
     lay_out(tmp_path, block)
     ended = await run(shell(block.text, tmp_path), tmp_path, environment(**vendor_settings))
     assert ended.status == 0, ended.log
@@ -68,7 +68,7 @@ async def test_what_is_installed_is_whole(block: Block, tmp_path: Path, open_fol
 
 
 @each([block for block in COMMANDS if block.serves])
-async def test_a_server_starts_as_it_is_told_to(
+async def test_a_server_starts_with_its_options(
     block: Block, tmp_path: Path, open_folder: Path, vendor_settings: dict[str, str]
 ) -> None:
     lay_out(tmp_path, block)

@@ -30,7 +30,7 @@ NO_SETTINGS = {"COPILOTKIT_CONFIG", "COPILOTKIT_PROT"}
 """The variable that names the settings file, and the guide's example of a misspelt one."""
 
 
-def test_every_block_says_what_it_is() -> None:
+def test_every_block_is_marked() -> None:
     unknown = [block.place for block in BLOCKS if block.language not in SHOWN | READ | RUN]
     assert unknown == []
 
@@ -98,7 +98,7 @@ def test_what_is_named_exists(document: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_the_readme_tells_of_clients_what_the_matrix_shows() -> None:
+def test_the_readme_lists_the_clients_that_the_matrix_shows() -> None:
     parity = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
     shown = parity.partition("<!-- client matrix -->")[2].partition("<!-- /client matrix -->")[0]
     matrix = [cells for cells in rows(shown) if re.fullmatch(r"1\.\d+\.\S+", cells[0])]

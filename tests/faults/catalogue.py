@@ -12,7 +12,7 @@ _CLIENTS = "tests/faults/test_clients.py"
 
 FAULTS: dict[str, tuple[str, ...]] = {
     "the connection drops in mid-token": (
-        f"{_RUNS}/test_runs.py::test_a_client_that_leaves_cancels_its_run_within_a_second_and_keeps_what_was_said",
+        f"{_RUNS}/test_runs.py::test_a_client_that_leaves_cancels_its_run_within_a_second_and_keeps_what_was_sent",
         f"{_RUNS}/test_runs.py::test_a_run_may_outlive_its_client",
     ),
     "a client reads 1 kB/s": (
@@ -48,7 +48,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     ),
     "a run is stopped after its end": (f"{_NEW}::test_a_stop_after_the_end_changes_nothing",),
     "an agent raises once it is stopped": (
-        f"{_RUNS}/test_stopped_runs.py::test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_said",
+        f"{_RUNS}/test_stopped_runs.py::test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_sent",
     ),
     "kill -9": (
         f"{_STORES}/test_durability.py::test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run",
@@ -57,7 +57,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{_SERVER}/test_supervisor.py::test_workers_end_with_the_process_that_started_them",
     ),
     "SIGTERM with 20 streams": (
-        f"{_CLIENTS}::test_sigterm_ends_twenty_streams_each_with_what_was_said_and_one_end",
+        f"{_CLIENTS}::test_sigterm_ends_twenty_streams_each_with_what_was_sent_and_one_end",
         f"{_SERVER}/test_shutdown.py::test_runs_that_take_longer_are_ended_with_a_terminal_event",
         f"{_SERVER}/test_workers.py::test_a_signal_to_the_parent_ends_the_runs_of_all_workers_with_a_terminal_event",
     ),
@@ -79,13 +79,13 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "100 runs of every kind at once": (f"{_NEW}::test_a_hundred_runs_of_every_kind_end_as_they_should",),
     "an agent raises before, within and after": (
         f"{_INPUT}::test_an_agent_that_raises_before_its_first_event_fails_its_run",
-        f"{_INPUT}::test_an_agent_that_raises_within_a_message_keeps_what_it_said",
+        f"{_INPUT}::test_an_agent_that_raises_within_a_message_keeps_what_it_sent",
         f"{_INPUT}::test_an_agent_that_raises_within_a_tool_call_fails_the_call",
         f"{_INPUT}::test_an_agent_that_raises_after_its_last_event_fails_its_run",
     ),
     "an agent never ends": (f"{_INPUT}::test_an_agent_that_never_ends_is_ended",),
     "odd events": (
-        f"{_RUNS}/test_foreign_events.py::test_what_is_no_event_is_refused_in_words",
+        f"{_RUNS}/test_foreign_events.py::test_what_is_not_an_event_is_refused_in_words",
         f"{_RUNS}/test_message_ids.py::test_every_text_is_kept_in_its_place",
         f"{_RUNS}/test_message_ids.py::test_every_call_is_kept_with_its_own_result",
     ),

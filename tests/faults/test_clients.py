@@ -145,7 +145,7 @@ async def test_malformed_arguments_between_others_fail_their_own_call_alone(
     assert answer["status"]["code"] == "Success"
 
 
-async def test_sigterm_ends_twenty_streams_each_with_what_was_said_and_one_end(tmp_path: Path) -> None:
+async def test_sigterm_ends_twenty_streams_each_with_what_was_sent_and_one_end(tmp_path: Path) -> None:
     with running(tmp_path, shutdown_grace_seconds="0.5", store=f"sqlite:///{tmp_path}/store") as server:
         begun = [asyncio.Event() for _ in range(STREAMS)]
         async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None)) as http:

@@ -74,7 +74,7 @@ def test_a_list_that_failed_is_refused() -> None:
     ("change", "shrunk"),
     [({"content": ["a", "b"]}, False), ({"content": []}, True), ({"id": "m-2"}, True), ({"status": {}}, False)],
 )
-def test_a_message_shrinks_when_what_it_said_is_gone(change: dict[str, Any], shrunk: bool) -> None:
+def test_a_message_shrinks_when_its_text_is_gone(change: dict[str, Any], shrunk: bool) -> None:
     before, after = states([_first({**TEXT, "content": ["a"]}), _first({**TEXT, "content": ["a"], **change})])
     assert shrinks(before, after) is shrunk
 

@@ -63,7 +63,7 @@ def test_the_answer_has_the_recorded_status_and_media_type(scenario_id: str, ans
 
 
 @every_scenario
-def test_no_message_ever_shrinks_or_changes_what_it_said(scenario_id: str, answers: dict[str, Answer]) -> None:
+def test_no_message_ever_shrinks_or_changes_what_it_sent(scenario_id: str, answers: dict[str, Answer]) -> None:
     pairs = itertools.pairwise(states(answers[scenario_id].parts))
     assert not [pair for pair in pairs if shrinks(*pair)]
 

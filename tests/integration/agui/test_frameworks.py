@@ -85,7 +85,7 @@ def agno_agent(base_url: str) -> Any:
     return run
 
 
-async def test_a_pydantic_ai_agent_speaks_and_calls_the_page() -> None:
+async def test_a_pydantic_ai_agent_speaks_and_calls_the_client() -> None:
     calls = (("c1", "paint", '{"color":"red"}'),)
     async with OpenAIService(lambda _: says("tea is a drink")) as model:
         spoken = await run_to_end(AGUIProvider({"a": pydantic_ai_agent(model.base_url)}))

@@ -137,7 +137,7 @@ async def test_an_agent_that_falls_silent_is_a_network_error() -> None:
         (503, NetworkError),
     ],
 )
-async def test_a_refusal_is_a_typed_error_that_keeps_the_body_from_the_page(
+async def test_a_refusal_is_a_typed_error_that_keeps_the_body_from_the_client(
     status: int, kind: type[CopilotKitError]
 ) -> None:
     secret = b"Traceback: secret " * 1000
@@ -150,7 +150,7 @@ async def test_a_refusal_is_a_typed_error_that_keeps_the_body_from_the_page(
     assert len(caught.value.__notes__[0]) < 5000
 
 
-async def test_an_answer_that_is_no_event_stream_is_a_typed_error() -> None:
+async def test_an_answer_that_is_not_an_event_stream_is_a_typed_error() -> None:
     async with ScriptedService(answer(b'{"error": 1}', content_type="application/json")) as service:
         with pytest.raises(ProtocolError, match="application/json"):
             await run(AGUIHttpAgent(service.url))

@@ -57,7 +57,7 @@ async def test_a_crews_tokens_arrive_as_text_inside_its_task_and_agent() -> None
     assert said(seen) == ["tea is a drink"]
 
 
-async def test_what_the_person_said_fills_the_placeholders_that_the_state_does_not() -> None:
+async def test_the_user_s_message_fills_the_placeholders_that_the_state_does_not() -> None:
     async with OpenAIService(lambda _: says("ok")) as model:
         provider = CrewAIProvider({"a": crew_of(model.base_url)})
         await collect(provider, asking("green tea"))
@@ -67,7 +67,7 @@ async def test_what_the_person_said_fills_the_placeholders_that_the_state_does_n
     assert "Write about coffee" in prompts[1]
 
 
-async def test_an_answer_that_was_not_streamed_is_said_at_the_end() -> None:
+async def test_an_answer_that_was_not_streamed_is_sent_at_the_end() -> None:
     async with OpenAIService(lambda _: says("tea is a drink")) as model:
         seen = await collect(CrewAIProvider({"a": crew_of(model.base_url)}, stream=False), asking())
     assert said(seen) == ["tea is a drink"]
@@ -102,7 +102,7 @@ async def test_a_tools_failure_is_its_result() -> None:
     assert "cannot 1" in result.content
 
 
-async def test_a_page_tool_ends_the_run_and_its_result_goes_on_with_it() -> None:
+async def test_a_client_tool_ends_the_run_and_its_result_goes_on_with_it() -> None:
     calls = (("c1", "paint", '{"color":"red"}'),)
     async with OpenAIService(in_turn(Reply(calls=calls), says("it is red now"))) as model:
         provider = CrewAIProvider({"a": crew_of(model.base_url)})
@@ -243,7 +243,7 @@ async def test_a_factory_that_fails_fails_the_run() -> None:
         await collect(CrewAIProvider({"a": broken}), asking())
 
 
-async def test_what_is_no_crew_is_a_misuse() -> None:
+async def test_what_is_not_a_crew_is_a_misuse() -> None:
     with pytest.raises(MisuseError, match="nothing that makes one"):
         CrewAIProvider({"a": 5})
     with pytest.raises(MisuseError, match="Expected a crew"):

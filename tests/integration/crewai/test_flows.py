@@ -80,7 +80,7 @@ async def test_a_flow_may_be_an_object_used_again_and_again() -> None:
         assert said(await collect(provider, asking(state={"count": count}))) == [f"counted to {count + 2}"]
 
 
-async def test_an_unstructured_state_takes_everything_from_the_page() -> None:
+async def test_an_unstructured_state_takes_everything_from_the_client() -> None:
     class Loose(Flow):
         @start()
         def only(self) -> None:
@@ -128,7 +128,7 @@ async def test_a_copilotkit_flow_sees_messages_actions_and_context() -> None:
     assert known["id"] == "t"
 
 
-async def test_the_authors_functions_reach_the_page_in_their_order() -> None:
+async def test_the_authors_functions_reach_the_client_in_their_order() -> None:
     class Author(Flow[CopilotKitState]):
         @start()
         async def only(self) -> None:
@@ -411,7 +411,7 @@ async def test_a_flows_result_is_shown(result: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize("result", [None, True, {}, [], "", "  ", object()], ids=lambda value: type(value).__name__)
-async def test_a_result_that_says_nothing_is_not_shown(result: Any) -> None:
+async def test_an_empty_result_is_not_shown(result: Any) -> None:
     class Returning(Flow[Counting]):
         @start()
         def only(self) -> Any:
@@ -420,7 +420,7 @@ async def test_a_result_that_says_nothing_is_not_shown(result: Any) -> None:
     assert said(await run_flow(Returning)) == []
 
 
-async def test_a_flow_that_returns_its_state_does_not_say_it() -> None:
+async def test_a_flow_that_returns_its_state_does_not_show_it() -> None:
     class Returning(Flow[Counting]):
         @start()
         def only(self) -> Any:

@@ -43,7 +43,7 @@ async def test_a_flows_question_is_an_interrupt_and_its_answer_resumes_it() -> N
     assert '"code":"Success"' in answered.text
 
 
-async def test_a_page_action_that_a_crew_calls_is_done_by_the_page_and_the_crew_goes_on() -> None:
+async def test_a_client_action_that_a_crew_calls_is_done_by_the_client_and_the_crew_goes_on() -> None:
     replies = iter([Reply(calls=(("c1", "paint", '{"color":"red"}'),)), says("it is red now")])
     async with OpenAIService(lambda _: next(replies)) as model:
         runtime = CopilotRuntime(providers=[CrewAIProvider({"a": crew_of(model.base_url)})])

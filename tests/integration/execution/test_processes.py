@@ -113,7 +113,7 @@ async def test_a_killed_web_process_loses_its_connections_and_nothing_else(url: 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("url", ["redis"], indirect=True)
-async def test_a_worker_that_is_told_to_end_hands_its_runs_to_another(url: str, gate: Path, thread: str) -> None:
+async def test_a_worker_that_is_stopped_hands_its_runs_to_another(url: str, gate: Path, thread: str) -> None:
     async with httpx.AsyncClient(timeout=120) as client:
         with serving(a_worker(url, shutdown_grace_seconds="1")) as first, serving(a_web(url)) as front:
             run = starting(client, front, thread, script(gate))

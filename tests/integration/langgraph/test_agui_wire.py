@@ -83,7 +83,7 @@ async def test_an_open_question_of_a_thread_that_others_made_is_asked() -> None:
         assert texts(answered) == ["Got 'yes'"]
 
 
-async def test_a_page_that_sends_only_its_last_message_keeps_the_thread() -> None:
+async def test_a_client_that_sends_only_its_last_message_keeps_the_thread() -> None:
     def count(state: MessagesState) -> dict[str, Any]:
         said = len(state["messages"])
         return {"messages": [AIMessage(content=f"{said} so far", id=f"a{said}")]}

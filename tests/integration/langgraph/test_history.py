@@ -63,13 +63,13 @@ async def test_only_what_the_checkpoint_lacks_is_added() -> None:
     assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "two"), ("assistant", "re: two")]
 
 
-async def test_a_page_that_lost_its_messages_does_not_rewind_the_thread() -> None:
+async def test_a_client_that_lost_its_messages_does_not_rewind_the_thread() -> None:
     page, _ = chat()
     await page.run("one")
     assert len(thread(await page.run("two"))) == 4
 
 
-async def test_the_page_s_own_instructions_do_not_enter_the_thread() -> None:
+async def test_the_client_s_own_instructions_do_not_enter_the_thread() -> None:
     page, model = chat()
     system = TextMessage(id="s", role="system", content="You are a copilot.")
     await page.run(system, "one")
@@ -119,20 +119,20 @@ async def test_the_same_list_again_changes_nothing_in_the_thread() -> None:
     assert thread(events)[:2] == [("user", "one"), ("assistant", "re: one")]
 
 
-async def test_state_that_the_page_only_echoes_is_not_reduced_again() -> None:
+async def test_state_that_the_client_only_echoes_is_not_reduced_again() -> None:
     page, _ = chat()
     state = states(await page.run("one"))[-1]
     assert states(await page.run(*await told(page), "two", state=state))[-1] == {"log": ["re: one", "re: two"]}
 
 
-async def test_state_that_the_page_changed_replaces_the_graph_s() -> None:
+async def test_state_that_the_client_changed_replaces_the_graph_s() -> None:
     page, _ = chat()
     await page.run("one")
     events = await page.run(*await told(page), "two", state={"log": ["edited"]})
     assert states(events)[-1] == {"log": ["edited", "re: two"]}
 
 
-async def test_messages_that_the_graph_removes_are_gone_for_the_page() -> None:
+async def test_messages_that_the_graph_removes_are_gone_for_the_client() -> None:
     def forget(state: MessagesState) -> dict[str, Any]:
         return {"messages": [RemoveMessage(id=str(state["messages"][0].id)), AIMessage(content="forgot")]}
 
@@ -150,7 +150,7 @@ async def test_agent_states_in_the_list_are_no_messages() -> None:
     assert len(model.seen[0]) == 1
 
 
-async def test_what_another_agent_said_on_the_thread_is_handed_over_in_order() -> None:
+async def test_messages_of_another_agent_on_the_thread_are_handed_over_in_order() -> None:
     page, model = chat()
     said: list[Message | str] = [
         "help",
@@ -279,7 +279,7 @@ async def test_a_turn_of_a_saved_thread_without_earlier_checkpoints_is_regenerat
     assert states(events)[-1] == {"log": ["old", "re: one"]}
 
 
-async def test_a_call_that_only_the_page_has_seen_goes_back_into_its_message() -> None:
+async def test_a_call_that_only_the_client_has_seen_goes_back_into_its_message() -> None:
     page, model = chat()
     await page.run("one")
     known = await told(page)

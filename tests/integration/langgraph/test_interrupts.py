@@ -52,7 +52,7 @@ def asked(events: list[ev.Event]) -> list[Any]:
 
 
 @pytest.mark.parametrize("question", ["Sure?", {"ask": "Sure?", "options": [1, None]}, ["a"], 7, True, None])
-async def test_an_interrupt_of_any_json_value_reaches_the_page(question: Any) -> None:
+async def test_an_interrupt_of_any_json_value_reaches_the_client(question: Any) -> None:
     events = await Page(asking(question).compile()).run("go")
     assert of(ev.Custom, events) == [ev.Custom(name=ev.INTERRUPT, value=question)]
 
@@ -99,7 +99,7 @@ def two_at_once() -> Any:
     return graph
 
 
-async def test_several_interrupts_are_told_and_answered_by_what_they_asked() -> None:
+async def test_several_interrupts_are_shown_and_answered_by_what_they_asked() -> None:
     page = Page(two_at_once().compile())
     assert sorted(asked(await page.run("go"))) == ["left?", "right?"]
 
@@ -127,7 +127,7 @@ async def test_one_answer_may_name_all_interrupts_by_id() -> None:
     assert sorted(content for role, content in thread(events) if role == "assistant") == ["left: L", "right: R"]
 
 
-async def test_an_interrupt_in_a_subgraph_is_told_once_and_answered() -> None:
+async def test_an_interrupt_in_a_subgraph_is_reported_once_and_answered() -> None:
     graph = StateGraph(AskState).add_node("team", asking("Sure?").compile()).add_edge(START, "team")
     page = Page(graph.compile())
 
@@ -164,7 +164,7 @@ async def test_an_edited_message_instead_of_an_answer_starts_its_turn_over() -> 
     assert thread(events) == [("user", "go!")]
 
 
-async def test_what_the_asking_node_said_before_is_no_reason_to_start_again() -> None:
+async def test_what_the_asking_node_sent_before_is_no_reason_to_start_again() -> None:
     model = ScriptedModel(script=[["Let me ask."]])
 
     async def ask(state: AskState) -> dict[str, Any]:
@@ -198,7 +198,7 @@ async def test_an_answer_after_a_restart_goes_on_where_the_other_process_stopped
     assert states(events)[-1] == {"answers": ["yes"]}
 
 
-async def test_state_that_the_page_changed_meanwhile_comes_with_the_answer() -> None:
+async def test_state_that_the_client_changed_meanwhile_comes_with_the_answer() -> None:
     page = Page(asking("Sure?").compile())
     await page.run("go", state={"note": "old"})
     events = await page.run("go", state={"note": "new"}, resume=answer("yes"))
@@ -328,7 +328,7 @@ async def test_a_review_is_answered_by_a_typed_message_too() -> None:
     assert "too far" in of(ev.ToolCallResult, events)[0].content
 
 
-async def test_a_message_that_is_no_decision_starts_the_graph_again() -> None:
+async def test_a_message_that_is_not_a_decision_starts_the_graph_again() -> None:
     graph, booked = reviewed("approve", "reject")
     page = Page(graph)
     await page.run("go")
@@ -367,7 +367,7 @@ async def test_a_call_whose_interrupt_is_ignored_gets_a_result_so_that_vendors_a
     assert isinstance(model.seen[1][2], ToolMessage)
 
 
-async def test_a_static_breakpoint_goes_on_at_the_page_s_node_with_what_the_page_says() -> None:
+async def test_a_static_breakpoint_goes_on_at_the_client_s_node_with_what_the_client_sends() -> None:
     async def draft(_: AskState) -> dict[str, Any]:
         return {"messages": [AIMessage(content="Draft")]}
 
@@ -388,7 +388,7 @@ async def test_a_static_breakpoint_goes_on_at_the_page_s_node_with_what_the_page
     assert states(events)[-1] == {"note": "sent!", "answers": ["ok"]}
 
 
-async def test_the_page_s_node_means_nothing_to_a_run_that_was_only_cut_off() -> None:
+async def test_the_client_s_node_means_nothing_to_a_run_that_was_only_cut_off() -> None:
     failing = [True]
 
     def work(_: AskState) -> dict[str, Any]:
@@ -419,7 +419,7 @@ class PageState(CopilotKitState):
     answers: list[Any]
 
 
-async def test_two_answers_in_one_node_arrive_though_the_pages_context_changes_before_each() -> None:
+async def test_two_answers_in_one_node_arrive_though_the_clients_context_changes_before_each() -> None:
     def ask(_: PageState) -> dict[str, Any]:
         answers = [interrupt("first?"), interrupt("second?")]
         return {"answers": answers, "messages": [AIMessage(content=f"Got {answers}", id="a")]}

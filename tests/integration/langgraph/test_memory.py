@@ -39,7 +39,7 @@ async def say(provider: LangGraphProvider, thread: str, said: str, who: str | No
     return text(await Page(provider, agent, thread).run(said, request=RunContext(identity=who)))
 
 
-async def test_a_graph_remembers_over_threads_and_agents_what_one_owner_told_it() -> None:
+async def test_a_graph_remembers_over_threads_and_agents_what_one_owner_stored() -> None:
     provider = LangGraphProvider({"agent": remembering(), "other": remembering().compile(), "made": remembering})
     assert await say(provider, "1", "ducks", "ada") == "I know []"
     assert await say(provider, "2", "cars", "ada") == "I know ['ducks']"

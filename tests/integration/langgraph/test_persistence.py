@@ -45,7 +45,7 @@ async def test_a_thread_s_state_and_messages_are_read_back() -> None:
     assert said == [("user", "one", "id of one"), ("assistant", "1", "a1")]
 
 
-async def test_a_graph_s_own_checkpointer_is_kept_and_holds_the_page_s_thread_id() -> None:
+async def test_a_graph_s_own_checkpointer_is_kept_and_holds_the_client_s_thread_id() -> None:
     own, other = InMemorySaver(), InMemorySaver()
     await Page(counting().compile(checkpointer=own), checkpointer=other).run("one")
 
@@ -113,7 +113,7 @@ async def test_saved_state_replaces_what_the_thread_held() -> None:
     assert [message.id for message in loaded.messages] == ["u"]
 
 
-async def test_a_run_s_events_tell_what_is_loaded_afterwards() -> None:
+async def test_a_run_s_events_match_what_is_loaded_afterwards() -> None:
     page = Page(counting())
     events = await page.run("one")
     loaded = await page.state()

@@ -78,7 +78,7 @@ async def pages() -> AsyncIterator[Callable[[Any], tuple[Page, Page]]]:
         await provider.stop()
 
 
-async def test_a_deployed_graph_is_told_as_the_same_graph_here(pages: Any) -> None:
+async def test_a_deployed_graph_behaves_as_the_same_graph_here(pages: Any) -> None:
     here, there = pages(writing)
     tools = [Tool(name="paint", description="", parameters={})]
     for given in (
@@ -115,7 +115,7 @@ async def test_an_edited_turn_is_forked_there(pages: Any) -> None:
     assert text(events) == "Writing.by hand"
 
 
-async def test_a_breakpoint_there_goes_on_at_the_page_s_node() -> None:
+async def test_a_breakpoint_there_goes_on_at_the_client_s_node() -> None:
     def send(state: DocState) -> dict[str, Any]:
         return {"doc": f"sent {state['messages'][-1].content}"}
 
@@ -134,7 +134,7 @@ async def test_a_breakpoint_there_goes_on_at_the_page_s_node() -> None:
     assert states(events)[-1] == {"doc": "sent ok"}
 
 
-async def test_the_page_s_headers_properties_and_configuration_reach_the_server() -> None:
+async def test_the_client_s_headers_properties_and_configuration_reach_the_server() -> None:
     provider, server = deployed(agent=writing())
     request = RunContext(headers={"x-tenant": "t1", "accept": "*"}, properties={"authorization": "token"})
     await Page(provider).run("go", request=request, config={"configurable": {"tone": "kind", "thread_id": "no"}})
@@ -197,7 +197,7 @@ async def test_deployments_are_listed_without_asking_their_servers() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "ck-"])
-def test_a_page_s_uuid_is_the_server_s(prefix: str) -> None:
+def test_a_client_s_uuid_is_the_server_s(prefix: str) -> None:
     bare = "0b9c8b5e-29fb-4f43-a3c2-0f4c4e7f3f7a"
     assert server_thread_id(prefix + bare) == bare
 

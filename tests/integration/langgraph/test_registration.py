@@ -119,7 +119,7 @@ def reporting(key: str) -> Any:
     return StateGraph(NoteState).add_node("n", work).add_edge(START, "n").compile()
 
 
-async def test_the_page_s_configurable_reaches_the_graph() -> None:
+async def test_the_client_s_configurable_reaches_the_graph() -> None:
     assert await note_of(Page(reporting("tone")), config={"configurable": {"tone": "kind"}}) == "kind"
 
 
@@ -142,11 +142,11 @@ FORGED = [
 
 
 @pytest.mark.parametrize("key", FORGED)
-async def test_the_page_cannot_set_what_the_run_is(key: str) -> None:
+async def test_the_client_cannot_set_what_the_run_is(key: str) -> None:
     assert await note_of(Page(reporting(key)), config={"configurable": {key: "stolen"}}) != "stolen"
 
 
-async def test_the_page_s_recursion_limit_counts() -> None:
+async def test_the_client_s_recursion_limit_counts() -> None:
     from langgraph.errors import GraphRecursionError
 
     graph = StateGraph(NoteState).add_node("n", lambda _: {}).add_edge(START, "n").add_edge("n", "n").compile()
@@ -247,7 +247,7 @@ class ReducedState(BaseModel):
     log: Annotated[list[str], operator.add] = []
 
 
-async def test_a_reducer_of_a_pydantic_state_runs_for_what_the_page_changed() -> None:
+async def test_a_reducer_of_a_pydantic_state_runs_for_what_the_client_changed() -> None:
     graph = StateGraph(ReducedState).add_node("n", lambda _: {}).add_edge(START, "n").compile()
     page = Page(graph)
     await page.run("hi", state={"log": ["a"]})
@@ -324,7 +324,7 @@ async def test_its_folder_will_do_and_its_environment_may_be_an_object(project: 
         ('{"graphs": {"a": "json:graph"}}', "defines no 'graph'"),
     ],
 )
-def test_a_broken_langgraph_json_says_what_is_wrong(tmp_path: Path, content: str, complaint: str) -> None:
+def test_a_broken_langgraph_json_is_reported_with_its_fault(tmp_path: Path, content: str, complaint: str) -> None:
     (tmp_path / "langgraph.json").write_text(content)
     with pytest.raises(ConfigurationError, match=complaint):
         LangGraphProvider.from_file(tmp_path)
@@ -359,14 +359,14 @@ async def test_a_graph_is_given_who_asks_as_langgraph_s_own_server_does() -> Non
     }
 
 
-async def test_without_authentication_nobody_asks_whatever_the_page_claims() -> None:
+async def test_without_authentication_nobody_asks_whatever_the_client_claims() -> None:
     forged = {"configurable": {"langgraph_auth_user": {"identity": "admin"}, "langgraph_auth_user_id": "admin"}}
     note = await note_of(Page(seeing()), config=forged)
     assert (note["id"], note["user"]) == (None, None)
 
 
 @pytest.mark.parametrize(("asked", "given"), [(7, 7), (10**9, 500), (1e308, 500)])
-async def test_the_recursion_limit_of_a_page_has_a_ceiling(asked: float, given: int) -> None:
+async def test_the_recursion_limit_of_a_client_has_a_ceiling(asked: float, given: int) -> None:
     assert (await note_of(Page(seeing()), config={"recursion_limit": asked}))["limit"] == given
 
 

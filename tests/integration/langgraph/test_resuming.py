@@ -75,7 +75,7 @@ def texts(run: Sequence[events.Event]) -> list[str]:
 
 @pytest.mark.parametrize("shown", [0, 3, 5, 8, 11])
 @pytest.mark.parametrize("writes", range(WRITES + 1))
-async def test_a_run_goes_on_from_every_checkpoint_and_says_everything_once(writes: int, shown: int) -> None:
+async def test_a_run_goes_on_from_every_checkpoint_and_sends_everything_once(writes: int, shown: int) -> None:
     saver = DyingSaver(writes)
     provider = LangGraphProvider({"graph": graph}, checkpointer=saver)
     run = asked(user(SCRIPT))

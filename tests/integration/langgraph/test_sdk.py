@@ -84,7 +84,7 @@ async def test_emitted_state_shows_until_the_node_ends_as_it_was_when_it_was_emi
     ]
 
 
-async def test_exit_is_told_and_does_not_stop_the_graph() -> None:
+async def test_exit_is_reported_and_does_not_stop_the_graph() -> None:
     async def work(_: AgentState, config: RunnableConfig) -> dict[str, Any]:
         await copilotkit_exit(config)
         return {"doc": "done"}
@@ -194,7 +194,7 @@ def agent(model: ScriptedModel, *tools: Any, **options: Any) -> Any:
     return create_agent(model, list(tools), middleware=[CopilotKitMiddleware()], **options)
 
 
-async def test_the_middleware_offers_the_page_s_tools_and_context_to_the_model() -> None:
+async def test_the_middleware_offers_the_client_s_tools_and_context_to_the_model() -> None:
     model = ScriptedModel(script=[["ok"]])
     context = [ContextItem(description="The user's name", value="Ada")]
     await Page(agent(model)).run("hi", tools=[PAINT], context=context)
@@ -251,7 +251,7 @@ async def test_a_frontend_and_a_backend_call_in_one_turn_are_both_done() -> None
     assert len([m for m in model.seen[-1] if isinstance(m, ToolMessage)]) == 2
 
 
-async def test_a_subgraph_s_middleware_finds_the_page_s_tools() -> None:
+async def test_a_subgraph_s_middleware_finds_the_client_s_tools() -> None:
     model = ScriptedModel(script=[["ok"]])
     graph = StateGraph(CopilotKitState).add_node("team", agent(model)).add_edge(START, "team").compile()
     await Page(graph).run("hi", tools=[PAINT])

@@ -191,7 +191,7 @@ async def test_a_fallback_s_answer_follows_the_broken_call_of_the_first_model() 
     assert shown(events) == ["Fallback."]
 
 
-async def test_calls_that_a_model_numbers_anew_are_told_apart() -> None:
+async def test_calls_that_a_model_numbers_anew_are_distinguished() -> None:
     @tool
     def step(n: int) -> str:
         """Takes a step."""
@@ -239,7 +239,7 @@ async def test_a_frontend_tool_that_is_called_under_one_id_each_turn_is_answered
     assert {call["id"] for m in model.seen[-1] for call in getattr(m, "tool_calls", [])} == {"paint:0"}
 
 
-async def test_a_user_s_message_that_the_graph_rewrites_is_no_edit() -> None:
+async def test_a_user_s_message_that_the_graph_rewrites_is_not_an_edit() -> None:
     model = ScriptedModel(script=[call_parts("pick", "p1", "{}"), ["Done."]])
     runs: list[int] = []
 

@@ -105,7 +105,7 @@ async def test_a_message_that_a_node_only_returns_is_shown() -> None:
     assert text(await Page(graph.add_edge(START, "say").compile()).run("go")) == "as is"
 
 
-async def test_reasoning_is_told_before_the_answer() -> None:
+async def test_reasoning_is_sent_before_the_answer() -> None:
     thinking = AIMessageChunk(content=[{"type": "thinking", "thinking": "hm"}])
     answer = AIMessageChunk(content=[{"type": "text", "text": "42", "index": 1}])
     events = await Page(chat_graph(ScriptedModel(script=[[thinking, answer]]))).run("go")
@@ -117,7 +117,7 @@ async def test_reasoning_is_told_before_the_answer() -> None:
     assert events.index(of(ev.ReasoningEnd, events)[0]) < events.index(of(ev.TextMessageStart, events)[0])
 
 
-async def test_reasoning_beside_the_content_is_told_too() -> None:
+async def test_reasoning_beside_the_content_is_sent_too() -> None:
     thinking = AIMessageChunk(content="", additional_kwargs={"reasoning_content": "hm"})
     events = await Page(chat_graph(ScriptedModel(script=[[thinking, "42"]]))).run("go")
 
@@ -165,7 +165,7 @@ async def test_what_a_node_writes_to_the_stream_is_passed_through() -> None:
     assert of(ev.Raw, events) == [ev.Raw(event={"progress": [1, 2]}, source="langgraph")]
 
 
-async def test_an_error_of_a_node_is_raised_as_it_is_after_what_was_said() -> None:
+async def test_an_error_of_a_node_is_raised_as_it_is_after_what_was_sent() -> None:
     model = ScriptedModel(script=[["half"]])
 
     async def chat(state: MessagesState) -> dict[str, Any]:
@@ -273,7 +273,7 @@ async def test_results_of_a_returned_tool_message_are_shown_with_their_content_a
     assert answer.content.startswith('[{"type":"text","text":"a"},{"type":"image_url"')
 
 
-async def test_states_that_do_not_change_are_not_told_again() -> None:
+async def test_states_that_do_not_change_are_not_sent_again() -> None:
     graph = StateGraph(CountingState).add_node("one", lambda _: {}).add_node("two", lambda _: {})
     graph.add_edge(START, "one").add_edge("one", "two")
 

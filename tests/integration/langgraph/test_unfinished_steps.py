@@ -117,7 +117,7 @@ def searching() -> Any:
     return graph.add_edge(START, "search").add_edge(START, "approve")
 
 
-async def test_what_a_finished_node_showed_stays_when_the_person_says_something_new() -> None:
+async def test_what_a_finished_node_showed_stays_when_the_person_sends_something_new() -> None:
     before, after = await finish(Page(searching().compile()))
     assert before == {"found": ["page 1"], "title": "Found"}
     assert after[0] == before

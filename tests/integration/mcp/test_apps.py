@@ -97,7 +97,7 @@ async def test_models_are_offered_the_tools_that_bring_an_interface_and_are_for_
     assert offered == {"show_clock", "show_old_clock", "show_file", "break_clock", "flood"}
 
 
-async def test_a_server_that_is_for_one_agent_is_no_other_s() -> None:
+async def test_a_server_that_is_for_one_agent_is_not_another_s() -> None:
     other, server = Listener("other"), msgspec.structs.replace(LOCAL, agent_id="scripted")
     body = asked_by_a_page("resources/read", {"uri": PAGE})
     async with client_of(CopilotRuntime(providers=[ScriptedProvider(), other], mcp_apps=[server])) as client:
@@ -172,7 +172,7 @@ async def test_what_the_page_of_an_app_may_not_ask_for(client: httpx.AsyncClient
     assert "may not" in result["error"]
 
 
-async def test_resources_of_other_schemes_may_be_read_if_the_application_says_so() -> None:
+async def test_resources_of_other_schemes_may_be_read_if_the_application_allows_it() -> None:
     server = msgspec.structs.replace(LOCAL, app_resources=("file:///public/",))
     async with client_of(runtime_of(server)) as client:
         allowed = await answer(client, asked_by_a_page("resources/read", {"uri": "file:///public/a"}))
@@ -246,13 +246,13 @@ async def test_a_server_over_http_keeps_its_address_and_credentials_to_itself() 
     assert "serverId" not in events[-2]["content"]
 
 
-async def test_a_server_that_is_gone_is_an_error_that_says_nothing_of_it() -> None:
+async def test_a_server_that_is_gone_is_an_error_without_its_address() -> None:
     server = MCPServer(url="http://127.0.0.1:9/mcp", server_id="clock")
     async with client_of(runtime_of(server)) as client:
         assert await answer(client, asked_by_a_page("ping")) == {"error": "The MCP server failed."}
 
 
-async def test_servers_that_cannot_be_told_apart_are_refused() -> None:
+async def test_servers_that_cannot_be_distinguished_are_refused() -> None:
     url = "http://127.0.0.1:9/mcp"
     with pytest.raises(errors.MisuseError, match="need a server_id"):
         CopilotRuntime(mcp_apps=[url, MCPServer(url=url, api_key="k")])

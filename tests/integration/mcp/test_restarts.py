@@ -92,7 +92,7 @@ async def test_the_tools_stay_while_their_server_is_away() -> None:
 
 
 @pytest.mark.parametrize("transport", ["stdio", "sse", "streamable-http"])
-async def test_a_change_of_the_tools_is_heard(transport: str) -> None:
+async def test_a_change_of_the_tools_is_noticed(transport: str) -> None:
     async with AsyncExitStack() as stack:
         server = MCPServer(command=sys.executable, args=(str(SCRIPT), "stdio"), connect_timeout=30)
         if transport != "stdio":

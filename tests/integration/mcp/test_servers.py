@@ -39,7 +39,7 @@ async def test_tools_are_called_over_every_transport(server: MCPServer) -> None:
     assert json.loads(found["e"]) == [{"type": "image", "data": "AAAA", "mimeType": "image/png"}]
 
 
-async def test_tools_keep_their_whole_schema_and_models_are_told_how_to_use_them() -> None:
+async def test_tools_keep_their_whole_schema_and_models_are_sent_how_to_use_them() -> None:
     listener = Listener()
     system = text_message("Be kind.", role="system", id_="s")
     async with serve() as url, client_of(CopilotRuntime(model=listener, mcp_servers=[url])) as client:
@@ -57,7 +57,7 @@ async def test_tools_keep_their_whole_schema_and_models_are_told_how_to_use_them
     assert "- fail: Fails\n    No parameters required" in told.content
 
 
-async def test_a_tool_that_fails_is_told_and_the_run_goes_on() -> None:
+async def test_a_tool_that_fails_is_reported_and_the_run_goes_on() -> None:
     async with serve() as url, client_of(runtime_with(url)) as client, asyncio.timeout(10):
         response = await play_on(client, *call("c", "fail"), *text("a", "on"))
     error = json.loads(results(response)["c"])["error"]
@@ -108,7 +108,7 @@ async def test_a_server_that_comes_back_is_found_again() -> None:
     assert found == {"c": "2"}
 
 
-async def test_a_server_that_dies_in_a_call_is_told_and_started_again() -> None:
+async def test_a_server_that_dies_in_a_call_is_reported_and_started_again() -> None:
     server = MCPServer(command=sys.executable, args=(str(SCRIPT), "stdio"), call_timeout=2, connect_timeout=30)
     config = RuntimeConfig(action_source_timeout_seconds=30)
     async with client_of(runtime_with(server, config=config)) as client, asyncio.timeout(40):
@@ -133,7 +133,7 @@ async def asked_by_page(runtime: CopilotRuntime, url: str) -> dict[str, str]:
     return results(fold(answer.parts))
 
 
-async def test_a_server_that_the_page_names_is_never_called_unless_it_is_listed() -> None:
+async def test_a_server_that_the_client_names_is_never_called_unless_it_is_listed() -> None:
     called = asyncio.Event()
 
     async def script(_request: Request) -> AsyncIterator[bytes]:
@@ -147,7 +147,7 @@ async def test_a_server_that_the_page_names_is_never_called_unless_it_is_listed(
     assert not called.is_set()
 
 
-async def test_a_server_that_the_page_names_and_the_list_admits_is_used() -> None:
+async def test_a_server_that_the_client_names_and_the_list_admits_is_used() -> None:
     async with serve() as url:
         config = RuntimeConfig(mcp_client_urls=(url,), action_source_timeout_seconds=20)
         assert await asked_by_page(CopilotRuntime(model=ScriptedProvider(), config=config), url) == {"c": "2"}
@@ -163,6 +163,6 @@ async def test_sessions_end_with_the_runtime() -> None:
 
 
 @pytest.mark.parametrize("given", [3, {"url": "x"}, "ftp://x/", "http://user:key@host/", MCPServer()])
-def test_what_is_no_server_is_refused_when_the_runtime_is_made(given: Any) -> None:
+def test_what_is_not_a_server_is_refused_when_the_runtime_is_made(given: Any) -> None:
     with pytest.raises(errors.MisuseError):
         CopilotRuntime(mcp_servers=[given])

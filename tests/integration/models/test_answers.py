@@ -231,7 +231,7 @@ async def test_a_connection_lost_in_the_middle_is_a_network_error(vendor: FakeVe
     assert said(seen) == "one"
 
 
-async def test_a_failure_told_in_the_stream_is_raised(vendor: FakeVendor, wire: Wire) -> None:
+async def test_a_failure_reported_in_the_stream_is_raised(vendor: FakeVendor, wire: Wire) -> None:
     vendor.streams(*wire.head("one"), *wire.failure("Overloaded"))
     error = await failure(wire.model(vendor.url))
     assert isinstance(error, NetworkError)

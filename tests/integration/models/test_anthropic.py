@@ -63,7 +63,7 @@ async def test_leading_system_texts_are_the_system_prompt(vendor: FakeVendor, wi
     assert len(body["messages"]) == 1
 
 
-async def test_a_later_system_text_is_told_under_a_heading(vendor: FakeVendor, wire: AnthropicWire) -> None:
+async def test_a_later_system_text_is_sent_under_a_heading(vendor: FakeVendor, wire: AnthropicWire) -> None:
     later = TextMessage(role="system", content="Now in French.")
     body = await body_for(vendor, wire, person("Hi"), assistant("Hello"), later, person("Go on"))
     told = [block["text"] for block in body["messages"][-1]["content"]]
@@ -186,7 +186,7 @@ async def test_several_text_blocks_are_one_message(vendor: FakeVendor, wire: Ant
 
 
 @pytest.mark.parametrize(("told", "expected"), [("sunny", "sunny"), ("", "Task completed successfully.")])
-async def test_an_empty_answer_to_a_result_tells_the_result(
+async def test_an_empty_answer_to_a_result_repeats_the_result(
     vendor: FakeVendor, wire: AnthropicWire, told: str, expected: str
 ) -> None:
     vendor.streams(*wire.head(), *wire.tail())

@@ -107,7 +107,7 @@ async def test_a_message_that_was_garbled_is_a_network_error(vendor: FakeVendor,
 
 
 @pytest.mark.parametrize("secret", [ACCESS_KEY, "ASIAIOSFODNN7EXAMPLE", API_KEY])
-async def test_amazons_keys_are_not_told(vendor: FakeVendor, wire: BedrockWire, secret: str) -> None:
+async def test_amazons_keys_are_not_revealed(vendor: FakeVendor, wire: BedrockWire, secret: str) -> None:
     vendor.refuses(403, {"message": f"The signature of {secret} does not match."})
     error = await failure(wire.model(vendor.url))
     assert error.message == "BedrockConverse API error: 403 The signature of [redacted] does not match."

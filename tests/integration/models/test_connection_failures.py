@@ -98,7 +98,7 @@ HANDSHAKE.reason = "TLSV1_ALERT_PROTOCOL_VERSION"
         (OSError("10.0.0.7 is odd"), "API error: Connection error."),
     ],
 )
-def test_a_cause_is_told_without_its_address(error: Exception, words: str) -> None:
+def test_a_cause_is_reported_without_its_address(error: Exception, words: str) -> None:
     assert words in raised(error).message
     assert "10.0.0.7" not in raised(error).message
 

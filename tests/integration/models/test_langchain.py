@@ -124,13 +124,13 @@ async def test_a_model_that_takes_no_tools_still_answers() -> None:
     assert said(await ask(model, run_of(tools=[WEATHER]))) == "ok"
 
 
-async def test_calls_that_are_only_named_are_told_apart() -> None:
+async def test_calls_that_are_only_named_are_distinguished() -> None:
     chunks = [piece(id="c1", name="weather", args='{"a":'), piece(args="1}"), piece(id="c2", name="weather", args="{}")]
     events = await ask(scripted(*chunks), run_of(tools=[WEATHER]))
     assert called(events) == {"c1": ("weather", '{"a":1}'), "c2": ("weather", "{}")}
 
 
-async def test_calls_by_number_are_told_apart() -> None:
+async def test_calls_by_number_are_distinguished() -> None:
     chunks = [
         piece(index=0, id="c1", name="weather"),
         piece(index=1, id="c2", name="weather"),

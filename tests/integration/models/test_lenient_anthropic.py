@@ -123,7 +123,7 @@ async def test_an_answer_that_is_withheld_is_a_failure(vendor: FakeVendor, reaso
     assert raised.value.code is ErrorCode.UNKNOWN
 
 
-async def test_a_refusal_is_told_in_the_vendors_words(vendor: FakeVendor) -> None:
+async def test_a_refusal_is_reported_in_the_vendors_words(vendor: FakeVendor) -> None:
     details = {"type": "refusal", "category": "cyber", "explanation": "This may not be answered."}
     with pytest.raises(CopilotKitError, match=r"This may not be answered\. \(refusal\)"):
         await answer(vendor, HEAD, why("refusal", stop_details=details), END)
@@ -152,7 +152,7 @@ async def test_a_stream_that_breaks_off_in_a_block_is_broken(vendor: FakeVendor)
 
 
 @pytest.mark.parametrize("text", [rb"\ud83c", b"\xff"])
-async def test_what_is_no_character_is_replaced(vendor: FakeVendor, text: bytes) -> None:
+async def test_what_is_not_a_character_is_replaced(vendor: FakeVendor, text: bytes) -> None:
     part = delta("text_delta", text="HALF").encode().replace(b"HALF", text)
     vendor.replies(Reply([HEAD, start(type="text", text=""), part, stop(), why("end_turn"), END]))
     assert said(await ask(AnthropicWire().model(vendor.url))) == "\ufffd"

@@ -188,7 +188,7 @@ async def test_two_calls_are_two_calls(vendor: FakeVendor, shape: str) -> None:
     assert {name for name, _ in calls(events)} == {"weather"}
 
 
-async def test_two_calls_without_arguments_of_one_number_are_told_apart_by_name(vendor: FakeVendor) -> None:
+async def test_two_calls_without_arguments_of_one_number_are_distinguished_by_name(vendor: FakeVendor) -> None:
     pieces = [piece(index=0, function=function("weather", "")), piece(index=0, function=function("weather_today", ""))]
     assert calls(await answer(vendor, *pieces, DONE)) == [("weather", "{}"), ("weather_today", "{}")]
 
@@ -250,7 +250,7 @@ async def test_a_character_may_be_cut_apart(vendor: FakeVendor, shape: str) -> N
 
 
 @pytest.mark.parametrize("text", [rb"a\ud83c", rb"a\udf28", b"a\xff", rb"a\ud83c\ud83c"[:7]])
-async def test_what_is_no_character_is_replaced(vendor: FakeVendor, text: bytes) -> None:
+async def test_what_is_not_a_character_is_replaced(vendor: FakeVendor, text: bytes) -> None:
     part = b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n' % text
     assert said(await answer(vendor, part, DONE.encode())) == "a\ufffd"
 
@@ -341,7 +341,7 @@ async def test_an_error_with_status_200_is_an_error(vendor: FakeVendor, kind: st
 
 
 @pytest.mark.parametrize("kind", ["a list", "errors", "detail of a validation", "a nested text"])
-async def test_the_body_of_a_refusal_is_told_in_the_vendors_words(vendor: FakeVendor, kind: str) -> None:
+async def test_the_body_of_a_refusal_is_reported_in_the_vendors_words(vendor: FakeVendor, kind: str) -> None:
     body, text, _ = ERRORS[kind]
     vendor.replies(Reply([json.dumps(body)], 422, "application/json"))
     with pytest.raises(CopilotKitError) as raised:
@@ -350,7 +350,7 @@ async def test_the_body_of_a_refusal_is_told_in_the_vendors_words(vendor: FakeVe
     assert raised.value.message == f"OpenAI API error: 422 {words}"
 
 
-async def test_an_error_in_plain_text_is_told(vendor: FakeVendor) -> None:
+async def test_an_error_in_plain_text_is_reported(vendor: FakeVendor) -> None:
     with pytest.raises(CopilotKitError, match="OpenAI API error: upstream is gone"):
         await answer(vendor, "event: error\ndata: upstream is gone\n\n")
 
@@ -387,7 +387,7 @@ async def test_an_answer_of_nothing_that_was_meant_is_none(vendor: FakeVendor) -
 
 
 @pytest.mark.parametrize("reason", ["content_filter", "length"])
-async def test_what_was_said_before_a_filter_stays_said(vendor: FakeVendor, reason: str) -> None:
+async def test_what_was_sent_before_a_filter_stays(vendor: FakeVendor, reason: str) -> None:
     assert said(await answer(vendor, chunk({"content": "half"}), chunk({}, reason), DONE)) == "half"
 
 

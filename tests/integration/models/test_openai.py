@@ -118,7 +118,7 @@ async def test_calls_whose_pieces_come_in_turns_do_not_mix(vendor: FakeVendor, w
     assert sum(isinstance(event, ToolCallEnd) for event in events) == 2
 
 
-async def test_whole_calls_under_one_number_are_told_apart_by_id(vendor: FakeVendor, wire: OpenAIWire) -> None:
+async def test_whole_calls_under_one_number_are_distinguished_by_id(vendor: FakeVendor, wire: OpenAIWire) -> None:
     pieces = [wire.piece(0, '{"place":"Paris"}', "call_1", "weather"), wire.piece(0, "{}", "call_2", "weather")]
     vendor.streams(*pieces, *wire.tail("tool_calls"))
     events = await ask(wire.model(vendor.url), run_of(tools=[WEATHER]))
@@ -143,7 +143,7 @@ async def test_text_after_a_call_is_a_message_of_its_own(vendor: FakeVendor, wir
     assert ids == ["chatcmpl-1", "chatcmpl-1-2"]
 
 
-async def test_a_refusal_is_said(vendor: FakeVendor, wire: OpenAIWire) -> None:
+async def test_a_refusal_is_sent(vendor: FakeVendor, wire: OpenAIWire) -> None:
     vendor.streams(wire.chunk({"refusal": "I will not."}), *wire.tail())
     assert said(await ask(wire.model(vendor.url))) == "I will not."
 

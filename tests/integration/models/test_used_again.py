@@ -58,7 +58,7 @@ def wire(request: pytest.FixtureRequest) -> Wire:
 
 
 @pytest.mark.parametrize("call_id", ["call_0", "functions.weather:0", "0", "call_0.ck00000000"])
-async def test_calls_of_one_id_are_told_apart_turn_by_turn(vendor: FakeVendor, wire: Wire, call_id: str) -> None:
+async def test_calls_of_one_id_are_distinguished_turn_by_turn(vendor: FakeVendor, wire: Wire, call_id: str) -> None:
     thread: list[Message] = []
     for place in ("Uri", "Zug", "Jura"):
         thread.append(person(place))
@@ -113,7 +113,7 @@ async def test_a_callables_events_are_renamed(vendor: FakeVendor) -> None:
     assert {vendor_id(event.tool_call_id) for event in events} == {"call_0"}  # type: ignore[union-attr]
 
 
-async def test_two_ids_that_anthropic_cannot_tell_apart_stay_two(vendor: FakeVendor) -> None:
+async def test_two_ids_that_anthropic_cannot_distinguish_stay_two(vendor: FakeVendor) -> None:
     thread = [person("a"), call("c:1", "Uri"), call("c.1", "Zug"), result("c:1", "wet"), result("c.1", "dry")]
     await turn(vendor, AnthropicWire(), thread, *AnthropicWire().text("ok"))
     assert pairs(vendor.body) == [("Uri", "wet"), ("Zug", "dry")]

@@ -189,7 +189,7 @@ SOURCES = [langgraph, deployed, agui, agui_over_http, remote, crewai, own]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-async def test_an_agent_answers_every_turn_of_a_page_that_returns_its_session(source: Source) -> None:
+async def test_an_agent_answers_every_turn_of_a_client_that_returns_its_session(source: Source) -> None:
     async with source() as provider, client_of(CopilotRuntime(providers=[provider])) as client:
         page = ReactPage(client, "echo")
         for turn in ("one", "two", "three"):
@@ -200,7 +200,7 @@ async def test_an_agent_answers_every_turn_of_a_page_that_returns_its_session(so
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-async def test_an_agent_goes_on_after_each_frontend_tool_of_such_a_page(source: Source) -> None:
+async def test_an_agent_goes_on_after_each_frontend_tool_of_such_a_client(source: Source) -> None:
     async with source() as provider, client_of(CopilotRuntime(providers=[provider])) as client:
         page = ReactPage(client, "echo", tools=[action("paint")])
         for turn in ("first", "second"):
@@ -211,7 +211,7 @@ async def test_an_agent_goes_on_after_each_frontend_tool_of_such_a_page(source: 
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-async def test_instructions_of_the_page_do_not_pile_up_in_a_thread(source: Source) -> None:
+async def test_instructions_of_the_client_do_not_pile_up_in_a_thread(source: Source) -> None:
     async with source() as provider, client_of(CopilotRuntime(providers=[provider])) as client:
         page = ReactPage(client, "echo")
         for turn in ("one", "two", "three"):

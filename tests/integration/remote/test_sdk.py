@@ -216,7 +216,7 @@ async def test_an_agent_shown_only_to_some_is_found_for_them(provider: RemoteEnd
         await collect(provider, "hidden")
 
 
-async def test_a_kind_of_agent_that_endpoints_cannot_run_is_said_so(provider: RemoteEndpointProvider) -> None:
+async def test_a_kind_of_agent_that_endpoints_cannot_run_is_refused_as_such(provider: RemoteEndpointProvider) -> None:
     with pytest.raises(MisuseError, match="langgraph_agui"):
         await collect(provider, "other")
 

@@ -224,7 +224,7 @@ async def test_properties_hold_no_identity_and_no_configuration_that_was_refused
 
 
 @pytest.mark.parametrize("odd", [True, "10", -5, 0, None, [10], {"a": 1}])
-async def test_an_odd_recursion_limit_is_no_limit(odd: Any) -> None:
+async def test_an_odd_recursion_limit_is_not_a_limit(odd: Any) -> None:
     async with served() as client:
         usual = (await over_graphql(client, "bare", {}))["limit"]
         told = [await ask(client, "bare", {"recursion_limit": odd}) for ask in WIRES]

@@ -121,7 +121,7 @@ def test_a_secret_that_can_be_guessed_is_warned_of(tmp_path: Path) -> None:
         assert "jwt_secret is shorter than 32 bytes" in server.process.stdout.readline()
 
 
-def test_states_are_kept_on_disk_when_nobody_said_where(graphs: Path) -> None:
+def test_states_are_kept_on_disk_when_no_place_is_set(graphs: Path) -> None:
     process = subprocess.Popen(
         [COMMAND, "serve", ".", "--port", "0"], cwd=graphs, env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -168,7 +168,7 @@ def test_a_change_is_served_without_a_new_start(tmp_path: Path) -> None:
         assert b"GraphiQL" not in changed
 
 
-def test_a_change_that_breaks_a_target_is_told_and_the_next_one_mends_it(tmp_path: Path) -> None:
+def test_a_change_that_breaks_a_target_is_reported_and_the_next_one_mends_it(tmp_path: Path) -> None:
     good = "from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime()\n"
     with reloading(tmp_path, good) as (output, file):
         said_until(output, b"startup complete", lambda: None)

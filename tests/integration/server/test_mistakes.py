@@ -109,7 +109,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_with_what_to_write(mistake: str) -> None:
+def test_a_mistake_is_reported_with_what_to_write(mistake: str) -> None:
     make, words = MISTAKES[mistake]
     with pytest.raises(CopilotKitError) as caught:
         make()
@@ -160,7 +160,7 @@ async def test_a_graph_in_a_file_is_a_target(tmp_path: Path) -> None:
         ("own", " 'own' is a Own. Write runtime = CopilotRuntime(providers=[own]) there."),
     ],
 )
-def test_a_target_that_is_no_agent_is_told_with_what_is_there(tmp_path: Path, name: str, said: str) -> None:
+def test_a_target_that_is_not_an_agent_is_reported_with_what_is_there(tmp_path: Path, name: str, said: str) -> None:
     file = tmp_path / "other_names.py"
     file.write_text(GRAPH)
     with pytest.raises(CopilotKitError) as caught:
@@ -168,7 +168,7 @@ def test_a_target_that_is_no_agent_is_told_with_what_is_there(tmp_path: Path, na
     assert caught.value.message == f"{file} has no CopilotRuntime named '{name}'.{said} It has: {file}:graph."
 
 
-def test_an_application_for_a_target_is_told_how_to_serve_it(tmp_path: Path) -> None:
+def test_an_application_for_a_target_is_answered_with_how_to_serve_it(tmp_path: Path) -> None:
     (tmp_path / "an_application.py").write_text(f"from {FastAPI.__module__} import FastAPI\napp = FastAPI()\n")
     with pytest.raises(CopilotKitError, match=r"is a FastAPI application\..* uvicorn .*an_application:app\."):
         load_runtime(f"{tmp_path / 'an_application.py'}:app")

@@ -115,7 +115,7 @@ async def extended() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_the_runtime_says_what_it_is(extended: httpx.AsyncClient) -> None:
+async def test_the_runtime_describes_itself(extended: httpx.AsyncClient) -> None:
     info = (await extended.get(f"{PATH}/info", headers={"origin": "http://page.test"})).json()
     assert info["contractVersion"] == "1.10.6"
     assert info["agents"]["scripted"]["description"] == "Plays scripts"
@@ -170,7 +170,7 @@ async def test_the_schema_has_the_extensions_only_where_they_are_asked_for(exten
         assert "contractVersion" not in (await plain.get(f"{PATH}/info")).json()
 
 
-async def test_the_runtimes_methods_say_the_same() -> None:
+async def test_the_runtimes_methods_return_the_same() -> None:
     async with CopilotRuntime(providers=[ScriptedProvider()]) as runtime:
         assert [agent.name for agent in (await runtime.runtime_info()).agents] == ["scripted"]
 

@@ -52,7 +52,7 @@ async def test_a_head_that_never_ends_is_refused_in_time(server: Running) -> Non
     assert b" 408 " in await answer_to(server)
 
 
-async def test_a_large_body_is_no_part_of_the_head(server: Running) -> None:
+async def test_a_large_body_is_not_part_of_the_head(server: Running) -> None:
     body = json.dumps({"query": "{hello}", "variables": {"x": "y" * 5 * LIMIT}}).encode()
     head = (
         b"POST /api/copilotkit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

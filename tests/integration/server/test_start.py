@@ -54,7 +54,7 @@ def test_a_place_of_rates_that_does_not_answer_ends_the_start() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_an_agents_own_failure_to_start_is_told_with_its_stack(tmp_path: Path) -> None:
+def test_an_agents_own_failure_to_start_is_reported_with_its_stack(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "from copilotkit_runtime import CopilotRuntime\n"
         "from tests.support.scripted_agent import ScriptedProvider\n"
@@ -69,7 +69,7 @@ def test_an_agents_own_failure_to_start_is_told_with_its_stack(tmp_path: Path) -
     assert "app.py" in ended.stderr
 
 
-def test_a_busy_port_is_told() -> None:
+def test_a_busy_port_is_reported() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -112,7 +112,7 @@ def test_files_of_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         (["json:runtime"], "json has no CopilotRuntime named 'runtime'."),
     ],
 )
-def test_a_target_that_is_not_there_is_told_without_a_stack(tmp_path: Path, target: list[str], said: str) -> None:
+def test_a_target_that_is_not_there_is_reported_without_a_stack(tmp_path: Path, target: list[str], said: str) -> None:
     ended = run("serve", *target, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (2, f"copilotkit-runtime: {said}\n")
 
@@ -132,7 +132,7 @@ MODEL = "from pydantic import BaseModel\nclass RuntimeConfig(BaseModel):\n    po
     ],
 )
 @pytest.mark.parametrize("target", ["faulty:runtime", "faulty.py:runtime", "langgraph.json"])
-def test_a_fault_in_the_targets_own_code_is_told_with_its_part_of_the_stack(
+def test_a_fault_in_the_targets_own_code_is_reported_with_its_part_of_the_stack(
     tmp_path: Path, code: str, said: str, target: str
 ) -> None:
     folder = tmp_path / "learning_importlib"

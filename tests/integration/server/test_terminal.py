@@ -55,7 +55,7 @@ async def lines_of(runtime: CopilotRuntime) -> list[str]:
     return list(summary(runtime, 8000, await runtime.discover_agents()))
 
 
-async def test_the_summary_says_what_to_open_what_is_served_and_what_to_do_next(tmp_path: Path) -> None:
+async def test_the_summary_lists_what_to_open_what_is_served_and_what_to_do_next(tmp_path: Path) -> None:
     file = tmp_path / "states.sqlite"
     config = RuntimeConfig(env="development", store=f"sqlite:///{file}")
     lines = await lines_of(CopilotRuntime(model="openai:gpt-4o", agents={"far": "http://127.0.0.1:1/"}, config=config))

@@ -59,7 +59,7 @@ async def test_a_rate_counts_for_all_workers_together(tmp_path: Path, redis: Red
     assert sorted(statuses) == [200] * 10 + [429] * 20
 
 
-async def test_nobody_is_let_in_while_rates_cannot_be_counted_and_readiness_says_so(tmp_path: Path) -> None:
+async def test_nobody_is_let_in_while_rates_cannot_be_counted_and_readiness_reports_it(tmp_path: Path) -> None:
     place = tmp_path / "redis"
     place.mkdir()
     redis = RedisServer(place)

@@ -141,7 +141,7 @@ async def test_a_question_in_a_subgraph_is_answered_after_a_long_thread(url: str
 
 @pytest.mark.parametrize("url", KINDS, indirect=True)
 @pytest.mark.parametrize(("turns", "kept"), [(None, lambda n: n > 30), (1, lambda n: n < 8)])
-async def test_a_setting_says_of_how_many_turns_checkpoints_are_kept(
+async def test_a_setting_limits_of_how_many_turns_checkpoints_are_kept(
     url: str, settings: StoreSettings, turns: int | None, kept: Callable[[int], bool]
 ) -> None:
     async with _opened(url, msgspec.structs.replace(settings, checkpoint_history=turns)) as page:

@@ -57,7 +57,7 @@ async def test_a_file_with_the_whole_history_becomes_small(tmp_path: Path) -> No
         assert await _turns(runtime, 1, "thread") == "30 notes"
 
 
-def test_the_command_says_how_many_threads_it_has_compacted(tmp_path: Path) -> None:
+def test_the_command_reports_how_many_threads_it_has_compacted(tmp_path: Path) -> None:
     (tmp_path / "runtime.py").write_text(TARGET)
     place = f"sqlite:///{tmp_path / 'states.sqlite'}"
     result = CliRunner().invoke(

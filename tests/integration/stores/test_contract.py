@@ -247,7 +247,7 @@ async def test_an_entry_over_the_limit_is_refused_with_its_size_and_the_limit(
 
 
 @pytest.mark.parametrize("value", [object(), "\ud800"])
-async def test_a_state_that_is_no_json_is_refused(store: StateStore, value: object) -> None:
+async def test_a_state_that_is_not_json_is_refused(store: StateStore, value: object) -> None:
     with pytest.raises(StateEncodingError):
         await store.save("thread", "agent", AgentState(state={"value": value}))
 
@@ -410,7 +410,7 @@ async def test_a_thread_without_owner_can_be_claimed_with_what_is_on_it(store: S
     assert (loaded.owner, loaded.state) == ("somebody", {"n": 1})
 
 
-async def test_health_tells_how_long_an_answer_takes(store: StateStore) -> None:
+async def test_health_reports_how_long_an_answer_takes(store: StateStore) -> None:
     assert 0 < await store.health() < 5
 
 

@@ -104,7 +104,7 @@ async def test_memories_are_found_by_meaning() -> None:
     assert await _found_by_meaning("memory://") == ["b", "a"]
 
 
-async def test_sqlite_has_an_index_if_python_s_can_load_one_and_says_if_not(tmp_path: Path) -> None:
+async def test_sqlite_has_an_index_if_python_s_can_load_one_and_logs_if_not(tmp_path: Path) -> None:
     with capture_logs() as logs:
         found = await _found_by_meaning(f"sqlite:///{tmp_path}/memory.sqlite")
     if hasattr(sqlite3.Connection, "enable_load_extension"):

@@ -57,7 +57,7 @@ async def test_a_read_waits_for_a_server_that_comes_back(server: Server, patient
     assert await asyncio.wait_for(claiming, 20)
 
 
-async def test_a_write_says_at_once_that_the_server_is_away_and_works_when_it_is_back(
+async def test_a_write_reports_at_once_that_the_server_is_away_and_works_when_it_is_back(
     server: Server, patient: StateStore
 ) -> None:
     await patient.save("thread", "agent", AgentState(state={"n": 1}))
@@ -124,7 +124,7 @@ async def test_a_server_that_hangs_holds_nobody_up_for_longer_than_the_limits(
     assert took < 1.0 + 1.0 + PSYCOPG_WAITS_AFTER_A_TIMEOUT + 5.0
 
 
-async def test_a_holder_is_told_when_the_server_was_away_for_longer_than_the_lease(
+async def test_a_holder_is_notified_when_the_server_was_away_for_longer_than_the_lease(
     server: Server, impatient: StateStore
 ) -> None:
     async with impatient.lock("thread", "agent") as lock:
@@ -132,7 +132,7 @@ async def test_a_holder_is_told_when_the_server_was_away_for_longer_than_the_lea
         await asyncio.wait_for(lock.lost.wait(), 20)
 
 
-async def test_health_says_that_the_server_is_away(server: Server, impatient: StateStore) -> None:
+async def test_health_reports_that_the_server_is_away(server: Server, impatient: StateStore) -> None:
     server.kill()
 
     with pytest.raises(StoreUnavailableError):
@@ -147,7 +147,7 @@ async def test_a_store_does_not_start_without_its_server(server: Server) -> None
         await store.start()
 
 
-async def test_an_error_does_not_tell_where_the_server_is(server: Server, impatient: StateStore) -> None:
+async def test_an_error_does_not_reveal_where_the_server_is(server: Server, impatient: StateStore) -> None:
     server.kill()
 
     with pytest.raises(StoreUnavailableError) as caught:

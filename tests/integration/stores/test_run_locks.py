@@ -167,7 +167,9 @@ async def test_a_lock_outlives_its_lease_as_long_as_its_holder_gives_signs_of_li
     await store.stop()
 
 
-async def test_a_holder_that_gave_no_sign_of_life_loses_the_lock_and_is_told(url: str, settings: StoreSettings) -> None:
+async def test_a_holder_that_gave_no_sign_of_life_loses_the_lock_and_is_notified(
+    url: str, settings: StoreSettings
+) -> None:
     store = open_store(url, msgspec.structs.replace(settings, lease=0.2, heartbeat=0.6))
     await store.start()
     run = Run(store)
@@ -180,7 +182,7 @@ async def test_a_holder_that_gave_no_sign_of_life_loses_the_lock_and_is_told(url
     await store.stop()
 
 
-async def test_a_store_that_stops_tells_the_holders_of_its_locks(url: str, settings: StoreSettings) -> None:
+async def test_a_store_that_stops_notifies_the_holders_of_its_locks(url: str, settings: StoreSettings) -> None:
     store = open_store(url, settings)
     await store.start()
     run = Run(store)

@@ -77,7 +77,7 @@ async def everything(runs: RunLogStore, key: RunKey, after: int = 0) -> list[eve
         after = part.last
 
 
-async def test_runs_of_one_client_id_are_told_apart_by_their_number(runs: RunLogStore) -> None:
+async def test_runs_of_one_client_id_are_distinguished_by_their_number(runs: RunLogStore) -> None:
     assert await runs.latest("thread") is None
     first = await runs.open("thread", run_id="same", agent_name="agent", owner=OWNER, about={"messages": [1]})
     second = await runs.open("thread", run_id="same", agent_name="", owner=OWNER)
@@ -399,7 +399,7 @@ async def test_thread_ids_may_be_any_text(runs: RunLogStore, thread_id: str) -> 
 
 
 @pytest.mark.parametrize("thread_id", ["", "a\0b", "t" * 1025, "\ud800"])
-async def test_what_is_no_key_is_refused_by_all_alike(runs: RunLogStore, thread_id: str) -> None:
+async def test_what_is_not_a_key_is_refused_by_all_alike(runs: RunLogStore, thread_id: str) -> None:
     with pytest.raises(StoreKeyError):
         await runs.open(thread_id, run_id="r", agent_name="a", owner=OWNER)
 

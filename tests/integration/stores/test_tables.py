@@ -59,7 +59,7 @@ async def test_tables_of_a_newer_release_are_left_alone(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
-async def test_a_store_that_was_not_started_says_so(url: str) -> None:
+async def test_a_store_that_was_not_started_reports_it(url: str) -> None:
     store = open_store(url)
 
     with pytest.raises(StoreError, match="not started"):
@@ -121,7 +121,7 @@ async def test_times_are_in_utc_whatever_the_zone_of_the_server(url: str) -> Non
     await store.stop()
 
 
-async def test_a_file_that_is_no_database_is_an_error_at_start(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_an_error_at_start(tmp_path: Path) -> None:
     path = tmp_path / "states.sqlite"
     path.write_text("certainly not a database" * 100)
 

@@ -271,7 +271,7 @@ async def test_a_kill_in_the_middle_of_twenty_runs_on_two_processes(url: str, on
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("url", ["redis", "postgres"], indirect=True)
-async def test_a_process_that_is_told_to_end_hands_its_runs_over_at_once(url: str, gate: Path) -> None:
+async def test_a_process_that_is_stopped_hands_its_runs_over_at_once(url: str, gate: Path) -> None:
     going_on, ending, refused = (f"{name}-{uuid4()}" for name in ("going-on", "ending", "refused"))
     settings = {"shutdown_grace_seconds": "2", "store_lease_seconds": "60"}
     async with httpx.AsyncClient(timeout=120) as client:

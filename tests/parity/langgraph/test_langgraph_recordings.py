@@ -55,7 +55,7 @@ def test_each_answer_comes_to_an_end_on_both(name: str, here: dict[str, Any]) ->
 
 
 @every_scenario
-def test_the_page_sent_the_same_messages_and_answers_to_both(name: str, here: dict[str, Any]) -> None:
+def test_the_client_sent_the_same_messages_and_answers_to_both(name: str, here: dict[str, Any]) -> None:
     assert _asked(here[name]) == _asked(_recording(name))
 
 

@@ -175,7 +175,7 @@ def test_reasoning_chunks_are_expanded() -> None:
         ({"type": "REASONING_MESSAGE_CHUNK", "delta": "1"}, "messageId"),
     ],
 )
-def test_a_first_chunk_must_say_what_it_opens(chunk: dict[str, Any], missing: str) -> None:
+def test_a_first_chunk_must_name_what_it_opens(chunk: dict[str, Any], missing: str) -> None:
     with pytest.raises(ProtocolError, match=f"must have a {missing}"):
         decode([chunk])
 

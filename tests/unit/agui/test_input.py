@@ -85,7 +85,7 @@ def test_properties_and_settings_are_forwarded_as_the_typescript_runtime_does() 
 
 
 @pytest.mark.parametrize("value", ["question", "[1]", '{"id": 1}', '{"id": "i"}'])
-def test_an_answer_to_another_kind_of_interrupt_is_no_protocol_resume(value: str) -> None:
+def test_an_answer_to_another_kind_of_interrupt_is_not_a_protocol_resume(value: str) -> None:
     run = RunInput(thread_id="t", run_id="r", resume=[Resume(name="on_interrupt", value=value, response="y")])
     assert "resume" not in run_agent_input(run, RunContext())
 

@@ -82,7 +82,7 @@ async def test_agents_are_listed_with_their_descriptions() -> None:
 
 
 @pytest.mark.parametrize("source", [17, "not a url", "ftp://localhost/x", "http://", "http://[::1"])
-def test_what_is_no_agent_is_refused_at_once(source: Any) -> None:
+def test_what_is_not_an_agent_is_refused_at_once(source: Any) -> None:
     with pytest.raises(MisuseError):
         AGUIProvider({"a": source})
 

@@ -64,5 +64,5 @@ def test_a_loop_that_is_gone_stops_the_writer() -> None:
         queue.put(1)
 
 
-def test_the_stop_is_no_exception_that_frameworks_swallow() -> None:
+def test_the_stop_is_not_an_exception_that_frameworks_swallow() -> None:
     assert not issubclass(RunCancelled, Exception)

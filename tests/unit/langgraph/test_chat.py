@@ -43,7 +43,7 @@ def test_a_call_s_parts_belong_together_by_index_or_by_id(index: Any, repeated: 
     assert told(stream(), chunk(first), chunk(second)) == [("1", "paint"), ("1", "{"), ("1", "}")]
 
 
-def test_a_call_whose_name_comes_late_is_told_whole() -> None:
+def test_a_call_whose_name_comes_late_is_sent_whole() -> None:
     first, second = {"id": "1", "args": "{", "index": 0}, {"name": "paint", "args": "}", "index": 0}
     assert told(stream(), chunk(first), chunk(second)) == [("1", "paint"), ("1", "{"), ("1", "}")]
 
@@ -82,14 +82,14 @@ def test_a_result_of_an_earlier_run_s_call_is_named_after_it() -> None:
     assert event.tool_call_name == "earlier"
 
 
-def test_a_call_that_was_told_is_not_told_again_when_its_message_is_returned() -> None:
+def test_a_call_that_was_sent_is_not_sent_again_when_its_message_is_returned() -> None:
     call = {"name": "paint", "id": "1", "args": {}}
     chat = stream()
     told(chat, chunk({"name": "paint", "id": "1", "args": "{}", "index": 0}, last=True))
     assert chat.returned([AIMessage("", id="other", tool_calls=[call])]) == []
 
 
-def test_what_people_say_is_not_told_to_them() -> None:
+def test_messages_of_people_are_not_sent_back_to_them() -> None:
     assert stream().returned([HumanMessage("hi", id="h")]) == []
 
 

@@ -9,7 +9,7 @@ from copilotkit_runtime.providers.langgraph.checkpoints import AgentCheckpoints
 CONFIG: RunnableConfig = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
 
 
-async def test_an_agent_sees_its_own_checkpoints_under_the_page_s_thread_id() -> None:
+async def test_an_agent_sees_its_own_checkpoints_under_the_client_s_thread_id() -> None:
     shared = InMemorySaver()
     mine, other = AgentCheckpoints(shared, "mine"), AgentCheckpoints(shared, "other")
     first = await mine.aput(CONFIG, empty_checkpoint(), {"source": "input"}, {})

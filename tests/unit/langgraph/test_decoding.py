@@ -74,7 +74,7 @@ def _double(number: float) -> float | int:
 
 
 @pytest.mark.parametrize("value", values())
-def test_what_a_client_only_echoes_is_no_change_and_keeps_its_value(value: Any) -> None:
+def test_what_a_client_only_echoes_is_not_a_change_and_keeps_its_value(value: Any) -> None:
     echoed = through_a_client(value)
     assert is_echo(value, echoed)
     assert restore(value, echoed) is value

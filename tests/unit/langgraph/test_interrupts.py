@@ -34,7 +34,7 @@ def test_an_empty_object_is_an_answer() -> None:
     assert resume_map([ONE], [answer("{}")]) == {"1": {}}
 
 
-def test_a_value_that_is_no_json_is_told_as_far_as_it_can_be() -> None:
+def test_a_value_that_is_not_json_is_sent_as_far_as_it_can_be() -> None:
     (event,) = interrupt_events([Interrupt(value={"fine": {1}, "odd": object()}, id="1")])
     shown: Any = event
     assert shown.value == {"fine": [1]}

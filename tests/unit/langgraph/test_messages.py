@@ -117,13 +117,13 @@ def test_messages_are_read_in_every_spelling_that_a_state_may_hold(kept: Any) ->
     assert (message.type, message.content) == ("human", "hi")
 
 
-def test_what_is_no_message_among_messages_is_left_out() -> None:
+def test_what_is_not_a_message_among_messages_is_left_out() -> None:
     kept = [{"sender": "Ada"}, HumanMessage("hi"), 7, {"type": "human"}]
     assert [message.content for message in as_langchain(kept)] == ["hi"]
 
 
 @pytest.mark.parametrize("kept", [None, "text", 1, {}])
-def test_what_is_no_list_of_messages_is_none(kept: Any) -> None:
+def test_what_is_not_a_list_of_messages_is_none(kept: Any) -> None:
     assert as_langchain(kept) == []
 
 
@@ -179,7 +179,7 @@ def test_images_are_found_in_every_vendor_s_spelling(block: Any) -> None:
         {"type": "file", "data": "QQ=="},
     ],
 )
-def test_what_holds_no_image_data_is_no_image(block: Any) -> None:
+def test_what_holds_no_image_data_is_not_an_image(block: Any) -> None:
     assert list(images_of([block])) == []
 
 

@@ -83,7 +83,7 @@ def test_a_client_s_copy_of_what_streamed_is_recognised() -> None:
     assert [message.id for message in CheckpointMessages([]).recognise(said)] == [message.id for message in said]
 
 
-def test_a_text_that_was_said_twice_is_recognised_as_often_as_it_is_kept() -> None:
+def test_a_text_that_was_sent_twice_is_recognised_as_often_as_it_is_kept() -> None:
     known = CheckpointMessages([HumanMessage("hi", id="h"), AIMessage("ok", id="kept")])
     human = TextMessage(id="h", role="user", content="hi")
     said = [human, *answers(("x", "ok"), ("y", "ok"))]

@@ -27,7 +27,7 @@ When using these tools:
 Use them when appropriate to fulfill the user's request."""
 
 
-def test_models_are_told_of_tools_in_the_contracts_words() -> None:
+def test_models_learn_of_tools_in_the_contracts_words() -> None:
     string = {"type": "string"}
     properties = {
         "q": {**string, "description": "query"},

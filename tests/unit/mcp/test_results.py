@@ -39,7 +39,7 @@ def test_nothing_of_a_result_is_lost_and_nothing_is_there_twice(content: Any, st
     assert result_value(result) == value
 
 
-def test_an_error_is_told_by_its_text_or_its_structure() -> None:
+def test_an_error_is_reported_by_its_text_or_its_structure() -> None:
     assert error_text({"content": [text("no luck")], "structuredContent": {"code": 1}}) == "no luck"
     assert error_text({"content": [], "structuredContent": {"code": 1}}) == '{"code":1}'
     assert error_text({"content": []}) == ""

@@ -65,6 +65,6 @@ def test_an_allow_list_of_something_else_is_refused(url: str) -> None:
         AllowList([url])
 
 
-def test_a_command_is_no_http_server() -> None:
+def test_a_command_is_not_an_http_server() -> None:
     with pytest.raises(errors.MisuseError):
         servers_of([MCPServer(command="x", transport="http")])

@@ -87,7 +87,7 @@ def test_another_answers_text_stays_apart() -> None:
     ]
 
 
-def test_a_call_without_a_result_is_told_to_be_unanswered() -> None:
+def test_a_call_without_a_result_is_sent_as_unanswered() -> None:
     [exchange] = turns([call("a")])
     assert isinstance(exchange, Exchange)
     assert exchange.results == [UNANSWERED]
@@ -116,7 +116,7 @@ messages = st.lists(
 
 
 @given(messages)
-def test_every_call_is_told_once_with_one_result(thread: list[Message]) -> None:
+def test_every_call_is_reported_once_with_one_result(thread: list[Message]) -> None:
     exchanges = [turn for turn in turns(thread) if isinstance(turn, Exchange)]
     told = [call.id for exchange in exchanges for call in exchange.calls]
     called = {message.id for message in thread if isinstance(message, ToolCallMessage)}

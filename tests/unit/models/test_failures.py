@@ -40,7 +40,7 @@ def test_a_status_decides_the_class_and_is_kept(status: int | None, kind: type[C
     assert error.extensions["severity"] == "critical"
 
 
-def test_a_status_that_the_vendor_tells_itself_is_not_told_twice() -> None:
+def test_a_status_that_the_vendor_sends_itself_is_not_repeated() -> None:
     assert raised(VendorError("429 Too many", 429)).message == "Vendor API error: 429 Too many"
 
 
@@ -49,7 +49,7 @@ def test_what_breaks_on_the_way_is_a_network_error(error: Exception) -> None:
     assert type(raised(error)) is NetworkError
 
 
-def test_an_error_without_words_is_told_in_ours() -> None:
+def test_an_error_without_words_is_reported_in_ours() -> None:
     assert raised(TimeoutError()).message == "Vendor API error: Request timed out."
     assert raised(ConnectionResetError()).message == "Vendor API error: Connection error."
 
@@ -67,7 +67,7 @@ def test_our_own_errors_pass_unchanged() -> None:
     assert raised(error) is error
 
 
-def test_what_is_no_vendors_failure_passes_unchanged() -> None:
+def test_what_is_not_a_vendors_failure_passes_unchanged() -> None:
     with pytest.raises(ValueError, match="bug"), vendor_failures(Vendor("Vendor")):
         raise ValueError("bug")
 

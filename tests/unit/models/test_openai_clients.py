@@ -19,7 +19,7 @@ from copilotkit_runtime.providers.models.openai_clients import open_chat
         ("http://box:9999/v1/", "http://box:9999/v1/"),
     ],
 )
-async def test_ollamas_own_variable_says_where_it_is(monkeypatch: pytest.MonkeyPatch, host: str, url: str) -> None:
+async def test_ollamas_own_variable_sets_where_it_is(monkeypatch: pytest.MonkeyPatch, host: str, url: str) -> None:
     monkeypatch.setenv("OLLAMA_HOST", host)
     chat = open_chat("ollama", "llama3", ModelOptions())
     assert str(chat._client.base_url) == url  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ def test_a_function_is_chosen_by_name() -> None:
     assert choice_for([ACT], "function", "act") == ToolChoice(mode="function", name="act")
 
 
-def test_nothing_is_chosen_when_nothing_was_said_or_no_tool_is_there() -> None:
+def test_nothing_is_chosen_when_nothing_was_sent_or_no_tool_is_there() -> None:
     assert choice_for([ACT], None) is None
     assert choice_for([], "required") is None
 

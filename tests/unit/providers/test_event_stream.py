@@ -36,7 +36,7 @@ def test_an_event_is_given_out_as_soon_as_its_blank_line_is_there() -> None:
     assert reader.feed(b"\ndata: 2\r\n\r\n") == [b"2"]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_stream() -> None:
+def test_a_byte_order_mark_is_not_part_of_the_stream() -> None:
     assert read([b"\xef\xbb\xbfdata: 1\n\n"]) == ["1"]
 
 

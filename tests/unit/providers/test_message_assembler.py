@@ -50,7 +50,7 @@ def test_a_call_that_is_repeated_in_every_piece_is_one_call() -> None:
     assert sum(isinstance(event, ToolCallStart) for event in events) == 1
 
 
-def test_thoughts_between_texts_are_told_apart() -> None:
+def test_thoughts_between_texts_are_distinguished() -> None:
     answer = MessageAssembler("m")
     events = [*answer.reasoning("a"), *answer.text("b"), *answer.reasoning("c"), *answer.end()]
     ids = [event.message_id for event in events if isinstance(event, ReasoningStart)]

@@ -29,7 +29,7 @@ def test_openai_s_protocol(reported: dict[str, Any], counts: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize("reported", [None, {}, [], "x", {"prompt_tokens": None}, {"prompt_tokens": True}])
-def test_what_reports_nothing_is_no_usage(reported: Any) -> None:
+def test_what_reports_nothing_is_not_usage(reported: Any) -> None:
     assert openai_usage(reported) is None
     assert langchain_usage(reported) is None
 

@@ -108,7 +108,7 @@ def test_interrupts_and_manual_emissions_are_shown() -> None:
     ]
 
 
-def test_a_reported_error_is_raised_with_what_it_says() -> None:
+def test_a_reported_error_is_raised_with_its_text() -> None:
     error = {"type": "AuthError", "message": "no key", "status_code": 401}
     with pytest.raises(NetworkError, match="AuthError: no key") as caught:
         read({"event": "on_copilotkit_error", "data": {"error": error}})

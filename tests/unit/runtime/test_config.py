@@ -140,7 +140,7 @@ def test_other_empty_variables_are_as_if_they_were_not_there(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("text", ["port = ", None])
-def test_a_file_that_is_no_toml_or_not_there_is_named(tmp_path: Path, text: str | None) -> None:
+def test_a_file_that_is_not_toml_or_not_there_is_named(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "settings.toml"
     if text is not None:
         file.write_text(text)

@@ -94,7 +94,7 @@ class AuthenticationError(Exception):
         (RuntimeError("lost Connection"), "The connection to the agent service was lost", "UNKNOWN"),
     ],
 )
-def test_an_unexpected_error_is_told_in_the_contracts_words(error: Exception, begins: str, code: str) -> None:
+def test_an_unexpected_error_is_reported_in_the_contracts_words(error: Exception, begins: str, code: str) -> None:
     told = to_public_error(error)
     assert told.message.startswith(begins)
     assert told.code == code

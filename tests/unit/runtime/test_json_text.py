@@ -64,7 +64,7 @@ def test_too_many_values_are_refused_before_they_are_decoded(item: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a,b" * MAX_NODES, "[{" * MAX_NODES, '\\",' * MAX_NODES])
-def test_punctuation_in_texts_is_no_value(text: str) -> None:
+def test_punctuation_in_texts_is_not_a_value(text: str) -> None:
     assert count_nodes(f'{{"a": "{text}"}}'.encode()) == 1
 
 

@@ -43,7 +43,7 @@ async def test_an_agent_belongs_to_the_provider_that_lists_it() -> None:
     assert await registry(one, two).owner_of("b") is two
 
 
-async def test_an_unknown_agent_is_told_with_those_there_are() -> None:
+async def test_an_unknown_agent_is_reported_with_those_there_are() -> None:
     with pytest.raises(errors.AgentNotFoundError, match="Available agents are: a, b"):
         await registry(Listed("one", "a", "b")).owner_of("c")
 

@@ -22,7 +22,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON), st.text())
-def test_whatever_json_can_say_comes_back_as_it_was(state: dict[str, Any], said: str) -> None:
+def test_whatever_json_can_hold_comes_back_as_it_was(state: dict[str, Any], said: str) -> None:
     entry = AgentState(state=state, messages=[TextMessage(role="user", content=said)])
 
     decoded = decode(encode(entry, 10**9))
@@ -57,7 +57,7 @@ def _endless() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", [{"a": object()}, {"a": "\udfff"}, {object(): 1}, _endless()])
-def test_what_json_cannot_say_is_refused(state: dict[str, Any]) -> None:
+def test_what_json_cannot_hold_is_refused(state: dict[str, Any]) -> None:
     with pytest.raises(StateEncodingError):
         encode(AgentState(state=state), 10**9)
 

@@ -123,7 +123,7 @@ async def test_a_lock_whose_release_fails_does_not_hide_what_the_run_raised(lock
         await run()
 
 
-async def test_a_heartbeat_that_breaks_tells_all_holders(locks: RunLocks, desk: Desk) -> None:
+async def test_a_heartbeat_that_breaks_notifies_all_holders(locks: RunLocks, desk: Desk) -> None:
     async with locks.lock("thread", "agent", wait=None, interrupt=False) as lock:
         keeper = _keeper()
         desk.renew = None  # type: ignore[method-assign, assignment]

@@ -149,5 +149,5 @@ async def test_what_was_missed_before_a_line_follows_is_looked_for(monkeypatch: 
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1" * 30, "1!!", "\u0661x", "!"])
-def test_what_something_else_sent_is_no_news(text: str) -> None:
+def test_what_something_else_sent_is_not_news(text: str) -> None:
     assert parse_news("run", text) == []

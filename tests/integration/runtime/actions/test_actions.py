@@ -77,20 +77,20 @@ async def test_a_call_is_followed_by_its_result_and_then_by_what_came_next(agent
         ([], "[]"),
     ],
 )
-async def test_a_result_of_any_json_kind_is_told(value: Any, result: str) -> None:
+async def test_a_result_of_any_json_kind_is_reported(value: Any, result: str) -> None:
     async with client_of(runtime_with(Action("give", "", lambda: value))) as client:
         response = await play_on(client, *call("c", "give"))
     assert results(response) == {"c": result}
 
 
-async def test_a_result_that_json_cannot_express_is_told_as_an_error() -> None:
+async def test_a_result_that_json_cannot_express_is_reported_as_an_error() -> None:
     async with client_of(runtime_with(Action("give", "", object))) as client:
         response = await play_on(client, *call("c", "give"))
     assert json.loads(results(response)["c"])["error"]["code"] == "HANDLER_ERROR"
 
 
 @pytest.mark.parametrize("arguments", ['{"name":', "[]", "null", '"x"'])
-async def test_unparsable_arguments_are_told_and_the_run_goes_on(arguments: str) -> None:
+async def test_unparsable_arguments_are_reported_and_the_run_goes_on(arguments: str) -> None:
     async with client_of(runtime_with(greet)) as client, asyncio.timeout(20):
         response = await play_on(client, *call("c", "greet", arguments), *text("a", "on"))
     expected = '{"error":{"code":"INVALID_ARGUMENTS","message":"Failed to parse action arguments"},"result":""}'
@@ -98,7 +98,7 @@ async def test_unparsable_arguments_are_told_and_the_run_goes_on(arguments: str)
     assert response["status"]["__typename"] == SUCCESS
 
 
-async def test_arguments_that_do_not_fit_are_told_without_their_values() -> None:
+async def test_arguments_that_do_not_fit_are_reported_without_their_values() -> None:
     async def add(left: int, right: int) -> int:
         return left + right
 
@@ -124,7 +124,7 @@ def failing(error: Exception) -> Action:
     return Action("fail", "", fail)
 
 
-async def test_an_exception_is_told_without_its_text() -> None:
+async def test_an_exception_is_reported_without_its_text() -> None:
     async with client_of(runtime_with(failing(RuntimeError("postgres://me:secret@db")))) as client:
         response = await play_on(client, *call("c", "fail"), *text("a", "on"))
     error = json.loads(results(response)["c"])["error"]
@@ -133,14 +133,14 @@ async def test_an_exception_is_told_without_its_text() -> None:
     assert shown(response)[-1] == "on"
 
 
-async def test_the_text_of_an_action_error_is_told() -> None:
+async def test_the_text_of_an_action_error_is_reported() -> None:
     async with client_of(runtime_with(failing(errors.ActionError("There is no such city.")))) as client:
         response = await play_on(client, *call("c", "fail"))
     expected = {"error": {"code": "HANDLER_ERROR", "message": "There is no such city."}, "result": ""}
     assert json.loads(results(response)["c"]) == expected
 
 
-async def test_texts_of_exceptions_can_be_told() -> None:
+async def test_texts_of_exceptions_can_be_reported() -> None:
     config = RuntimeConfig(action_errors="shown")
     async with client_of(runtime_with(failing(ValueError("no city")), config=config)) as client:
         response = await play_on(client, *call("c", "fail"))
@@ -270,7 +270,7 @@ async def test_a_second_result_for_an_executed_call_is_dropped() -> None:
     assert results(response) == {"c": "hello Bo"}
 
 
-async def test_a_direct_result_is_also_said() -> None:
+async def test_a_direct_result_is_also_sent() -> None:
     async with client_of(runtime_with(Action("say", "", lambda: "It is done.", return_direct=True))) as client:
         response = await play_on(client, *call("c", "say"))
     assert shown(response) == ["call c", "result-c: It is done.", "It is done."]
@@ -415,7 +415,7 @@ async def call_speaker(speaker: Speaker) -> Any:
         return await play_on(client, *call("c", "speaker"), *text("a", "Back."))
 
 
-async def test_an_agent_that_is_called_as_a_tool_and_cannot_begin_is_told_as_an_error() -> None:
+async def test_an_agent_that_is_called_as_a_tool_and_cannot_begin_is_reported_as_an_error() -> None:
     response = await call_speaker(Speaker(fails_after=0))
     error = {"code": "HANDLER_ERROR", "message": "The speaker is away."}
     assert json.loads(results(response)["c"]) == {"error": error, "result": ""}
@@ -428,7 +428,7 @@ async def test_an_agent_that_is_called_as_a_tool_and_breaks_off_ends_the_run() -
     assert results(response) == {"c": "speaker agent started"}
 
 
-async def test_agents_are_no_tools_unless_asked_for() -> None:
+async def test_agents_are_not_tools_unless_asked_for() -> None:
     listener = Listener()
     async with client_of(CopilotRuntime(providers=[Speaker()], model=listener)) as client:
         await play_on(client)
@@ -445,7 +445,7 @@ async def test_a_source_that_fails_takes_nothing_else_with_it() -> None:
 
 @pytest.mark.parametrize("order", [["", "sunny"], ["sunny", ""], ["", ""]])
 @pytest.mark.parametrize("agent", ["scripted", None])
-async def test_the_servers_result_counts_and_not_the_empty_one_of_a_page_that_drew_the_call(
+async def test_the_servers_result_counts_and_not_the_empty_one_of_a_client_that_drew_the_call(
     agent: str | None, order: list[str]
 ) -> None:
     listener = Listener()

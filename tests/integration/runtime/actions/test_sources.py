@@ -48,7 +48,7 @@ async def test_a_remote_endpoints_actions_are_offered_and_executed_there() -> No
     }
 
 
-async def test_a_remote_action_that_fails_is_told_and_done_once() -> None:
+async def test_a_remote_action_that_fails_is_reported_and_done_once() -> None:
     async with ScriptedService(answering({"/info": INFO})) as service:
         runtime = CopilotRuntime([RemoteEndpointProvider(service.url)], model=ScriptedProvider())
         async with client_of(runtime) as client, asyncio.timeout(10):

@@ -97,7 +97,7 @@ async def test_what_is_denied_is_not_kept() -> None:
     assert [state is not None for state in kept] == [True, False]
 
 
-async def test_a_denied_request_is_told_to_the_hook_after_requests_with_its_reason() -> None:
+async def test_a_denied_request_is_reported_to_the_hook_after_requests_with_its_reason() -> None:
     heard: list[Any] = []
     came = asyncio.Event()
 
@@ -114,7 +114,7 @@ async def test_a_denied_request_is_told_to_the_hook_after_requests_with_its_reas
     assert [message.content for message in heard[0].output_messages] == ["No."]
 
 
-async def test_a_result_that_is_sent_back_is_no_text_to_judge() -> None:
+async def test_a_result_that_is_sent_back_is_not_text_to_judge() -> None:
     result = {
         "id": "result-c",
         "createdAt": "2026-11-21T00:00:00.000Z",
@@ -232,7 +232,7 @@ async def _saying(*words: str) -> AsyncGenerator[Any]:
         yield events.TextMessageContent(message_id="j", delta=word)
 
 
-async def test_a_model_that_says_neither_yes_nor_no_has_failed_to_judge() -> None:
+async def test_a_model_that_answers_neither_yes_nor_no_has_failed_to_judge() -> None:
     async def judge(instructions: str, text_: str) -> str:
         return "I would rather write a poem."
 
@@ -291,7 +291,7 @@ async def cloud(status: int, body: Any, content: str = "hello", *more: Guardrail
     return fold(answer.parts), service.requests, bool(listener.given)
 
 
-async def test_the_cloud_is_asked_as_the_contract_says() -> None:
+async def test_the_cloud_is_asked_as_the_contract_requires() -> None:
     response, [request], asked = await cloud(200, {"status": "allowed"})
     assert (request.method, request.path) == ("POST", "/guardrails/validate")
     assert request.headers["x-copilotcloud-public-api-key"] == "ck_pub_1"
@@ -305,7 +305,7 @@ async def test_the_cloud_is_asked_as_the_contract_says() -> None:
     assert response["status"]["code"] == "Success"
 
 
-async def test_the_clouds_denial_is_told_with_its_reason() -> None:
+async def test_the_clouds_denial_is_reported_with_its_reason() -> None:
     response, _, asked = await cloud(200, {"status": "denied", "reason": "Off topic."})
     assert response["status"] == denial("Off topic.")
     assert not asked
@@ -350,7 +350,7 @@ async def test_the_runtimes_own_guardrails_come_before_the_cloud() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, RULES])
-async def test_cloud_settings_without_a_key_are_refused_as_the_contract_says(settings: dict[str, Any]) -> None:
+async def test_cloud_settings_without_a_key_are_refused_as_the_contract_requires(settings: dict[str, Any]) -> None:
     async with client_of(CopilotRuntime(model=Answering())) as client:
         answer = await ask(client, PATH, generate(text_message("hi"), cloud=settings))
     [error] = answer.parts[0]["errors"]
@@ -359,7 +359,7 @@ async def test_cloud_settings_without_a_key_are_refused_as_the_contract_says(set
     assert "extensions" not in error
 
 
-async def test_the_pages_lists_may_be_left_to_a_judge() -> None:
+async def test_the_clients_lists_may_be_left_to_a_judge() -> None:
     asked: list[str] = []
 
     async def judge(instructions: str, text_: str) -> str:

@@ -48,7 +48,7 @@ async def greet(name: str) -> str:
     return f"hello {name}"
 
 
-async def test_the_hook_before_a_request_is_told_of_it() -> None:
+async def test_the_hook_before_a_request_is_called_with_it() -> None:
     ear = Ear()
     async with client_of(runtime_with(Hooks(on_before_request=ear.listen))) as client:
         await play_on(client, *text("a", "hi"), agent="scripted", frontend={"url": "http://page.test/", "actions": []})
@@ -73,7 +73,7 @@ async def test_the_hook_before_a_request_may_refuse_it(agent: str | None) -> Non
     assert not asked.heard
 
 
-async def test_what_a_refusing_hook_did_not_mean_to_tell_is_not_told() -> None:
+async def test_what_a_refusing_hook_did_not_mean_to_publish_is_not_sent() -> None:
     asked: list[BeforeRequest] = []
 
     def refuse(request: BeforeRequest) -> None:
@@ -100,7 +100,7 @@ async def test_a_hook_before_a_request_that_never_ends_refuses_it_in_time() -> N
     assert answer.parts[0]["errors"]
 
 
-async def test_the_hook_after_a_request_is_told_the_complete_answer_in_start_order() -> None:
+async def test_the_hook_after_a_request_is_called_with_the_complete_answer_in_start_order() -> None:
     ear = Ear()
     steps = [
         event("TEXT_MESSAGE_START", messageId="a"),
@@ -123,7 +123,7 @@ async def test_the_hook_after_a_request_is_told_the_complete_answer_in_start_ord
     assert result.result == "hello Bo"
 
 
-async def test_an_error_is_told_in_the_contracts_shape() -> None:
+async def test_an_error_is_reported_in_the_contracts_shape() -> None:
     after, ear = Ear(), Ear()
     hooks = Hooks(on_error=ear.listen, on_after_request=after.listen)
     async with client_of(runtime_with(hooks)) as client:
@@ -145,7 +145,7 @@ async def test_an_error_is_told_in_the_contracts_shape() -> None:
     assert not after.heard
 
 
-async def test_an_error_before_the_run_is_told_as_well() -> None:
+async def test_an_error_before_the_run_is_reported_as_well() -> None:
     ear = Ear()
     async with client_of(runtime_with(Hooks(on_error=ear.listen))) as client:
         await ask(client, PATH, scripted(agent="nobody"))
@@ -161,7 +161,7 @@ async def leave_early(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("on_disconnect", ["cancel", "continue"])
-async def test_a_client_that_leaves_is_told_once(on_disconnect: Any) -> None:
+async def test_a_client_that_leaves_is_reported_once(on_disconnect: Any) -> None:
     ear, end = Ear(), {"after": 0.3, **event("TEXT_MESSAGE_END", messageId="a")}
     after = Ear()
     config = RuntimeConfig(on_disconnect=on_disconnect)

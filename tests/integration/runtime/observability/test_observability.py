@@ -49,7 +49,7 @@ BLOCKED = "copilotkit_event_loop_blocked_total"
 USAGE = event("RUN_USAGE", inputTokens=11, outputTokens=7, cachedTokens=5, reasoningTokens=2, model="gpt-4o")
 
 
-async def test_metrics_tell_of_runs_streams_refusals_and_the_store(tmp_path: Path) -> None:
+async def test_metrics_count_runs_streams_refusals_and_the_store(tmp_path: Path) -> None:
     with running(tmp_path, metrics="true") as server:
         async with httpx.AsyncClient() as http:
             await ask(http, server.url, scripted(*text("a", "one", "two", "three")))

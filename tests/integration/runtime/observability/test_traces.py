@@ -135,7 +135,7 @@ async def test_a_request_a_run_an_agent_its_tools_and_model_calls_are_one_trace(
     assert run.instrumentation_scope.version == version("copilotkit-runtime-py")
 
 
-async def test_what_fails_is_marked_without_what_it_says(spans: InMemorySpanExporter) -> None:
+async def test_what_fails_is_marked_without_its_text(spans: InMemorySpanExporter) -> None:
     async with client_of(runtime_of()) as client:
         await client.post(**request_of("GraphQL", *text("a", "hi"), {"raise": "secret sauce"}))
         run, facts = await one(spans, "copilotkit.run")
@@ -144,7 +144,7 @@ async def test_what_fails_is_marked_without_what_it_says(spans: InMemorySpanExpo
     assert "secret sauce" not in "".join(span.to_json() for span in spans.get_finished_spans())
 
 
-async def test_server_side_actions_are_tools_and_those_that_fail_say_so(spans: InMemorySpanExporter) -> None:
+async def test_server_side_actions_are_tools_and_failed_ones_are_marked(spans: InMemorySpanExporter) -> None:
     async def good() -> str:
         return "done"
 

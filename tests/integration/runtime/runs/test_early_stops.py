@@ -104,7 +104,7 @@ async def test_a_stop_that_means_another_run_or_comes_from_somebody_else_leaves_
         assert any(isinstance(event, events.TextMessageContent) for event in whole)
 
 
-async def test_a_request_that_is_refused_is_no_beginning_any_longer() -> None:
+async def test_a_request_that_is_refused_is_not_a_beginning_any_longer() -> None:
     async def refuse(*_: Any) -> None:
         raise ValueError("no")
 

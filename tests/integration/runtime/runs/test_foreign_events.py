@@ -107,7 +107,7 @@ class Event(events.BaseEvent, tag="OWN_KIND"):
     ids=["text", "bytes", "None", "number", "list", "object", "module", "own kind"],
 )
 @pytest.mark.parametrize("before", [[], MODELS[2:4]], ids=["first", "later"])
-async def test_what_is_no_event_is_refused_in_words(item: Any, before: list[Any]) -> None:
+async def test_what_is_not_an_event_is_refused_in_words(item: Any, before: list[Any]) -> None:
     with structlog.testing.capture_logs() as logs:
         response = await answer_of(*before, item)
     assert response["status"]["code"] == "Failed"
@@ -117,7 +117,7 @@ async def test_what_is_no_event_is_refused_in_words(item: Any, before: list[Any]
     assert [log["error"] for log in logs if log["event"] == "run_failed"] == [text]
 
 
-async def test_a_mapping_that_is_no_event_is_refused_in_words() -> None:
+async def test_a_mapping_that_is_not_an_event_is_refused_in_words() -> None:
     response = await answer_of({"text": "hi"})
     assert "not an AG-UI event" in response["status"]["details"]["description"]
 

@@ -104,7 +104,7 @@ async def test_a_word_arrives_while_the_agent_is_still_silent_about_the_next() -
         await first_parts(client, generate(text_message("hi"), agent="talker"), until="word")
 
 
-async def test_a_client_that_leaves_cancels_its_run_within_a_second_and_keeps_what_was_said() -> None:
+async def test_a_client_that_leaves_cancels_its_run_within_a_second_and_keeps_what_was_sent() -> None:
     talker, store = Talker(), WatchedStore()
     runtime = CopilotRuntime(providers=[talker], store=store)
     async with client_of(runtime) as client:
@@ -129,7 +129,7 @@ async def test_a_run_may_outlive_its_client() -> None:
     assert kept.state == {"done": True}
 
 
-async def test_a_provider_whose_own_work_was_cancelled_has_failed_and_the_page_is_told() -> None:
+async def test_a_provider_whose_own_work_was_cancelled_has_failed_and_the_client_is_notified() -> None:
     async with client_of(CopilotRuntime(providers=[Quitter()])) as client:
         answer = await ask(client, PATH, generate(text_message("hi"), agent="quitter"))
     response = fold(answer.parts)
@@ -170,7 +170,7 @@ async def test_all_agents_are_available() -> None:
     assert agents[1] == {"id": "talker", "name": "talker", "description": "Talks."}
 
 
-async def test_an_agent_is_given_all_that_the_page_sent() -> None:
+async def test_an_agent_is_given_all_that_the_client_sent() -> None:
     talker = Talker()
     body = generate(
         text_message("hi"),

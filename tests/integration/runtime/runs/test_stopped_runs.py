@@ -127,7 +127,7 @@ class RaisingLate(AgentProvider):
 
 
 @pytest.mark.parametrize("error", [ValueError("late"), RuntimeError("late"), SystemExit(1), TimeoutError("late")])
-async def test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_said(error: BaseException) -> None:
+async def test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_sent(error: BaseException) -> None:
     provider = RaisingLate(error)
     async with CopilotRuntime(providers=[provider], store="memory://") as runtime:
         asked = RunInput(thread_id="t", run_id="r")

@@ -173,7 +173,7 @@ class Unkept(Gated):
         raise RuntimeError("the disk is full")
 
 
-async def test_an_answer_whose_state_cannot_be_stored_is_no_success() -> None:
+async def test_an_answer_whose_state_cannot_be_stored_is_not_a_success() -> None:
     unkept = Unkept()
     unkept.release.set()
     async with client_of(runtime_with(unkept, "queue")) as client, asyncio.timeout(10):

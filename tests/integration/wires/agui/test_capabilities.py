@@ -39,7 +39,7 @@ def runtime() -> CopilotRuntime:
     )
 
 
-async def test_info_tells_what_each_agent_can_do() -> None:
+async def test_info_lists_what_each_agent_can_do() -> None:
     async with client_of(runtime()) as client:
         agents = (await client.get(f"{PATH}/info")).json()["agents"]
     shown = {name: agent["capabilities"] for name, agent in agents.items()}

@@ -259,7 +259,7 @@ async def test_nothing_is_drawn_where_it_is_off(options: dict[str, Any]) -> None
     assert not activities(events)
 
 
-async def test_a_client_with_a_catalog_gets_surfaces_unless_the_application_says_no() -> None:
+async def test_a_client_with_a_catalog_gets_surfaces_unless_the_application_declines() -> None:
     props = {"a2uiCatalogAvailable": True}
     body = run_input(script(*called("render_a2ui", SURFACE)), forwardedProps=props)
     async with served() as client:
@@ -275,7 +275,7 @@ async def test_suggestions_are_not_drawn() -> None:
         assert not activities(await run(client, "scripted", body))
 
 
-async def test_agents_are_offered_the_tool_and_told_how_to_use_it() -> None:
+async def test_agents_are_offered_the_tool_and_instructions_for_it() -> None:
     listener = Listener()
     catalog = {"catalogId": "https://mine.example/catalog", "components": {"Text": {"type": "object"}}}
     context = [{"description": CATALOG_CONTEXT, "value": json.dumps({"catalogId": "theirs", "components": {}})}]

@@ -39,7 +39,7 @@ async def test_a_get_that_asks_nothing_is_405(client: httpx.AsyncClient) -> None
     assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
 
 
-async def test_info_says_what_is_there(client: httpx.AsyncClient) -> None:
+async def test_info_lists_what_is_there(client: httpx.AsyncClient) -> None:
     info = (await client.get(f"{PATH}/info")).json()
     assert list(info["agents"]) == ["scripted", "default"]
     assert info["agents"]["default"]["description"] == "Plays scripts"
@@ -181,7 +181,7 @@ async def test_a_named_origin_may_send_credentials() -> None:
         assert "access-control-allow-origin" not in theirs.headers
 
 
-async def test_who_may_not_ask_is_told_so_in_json() -> None:
+async def test_who_may_not_call_is_refused_in_json() -> None:
     config = RuntimeConfig(api_keys=("ann:a",))
     async with client_of(CopilotRuntime(providers=[ScriptedProvider()], config=config)) as client:
         for response in (await client.get(f"{PATH}/info"), await client.post(PATH, json={"method": "info"})):
@@ -326,7 +326,7 @@ async def test_each_failure_of_a_transcription_has_its_status(
         ("", "audio/webm"),
     ],
 )
-async def test_each_type_of_recording_is_heard(listener: httpx.AsyncClient, sent: str, heard: str) -> None:
+async def test_each_type_of_recording_is_transcribed(listener: httpx.AsyncClient, sent: str, heard: str) -> None:
     body = {"audio": base64.b64encode(b"hi").decode(), "mimeType": sent, "filename": "a"}
     response = await listener.post(f"{PATH}/transcribe", json=body)
     assert response.json() == {"text": f"{heard} hi", "size": 2, "type": heard}

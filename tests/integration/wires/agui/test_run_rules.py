@@ -129,7 +129,7 @@ async def test_a_call_that_nobody_has_answered_comes_back_without_an_answer(clie
         assert types_of(past) == ["RUN_STARTED", "TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_END", "RUN_FINISHED"]
 
 
-async def test_results_of_the_page_come_back_with_the_run_that_they_came_with() -> None:
+async def test_results_of_the_client_come_back_with_the_run_that_they_came_with() -> None:
     listener = Listener()
     async with client_of(CopilotRuntime(providers=[listener])) as client:
         first = script(*say("calling", "a"), *call("c1", "good"), *call("c2", "bad"))
@@ -178,7 +178,7 @@ async def test_a_result_that_has_an_id_of_the_agent_s_is_one_result(*, whole: bo
     assert [event["messageId"] for event in past if event["type"] == "TOOL_CALL_RESULT"] == ["agent-s-own"]
 
 
-async def test_a_result_that_the_page_has_in_place_of_the_agent_s_is_the_one_that_counts() -> None:
+async def test_a_result_that_the_client_has_in_place_of_the_agent_s_is_the_one_that_counts() -> None:
     listener = Listener()
     placeholder = event("TOOL_CALL_RESULT", toolCallId="c", messageId="p", content="Forwarded to client")
     first = script(*call("c", "f", "{}"), placeholder)

@@ -102,7 +102,7 @@ async def test_a_client_that_goes_does_not_stop_the_run(client: httpx.AsyncClien
     assert types_of(events)[-1] == "RUN_FINISHED"
 
 
-async def test_a_stop_ends_the_stream_and_keeps_what_was_said(client: httpx.AsyncClient) -> None:
+async def test_a_stop_ends_the_stream_and_keeps_what_was_sent(client: httpx.AsyncClient) -> None:
     body = run_input(script(*say("so far")[:2], {"hang": True}))
     async with client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as response:
         pieces = response.aiter_text()
@@ -144,11 +144,11 @@ async def stop(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
     return dict(response.json())
 
 
-async def test_a_stop_without_a_run_says_so(client: httpx.AsyncClient) -> None:
+async def test_a_stop_without_a_run_is_reported(client: httpx.AsyncClient) -> None:
     assert await stop(client) == {"stopped": False, "message": "No active run for thread 't'."}
 
 
-async def test_a_stop_of_another_run_says_so(client: httpx.AsyncClient) -> None:
+async def test_a_stop_of_another_run_is_reported(client: httpx.AsyncClient) -> None:
     body = run_input(script(*say("so far")[:2], {"hang": True}))
     async with client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as response:
         assert response.status_code == 200
@@ -264,7 +264,7 @@ async def test_a_question_is_asked_at_the_end_of_its_run(client: httpx.AsyncClie
     assert events[-1] == {"type": "RUN_FINISHED", "threadId": "t", "runId": "r"}
 
 
-async def test_a_busy_thread_that_takes_no_second_run_says_so() -> None:
+async def test_a_busy_thread_that_takes_no_second_run_reports_it() -> None:
     runtime = CopilotRuntime(providers=[ScriptedProvider()], config=RuntimeConfig(busy_policy="reject"))
     async with client_of(runtime) as client:
         body = run_input(script(*say("so far")[:2], {"hang": True}))

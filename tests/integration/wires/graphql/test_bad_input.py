@@ -117,7 +117,7 @@ async def test_an_unknown_agent_is_named_with_those_there_are(client: httpx.Asyn
     assert told["extensions"]["originalError"]["message"] == told["message"]
 
 
-async def test_without_agent_and_model_the_page_is_told_how_to_get_one(client: httpx.AsyncClient) -> None:
+async def test_without_agent_and_model_the_client_is_sent_how_to_get_one(client: httpx.AsyncClient) -> None:
     assert (await error(client, generate(text_message("hi"))))["extensions"]["code"] == "MISUSE"
 
 
@@ -134,7 +134,7 @@ async def test_an_agent_that_raises_before_its_first_event_fails_its_run(client:
     assert "secret" not in str(told)
 
 
-async def test_an_agent_that_raises_within_a_message_keeps_what_it_said(client: httpx.AsyncClient) -> None:
+async def test_an_agent_that_raises_within_a_message_keeps_what_it_sent(client: httpx.AsyncClient) -> None:
     told, messages = await status(client, scripted(*text("a", "par", "tial")[:-1], {"raise": "boom"}))
     assert told["code"] == "Failed"
     assert messages[0]["content"] == ["par", "tial"]
@@ -155,7 +155,7 @@ async def test_an_agent_that_raises_after_its_last_event_fails_its_run(client: h
     assert messages[0]["status"]["code"] == "Success"
 
 
-async def test_an_agent_that_tells_of_its_error_has_it_shown(client: httpx.AsyncClient) -> None:
+async def test_an_agent_that_reports_its_error_has_it_shown(client: httpx.AsyncClient) -> None:
     told, _ = await status(client, scripted(event("RUN_ERROR", message="The shop is closed.")))
     assert told["details"]["description"] == "The shop is closed."
 

@@ -83,7 +83,7 @@ def told_by(answer: Any) -> Any:
     return {"openaiAssistantAPI": {key: value for key, value in assistant.items() if key != "__typename"}}
 
 
-async def test_what_a_provider_tells_comes_back_with_the_next_request() -> None:
+async def test_what_a_provider_reports_comes_back_with_the_next_request() -> None:
     first = await answer_of(Counting())
     assert told_by(first) == counted("1")
     second = await answer_of(Counting(), extensions=told_by(first))
@@ -113,12 +113,12 @@ async def test_what_the_contract_has_no_place_for_is_left_out(told: Any) -> None
     assert answer["status"]["code"] == "Success"
 
 
-async def test_ids_of_another_type_are_told_as_text() -> None:
+async def test_ids_of_another_type_are_sent_as_text() -> None:
     answer = await answer_of(Counting({"openaiAssistantAPI": {"threadId": {"id": 1}, "runId": 2}}))
     assert told_by(answer) == {"openaiAssistantAPI": {"threadId": '{"id":1}', "runId": "2"}}
 
 
-async def test_a_provider_may_have_nothing_to_tell() -> None:
+async def test_a_provider_may_have_nothing_to_report() -> None:
     assert (await answer_of(Counting(silent=True)))["extensions"] is None
 
 
@@ -135,7 +135,7 @@ async def test_those_that_do_not_come_first_are_left_out(turns: int) -> None:
     assert answer["status"]["code"] == "Success"
 
 
-async def test_a_provider_that_did_not_say_so_is_not_waited_for() -> None:
+async def test_a_provider_that_did_not_declare_it_is_not_waited_for() -> None:
     answer = await answer_of(Late())
     assert answer["extensions"] is None
     assert answer["messages"][0]["content"] == ["0"]

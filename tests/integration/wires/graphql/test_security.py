@@ -174,7 +174,7 @@ async def test_every_answer_has_the_security_headers(production: httpx.AsyncClie
         assert "server" not in answer.headers
 
 
-async def test_no_trace_of_the_execution_is_told(production: httpx.AsyncClient) -> None:
+async def test_no_trace_of_the_execution_is_revealed(production: httpx.AsyncClient) -> None:
     body = (await production.post(PATH, json=HELLO, headers={"x-apollo-tracing": "1"})).json()
     assert body == {"data": {"hello": "Hello World"}}
 

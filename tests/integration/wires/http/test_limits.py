@@ -62,7 +62,7 @@ async def test_preflights_and_probes_need_no_credentials(server: Running) -> Non
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
-async def test_a_rate_that_is_used_up_tells_when_to_come_back(server: Running, accept: str) -> None:
+async def test_a_rate_that_is_used_up_names_when_to_come_back(server: Running, accept: str) -> None:
     async with client(server, "eve-key") as eve:
         statuses = [(await eve.post(server.url, json=HELLO)).status_code for _ in range(41)]
         response = await eve.post(server.url, json=HELLO, headers={"accept": accept})
@@ -185,7 +185,7 @@ async def test_an_address_is_counted_before_its_credentials_are_looked_at_and_se
     ],
     ids=["a proxy's word", "a network of proxies", "what a client pretends", "a chain of proxies", "nobody's word"],
 )
-async def test_an_address_is_what_trusted_proxies_say_it_is(
+async def test_an_address_is_what_trusted_proxies_report(
     tmp_path: Path, trusted: str, forwarded: list[str], statuses: list[int]
 ) -> None:
     with running(tmp_path, address_rate_limit="1/hour", trusted_proxies=trusted) as server:

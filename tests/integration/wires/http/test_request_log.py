@@ -101,7 +101,7 @@ async def test_what_is_served_leaves_no_refusal(origin: str | None, logs: list[A
     assert refusals(logs) == []
 
 
-async def test_without_cookies_or_tokens_nobody_gets_in_and_the_log_says_so(logs: list[Any]) -> None:
+async def test_without_cookies_or_tokens_nobody_gets_in_and_the_log_records_it(logs: list[Any]) -> None:
     async with client_of(runtime_of(api_keys="ann:secret-key-of-ann")) as client:
         refused = await client.post(PATH, json={"query": "{ hello }"}, headers={"authorization": "Bearer wrong-key-1"})
     assert refused.status_code == 401

@@ -21,14 +21,14 @@ async def run(handler: Any, arguments: str = "", **more: Any) -> str:
     return outcome.content
 
 
-async def test_a_handler_that_cancels_itself_is_told_as_an_error() -> None:
+async def test_a_handler_that_cancels_itself_is_reported_as_an_error() -> None:
     async def give_up() -> None:
         raise asyncio.CancelledError
 
     assert json.loads(await run(give_up))["error"]["code"] == "HANDLER_ERROR"
 
 
-async def test_a_handlers_own_timeout_is_no_other_error_than_any() -> None:
+async def test_a_handlers_own_timeout_is_not_another_error_than_any() -> None:
     async def late() -> None:
         raise TimeoutError("slow database")
 

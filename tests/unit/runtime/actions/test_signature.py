@@ -63,7 +63,7 @@ async def invoke(handler: Any, **arguments: Any) -> Any:
     return await Action("x", "", handler).invoke(arguments, RunContext(url="here"), Workers())
 
 
-async def test_arguments_are_converted_to_what_the_signature_says() -> None:
+async def test_arguments_are_converted_to_what_the_signature_asks_for() -> None:
     def show(colour: Colour, place: Place, number: int = 3) -> Any:
         return colour, place.title, number
 
@@ -129,6 +129,6 @@ def test_a_given_schema_is_kept_whole() -> None:
 
 
 @pytest.mark.parametrize("handler", [lambda: 1, 3])
-def test_what_has_no_name_is_no_action(handler: Any) -> None:
+def test_what_has_no_name_is_not_an_action(handler: Any) -> None:
     with pytest.raises(errors.MisuseError):
         CopilotRuntime(actions=[handler])

@@ -22,24 +22,24 @@ def test_a_first_turn_is_kept() -> None:
     assert ids([], said("u1"), said("a1")) == ["u1", "a1"]
 
 
-def test_a_page_that_sends_the_whole_thread_repeats_nothing() -> None:
+def test_a_client_that_sends_the_whole_thread_repeats_nothing() -> None:
     assert ids(said("u1", "a1"), said("u1", "a1", "u2"), said("a2")) == ["u1", "a1", "u2", "a2"]
 
 
-def test_a_page_that_sends_only_what_is_new_loses_nothing() -> None:
+def test_a_client_that_sends_only_what_is_new_loses_nothing() -> None:
     assert ids(said("u1", "a1"), said("u2"), said("a2")) == ["u1", "a1", "u2", "a2"]
 
 
-def test_what_the_page_took_back_is_gone() -> None:
+def test_what_the_client_took_back_is_gone() -> None:
     assert ids(said("u1", "a1", "u2", "a2"), said("u1"), said("a3")) == ["u1", "a3"]
 
 
-def test_what_was_written_after_the_page_asked_stays() -> None:
+def test_what_was_written_after_the_client_asked_stays() -> None:
     kept = [*said("u1"), *said("a1", at=LATE)]
     assert ids(kept, said("u1", "u2"), said("a2")) == ["u1", "u2", "a1", "a2"]
 
 
-def test_a_message_that_is_said_again_keeps_its_place_and_has_its_new_text() -> None:
+def test_a_message_that_is_sent_again_keeps_its_place_and_has_its_new_text() -> None:
     again = TextMessage(id="a1", role="assistant", content="new", created_at=EARLY)
     result = merge_messages(said("u1", "a1"), said("u1", "a1", "u2"), [again], ASKED)
     assert [message.id for message in result] == ["u1", "a1", "u2"]

@@ -70,7 +70,7 @@ async def test_what_turns_out_to_be_something_else_is_a_message_of_its_own() -> 
     assert again == [events.TextMessageEnd(message_id="m1", broken=True), *text("m2", "It is raining.")]
 
 
-async def test_a_message_of_the_same_id_that_says_something_else_gets_an_id_of_its_own() -> None:
+async def test_a_message_of_the_same_id_with_another_text_gets_an_id_of_its_own() -> None:
     again = await rest(text("m", "It is sunny", ends=False), text("m", "No", "."))
     assert again == [events.TextMessageEnd(message_id="m", broken=True), *text("m-again", "No", ".")]
 
@@ -139,7 +139,7 @@ async def test_reasoning_goes_on_where_it_broke_off() -> None:
 
 
 @pytest.mark.parametrize("fresh_ids", [True, False])
-async def test_two_messages_at_once_are_told_apart(fresh_ids: bool) -> None:
+async def test_two_messages_at_once_are_distinguished(fresh_ids: bool) -> None:
     shown = [*text("a", "left: 1", ends=False), *text("b", "right: 1", ends=False)]
     ids = ("c", "d") if fresh_ids else ("b", "a")
     again = [
@@ -151,7 +151,7 @@ async def test_two_messages_at_once_are_told_apart(fresh_ids: bool) -> None:
 
 
 @given(streams(ended=False), st.integers(0, 200), st.booleans())
-async def test_a_run_that_says_the_same_again_is_shown_as_if_it_had_not_broken_off(
+async def test_a_run_that_sends_the_same_again_is_shown_as_if_it_had_not_broken_off(
     stream: Events, cut: int, fresh_ids: bool
 ) -> None:
     spoken = _numbered(stream[1:])

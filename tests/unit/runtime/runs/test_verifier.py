@@ -81,7 +81,7 @@ def test_what_is_open_can_be_closed() -> None:
 
 
 @pytest.mark.parametrize("item", ["hi", None, {"type": "RAW"}, object()])
-def test_what_is_no_event_of_the_runtimes_is_named_as_such(item: object) -> None:
+def test_what_is_not_an_event_of_the_runtimes_is_named_as_such(item: object) -> None:
     with pytest.raises(ForeignEventError) as caught:
         EventVerifier().check(item)
     assert caught.value.item is item

@@ -35,7 +35,7 @@ def body_of(*given_: events.Event, **options: Any) -> list[Any]:
     return shown[1:-1]
 
 
-def test_a_run_begins_and_ends_though_nobody_says_so() -> None:
+def test_a_run_begins_and_ends_without_events_for_it() -> None:
     assert body_of() == []
 
 
@@ -179,7 +179,7 @@ def test_frameworks_events_pass_where_they_are_wanted() -> None:
     assert types_of(body_of(events.Raw(event={}), options=GateOptions(raw=True))) == ["RAW"]
 
 
-def test_the_page_sees_the_agents_state_without_what_it_has_otherwise() -> None:
+def test_the_client_sees_the_agents_state_without_what_it_has_otherwise() -> None:
     shown = body_of(
         events.StateSnapshot(snapshot={"n": 1, "messages": [], "tools": [], "context": [], "copilotkit": {}}),
         events.StateSnapshot(snapshot={"n": 1, "messages": [1]}),
@@ -194,7 +194,7 @@ def test_the_page_sees_the_agents_state_without_what_it_has_otherwise() -> None:
     ]
 
 
-def test_another_agents_state_is_not_the_pages() -> None:
+def test_another_agents_state_is_not_the_clients() -> None:
     shown = body_of(
         events.Custom(name=events.AGENT_ENTERED, value={}),
         events.StateSnapshot(snapshot={"n": 1}),
@@ -269,7 +269,7 @@ def test_a_history_that_the_client_has_no_part_of_is_not_an_answer() -> None:
     ]
 
 
-def test_an_agent_that_only_reports_its_thread_is_heard() -> None:
+def test_an_agent_that_only_reports_its_thread_is_shown() -> None:
     shown = body_of(events.MessagesSnapshot(messages=THREAD[:2]), known=("other",))
     assert [event.get("delta") for event in shown] == [None, "streamed", None]
 
@@ -287,7 +287,7 @@ def reasoning(setting: Any) -> list[str]:
     )
 
 
-def test_reasoning_is_shown_as_the_setting_says() -> None:
+def test_reasoning_is_shown_as_the_setting_chooses() -> None:
     kinds = ["START", "MESSAGE_START", "MESSAGE_CONTENT", "MESSAGE_END", "END"]
     assert reasoning("on") == [f"REASONING_{kind}" for kind in kinds]
     assert reasoning("thinking") == [

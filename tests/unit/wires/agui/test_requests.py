@@ -30,7 +30,7 @@ def request(**more: Any) -> RunRequest:
     return run_request(given_, "agent", RunContext())
 
 
-def test_what_pages_send_reaches_its_place() -> None:
+def test_what_clients_send_reaches_its_place() -> None:
     props = {
         "color": "blue",
         "configurable": {"user": "ann"},
@@ -68,7 +68,7 @@ def test_a_cancelled_question_has_no_answer() -> None:
     assert (resume.answer, resume.response, resume.cancelled) == (None, None, True)
 
 
-def test_a_cancelled_question_has_the_answer_that_the_application_says() -> None:
+def test_a_cancelled_question_has_the_answer_that_the_application_sets() -> None:
     cancelled = [{"interruptId": "i", "status": "cancelled"}]
     given_ = read_run_input({"threadId": "t", "runId": "r", "resume": cancelled}, LIMITS)
     [resume] = run_request(given_, "agent", RunContext(), cancelled="no").input.resume

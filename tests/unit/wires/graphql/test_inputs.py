@@ -59,7 +59,7 @@ def test_a_tool_call_keeps_its_arguments(name: str, arguments: dict[str, Any], m
 
 
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), TEXT.filter(bool)), max_size=5))
-def test_texts_survive_the_way_to_the_page_and_back(said: list[tuple[str, str]]) -> None:
+def test_texts_survive_the_way_to_the_client_and_back(said: list[tuple[str, str]]) -> None:
     thread = [TextMessage(id=str(n), role=role, content=content) for n, (role, content) in enumerate(said)]  # type: ignore[arg-type]
     shown = state_messages(thread)
     again = messages_from_agui(shown)
@@ -139,7 +139,7 @@ def test_a_moment_is_written_as_javascript_does(given_: str, moment: str) -> Non
         5,
     ],
 )
-def test_what_is_no_moment_is_refused(given_: Any) -> None:
+def test_what_is_not_a_moment_is_refused(given_: Any) -> None:
     with pytest.raises(GraphQLError, match="DateTime cannot represent"):
         parse_date_time(given_)
 

@@ -96,7 +96,7 @@ def test_api_keys_that_are_none_are_refused(keys: dict[str, Any]) -> None:
         ApiKeyAuth(keys)
 
 
-def test_production_must_be_told_that_everybody_may_call() -> None:
+def test_production_needs_authentication_or_a_setting_that_admits_everybody() -> None:
     production = RuntimeConfig(env="production")
     with pytest.raises(ConfigurationError, match='auth = "none"'):
         authentication(None, production)
@@ -172,7 +172,7 @@ def test_an_algorithm_that_would_let_anybody_or_nobody_in_is_refused(public: str
 
 
 @pytest.mark.parametrize("text", ["no key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"])
-def test_a_public_key_that_is_none_is_told_at_the_start(text: str) -> None:
+def test_a_public_key_that_is_none_is_reported_at_the_start(text: str) -> None:
     with pytest.raises(ConfigurationError, match="jwt_public_key"):
         JwtAuth(public_key=text)
 

@@ -36,7 +36,7 @@ async def buckets(request: pytest.FixtureRequest) -> AsyncIterator[TokenBuckets]
     await buckets.close()
 
 
-async def test_a_bucket_gives_its_burst_and_then_says_how_long_to_wait(buckets: TokenBuckets) -> None:
+async def test_a_bucket_gives_its_burst_and_then_reports_how_long_to_wait(buckets: TokenBuckets) -> None:
     rate = Rate.parse("1/minute burst 3")
     assert [await buckets.take("a", rate) for _ in range(3)] == [0, 0, 0]
     assert 55 < await buckets.take("a", rate) <= 60
@@ -69,7 +69,7 @@ async def test_of_requests_at_once_no_more_than_the_burst_get_through(buckets: T
     assert waits.count(0) == 5
 
 
-async def test_a_redis_that_is_gone_is_told_as_a_store_error() -> None:
+async def test_a_redis_that_is_gone_is_reported_as_a_store_error() -> None:
     buckets = RedisBuckets("redis://127.0.0.1:1")
     with pytest.raises(StoreError):
         await buckets.take("a", Rate.parse("1/minute"))
