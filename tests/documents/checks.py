@@ -79,7 +79,7 @@ async def chats(server: Server, url: str, headers: dict[str, str]) -> None:
 
 
 async def speaks(client: httpx.AsyncClient, url: str, agent: str | None) -> None:
-    """An agent, or the model, says something to the end."""
+    """An agent, or the model, sends something to the end."""
     body = generate(text_message("hello about our products"), agent=agent, threadId=f"thread-of-{agent}")
     answer = await ask(client, url, body, patience=40)
     assert answer.complete

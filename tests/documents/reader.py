@@ -1,4 +1,4 @@
-"""A reader who does what a guide says, in a folder of their own."""
+"""A reader who follows a guide, in a folder of their own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that has said where it is.
+    """A server that has printed its address.
 
     Args:
         url: Where.

@@ -1,4 +1,4 @@
-"""The guides name every argument of what they tell of."""
+"""The guides name every argument of what they describe."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def view(messages: Sequence[BaseMessage], _tools: Sequence[str]) -> Iterable[str
 
 
 def chat(messages: Sequence[BaseMessage], tools: Sequence[str]) -> Iterable[str] | Call:
-    """Suggests when the page asks for that, paints when told to, else repeats what was said."""
+    """Suggests when the page asks for that, paints when asked to, else repeats what was sent."""
     for suggest in ("extract", "copilotkitSuggest"):
         if suggest in tools:
             return Call(suggest, {"suggestions": [{"title": "Paint it", "message": "Please paint it."}]})
@@ -184,7 +184,7 @@ def report(messages: Sequence[BaseMessage], _tools: Sequence[str]) -> Iterable[s
 
 
 def break_off(messages: Sequence[BaseMessage], _tools: Sequence[str]) -> Iterator[str]:
-    """Begins, and fails if it was told to fail in the middle."""
+    """Begins, and fails if it was asked to fail in the middle."""
     yield from words("It began")
     fail_if(messages, "middle")
 
@@ -210,12 +210,12 @@ async def babble(state: State, config: RunnableConfig) -> dict[str, Any] | None:
 
 
 async def ask(_state: State) -> dict[str, Any]:
-    """Asks the person, and says what the answer was."""
+    """Asks the person, and sends what the answer was."""
     return await say(f"You chose {interrupt('Which colour?')}.")
 
 
 async def seek_approval(_state: State) -> dict[str, Any]:
-    """Asks the page, by a tool call, and says what the answer was."""
+    """Asks the page, by a tool call, and sends what the answer was."""
     answer, _ = copilotkit_interrupt(action="approve", args={"what": "cake"})
     return await say(f"The page said {answer}.")
 
@@ -226,12 +226,12 @@ async def say(text: str) -> dict[str, Any]:
 
 
 async def fail_before(state: State) -> None:
-    """Fails before anything was said, if told to."""
+    """Fails before anything was sent, if asked to."""
     fail_if(state["messages"], "before")
 
 
 async def fail_after(state: State) -> None:
-    """Fails when all was said, if told to."""
+    """Fails when all was sent, if asked to."""
     fail_if(state["messages"], "after")
 
 

@@ -111,7 +111,7 @@ async def rename(state: MessagesState) -> dict[str, Any]:
 
 
 async def echo(state: MessagesState) -> dict[str, Any]:
-    """Repeat what was said."""
+    """Repeat what was sent."""
     return await say(f"You said: {state['messages'][-1].text}")
 
 

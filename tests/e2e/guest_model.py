@@ -36,7 +36,7 @@ Answer: TypeAlias = "Iterable[str] | Call"
 
 
 def answer(messages: list[dict[str, Any]], tools: frozenset[str]) -> Answer:
-    """What the model says: it shows its plan if it can, paints when told to, and tells what came of it."""
+    """What the model says: it shows its plan if it can, paints when asked to, and tells what came of it."""
     asked = max(index for index, message in enumerate(messages) if message["role"] == "user")
     question = str(messages[asked]["content"])
     results = [str(message["content"]) for message in messages[asked:] if message["role"] == "tool"]

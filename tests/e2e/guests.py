@@ -148,7 +148,7 @@ def _agui(delta: Any, message_id: str) -> list[Any]:
 
 
 async def witness(asked: RunAgentInput) -> AsyncIterator[Any]:
-    """Says when the model was hung up on, in the endless answer that was asked for."""
+    """Reports when the model was hung up on, in the endless answer that was asked for."""
     moment = guest_model.stopped_at.get(asked.messages[-1].content)
     said = "not cancelled" if moment is None else f"cancelled {moment:.0f}"
     run = {"thread_id": asked.thread_id, "run_id": asked.run_id}

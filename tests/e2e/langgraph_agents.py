@@ -49,7 +49,7 @@ def plan(done: int) -> list[dict[str, Any]]:
 
 
 async def ask(_state: State) -> dict[str, Any]:
-    """Asks twice, and says what was answered."""
+    """Asks twice, and sends what was answered."""
     colour = interrupt({"question": "Which colour?", "options": ["red", "green"]})
     size = interrupt({"question": f"How big, in {colour}?", "options": ["small", "large"]})
     return await say(f"You chose {size} and {colour}.")

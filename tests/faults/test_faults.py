@@ -27,7 +27,7 @@ KINDS_OF_RUNS = ("answer", "raise", "tool", "cancelled", "odd")
 
 
 class Faulty(AgentProvider):
-    """Does what the question says."""
+    """Does what the question asks for."""
 
     name = "faulty"
 

@@ -53,7 +53,7 @@ def _data(name: str, path: str, description: dict[str, Any]) -> dict[str, Any]:
 
 
 def request_data(text: str, thread_id: str) -> dict[str, Any]:
-    """The ``data`` of a chat request on a thread whose one message says ``text``."""
+    """The ``data`` of a chat request on a thread whose one message is ``text``."""
     message = {"id": "user-1", "createdAt": MOMENT, "textMessage": {"role": "user", "content": text}}
     return {
         "metadata": {"requestType": "Chat"},

@@ -61,7 +61,7 @@ def _part(body: bytes) -> Any:
 
 @dataclass
 class Answer:
-    """What a server said: ``complete`` tells whether it came to an end within the time given."""
+    """What a server sent: ``complete`` shows whether it came to an end within the time given."""
 
     status: int
     content_type: str

@@ -42,7 +42,7 @@ def write(folder: Path, wheels: Path, kind: ProjectKind) -> Path:
 
 
 async def talk(folder: Path, commands: Path) -> None:
-    """Serve a project as its README says, and talk to its agent, or its model."""
+    """Serve a project as its README describes, and talk to its agent, or its model."""
     async with vendors() as keys:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("COPILOTKIT_", "PYTHON"))}
         settings = {**own, **keys, "PATH": f"{commands}{os.pathsep}{own['PATH']}", "NO_COLOR": "1"}

@@ -35,7 +35,7 @@ def script(*steps: dict[str, Any], id_: str = "u") -> dict[str, Any]:
 
 
 def say(text: str, id_: str = "a", **more: Any) -> list[dict[str, Any]]:
-    """The steps of a scripted agent that says ``text``."""
+    """The steps of a scripted agent that sends ``text``."""
     return [
         {"event": {"type": "TEXT_MESSAGE_START", "messageId": id_}},
         {"event": {"type": "TEXT_MESSAGE_CONTENT", "messageId": id_, "delta": text}, **more},

@@ -20,7 +20,7 @@ class State(MessagesState, total=False):
 
 
 async def answer(state: State) -> dict[str, Any]:
-    """Repeats what was said; hangs if told to."""
+    """Repeats what was sent; hangs if asked to."""
     said = state["messages"][-1].text
     if said == "hang":
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""An agent that says what it was given, and one that waits until it is stopped."""
+"""An agent that sends what it was given, and one that waits until it is stopped."""
 
 from __future__ import annotations
 

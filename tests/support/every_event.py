@@ -1,4 +1,4 @@
-"""A runtime whose model says something of everything: text, a tool call, its result, a thought."""
+"""A runtime whose model sends something of everything: text, a tool call, its result, a thought."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SAID: list[events.Event] = [
 
 
 class Talker(AgentProvider):
-    """Says all of ``SAID``."""
+    """Sends all of ``SAID``."""
 
     name = "talker"
 
@@ -41,7 +41,7 @@ class Talker(AgentProvider):
         return [AgentDescriptor(name="talker")]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        """Says it."""
+        """Sends it."""
         for event in SAID:
             yield event
 

@@ -102,7 +102,7 @@ class ReactPage:
 
 
 def _chat(loaded: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages of a synchronised state, told apart by the keys that they have."""
+    """The messages of a synchronised state, distinguished by the keys that they have."""
     chat = []
     for message in loaded:
         if "content" in message:

@@ -11,7 +11,7 @@ CREATED_AT = "2026-11-21T00:00:00.000Z"
 
 
 def text_message(content: str, role: str = "user", id_: str = "m-1") -> dict[str, Any]:
-    """A ``MessageInput`` that says something."""
+    """A ``MessageInput`` that sends something."""
     return {"id": id_, "createdAt": CREATED_AT, "textMessage": {"role": role, "content": content}}
 
 

@@ -1,6 +1,6 @@
-"""A LangGraph agent that can be stopped in the middle of what it says, on the store that ``COPILOTKIT_STORE`` names.
+"""A LangGraph agent that can be stopped in the middle of what it sends, on the store that ``COPILOTKIT_STORE`` names.
 
-It plays what it is asked, ``{"say": [...], "gate": "/path", "before": 3}``: its first node says a sentence, its second
+It plays what it is asked, ``{"say": [...], "gate": "/path", "before": 3}``: its first node sends a sentence, its second
 one the words of ``say``. Before the word of the number ``before`` it waits for as long as the file ``gate`` is there.
 Each node that begins adds a line to the file ``gate`` + ``.nodes``.
 """

@@ -49,7 +49,7 @@ async def play(script: list[Step]) -> AsyncGenerator[Event]:
     """Yields each event when its time has come; steps without ``after`` follow at once.
 
     Raises:
-        ScriptedError: The script says so.
+        ScriptedError: The script requires it.
     """
     for step in script:
         if step.after is not None:

@@ -12,7 +12,7 @@ from tests.support.scripted_agent import play, read_script
 
 
 class PlayerProvider(AgentProvider):
-    """Plays the script in the last text, or says what a tool, or a person, has answered."""
+    """Plays the script in the last text, or sends what a tool, or a person, has answered."""
 
     name = "player"
 

@@ -19,7 +19,7 @@ from copilotkit_runtime import (
 
 
 class Greeter(AgentProvider):
-    """Sends the headers that it gets to the suites, and says what they expect."""
+    """Sends the headers that it gets to the suites, and sends what they expect."""
 
     name = "greeter"
 

@@ -1,4 +1,4 @@
-"""Who may ask how much, and what was said."""
+"""Who may ask how much, and what was sent."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def make_crew() -> Any:
 
 
 class SupportFlow(Flow[dict[str, Any]]):
-    """Says one thing."""
+    """Sends one thing."""
 
     @start()
     def answer(self) -> str:

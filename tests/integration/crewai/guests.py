@@ -22,7 +22,7 @@ PAINT = Tool(
 
 
 def asking(text: str = "tea", *, thread_id: str = "t", **more: Any) -> RunInput:
-    """A run in which the person says ``text``."""
+    """A run in which the user sends ``text``."""
     messages = more.pop("messages", [TextMessage(role="user", content=text)])
     return RunInput(thread_id=thread_id, run_id="r", messages=messages, **more)
 

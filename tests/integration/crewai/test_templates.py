@@ -1,4 +1,4 @@
-"""What people and pages say fills a crew's templates as data: never as a path, never as another template."""
+"""What people and clients send fills a crew's templates as data: never as a path, never as another template."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def embedding(texts: list[str]) -> list[list[float]]:
 
 
 def remembering(place: Path) -> Any:
-    """A class of flows that remember what they are told and say all that they recall; CrewAI is imported late."""
+    """A class of flows that remember what they are sent and say all that they recall; CrewAI is imported late."""
     from crewai import Flow, Memory
     from crewai.flow.flow import start
 
@@ -57,7 +57,7 @@ def remembering(place: Path) -> Any:
 
 
 def persisting(place: Path) -> Any:
-    """A class of flows that persist a list of all that they were told."""
+    """A class of flows that persist a list of all that they were sent."""
     from crewai import Flow
     from crewai.flow.flow import start
     from crewai.flow.persistence import SQLiteFlowPersistence, persist
@@ -73,7 +73,7 @@ def persisting(place: Path) -> Any:
 
 
 def stateful(place: Path) -> Any:
-    """A class of flows that keep what they are told in their state alone."""
+    """A class of flows that keep what they are sent in their state alone."""
     del place
     from crewai import Flow
     from crewai.flow.flow import start

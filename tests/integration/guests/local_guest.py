@@ -20,7 +20,7 @@ Event = dict[str, Any]
 
 
 async def good(request: Request) -> StreamingResponse:
-    """Do what the orders say."""
+    """Do what the orders ask for."""
     return StreamingResponse(_sent(await request.json(), bad=False), media_type="text/event-stream")
 
 

@@ -89,7 +89,7 @@ class ScriptedModel(BaseChatModel):
 
 
 class Page:
-    """A page on one thread with one agent: it sends what it is told, and remembers nothing."""
+    """A page on one thread with one agent: it sends what it is given, and remembers nothing."""
 
     def __init__(self, source: Any, agent: str = "agent", thread_id: str = "thread", **options: Any) -> None:
         known = isinstance(source, AgentProvider)

@@ -1,4 +1,4 @@
-"""Vendors that cannot be reached, or refuse: the client and the log are told why, and never the key."""
+"""Vendors that cannot be reached, or refuse: the client and the log learn why, and never the key."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def paints(messages: list[Any]) -> bool:
 
 
 def chat(state: MessagesState) -> dict[str, Any]:
-    """Calls the page's tool when it is asked to paint; else repeats what it was told."""
+    """Calls the client's tool when it is asked to paint; else repeats what it was sent."""
     messages = state["messages"]
     if paints(messages):
         call = {"id": f"call-{len(messages)}", "name": "paint", "args": {}}

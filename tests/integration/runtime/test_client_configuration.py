@@ -72,7 +72,7 @@ class Declared(TypedDict, total=False):
 
 
 def showing(schema: type[Any] | None = None) -> Any:
-    """A graph that says what it is given."""
+    """A graph that sends what it is given."""
 
     def work(_: MessagesState, config: RunnableConfig) -> dict[str, Any]:
         kept = {name: config["configurable"].get(name) for name in (*FORGED, "tone", "other", "bound")}
@@ -84,7 +84,7 @@ def showing(schema: type[Any] | None = None) -> Any:
 
 
 class Showing(AgentProvider):
-    """An agent of another framework, which says what it is given."""
+    """An agent of another framework, which sends what it is given."""
 
     name = "showing"
 

@@ -75,7 +75,7 @@ def _graph() -> StateGraph[Any, Any, Any, Any]:
 
 
 class Remembering(AgentProvider):
-    """Says all that it was told on a thread, which the runtime's store keeps."""
+    """Sends all that it was sent on a thread, which the runtime's store keeps."""
 
     name = "remembering"
 

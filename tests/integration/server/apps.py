@@ -34,7 +34,7 @@ def wait_without_awaiting() -> None:
 
 
 class Witness(AgentProvider):
-    """Says who asks, and logs what should not be logged."""
+    """Sends who asks, and logs what should not be logged."""
 
     name = "witness"
 

@@ -54,7 +54,7 @@ def certificate(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
 
 @dataclass
 class Running:
-    """A server process that has said where it is."""
+    """A server process that has printed its address."""
 
     process: subprocess.Popen[str]
     url: str

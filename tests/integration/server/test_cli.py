@@ -1,4 +1,4 @@
-"""The commands, and what they say when something is not as it must be."""
+"""The commands, and what they print when something is not as it must be."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_a_change_that_breaks_a_target_is_reported_and_the_next_one_mends_it(tmp
 
 
 def said_until(output: IO[bytes], text: bytes, poke: Callable[[], object]) -> bytes:
-    """What a process says until it says ``text``; ``poke`` is done now, and again whenever it has long been silent."""
+    """What a process prints until it prints ``text``; ``poke`` is done now, and again after each long silence."""
     said = b""
     poke()
     while text not in said:

@@ -1,4 +1,4 @@
-"""Where a server process takes its settings from, and what it says of those that are wrong."""
+"""Where a server process takes its settings from, and what it reports of those that are wrong."""
 
 from __future__ import annotations
 

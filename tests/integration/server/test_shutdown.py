@@ -19,7 +19,7 @@ HANGING = scripted(*text("a", "so far")[:-1], {"hang": True})
 
 
 async def streamed(http: httpx.AsyncClient, server: Running, body: dict[str, Any], begun: asyncio.Event) -> list[Any]:
-    """All parts of an answer; says when the first has come."""
+    """All parts of an answer; signals when the first has come."""
     reader, parts = PartReader(), []
     async with http.stream("POST", server.url, json=body) as response:
         async for chunk in response.aiter_bytes():
@@ -30,7 +30,7 @@ async def streamed(http: httpx.AsyncClient, server: Running, body: dict[str, Any
 
 
 async def ending(server: Running, body: dict[str, Any], number: signal.Signals = signal.SIGTERM) -> list[Any]:
-    """What a stream says to its end, when the server is told to end as soon as it has begun."""
+    """What a stream says to its end, when the server is stopped as soon as it has begun."""
     begun = asyncio.Event()
     async with httpx.AsyncClient(timeout=20) as http, asyncio.timeout(20):
         streaming = asyncio.create_task(streamed(http, server, body, begun))

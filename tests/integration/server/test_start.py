@@ -1,4 +1,4 @@
-"""A server process that cannot start says why, and ends."""
+"""A server process that cannot start reports why, and ends."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def on_target(tmp_path: Path, start: str) -> str:
 
 
 async def whole(url: str, thread: str, begun: asyncio.Event) -> Any:
-    """The end of an answer that goes on for some seconds; says when its first word has come."""
+    """The end of an answer that goes on for some seconds; signals when its first word has come."""
     steps = [*text("a", "first")[:-1], *({**event("CUSTOM", name="tick"), "after": 0.5} for _ in range(20))]
     body = scripted(*steps, *text("b", "last"), threadId=thread)
     reader, parts = PartReader(), []
@@ -216,7 +216,7 @@ async def broken_off(url: str) -> bool:
 
 
 async def streamed(url: str, thread: str, begun: asyncio.Event) -> list[Any]:
-    """All parts of an answer that never ends by itself; says when the first has come."""
+    """All parts of an answer that never ends by itself; signals when the first has come."""
     reader, parts = PartReader(), []
     async with httpx.AsyncClient(timeout=30) as http, http.stream("POST", url, json=hanging(thread)) as response:
         async for chunk in response.aiter_bytes():

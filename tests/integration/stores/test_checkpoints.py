@@ -32,7 +32,7 @@ class Talk(TypedDict):
 
 
 def _graph(saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Talk, None, Talk, Talk]:
-    """Says something, asks a person, and says what they answered."""
+    """Sends something, asks a person, and sends what they answered."""
 
     def speak(state: Talk) -> Talk:
         return {"said": [f"speaks after {len(state['said'])}"]}

@@ -50,7 +50,7 @@ def contents(loaded: dict[str, Any]) -> list[str]:
 
 
 async def turn(client: httpx.AsyncClient, url: str, thread_id: str, *said: str) -> None:
-    """One turn of each agent; what was said before is sent again, as the page does."""
+    """One turn of each agent; what was sent before is sent again, as the client does."""
     messages = [text_message(content, id_=f"u{number}") for number, content in enumerate(said)]
     graph = await ask(client, url, generate(*messages, agent="graph", threadId=thread_id), LOCKED_SECONDS)
     steps = [event("STATE_SNAPSHOT", snapshot={"last": said[-1]}), *text(f"s{len(said)}", f"heard {said[-1]}")]

@@ -42,7 +42,7 @@ def target(store_url: str, **settings: str) -> Target:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    """While this file is there, the agents wait in the middle of what they say."""
+    """While this file is there, the agents wait in the middle of what they send."""
     file = tmp_path / "gate"
     file.touch()
     return file
@@ -58,7 +58,7 @@ def script(gate: Path, say: Sequence[Any] = WORDS, before: int = 5) -> str:
 
 
 def kill(server: Server, gate: Path) -> None:
-    """Kill a process in the middle of what its agents say; they say the rest elsewhere."""
+    """Kill a process in the middle of what its agents send; they send the rest elsewhere."""
     os.kill(server.pid, signal.SIGKILL)
     gate.unlink()
 

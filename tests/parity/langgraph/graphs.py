@@ -62,14 +62,14 @@ def _graph(schema: Any, *nodes: Any) -> Any:
 
 
 async def tell(state: CopilotKitState) -> dict[str, Any]:
-    """Says how much it was told."""
+    """Sends how many messages it got."""
     said = [message.text for message in state["messages"] if message.type == "human"]
     text = f"You said {len(said)} things, last: {said[-1]}"
     return {"messages": [await Recital(text=text).ainvoke(state["messages"])]}
 
 
 async def paint(state: CopilotKitState) -> dict[str, Any]:
-    """Calls the page's tool, with a word first if it is asked to talk, then says what came of it."""
+    """Calls the client's tool, with a word first if it is asked to talk, then sends what came of it."""
     last = state["messages"][-1]
     if isinstance(last, ToolMessage):
         model = Recital(text=f"The page is {last.text}")
@@ -98,12 +98,12 @@ async def write(state: Research, config: RunnableConfig) -> dict[str, Any]:
 
 
 async def close(state: Research) -> dict[str, Any]:
-    """Ends with a step of its own, and says nothing aloud."""
+    """Ends with a step of its own, and sends nothing."""
     return {"steps": [*state["steps"], "wrote"]}
 
 
 async def ask(state: CopilotKitState) -> dict[str, Any]:
-    """Asks twice, once with text and once with an object, and tells the answers."""
+    """Asks twice, once with text and once with an object, and sends the answers."""
     name = interrupt("Who are you?")
     choice = interrupt({"question": "Which colour?", "options": ["red", "green"]})
     return {"messages": [AIMessage(f"{name} chose {json.dumps(choice)}", id="chosen-1")]}

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Say:
-    """The person says something."""
+    """The user sends something."""
 
     text: str
 

@@ -29,7 +29,7 @@ def chunk(*parts: dict[str, Any], id_: str = "m", last: bool = False) -> AIMessa
 
 
 def told(chat: ChatStream, *chunks: AIMessageChunk) -> list[tuple[str, str]]:
-    """What is said of calls: each one's name, and its arguments by its id."""
+    """What is sent of calls: each one's name, and its arguments by its id."""
     events = [event for each in chunks for event in chat.translate(each, CALL)]
     calls = [(event.tool_call_id, event.tool_call_name) for event in events if isinstance(event, ev.ToolCallStart)]
     return calls + [(event.tool_call_id, event.delta) for event in events if isinstance(event, ev.ToolCallArgs)]

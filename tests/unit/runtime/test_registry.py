@@ -11,7 +11,7 @@ from copilotkit_runtime.runtime.registry import ProviderRegistry
 
 
 class Listed(AgentProvider):
-    """Has the agents it is told to have, or fails."""
+    """Has the agents it is given, or fails."""
 
     def __init__(self, name: str, *agents: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""A signal reaches those that wait, those that come late, and who is to be told."""
+"""A signal reaches those that wait, those that come late, and who is to be notified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work in the background goes on whatever one time of it comes to, and ends when it is told to."""
+"""Work in the background goes on whatever one time of it comes to, and ends when it is stopped."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Line(NewsLine):
 
 
 class Store:
-    """Says how far one run is stored, and counts who looks."""
+    """Sends how far one run is stored, and counts who looks."""
 
     def __init__(self) -> None:
         self.last = 0

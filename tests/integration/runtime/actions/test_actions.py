@@ -354,7 +354,7 @@ async def test_many_events_behind_a_slow_action_are_held_back_without_loss() -> 
 
 
 class Speaker(AgentProvider):
-    """Says a word and shows a state; fails after so many events, if told."""
+    """Sends a word and shows a state; fails after so many events, if asked to."""
 
     name = "speaker"
 

@@ -75,7 +75,7 @@ async def test_a_chain_that_cannot_be_described_takes_nothing_with_it() -> None:
 
 
 class Slow(ActionSource):
-    """Never says what it offers."""
+    """Never reports what it offers."""
 
     async def actions(self, context: RunContext) -> list[Action]:
         await asyncio.Event().wait()

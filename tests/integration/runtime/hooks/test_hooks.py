@@ -1,4 +1,4 @@
-"""Hooks over HTTP: they are told the truth, once, and change nothing."""
+"""Hooks over HTTP: they are given the truth, once, and change nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.tool_calls import call, play_on, shown
 
 
 class Ear:
-    """Hears what hooks are told."""
+    """Keeps what hooks are called with."""
 
     def __init__(self) -> None:
         self.heard: list[Any] = []

@@ -115,7 +115,7 @@ async def test_a_request_that_is_refused_is_not_a_beginning_any_longer() -> None
 
 
 async def running(served: CopilotRuntime, run_id: str, thread: str = THREAD) -> RunHandle:
-    """Start a run that says something and hangs, and wait until other processes see it."""
+    """Start a run that sends something and hangs, and wait until other processes see it."""
     handle = await served.service.start(asked(*HANGING, run_id=run_id, thread=thread))
 
     async def is_stored() -> bool:

@@ -1,4 +1,4 @@
-"""What an agent says is kept and shown, whatever ids it says it under."""
+"""What an agent sends is kept and shown, whatever ids it sends it under."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Quitter(AgentProvider):
 
 
 class Talker(AgentProvider):
-    """Says a word, then waits for ever; notes how it ends, and what it was given."""
+    """Sends a word, then waits for ever; notes how it ends, and what it was given."""
 
     name = "talker"
 

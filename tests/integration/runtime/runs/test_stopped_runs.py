@@ -104,7 +104,7 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
 
 
 class RaisingLate(AgentProvider):
-    """Says half a word and calls a tool of its own and one of the client's; raises once it is stopped."""
+    """Sends half a word and calls a tool of its own and one of the client's; raises once it is stopped."""
 
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="a")]

@@ -28,7 +28,7 @@ from tests.support.request_bodies import generate, text_message
 
 
 class Gated(AgentProvider):
-    """Each run says a word, then waits until it is let go."""
+    """Each run sends a word, then waits until it is let go."""
 
     name = "gated"
 

@@ -134,7 +134,7 @@ async def test_a_model_gets_what_the_client_leaves_out(client: httpx.AsyncClient
 
 
 async def join_and_stop(client: httpx.AsyncClient) -> str:
-    """Connect as soon as the run is in the store, stop it once it has said something, and return all that came."""
+    """Connect as soon as the run is in the store, stop it once it has sent something, and return all that came."""
     async with asyncio.timeout(10):
         while True:
             async with client.stream("POST", f"{PATH}/agent/scripted/connect", json=run_input(run="c")) as joined:

@@ -54,7 +54,7 @@ async def test_an_envelope_learns_of_threads_in_its_own_place(client: httpx.Asyn
 
 
 class StuckProvider(AgentProvider):
-    """Never says which agents it has."""
+    """Never reports which agents it has."""
 
     name = "stuck"
 

@@ -29,7 +29,7 @@ from tests.support.tool_calls import Listener, call
 
 
 class CountingProvider(AgentProvider):
-    """Says how many messages it was given, and keeps what it was given."""
+    """Sends how many messages it was given, and keeps what it was given."""
 
     name = "counting"
 

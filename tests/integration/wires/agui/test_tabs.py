@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 
 class Talker(AgentProvider):
-    """Says as many words as it is asked for: some at once, the others when the test lets it."""
+    """Sends as many words as it is asked for: some at once, the others when the test lets it."""
 
     name = "talker"
 
@@ -128,7 +128,7 @@ async def proxy(origin: str) -> AsyncIterator[tuple[str, list[asyncio.StreamWrit
 
 
 async def run_until_cut(through: httpx.AsyncClient, origin: str, connections: list[asyncio.StreamWriter]) -> None:
-    """Run the agent, and cut the connection once it has said something."""
+    """Run the agent, and cut the connection once it has sent something."""
     async with through.stream("POST", f"{origin}{PATH}/agent/talker/run", json=body(), timeout=PATIENCE) as cut:
         async for piece in cut.aiter_text():
             if "so far" in piece:

@@ -1,4 +1,4 @@
-"""The contract's ``extensions``: what a page sends reaches the provider, and what a provider tells reaches the page."""
+"""The contract's ``extensions``: what clients send reaches the provider, and what it reports reaches the client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHOLE = """mutation ($data: GenerateCopilotResponseInput!) {
 
 
 class Counting(AgentProvider):
-    """Keeps a count with the page: each run tells the next number."""
+    """Keeps a count with the page: each run sends the next number."""
 
     name = "counting"
     reports_extensions = True
@@ -46,7 +46,7 @@ class Counting(AgentProvider):
 
 
 class Second(Counting):
-    """Tells of its extensions behind something else, at once or some turns of the loop later."""
+    """Reports its extensions behind something else, at once or some turns of the loop later."""
 
     def __init__(self, turns: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Second(Counting):
 
 
 class Late(Counting):
-    """Tells of its extensions without having said that it would."""
+    """Reports its extensions without having said that it would."""
 
     reports_extensions = False
 

@@ -24,7 +24,7 @@ PIECES = ["one", " two", "", " é", ' "three"', "\u2028"]
 
 
 class Storyteller(AgentProvider):
-    """Says some pieces of text, one at each turn of the loop, or all of them in one."""
+    """Sends some pieces of text, one at each turn of the loop, or all of them in one."""
 
     name = "storyteller"
 

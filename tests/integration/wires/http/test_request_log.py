@@ -1,4 +1,4 @@
-"""What the log says of requests: one line for each that is refused, and in development one for each."""
+"""What the log records of requests: one line for each that is refused, and in development one for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Patch does what RFC 6902 says; the examples of its appendix A are among the cases."""
+"""JSON Patch does what RFC 6902 requires; the examples of its appendix A are among the cases."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ WORDS = 3000
 
 
 class Talkative(AgentProvider):
-    """Says much, between two calls, and asks two questions."""
+    """Sends much, between two calls, and asks two questions."""
 
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="a")]
