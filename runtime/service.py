@@ -6,19 +6,17 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
-from functools import partial
 from sys import maxsize
 from typing import Any
 
 import msgspec
 import structlog
 
-from .actions.delegation import AgentAction
-from .actions.source import ActionEndpoint, ActionSource, EndpointActions
+from .actions.source import ActionEndpoint, EndpointActions
+from .active_runs import ActiveRuns
 from .client_config import ClientConfigRules
 from .config import RuntimeConfig
 from .context import RunInput
-from .deadlines import Deadlines
 from .errors import (
     CopilotKitError,
     NoModelError,
@@ -28,9 +26,9 @@ from .errors import (
     ThreadNotFoundError,
 )
 from .events import Event
-from .execution.envelope import Envelope, unseal
+from .execution.envelope import Envelope
 from .execution.execution import Execution, Order
-from .fresh_ids import fresh_hex, fresh_uuid
+from .fresh_ids import fresh_hex
 from .hooks.reports import RequestReport
 from .input_limits import InputLimits, check_input
 from .messages import now
@@ -38,21 +36,17 @@ from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
 from .registry import ProviderRegistry
 from .request import RunRequest
-from .runs.about import ENVELOPE, REQUEST
+from .run_starter import RunStarter, follow
 from .runs.archive import RunArchive
 from .runs.beginnings import Asked, Beginning, Beginnings
 from .runs.broken_runs import BrokenRuns
-from .runs.continuation import Continuation
 from .runs.handle import RunHandle
-from .runs.kept_request import keep_request, kept_request
 from .runs.next_runs import NextRuns
 from .runs.observer import Observers
-from .runs.origin import HERE, Origin
+from .runs.origin import Origin
 from .runs.remote import RemoteRun
-from .runs.repetition import RepetitionStage
 from .runs.retention import RunRetention
-from .runs.run import PreparedRun, Run, RunStatus
-from .runs.settling import prepare_and_settle
+from .runs.run import Run
 from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
 from .stores.run_log import RunLogStore
@@ -98,16 +92,11 @@ class RuntimeService:
             message_bytes=config.max_message_bytes,
             state_bytes=config.max_state_bytes,
         )
-        self._runs: set[Run] = set()
-        self._deadlines = Deadlines(config.run_timeout_seconds)
-        self._action_endpoints: list[ActionSource] = []
-        self._reports: dict[Run, RequestReport] = {}
-        self._by_thread: dict[str, list[Run]] = {}
-        """The runs that go on, without those within other runs."""
+        self._active = ActiveRuns()
         self._started: list[AgentProvider] = []
         self.execution: Execution | None = None
         """Who executes runs; None for this process."""
-        self.threads = Threads(store, self._all_providers, lambda: self._runs)
+        self.threads = Threads(store, self._all_providers, lambda: self._active)
         self.turns = TurnSaver(store, self.threads.renew)
         run_log = runs or open_run_log(store)
         self._beginnings = Beginnings()
@@ -115,14 +104,25 @@ class RuntimeService:
         self.next_runs = NextRuns(run_log)
         self.retention = RunRetention(run_log)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume)
-        self.archive.on_stop = self._report_stop
+        self.archive.on_stop = self._active.report_stop
         self.threads.delete_with(self._delete_runs)
+        self._starter = RunStarter(
+            config,
+            self.preparation,
+            self.registry,
+            self._provider_for,
+            active=self._active,
+            archive=self.archive,
+            next_runs=self.next_runs,
+            turns=self.turns,
+            observers=self.observers,
+        )
 
     def add_provider(self, provider: AgentProvider) -> None:
         """Register a provider. One that is added to a started runtime must have been started itself."""
         self.registry.add(provider)
         if isinstance(provider, ActionEndpoint):
-            self._action_endpoints.append(EndpointActions(provider.name, provider))
+            self._starter.action_endpoints.append(EndpointActions(provider.name, provider))
         self.adopt(provider)
 
     def adopt(self, provider: AgentProvider) -> None:
@@ -163,9 +163,14 @@ class RuntimeService:
         await self.store.stop()
 
     @property
+    def running(self) -> list[Run]:
+        """The runs that go on."""
+        return list(self._active)
+
+    @property
     def active_runs(self) -> int:
         """How many runs go on."""
-        return len(self._runs)
+        return len(self._active)
 
     async def drain(self, grace_seconds: float) -> None:
         """Refuse new runs, and end those that have not ended by themselves within ``grace_seconds``.
@@ -178,8 +183,8 @@ class RuntimeService:
         await self.broken_runs.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
-                await asyncio.gather(*(run.join() for run in self._runs))
-        await asyncio.gather(*(run.stop(self._end_of(run)) for run in self._runs))
+                await asyncio.gather(*(run.join() for run in self._active))
+        await asyncio.gather(*(run.stop(self._end_of(run)) for run in self._active))
 
     def _end_of(self, run: Run) -> CopilotKitError:
         return RunHandedOverError() if self.archive.is_resumable(run) else ShuttingDownError()
@@ -247,7 +252,7 @@ class RuntimeService:
                 report.failed(error)
                 raise
         if beginning.stopped:
-            self._report_stop(handle.run)
+            self._active.report_stop(handle.run)
             await handle.cancel()
         return handle
 
@@ -274,9 +279,9 @@ class RuntimeService:
             Lagged: What follows ``after`` is only kept compacted.
         """
         spelling = await self.threads.find(thread_id, identity)
-        runs = self._by_thread.get(spelling)
-        if runs:
-            return _follow(runs[-1], after, paces=paces)
+        run = self._active.newest(spelling)
+        if run is not None:
+            return follow(run, after, paces=paces)
         elsewhere = await self.archive.find(spelling)
         return RunHandle(elsewhere, elsewhere.subscribe(after)) if elsewhere is not None else None
 
@@ -297,7 +302,7 @@ class RuntimeService:
         stored = await self.archive.find_all(spelling)
         here = [
             RunHandle(run, run.log.subscribe(attached=False), self.archive.place_of(run))
-            for run in self._by_thread.get(spelling, ())
+            for run in self._active.of(spelling, None)
         ]
         others = [RunHandle(run, run.subscribe()) for run in stored if not any(_is_same(run, one) for one in here)]
         return sorted([*here, *others], key=lambda handle: handle.number or maxsize)
@@ -344,9 +349,9 @@ class RuntimeService:
             if stopped:
                 return True
             raise
-        runs = [run for run in self._by_thread.get(spelling, ()) if run_id in (None, run.input.run_id)]
+        runs = self._active.of(spelling, run_id)
         for run in runs:
-            self._report_stop(run)
+            self._active.report_stop(run)
         await asyncio.gather(*(run.cancel() for run in runs))
         return await self._stop_elsewhere(spelling, run_id, stopped=stopped or bool(runs))
 
@@ -366,7 +371,9 @@ class RuntimeService:
         with suppress(ThreadNotFoundError):
             spelling = await self.threads.find(thread_id, identity)
             last = await self.archive.store.latest(spelling)
-            if spelling in self._by_thread or (last is not None and run_id is None and _has_just_ended(last)):
+            if self._active.newest(spelling) is not None or (
+                last is not None and run_id is None and _has_just_ended(last)
+            ):
                 return False
         return await self._beginnings.stop_next(Asked(thread_id, run_id, identity), STOP_AHEAD_SECONDS)
 
@@ -388,14 +395,9 @@ class RuntimeService:
             cancel: Whether a run that still goes on is stopped.
         """
         handle.close()
-        self._report_stop(handle.run)
+        self._active.report_stop(handle.run)
         if cancel:
             await handle.run.cancel()
-
-    def _report_stop(self, run: Run | RemoteRun) -> None:
-        report = self._reports.get(run) if isinstance(run, Run) else None
-        if report is not None and run.status is RunStatus.RUNNING:
-            report.stopped()
 
     async def _provider_for(self, agent_name: str | None) -> AgentProvider:
         if agent_name is not None:
@@ -414,12 +416,12 @@ class RuntimeService:
         if not request.ephemeral:
             request = await self._on_thread(request)
         await report.before_request()
-        agents = [] if request.ephemeral or self.execution is not None else await self._agents_offered(request)
+        agents = [] if request.ephemeral or self.execution is not None else await self._starter.agents_offered(request)
         if self.draining:
             raise ShuttingDownError
         if self.execution is not None:
             return await self._hand_over(self.execution, provider, request, report)
-        return _follow(self._start_run(provider, request, report, agents))
+        return follow(self._starter.start(provider, request, report, agents))
 
     def _drop_what_is_not_the_client_s(self, request: RunRequest, provider: AgentProvider) -> None:
         """Remove what the client may not claim, so that no agent, wherever it runs, relies on it."""
@@ -438,7 +440,7 @@ class RuntimeService:
         try:
             judged = await self.preparation.judge(request)
         except CopilotKitError as error:
-            return _follow(self._start_run(provider, request, report, (), Origin(refused=error)))
+            return follow(self._starter.start(provider, request, report, (), Origin(refused=error)))
         called = self.preparation.calls_before
         order = Order(request=request, provider=provider, judged=judged, hook_called=called)
         request.input.unique_id = request.input.unique_id or fresh_hex()
@@ -451,19 +453,13 @@ class RuntimeService:
             AgentNotFoundError: There is no such agent here.
             NoModelError: No agent is named and there is no model here.
         """
-        request = envelope.request
-        provider = await self._provider_for(request.agent_name)
-        report = self.preparation.report(request, silent=request.ephemeral)
-        report.provider = provider.name
-        refused: Exception | None = None
-        try:
-            if not envelope.hook_called:
-                await report.before_request()
-        except Exception as error:  # noqa: BLE001 - the hook's own answer ends the run
-            refused = error
-        agents = [] if request.ephemeral else await self._agents_offered(request)
-        origin = Origin(record=record, refused=refused, judged=envelope.judged)
-        return self._start_run(provider, request, report, agents, origin)
+        return await self._starter.execute(record, envelope)
+
+    async def _resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> Run | None:
+        """Go on with a run of another process, which this one has claimed; return it if that can be done."""
+        if self.execution is not None or self.draining:
+            return None
+        return await self._starter.resume(record, stored, last)
 
     async def _on_thread(self, request: RunRequest) -> RunRequest:
         """Return ``request`` with the spelling of its thread's id that everything is kept under."""
@@ -472,151 +468,6 @@ class RuntimeService:
         if spelling == asked.thread_id:
             return request
         return msgspec.structs.replace(request, input=msgspec.structs.replace(asked, thread_id=spelling))
-
-    def _start_run(
-        self,
-        provider: AgentProvider,
-        request: RunRequest,
-        report: RequestReport,
-        agents: Sequence[AgentAction] | None,
-        origin: Origin = HERE,
-    ) -> Run:
-        past = origin.past
-        lasts = agents is not None and not request.ephemeral
-        request.input.unique_id = request.input.unique_id or fresh_hex()
-
-        async def prepare() -> PreparedRun:
-            if origin.refused is not None:
-                raise origin.refused
-            prepared = await self.preparation.prepare(
-                request,
-                report,
-                partial(self.archive.fail, run),
-                endpoints=self._action_endpoints,
-                agents=agents,
-                earlier=partial(self.archive.earlier, run) if lasts and self._resumes else None,
-                judged=origin.judged,
-            )
-            prepared.stages = [*prepared.stages, *self.observers.stages(run)]
-            if past is not None:
-                prepared.stages = [*prepared.stages, partial(RepetitionStage, past=past)]
-            return prepared
-
-        run = Run(
-            provider,
-            request.agent_name or "",
-            request.input,
-            request.context,
-            timeout=self.config.run_timeout_seconds,
-            deadlines=self._deadlines,
-            on_end=self._ended,
-            observer=self.observers,
-            prepare=prepare if origin.record is None else partial(prepare_and_settle, prepare, self.archive.settle),
-            ephemeral=request.ephemeral,
-            past=past,
-            shows_errors=self.config.shows_errors,
-        )
-        self._runs.add(run)
-        self._reports[run] = report
-        if lasts:
-            self._by_thread.setdefault(run.input.thread_id, []).append(run)
-            self.next_runs.note(run.input.thread_id)
-        if origin.record is not None:
-            resumable = lasts and self._is_resumable(request, provider)
-            self.archive.go_on(run, origin.record, past or Continuation((), 0), resumable=resumable)
-        elif lasts:
-            self.archive.begin(run, self._kept(request, provider))
-        run.start()
-        return run
-
-    @property
-    def _resumes(self) -> bool:
-        return self.config.on_crash == "resume"
-
-    def _kept(self, request: RunRequest, provider: AgentProvider) -> dict[str, Any] | None:
-        """Return what another process needs to go on with a run, if it may and can."""
-        return keep_request(request, self.config.store_max_bytes) if self._is_resumable(request, provider) else None
-
-    def _is_resumable(self, request: RunRequest, provider: AgentProvider) -> bool:
-        return self._resumes and request.agent_name is not None and provider.can_resume(request.agent_name)
-
-    async def _resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> Run | None:
-        """Go on with a run of another process, which this one has claimed; return it if that can be done."""
-        handed_over = ENVELOPE in record.about
-        request = unseal(record.about).request if handed_over else kept_request(record.about.get(REQUEST))
-        if self.execution is not None or request is None or not self._resumes or self.draining:
-            return None
-        provider = await self.registry.owner_of(record.agent_name)
-        if not provider.can_resume(record.agent_name):
-            return None
-        kept = await provider.load_state(record.thread_id, record.agent_name)
-        past = Continuation(stored, last, kept.messages if kept is not None else ())
-        report = self.preparation.report(request)
-        report.provider = provider.name
-        agents = await self._agents_offered(request)
-        log.warning("run_taken_over", thread_id=record.thread_id, run_id=record.run_id, events=last)
-        return self._start_run(provider, request, report, agents, Origin(record=record, past=past))
-
-    async def _agents_offered(self, request: RunRequest) -> list[AgentAction]:
-        if not self.preparation.offers_agents:
-            return []
-
-        async def start(agent_name: str) -> RunHandle:
-            return _follow(await self._delegate(request, agent_name))
-
-        others = (agent for agent in await self.available_agents() if agent.name != request.agent_name)
-        return [AgentAction(agent, start) for agent in others if self.preparation.offers(agent.name)]
-
-    async def _delegate(self, request: RunRequest, agent_name: str) -> Run:
-        """Start an agent's run within the run of ``request``, on the same thread. It may not delegate further."""
-        asked, provider = request.input, await self._provider_for(agent_name)
-        known = await provider.load_state(asked.thread_id, agent_name) or AgentState()
-        given = RunInput(
-            thread_id=asked.thread_id,
-            run_id=fresh_uuid(),
-            messages=list(asked.messages),
-            state=known.state,
-            context=asked.context,
-            forwarded=asked.forwarded,
-            request_type=asked.request_type,
-        )
-        inner = msgspec.structs.replace(request, agent_name=agent_name, input=given, cloud=None)
-        return self._start_run(provider, inner, self.preparation.report(inner, silent=True), None)
-
-    async def _ended(self, run: Run) -> None:
-        self._runs.discard(run)
-        self._forget(run)
-        if run.agent_name and run.provider_asked and not isinstance(run.error, RunHandedOverError):
-            await self._save(run)
-        handed_over = isinstance(run.error, RunHandedOverError)
-        if self.archive.was_handed_over(run):
-            # Its client is in another process, and sends the next message as soon as the end is stored.
-            await run.leave_thread()
-        if run.ending is not None:
-            await self.archive.finish(run, run.ending)
-            self.next_runs.note(run.input.thread_id)
-        report = self._reports.pop(run, None)
-        if report is not None and not handed_over:
-            report.ended(run)
-
-    async def _save(self, run: Run) -> None:
-        try:
-            await self.turns.save(run)
-        except Exception as error:
-            if self.archive.is_to_go_on(run, error):
-                self.turns.drop(run)
-                run.not_stored(RunHandedOverError())
-                return
-            log.exception("state_not_saved", thread_id=run.input.thread_id, agent=run.agent_name)
-            if not run.provider.keeps_state:
-                run.not_stored(error)
-
-    def _forget(self, run: Run) -> None:
-        runs = self._by_thread.get(run.input.thread_id, [])
-        if run in runs:
-            runs.remove(run)
-        if not runs:
-            self._by_thread.pop(run.input.thread_id, None)
 
     async def _delete_runs(self, thread_id: str) -> None:
         await self.archive.delete(thread_id)
@@ -635,8 +486,8 @@ class RuntimeService:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]
 
 
-def _has_just_ended(last: RunRecord) -> bool:
-    return now() - last.updated_at < JUST_ENDED
+def _has_just_ended(last: RunRecord | None) -> bool:
+    return last is not None and now() - last.updated_at < JUST_ENDED
 
 
 def _is_same(stored: RemoteRun, here: RunHandle) -> bool:
@@ -644,7 +495,3 @@ def _is_same(stored: RemoteRun, here: RunHandle) -> bool:
     if here.number is not None:
         return stored.record.number == here.number
     return (stored.record.run_id, stored.agent_name) == (here.run_id, here.agent_name)
-
-
-def _follow(run: Run, after: int = 0, *, paces: bool = True) -> RunHandle:
-    return RunHandle(run, run.log.subscribe(after, attached=paces))

@@ -119,7 +119,7 @@ async def test_what_waits_is_bounded_and_what_is_given_up_is_reported(
             agent.gates[str(number)] = asyncio.Event()
             run = await runtime.start_run("answering", str(number), thread_id=f"thread {number}")
             await agent.begun.get()
-            [running] = runtime.service._runs
+            [running] = runtime.service.running
             lock: Any = running._prepared.lock
             lock._lock.lost.set()
             await run.join()
