@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
+
+
+class Memory:
+    """How much more memory is in use than when this was made."""
+
+    def __init__(self) -> None:
+        self._before = tracemalloc.get_traced_memory()[0]
+
+    def grown(self) -> int:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - self._before
+
+
+@contextmanager
+def traced() -> Iterator[Memory]:
+    """Trace what is allocated in the block."""
+    tracemalloc.start()
+    try:
+        yield Memory()
+    finally:
+        tracemalloc.stop()
 
 
 def _text(size: int) -> AgentState:
@@ -69,10 +94,10 @@ async def test_claims_count_as_threads() -> None:
 
 async def test_old_threads_go_when_something_is_written() -> None:
     store = MemoryStore(StoreSettings(ttl=0.0))
-    await store.save("a", "agent", AgentState())
-    await store.save("b", "agent", AgentState())
-
-    assert len(store._threads) == 1
+    with traced() as memory:
+        for number in range(100):
+            await store.save(str(number), "agent", _text(100_000))
+        assert memory.grown() < 1_000_000, "of 10,000,000"
 
 
 def test_a_store_may_be_used_from_one_loop_after_another() -> None:
@@ -90,9 +115,10 @@ def test_a_store_may_be_used_from_one_loop_after_another() -> None:
 
 async def test_a_queue_for_a_lock_leaves_nothing_behind() -> None:
     store = MemoryStore()
-    async with store.lock("thread", "agent"):
-        pass
+    threads = ["x" * 1000 + str(number) for number in range(1000)]
+    with traced() as memory:
+        for thread in threads:
+            async with store.lock(thread, "agent"):
+                pass
+        assert memory.grown() < 50_000, "less than 50 bytes for each of 1,000 threads"
     await store.stop()
-
-    assert store._locks._held == {}
-    assert store._locks._desk._queues == {}  # type: ignore[attr-defined]

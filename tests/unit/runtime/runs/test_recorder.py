@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import pytest
 from typing_extensions import override
@@ -18,7 +18,7 @@ from copilotkit_runtime.runtime.runs.recording import Recording
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.group_writer import RunBatch
 from copilotkit_runtime.runtime.stores.memory_runs import MemoryRuns
-from copilotkit_runtime.runtime.stores.run_records import RunKey
+from copilotkit_runtime.runtime.stores.run_records import RunKey, RunRecord
 from tests.support.polling import until
 
 OWNER = "process-1"
@@ -112,6 +112,20 @@ async def are(condition: Callable[[], bool]) -> None:
     await until(holds)
 
 
+async def reach(store: Store, lasts: Mapping[str, int]) -> None:
+    """Wait until the last event that is stored of each thread's run has the number that ``lasts`` has for it."""
+
+    async def holds() -> bool:
+        return all([(await record(store, thread)).last == last for thread, last in lasts.items()])
+
+    await until(holds)
+
+
+async def record(store: Store, thread_id: str) -> RunRecord:
+    (found,) = await store.runs(thread_id)
+    return found
+
+
 async def stored(store: Store, run: Recorded) -> list[events.Event]:
     return (await store.read(run.key)).events if run.recording.key else []
 
@@ -123,7 +137,7 @@ async def test_the_batches_of_all_runs_are_one_operation(store: Store, recorder:
     for _ in range(50):
         for run in runs:
             run.log.append_nowait(TOKEN)
-    await are(lambda: store._threads["thread-99"].runs[1].last == 50)
+    await reach(store, {"thread-99": 50})
     assert [len(await stored(store, run)) for run in runs] == [50] * 100
     assert store.operations["append"] <= 3, "5,000 tokens of 100 runs"
 
@@ -150,7 +164,7 @@ async def test_what_came_while_the_store_was_away_is_written_when_it_is_back(sto
     run.log.append_nowait(TOKEN)
     other.log.append_nowait(STARTED)
     store.away = False
-    await are(lambda: store._threads["thread-0"].runs[1].last == 4 and store._threads["thread-1"].runs[1].last == 1)
+    await reach(store, {"thread-0": 4, "thread-1": 1})
     assert await stored(store, run) == [STARTED, START, TOKEN, TOKEN]
 
 
@@ -160,7 +174,7 @@ async def test_what_waited_for_too_long_is_written_compacted(store: Store, recor
     whole: list[events.Event] = [STARTED, START, *([TOKEN] * 3 * TAIL_EVENTS), END]
     for each in whole:
         run.log.append_nowait(each)
-    await are(lambda: store._threads["thread-0"].runs[1].last == len(whole))
+    await reach(store, {"thread-0": len(whole)})
     assert store.operations["compact"] == 1
     assert compact(await stored(store, run)) == compact(whole)
     recorder.remove(run.recording)
@@ -177,19 +191,19 @@ async def test_a_run_that_is_refused_does_not_keep_the_others_from_being_written
     for run in runs:
         run.log.append_nowait(STARTED)
     others = [run for run in runs if run is not runs[2]]
-    await are(lambda: all(store._threads[run.key.thread_id].runs[1].last == 1 for run in others))
+    await reach(store, {run.key.thread_id: 1 for run in others})
     assert await stored(store, runs[2]) == []
 
 
 async def test_a_run_that_another_process_has_is_lost_and_left(store: Store, recorder: Recorder) -> None:
     run, other = recorded(store, recorder, 2)
     await are(lambda: run.recording.key is not None and other.recording.key is not None)
-    store._threads["thread-0"].runs[1].owner = "process-2"
+    assert await store.take(run.key, "process-2", held_by=OWNER)
     run.log.append_nowait(STARTED)
     await are(lambda: run.lost)
     assert not other.lost
     await run.recording.finish("failed", FINISHED)
-    assert store._threads["thread-0"].runs[1].status == "running"
+    assert (await record(store, "thread-0")).status == "running"
 
 
 async def test_a_run_that_ends_before_it_was_opened_is_stored_once(store: Store, recorder: Recorder) -> None:
