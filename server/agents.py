@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..runtime.errors import ConfigurationError
 from ..runtime.provider import AgentProvider
+from .descriptions import described
 
 
 class Kind(Enum):
@@ -57,7 +58,7 @@ def providers_of(agents: Any) -> Iterator[AgentProvider]:
     """
     if not isinstance(agents, Mapping):
         raise ConfigurationError(
-            f'agents takes agents by name, not a {type(agents).__name__}. Write agents={{"my_agent": graph}}.'
+            f'agents takes agents by name, not {described(agents)}. Write agents={{"my_agent": graph}}.'
         )
     sorted_out: dict[Kind, dict[str, Any]] = {}
     for name, agent in agents.items():
@@ -67,10 +68,10 @@ def providers_of(agents: Any) -> Iterator[AgentProvider]:
 
 
 def _checked_kind(name: str, agent: object) -> Kind:
-    if isinstance(agent, AgentProvider):
+    if isinstance(agent, AgentProvider) or _is_provider_class(agent):
+        provider = agent if inspect.isclass(agent) else type(agent)
         raise ConfigurationError(
-            f"agents: '{name}' is a provider, which names its agents itself."
-            f" Write providers=[{type(agent).__name__}(…)]."
+            f"agents: '{name}' is a provider, which names its agents itself. Write providers=[{provider.__name__}(…)]."
         )
     kind = kind_of(agent)
     if kind is not None:
@@ -80,8 +81,14 @@ def _checked_kind(name: str, agent: object) -> Kind:
             f"agents: '{name}' is a function, and what it makes cannot be seen. Write"
             f' providers=[LangGraphProvider({{"{name}": {agent.__name__}}})], or CrewAIProvider or AGUIProvider.'
         )
+    if isinstance(agent, str):
+        raise ConfigurationError(
+            f"agents: '{name}' is a text that is not a URL: an agent's URL begins with http:// or https://."
+        )
+    if inspect.iscoroutine(agent):
+        raise ConfigurationError(f"agents: '{name}' is a coroutine. Await it first: agents={{\"{name}\": await …}}.")
     raise ConfigurationError(
-        f"agents: '{name}' is a {_class_name(agent)}, not a LangGraph graph, a crew or flow, an AG-UI agent or its"
+        f"agents: '{name}' is {described(agent)}, not a LangGraph graph, a crew or flow, an AG-UI agent or its"
         " http:// or https:// URL. For agents of your own write a provider: providers=[MyProvider()]."
     )
 
@@ -123,7 +130,7 @@ def checked_provider(provider: Any) -> AgentProvider:
     Raises:
         ConfigurationError: It is not a provider, or it can run nothing.
     """
-    if inspect.isclass(provider) and issubclass(provider, AgentProvider):
+    if _is_provider_class(provider):
         raise ConfigurationError(
             f"{provider.__name__} is a class, not a provider. Write providers=[{provider.__name__}(…)]."
         )
@@ -140,7 +147,26 @@ def _no_provider(value: object) -> str:
             f"providers takes providers, and {_class_name(value)} is {kind.value} without a name."
             ' Write agents={"my_agent": …} instead.'
         )
-    return f"providers takes AgentProvider objects, not a {_class_name(value)}."
+    return f"providers takes AgentProvider objects, not {described(value)}.{_remedy(value)}"
+
+
+def _remedy(value: object) -> str:
+    """Return what to write for something that may have a provider in it; empty if there is no telling."""
+    if value is None:
+        return " Leave it out if there is none."
+    if inspect.iscoroutine(value):
+        return " Await it first: providers=[await …]."
+    if inspect.iscoroutinefunction(value):
+        return f" If it makes one, write providers=[await {value.__name__}()]."
+    if inspect.isroutine(value):
+        return f" If it makes one, write providers=[{value.__name__}()]."
+    if isinstance(value, list | tuple) and any(isinstance(each, AgentProvider) for each in value):
+        return " Write providers=[*first, second]."
+    return ""
+
+
+def _is_provider_class(value: object) -> TypeGuard[type[AgentProvider]]:
+    return inspect.isclass(value) and issubclass(value, AgentProvider)
 
 
 def _class_name(value: object) -> str:

@@ -45,6 +45,7 @@ from ..wires.http.auth import Authenticate, Authenticator, authentication
 from ..wires.wire import Routed
 from . import app as http_app
 from .agents import checked_provider, checked_providers, providers_of
+from .arguments import check_application, check_arguments, listed_guardrails
 from .background import BackgroundRun, follow, start_run
 from .execution import queue_worker, queued_execution
 from .probes import MetricsPage, ReadyProbe
@@ -76,13 +77,13 @@ class CopilotRuntime:
         agents_as_actions: The names of the agents that models, and other agents, may call as tools; True for all.
         transcribe: Turns speech into text; without it, clients show no microphone.
         a2ui: Whether agents draw A2UI surfaces, or how; None for the settings'.
-        open_generative_ui: Whether agents write pages for a client's sandbox, or which agents do; None for what the
+        open_generative_ui: Whether agents write pages for a client's sandbox, or which agents do; None for the
             settings'.
         mcp_apps: MCP servers whose tools bring interfaces: as ``mcp_servers``, besides those of the settings.
 
     Raises:
-        ConfigurationError: A provider or an agent is none, two providers share a name, the store's URL is none, or
-            there is no authentication in production.
+        ConfigurationError: An argument is of the wrong kind, two providers share a name, the store's URL is not one,
+            or there is no authentication in production.
         MissingExtraError: What an agent needs is not installed.
     """
 
@@ -105,6 +106,7 @@ class CopilotRuntime:
         open_generative_ui: bool | Iterable[str] | None = None,
         mcp_apps: Iterable[Any] = (),
     ) -> None:
+        check_arguments(auth=auth, config=config, hooks=hooks, store=store, transcribe=transcribe)
         given = [*checked_providers(providers), *providers_of({} if agents is None else agents)]
         log_without_values()
         self._transcription = Transcription(transcribe)
@@ -127,7 +129,7 @@ class CopilotRuntime:
             opened,
             sources=[*_action_sources(actions), *apps],
             last_sources=_mcp_sources(mcp_servers, self.config),
-            guardrails=[guardrails] if isinstance(guardrails, Guardrail) else list(guardrails),
+            guardrails=listed_guardrails(guardrails),
             hooks=hooks,
             agents_as_actions=agents_as_actions,
             interfaces=GeneratedInterfaces(
@@ -189,8 +191,9 @@ class CopilotRuntime:
             path: Where; None for ``config.graphql_path``.
 
         Raises:
-            ConfigurationError: The path cannot be served.
+            ConfigurationError: The path cannot be served, or the application is of another kind.
         """
+        check_application(app)
         try:
             place = self.config.graphql_path if path is None else served_path(path)
         except ValueError as error:

@@ -20,6 +20,7 @@ from ...runtime.optional import optional
 from ...runtime.provider import AgentProvider
 from ...runtime.python_files import add_to_path, import_file
 from ..agents import Kind, kind_of
+from ..descriptions import described
 from ..runtime import CopilotRuntime
 from .options import is_of_settings
 
@@ -91,7 +92,7 @@ def _others(place: str, name: str, module: ModuleType) -> str:
 
 
 def _about_other(name: str, found: object) -> str:
-    is_a = f" '{name}' is a {type(found).__name__}."
+    is_a = f" '{name}' is {described(found)}."
     if isinstance(found, AgentProvider):
         return f"{is_a} Write runtime = CopilotRuntime(providers=[{name}]) there."
     if inspect.isroutine(found):

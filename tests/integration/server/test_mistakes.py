@@ -10,7 +10,17 @@ import pytest
 from fastapi import FastAPI
 from langgraph.graph import START, MessagesState, StateGraph
 
-from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime import (
+    AgentDescriptor,
+    AgentProvider,
+    ApiKeyAuth,
+    CopilotRuntime,
+    RunContext,
+    RunInput,
+    RuntimeConfig,
+    TopicGuardrail,
+    events,
+)
 from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from copilotkit_runtime.runtime.errors import CopilotKitError
@@ -62,6 +72,24 @@ class Passing(Own):
 
 anything: Any = Own()
 
+
+def make() -> Own:
+    return Own()
+
+
+async def make_later() -> Own:
+    return Own()
+
+
+def unawaited(use: Callable[[Any], object]) -> None:
+    """Use what an async function returns before it is awaited."""
+    made = make_later()
+    try:
+        use(made)
+    finally:
+        made.close()
+
+
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a graph without a name": (
         lambda: LangGraphProvider(graph),
@@ -89,7 +117,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         'Write providers=[LangGraphProvider({"a": answer})]',
     ),
     "a provider for an agent": (lambda: CopilotRuntime(agents={"a": anything}), "Write providers=[Own(…)]."),
-    "no agent at all": (lambda: CopilotRuntime(agents={"a": 1}), "'a' is a int, not a LangGraph graph"),
+    "no agent at all": (lambda: CopilotRuntime(agents={"a": 1}), "'a' is an int, not a LangGraph graph"),
     "a run that blocks": (
         lambda: CopilotRuntime(providers=[Synchronous()]),
         "Synchronous.execute_run is synchronous, and would block all other runs. Write `async def execute_run`",
@@ -101,6 +129,45 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a state that is not awaited": (lambda: CopilotRuntime(providers=[Loading()]), "Write `async def load_state`."),
     "a provider added late": (lambda: CopilotRuntime().add_provider(graph), 'Write agents={"my_agent": …} instead.'),
+    "no providers": (lambda: CopilotRuntime(providers=None), "not None. Leave it out if there is none."),  # type: ignore[arg-type]
+    "a function for a provider": (
+        lambda: CopilotRuntime(providers=[make]),
+        "If it makes one, write providers=[make()].",
+    ),  # type: ignore[list-item]
+    "an async function for a provider": (
+        lambda: CopilotRuntime(providers=[make_later]),  # type: ignore[list-item]
+        "not a function. If it makes one, write providers=[await make_later()].",
+    ),
+    "a coroutine for a provider": (lambda: unawaited(lambda made: CopilotRuntime(providers=[made])), "[await …]"),
+    "a list of lists": (lambda: CopilotRuntime(providers=[[anything]]), "Write providers=[*first, second]."),  # type: ignore[list-item]
+    "a list for agents": (lambda: CopilotRuntime(agents=[graph]), 'not a list. Write agents={"my_agent": graph}.'),  # type: ignore[arg-type]
+    "a provider's class for an agent": (lambda: CopilotRuntime(agents={"a": Own}), "Write providers=[Own(…)]."),
+    "a host for a URL": (lambda: CopilotRuntime(agents={"a": "localhost:8000"}), "begins with http:// or https://"),
+    "a coroutine for an agent": (
+        lambda: unawaited(lambda made: CopilotRuntime(agents={"a": made})),
+        "'a' is a coroutine. Await it first",
+    ),
+    "settings in a dict": (
+        lambda: CopilotRuntime(config={"env": "production"}),  # type: ignore[arg-type]
+        'config takes a RuntimeConfig, such as RuntimeConfig(env="production"), not a dict.',
+    ),
+    "the settings' class": (lambda: CopilotRuntime(config=RuntimeConfig), "not the class RuntimeConfig."),  # type: ignore[arg-type]
+    "a number for a store": (lambda: CopilotRuntime(store=5), "or a store, not an int."),  # type: ignore[arg-type]
+    "a file for a store": (lambda: CopilotRuntime(store="states.sqlite"), "must be a URL that begins with memory://"),
+    "a function for hooks": (lambda: CopilotRuntime(hooks=make), "Hooks(on_error=report), not a function."),  # type: ignore[arg-type]
+    "a guardrail's class": (lambda: CopilotRuntime(guardrails=[TopicGuardrail]), "not the class TopicGuardrail."),  # type: ignore[list-item]
+    "no guardrail": (lambda: CopilotRuntime(guardrails=5), "guardrails takes Guardrail objects, not an int."),  # type: ignore[arg-type]
+    "an authenticator's class": (lambda: CopilotRuntime(auth=ApiKeyAuth), "not the class ApiKeyAuth."),
+    "no authenticator": (lambda: CopilotRuntime(auth=5), "or a function of the request, not an int."),  # type: ignore[arg-type]
+    "no transcription": (lambda: CopilotRuntime(transcribe=5), "not an int."),  # type: ignore[arg-type]
+    "no application to mount on": (
+        lambda: CopilotRuntime().mount(None),  # type: ignore[arg-type]
+        "mount takes a Starlette or FastAPI application, not None.",
+    ),
+    "another application to mount on": (
+        lambda: CopilotRuntime().mount(make),  # type: ignore[arg-type]
+        'app = Starlette(); runtime.mount(app, "/api/copilotkit"); app.mount("/", other).',
+    ),
     "a model with a slash": (
         lambda: CopilotRuntime(model="openai/gpt-4o"),
         "'openai/gpt-4o' names no vendor. Write it as 'openai:gpt-4o'.",
@@ -152,12 +219,12 @@ async def test_a_graph_in_a_file_is_a_target(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("runtime", ""),
-        ("number", " 'number' is a int."),
+        ("number", " 'number' is an int."),
         (
             "make_graph",
             " 'make_graph' is a function. If it makes an agent, write agent = make_graph() there, and serve that.",
         ),
-        ("own", " 'own' is a Own. Write runtime = CopilotRuntime(providers=[own]) there."),
+        ("own", " 'own' is an Own. Write runtime = CopilotRuntime(providers=[own]) there."),
     ],
 )
 def test_a_target_that_is_not_an_agent_is_reported_with_what_is_there(tmp_path: Path, name: str, said: str) -> None:
