@@ -131,9 +131,9 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a provider added late": (lambda: CopilotRuntime().add_provider(graph), 'Write agents={"my_agent": …} instead.'),
     "no providers": (lambda: CopilotRuntime(providers=None), "not None. Leave it out if there is none."),  # type: ignore[arg-type]
     "a function for a provider": (
-        lambda: CopilotRuntime(providers=[make]),
+        lambda: CopilotRuntime(providers=[make]),  # type: ignore[list-item]
         "If it makes one, write providers=[make()].",
-    ),  # type: ignore[list-item]
+    ),
     "an async function for a provider": (
         lambda: CopilotRuntime(providers=[make_later]),  # type: ignore[list-item]
         "not a function. If it makes one, write providers=[await make_later()].",

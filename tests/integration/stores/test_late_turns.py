@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
 from copilotkit_runtime.runtime.messages import TextMessage
@@ -109,19 +110,20 @@ async def test_a_run_whose_lease_is_over_overwrites_nothing(url: str, settings: 
 
 
 async def test_what_waits_is_bounded_and_what_is_given_up_is_reported(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(turn_saver, "LATE_TURNS", 2)
     agent = Answering()
 
-    async with CopilotRuntime(providers=[agent]) as runtime:
-        for number in range(4):
-            agent.gates[str(number)] = asyncio.Event()
-            run = await runtime.start_run("answering", str(number), thread_id=f"thread {number}")
-            await agent.begun.get()
-            [running] = runtime.service.running
-            lock: Any = running._prepared.lock
-            lock._lock.lost.set()
-            await run.join()
-        assert runtime.service.turns.waiting == 2
-    assert sum(record.getMessage().startswith("turn_lost") for record in caplog.records) >= 2
+    with capture_logs() as logs:
+        async with CopilotRuntime(providers=[agent]) as runtime:
+            for number in range(4):
+                agent.gates[str(number)] = asyncio.Event()
+                run = await runtime.start_run("answering", str(number), thread_id=f"thread {number}")
+                await agent.begun.get()
+                [running] = runtime.service.running
+                lock: Any = running._prepared.lock
+                lock._lock.lost.set()
+                await run.join()
+            assert runtime.service.turns.waiting == 2
+    assert sum(record["event"] == "turn_lost" for record in logs) >= 2
