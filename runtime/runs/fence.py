@@ -30,13 +30,18 @@ class Fence:
         _current.set(self)
 
     def close(self) -> None:
-        """Let nothing through any more."""
+        """Let nothing through any more, and let go of the run: what it started keeps the fence."""
         self._closed = True
+        self._owns_thread = _nobody_does
 
     @property
     def is_closed(self) -> bool:
         """Whether the run may not write any more."""
         return self._closed or not self._owns_thread()
+
+
+def _nobody_does() -> bool:
+    return False
 
 
 def check_fence() -> None:

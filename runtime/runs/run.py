@@ -326,8 +326,9 @@ class Run:
         return self._task is None or self._task.cancelling() > 0
 
     async def _perform(self) -> None:
-        if self._prepare is not None:
-            self._prepared = await self._prepare()
+        prepare, self._prepare = self._prepare, None
+        if prepare is not None:
+            self._prepared = await prepare()
             self.input = self._prepared.input
         if not self.provider.keeps_state:
             self._sanitizer.ids.know(self.input.messages)

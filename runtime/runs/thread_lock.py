@@ -61,7 +61,12 @@ class ThreadLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lock.on_end = None
+        self._fail = _nobody  # the run keeps its lock, and is not to be kept by it
         await self._lock.__aexit__(kind, error, trace)
 
     def _end_run(self) -> None:
         self._fail(ThreadLostError() if self.lost else ThreadBusyError(TAKEN_OVER))
+
+
+def _nobody(_error: CopilotKitError) -> None:
+    """Do nothing: the run has ended."""

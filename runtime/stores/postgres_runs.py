@@ -122,15 +122,20 @@ _REPORT: LiteralString = """
 """
 _APPEND: LiteralString = f"{_STORE} {_REPORT} FROM given LEFT JOIN run USING (place)"
 _APPEND_AHEAD: LiteralString = f"{_STORE} {_REPORT}, {_AHEAD} FROM given LEFT JOIN run USING (place)"
-_ADD = """
-    INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
-    VALUES (%(thread_id)s, %(number)s, %(last)s, %(first)s, %(payload)s) ON CONFLICT DO NOTHING
-"""
-_COMPACT = """
+_COMPACT: LiteralString = """
     UPDATE copilotkit_runs SET base = %(payload)s, base_last = %(last)s, last = greatest(last, %(last)s),
         updated_at = clock_timestamp(), status = %(status)s, about = coalesce(%(about)s, about)
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
 """
+_CLOSE: LiteralString = f"""
+    WITH run AS ({_COMPACT} RETURNING number), stored AS (
+        INSERT INTO copilotkit_run_events (thread_id, number, last, first, payload)
+        SELECT %(thread_id)s, number, %(last)s, %(first)s::bigint, %(rest)s::bytea FROM run
+        WHERE %(rest)s::bytea IS NOT NULL
+        ON CONFLICT DO NOTHING
+    ), news AS MATERIALIZED ({NOTIFY})
+    SELECT (SELECT * FROM news), count(*) FROM run
+"""  # noqa: S608 - of constants
 _DROP = """
     DELETE FROM copilotkit_run_events
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND last <= %(last)s
@@ -312,7 +317,9 @@ class PostgresRuns(RunLogStore):
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
         values = {**key._asdict(), **base._asdict(), "owner": owner, "status": "running", "about": None}
         async with self._database.transaction() as cursor:
-            await _replace(cursor, values)
+            await cursor.execute(_COMPACT, values)
+            if cursor.rowcount == 0:
+                raise RunLostError
             await cursor.execute(_DROP, values)
             await cursor.execute(NOTIFY, {"notes": notes([(key, base.last)])})
 
@@ -330,14 +337,17 @@ class PostgresRuns(RunLogStore):
             "grace": timedelta(seconds=GRACE_SECONDS),
             "max_runs": self.settings.max_runs,
             "max_bytes": self.settings.max_run_bytes,
+            "first": rest and rest.first,
+            "rest": rest and rest.payload,
+            "notes": notes([(key, base.last)], over=True),
         }
         async with self._database.transaction() as cursor:
-            await _replace(cursor, values)
-            if rest is not None:
-                await cursor.execute(_ADD, {**key._asdict(), **rest._asdict()})
+            await cursor.execute(_CLOSE, values)
+            ((_, found),) = await cursor.fetchall()
+            if not found:
+                raise RunLostError
             await cursor.execute(_DROP_ENDED, values)
             await cursor.execute(_PRUNE, values)
-            await cursor.execute(NOTIFY, {"notes": notes([(key, base.last)], over=True)})
 
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
@@ -425,12 +435,6 @@ class PostgresRuns(RunLogStore):
     def _ttl(self) -> timedelta | None:
         age = self.settings.run_age
         return None if age is None else timedelta(seconds=age)
-
-
-async def _replace(cursor: AsyncCursor, values: dict[str, Any]) -> None:
-    await cursor.execute(_COMPACT, values)
-    if cursor.rowcount == 0:
-        raise RunLostError
 
 
 async def _migrate(cursor: AsyncCursor) -> None:

@@ -110,21 +110,25 @@ async def wave(url: str, streams: int, words: int, pace: float) -> list[Speech]:
 
 
 async def talks(url: str, streams: int, turns: int, words: int, pace: float) -> list[Speech]:
-    """Hold ``streams`` conversations at once, begun within two seconds; return what was said in all their turns."""
+    """Hold ``streams`` conversations at once, begun within two seconds; return what was said in all their turns.
+
+    They begin where others had got to by then, so that they are not all long at the same time.
+    """
     talking: list[asyncio.Task[list[Speech]]] = []
     async with asyncio.TaskGroup() as group:
         for number in range(streams):
-            talking.append(group.create_task(_talk(url, f"load-{number}", turns, words, pace)))
+            talking.append(group.create_task(_talk(url, number, turns, words, pace)))
             await asyncio.sleep(2 / streams)
     return [speech for talk in talking for speech in talk.result()]
 
 
-async def _talk(url: str, name: str, turns: int, words: int, pace: float) -> list[Speech]:
+async def _talk(url: str, number: int, turns: int, words: int, pace: float) -> list[Speech]:
     place, loop = urlsplit(url), asyncio.get_running_loop()
     said: list[Speech] = []
-    for turn in range(turns):
+    first = number % TURNS_OF_A_THREAD if turns > 1 else 0
+    for turn in range(first, first + turns):
         thread, earlier = divmod(turn, TURNS_OF_A_THREAD)
-        speech = Speech(request(url, f"{name}-{thread}", words, pace, earlier), words)
+        speech = Speech(request(url, f"load-{number}-{thread}", words, pace, earlier), words)
         async with asyncio.timeout(words * pace * 3 + 60):
             await loop.create_connection(partial(_same, speech), place.hostname or "", place.port or 80)
             await speech.ended.wait()
