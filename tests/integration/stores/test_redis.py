@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import msgspec
 import pytest
 import redis
 
 from copilotkit_runtime.runtime.errors import StoreError
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.group_writer import RunBatch
 from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.locks import Ticket
 from copilotkit_runtime.runtime.stores.redis import RedisStore, RedisTickets
+from copilotkit_runtime.runtime.stores.redis_runs import RedisRuns
+from copilotkit_runtime.runtime.stores.run_records import Batch
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 
@@ -66,6 +71,21 @@ async def test_more_tickets_than_one_operation_renews_are_all_renewed(
     await desk.request_stop("thread-3", "agent", None)
 
     assert await desk.renew(tickets, 60) == {"token-0": False, "token-2": False, "token-3": True, "token-4": False}
+
+
+async def test_the_batches_of_many_runs_are_as_few_arguments_as_those_of_one(
+    store: StateStore, settings: StoreSettings
+) -> None:
+    assert isinstance(store, RedisStore)
+    runs = RedisRuns(store.client, settings)
+    keys = [(await runs.open(f"t{number}", run_id="r", agent_name="a", owner="me")).key for number in range(20)]
+    batches = [RunBatch(key, Batch(1, 1, b"[]")) for key in keys]
+    with patch.object(store.client, "execute_command", wraps=store.client.execute_command) as execute:
+        await runs.append_group("me", batches[:1])
+        await runs.append_group("me", batches)
+        await runs.renew(keys, "me")
+    calls = [call.args for call in execute.call_args_list if call.args[0] == "EVALSHA"]
+    assert {len(arguments) for arguments in calls} == {5}
 
 
 async def test_a_thread_that_redis_evicted_is_not_listed(store: StateStore, url: str, settings: StoreSettings) -> None:
