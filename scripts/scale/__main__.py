@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.scale.model import Need, measured, need
+from scripts.scale.model import Need, cluster_need, measured, need
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "scaling.md"
 BEGIN, END = "<!-- scale: begin -->", "<!-- scale: end -->"
@@ -19,9 +19,14 @@ _NEEDS = (
     " | connections | servers | kept a day | first bottleneck |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 
+_CLUSTERS = (
+    "| streams at once on Redis Clusters | clusters | masters of each, and as many replicas"
+    " | of each master's thread for news | first bottleneck |\n|---|---|---|---|---|"
+)
+
 
 def table() -> str:
-    """Return both tables: what was measured, and what follows from it."""
+    """Return the tables: what was measured, and what follows from it."""
     found = measured()
     costs = [
         f"| {store} | {cost.operations_per_run:g} | {cost.bytes_per_run / 1000:.0f}"
@@ -30,13 +35,19 @@ def table() -> str:
         for store, cost in found.items()
     ]
     needs = [_row(store, need(store, cost, streams)) for store, cost in found.items() for streams in STREAMS]
-    return "\n".join([BEGIN, "", _COSTS, *costs, "", _NEEDS, *needs, "", END])
+    clusters = [_clusters(streams) for streams in STREAMS]
+    return "\n".join([BEGIN, "", _COSTS, *costs, "", _NEEDS, *needs, "", _CLUSTERS, *clusters, "", END])
 
 
 def written(text: str) -> str:
     """Return a document with the tables of now in their place."""
     before, _, rest = text.partition(BEGIN)
     return before + table() + rest.partition(END)[2]
+
+
+def _clusters(streams: int) -> str:
+    found = cluster_need(measured()["redis"], streams)
+    return f"| {streams:,} | {found.clusters:,} | {found.masters} | {found.news:.0%} | {found.bottleneck} |"
 
 
 def _row(store: str, found: Need) -> str:

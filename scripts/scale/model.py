@@ -24,6 +24,15 @@ KEPT_BYTES = 1_500
 """Of a run that has ended."""
 
 
+BATCHES_PER_STREAM = 96 / RUN_SECONDS
+"""A second; each is news, which a Redis Cluster passes on from node to node."""
+NEWS_RECEIVED, NEWS_SENT = 1.2e-6, 0.6e-6
+"""Seconds of a node's thread for one that comes from another node, and for each node that it is sent to, as measured on
+six nodes with 60,000 of them."""
+LEAST_MASTERS, MOST_MASTERS = 3, 64
+"""Up to a quarter of the shards each master has about as many."""
+
+
 class StoreCost(msgspec.Struct, frozen=True):
     """What was measured with ``streams`` streams at once, one web process and one worker."""
 
@@ -89,6 +98,41 @@ def need(store: str, cost: StoreCost, streams: int) -> Need:
         kept_gibibytes_a_day=runs * 86_400 * KEPT_BYTES / 2**30,
         bottleneck=_bottleneck(store, by_work, by_connections),
     )
+
+
+class ClusterNeed(msgspec.Struct, frozen=True):
+    """What streams at once take of Redis Clusters, whose masters have one replica each."""
+
+    streams: int
+    clusters: int
+    masters: int
+    """Of each cluster."""
+    news: float
+    """The part of each master's thread that news take, however many masters there are."""
+    bottleneck: str
+
+
+def cluster_need(cost: StoreCost, streams: int) -> ClusterNeed:
+    """Compute how many clusters a number of streams takes, and of how many masters."""
+    clusters = 1
+    while (masters := _masters(cost, streams / clusters)) is None:
+        clusters += 1 + clusters // 64
+    news = _news(streams / clusters)
+    bottleneck = "none" if clusters == 1 else "news, which reach every node"
+    return ClusterNeed(streams, clusters, masters, news, bottleneck)
+
+
+def _masters(cost: StoreCost, streams: float) -> int | None:
+    free = FULL - _news(streams)
+    if free <= 0:
+        return None
+    masters = max(LEAST_MASTERS, ceil(streams / RUN_SECONDS * cost.milliseconds_per_run / 1000 / free))
+    return masters if masters <= MOST_MASTERS else None
+
+
+def _news(streams: float) -> float:
+    """Return the part of a master's thread: its share is sent to two nodes for each master, the rest is received."""
+    return streams * BATCHES_PER_STREAM * (NEWS_RECEIVED + 2 * NEWS_SENT)
 
 
 def _cores_of(store: str) -> int:

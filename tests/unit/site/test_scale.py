@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from scripts.scale.__main__ import DOCUMENT, STREAMS, written
-from scripts.scale.model import StoreCost, measured, need
+from scripts.scale.model import MOST_MASTERS, StoreCost, cluster_need, measured, need
 
 STORES = ("redis", "postgres")
 
@@ -14,7 +14,7 @@ STORES = ("redis", "postgres")
 def test_the_tables_of_the_guide_are_what_the_model_computes() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     assert written(text) == text, "run: python -m scripts.scale --write"
-    assert text.count("| 10,000,000 |") == len(STORES)
+    assert text.count("| 10,000,000 |") == len(STORES) + 1, "one row of each store, and one of clusters"
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -51,3 +51,15 @@ def test_the_bottleneck_is_what_runs_out_first() -> None:
     assert need("redis", busy, 10_000).bottleneck == "its one thread"
     connected = msgspec.structs.replace(cost, connections_per_process=1_000)
     assert need("postgres", connected, 1_000).bottleneck == "connections"
+
+
+def test_news_are_what_a_cluster_of_any_size_runs_out_of() -> None:
+    cost = measured()["redis"]
+    few, more, most = (cluster_need(cost, streams) for streams in STREAMS)
+    assert (few.clusters, few.bottleneck) == (1, "none")
+    assert few.clusters < more.clusters < most.clusters
+    for found in (few, more, most):
+        assert found.masters <= MOST_MASTERS
+        assert found.news < 0.7
+    free = msgspec.structs.replace(cost, milliseconds_per_run=0.0)
+    assert cluster_need(free, 1_000_000).clusters > 1, "more masters do not help"
