@@ -83,6 +83,19 @@ async def test_a_second_run_on_a_busy_thread_is_never_nothing(policy: Any, end: 
     assert policy != "reject" or events[-1]["code"] == "THREAD_BUSY"
 
 
+async def test_a_second_run_on_a_busy_thread_may_replace_the_first() -> None:
+    async with served(config=RuntimeConfig(busy_policy="interrupt")) as client:
+        first = asyncio.create_task(run(client, "scripted", run_input(script(*say("half", "a1"), HANG))))
+        await until(lambda: _is_running(client))
+        second = await run(client, "scripted", run_input(script(*say("new", "a2"), id_="u2"), run="r2"))
+        replaced = await first
+        past = await connect(client, "scripted")
+    assert replaced[-1]["message"] == "A newer run replaced this one."
+    assert types_of(second)[-1] == "RUN_FINISHED"
+    assert "new" in str(second)
+    assert [event["runId"] for event in past if event["type"] == "RUN_FINISHED"] == ["r", "r2"]
+
+
 async def _is_running(client: httpx.AsyncClient) -> bool:
     return "not the active run" in (await client.post(f"{PATH}/agent/scripted/stop/t", json={"runId": "?"})).text
 
