@@ -15,6 +15,7 @@ from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.locks import Ticket
 from copilotkit_runtime.runtime.stores.redis import RedisStore, RedisTickets
 from copilotkit_runtime.runtime.stores.redis_runs import RedisRuns
+from copilotkit_runtime.runtime.stores.redis_shards import Shards
 from copilotkit_runtime.runtime.stores.run_records import Batch
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
@@ -63,7 +64,7 @@ async def test_more_tickets_than_one_operation_renews_are_all_renewed(
 ) -> None:
     assert isinstance(store, RedisStore)
     monkeypatch.setattr("copilotkit_runtime.runtime.stores.redis.RENEWED_AT_ONCE", 2)
-    desk = RedisTickets(store.client, settings.prefix)
+    desk = RedisTickets(store.client, Shards(store.client, settings.prefix))
     tickets = [Ticket(f"thread-{number}", "agent", f"token-{number}") for number in range(5)]
     for ticket in tickets:
         await desk.enter(ticket, 60)
