@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example takes depends on what else the machine does; tests of speed count steps instead.
 settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared-machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def crewai_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep CrewAI's files apart: at their usual place another version of it may have written them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CREWAI_STORAGE_DIR", str(tmp_path_factory.mktemp("crewai")))
+        yield

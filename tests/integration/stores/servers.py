@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,10 +54,24 @@ class _Process:
         return self._process is not None
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._signal_all(signal.SIGKILL)
-            self._process.wait(_PATIENCE)
-            self._process = None
+        """End all of its processes, and wait for each: PostgreSQL starts again only where none is left."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGSTOP)  # lest it begin another one meanwhile
+        with ExitStack() as handles:
+            members = []
+            for pid in self._pids():
+                with suppress(ProcessLookupError):
+                    members.append(os.pidfd_open(pid))
+                    handles.callback(os.close, members[-1])
+            for member in members:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(member, signal.SIGKILL)
+            for member in members:
+                ended, _, _ = select.select([member], [], [], _PATIENCE)
+                assert ended
+        self._process.wait()
+        self._process = None
 
     def freeze(self) -> None:
         self._signal_all(signal.SIGSTOP)
@@ -68,12 +83,15 @@ class _Process:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
 
     def _signal_all(self, number: signal.Signals) -> None:
+        for pid in self._pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _pids(self) -> tuple[int, ...]:
         assert self._process is not None
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for member in (pid, *map(int, children)):
-            with suppress(ProcessLookupError):
-                os.kill(member, number)
+        return (pid, *map(int, children))
 
 
 class RedisServer(_Process):
