@@ -6,17 +6,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import structlog
 from typing_extensions import override
 
+from .. import events
+from ..errors import StoreError
 from ..runs.about import ENVELOPE
 from ..runs.archive import RunArchive
+from ..runs.broken_runs import NOT_EXECUTED
 from ..runs.handle import RunHandle
 from ..runs.observer import Observers
+from ..stores.run_records import RunRecord
 from .directory import WorkerDirectory
 from .engine import DEFAULT_QUEUE, QueueEngine
 from .envelope import Envelope, correlation, seal
 from .execution import Execution, Order
 from .waiting_room import WaitingRoom
+
+log = structlog.get_logger(__name__)
 
 FullPolicy: TypeAlias = Literal["wait", "reject"]
 
@@ -97,8 +104,24 @@ class QueuedExecution(Execution):
         )
         run.sends_extensions = order.provider.reports_extensions
         run.passing = request.ephemeral
-        await self._room.put(queue, run.record.key, ahead)
-        await self._archive.settle()  # while a worker takes the run already
+        try:
+            await self._room.put(queue, run.record.key, ahead)
+            await self._archive.settle()  # while a worker takes the run already
+        except BaseException as error:
+            # What a worker has taken meanwhile goes on, and is followed.
+            if await self._withdraw(run.record) or not isinstance(error, StoreError):
+                raise
         handle = RunHandle(run, run.subscribe())
         handle.ahead = ahead
         return handle
+
+    async def _withdraw(self, record: RunRecord) -> bool:
+        """End a run that no worker will be given; return False if one has it already."""
+        ending = events.RunError(message="The run could not be given to a worker.", code=NOT_EXECUTED)
+        try:
+            if await self._archive.take(record.key) is None:
+                return False
+            await self._archive.refuse(record, ending)
+        except StoreError as error:  # it ends when it has waited for too long
+            log.warning("run_not_withdrawn", thread_id=record.thread_id, run_id=record.run_id, reason=str(error))
+        return True

@@ -26,6 +26,7 @@ from copilotkit_runtime.runtime.execution.envelope import VERSION, seal
 from copilotkit_runtime.runtime.execution.queued import QueuedExecution
 from copilotkit_runtime.runtime.guardrails import Guardrail, InputCheck, Verdict
 from copilotkit_runtime.runtime.hooks import BeforeRequest
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.wires.http.auth import Identity
 from tests.support.agui_client import connect, events_of, run, run_input, types_of, user
 from tests.support.echo_agent import EchoProvider, RememberingProvider
@@ -145,6 +146,52 @@ async def test_a_run_that_is_delivered_twice_is_executed_once(
     await run(client, "echo", run_input(user("again", "u2"), thread=thread, run="r2"))
     assert provider.ran == ["r", "r2"]
     assert types_of(events).count("RUN_FINISHED") == 1
+
+
+async def _away(*_: Any) -> None:
+    raise StoreUnavailableError
+
+
+async def test_a_run_that_cannot_be_handed_over_leaves_its_thread_free(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider)
+    runtime = CopilotRuntime(config=deployment.settings())
+    client = await deployment.client(runtime)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_of(runtime), "put", _away)
+        lost = run_input(user("hello"), thread=thread, run="lost")
+        response = await client.post(f"{AGUI}/echo/run", json=lost)
+        assert response.status_code == 500, response.text
+    events = await run(client, "echo", run_input(user("hello"), thread=thread, run="second"))
+    assert types_of(events)[-1] == "RUN_FINISHED"
+    assert provider.ran == ["second"]
+    assert [record.status for record in await runtime.service.archive.runs(thread)] == ["failed", "finished"]
+
+
+async def test_a_run_that_a_worker_has_taken_is_followed_whatever_the_store_settles(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+    await deployment.worker(provider)
+    runtime = CopilotRuntime(config=deployment.settings())
+    client = await deployment.client(runtime)
+
+    async def away_once_it_runs() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await provider.waiting.wait()
+        raise StoreUnavailableError
+
+    monkeypatch.setattr(runtime.service.archive, "settle", away_once_it_runs)
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread)))
+    await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+
+    async def stopped() -> bool:
+        return bool((await client.post(f"{AGUI}/patient/stop/{thread}")).json()["stopped"])
+
+    await until(stopped, PATIENCE)
+    assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_FINISHED"
 
 
 async def test_a_stop_reaches_the_worker(deployment: Deployment, thread: str) -> None:
