@@ -42,10 +42,11 @@ async def asking(
             yield events
     finally:
         await provider.stop()
-        await _close(model)
+        await close(model)
 
 
-async def _close(model: Any) -> None:
+async def close(model: Any) -> None:
+    """Close a vendor's client."""
     client = model[0] if isinstance(model, tuple) else getattr(model, "root_async_client", None)
     if client is not None:
         await client.close()

@@ -123,7 +123,7 @@ def _redis(folder: Path) -> Server:
 def _postgres(folder: Path) -> Server:
     own = folder / uuid4().hex
     own.mkdir()
-    server = PostgresServer(own)
+    server = PostgresServer(own, survives="server")
     server.create()
     return server
 

