@@ -118,7 +118,7 @@ class RecordStore(StateStore):
 
     def __init__(self, desk: TicketDesk, settings: StoreSettings) -> None:
         self._settings = settings
-        self.settings = settings
+        self.settings: StoreSettings = settings
         self.ttl = settings.ttl
         self._locks = RunLocks(desk, settings)
         self._merging: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from msgspec.structs import replace
+
 from ..errors import ConfigurationError
 from ..optional import optional
 from .interface import StateStore
@@ -61,7 +63,7 @@ def open_run_log(store: StateStore, settings: StoreSettings | None = None) -> Ru
 
     Args:
         store: The state store, as ``open_store`` returned it. For one of another make, runs are kept in memory.
-        settings: The limits.
+        settings: The limits. The prefix of keys is the store's.
     """
     if isinstance(store, SqliteStore):
         return SqliteRuns(store.database, settings)
@@ -71,7 +73,8 @@ def open_run_log(store: StateStore, settings: StoreSettings | None = None) -> Ru
         from .redis_runs import RedisRuns
 
         if isinstance(store, RedisStore):
-            return RedisRuns(store.client, settings)
+            # Whoever opened the store chose what its keys begin with, so that it is another one's neighbour.
+            return RedisRuns(store.client, replace(settings or StoreSettings(), prefix=store.settings.prefix))
     if scheme in POSTGRES_SCHEMES:
         from .postgres import PostgresStore
         from .postgres_runs import PostgresRuns

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import redis
 
+from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.runtime.errors import StoreError
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.group_writer import RunBatch
@@ -19,6 +20,7 @@ from copilotkit_runtime.runtime.stores.redis_shards import Shards
 from copilotkit_runtime.runtime.stores.run_records import Batch
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
+from tests.support.echo_agent import EchoProvider
 
 pytestmark = pytest.mark.parametrize("url", ["redis"], indirect=True)
 
@@ -57,6 +59,17 @@ async def test_stores_with_different_prefixes_do_not_see_each_other(
     assert await other.load("thread", "agent") is None
     assert (await other.threads()).threads == []
     await other.stop()
+
+
+async def test_runs_are_kept_under_the_prefix_that_the_application_gave_its_store(
+    url: str, settings: StoreSettings
+) -> None:
+    neighbour = msgspec.structs.replace(settings, prefix=f"{settings.prefix}-other")
+    async with CopilotRuntime(providers=[EchoProvider()], store=open_store(url, settings)) as runtime:
+        await (await runtime.start_run("echo", "hello", thread_id="thread")).join()
+        assert len(await runtime.service.archive.runs("thread")) == 1
+    async with CopilotRuntime(providers=[EchoProvider()], store=open_store(url, neighbour)) as runtime:
+        assert await runtime.service.archive.runs("thread") == []
 
 
 async def test_more_tickets_than_one_operation_renews_are_all_renewed(
