@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from copilotkit_runtime import CopilotRuntime
+from tests.integration.models.asking import close
 from tests.integration.models.vendor import FakeVendor, Reply
 from tests.integration.models.wires import OpenAIWire, data
 from tests.parity.fold import fold
@@ -26,6 +27,6 @@ async def test_an_action_is_never_executed_without_its_arguments(vendor: FakeVen
     model = OpenAIWire().model(vendor.url)
     async with client_of(CopilotRuntime(model=model, actions=[water])) as client:
         answer = await ask(client, PATH, generate(text_message("please")))
-    await model[0].close()
+    await close(model)
     results = [one["result"] for one in fold(answer.parts)["messages"] if one["__typename"] == "ResultMessageOutput"]
     assert results == ["watered ivy"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from copilotkit_runtime import CopilotRuntime
+from tests.integration.models.asking import close
 from tests.integration.models.vendor import FakeVendor, Reply
 from tests.integration.models.wires import AnthropicWire, OpenAIWire, data, event
 from tests.parity.fold import fold
@@ -68,7 +69,7 @@ class Chat:
             body["variables"]["data"]["threadId"] = thread_id
             body["variables"]["data"]["frontend"]["actions"] = [action("weather")]
             answer = await ask(client, PATH, body)
-        await model[0].close()
+        await close(model)
         shown: list[dict[str, Any]] = fold(answer.parts)["messages"]
         return shown
 

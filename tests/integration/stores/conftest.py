@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -16,8 +16,9 @@ import pytest
 from psycopg import sql
 
 from copilotkit_runtime.runtime.stores.interface import StateStore
+from copilotkit_runtime.runtime.stores.run_log import RunLogStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
-from copilotkit_runtime.runtime.stores.urls import open_store
+from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
 from tests.integration.stores.clusters import Cluster, running_cluster
 from tests.integration.stores.servers import PostgresServer, RedisServer, Server
 
@@ -145,3 +146,17 @@ def _schema(url: str) -> Iterator[str]:
     yield f"{url}{joint}options={quote(f'-csearch_path={name}')}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+
+
+@asynccontextmanager
+async def opened_runs(url: str, settings: StoreSettings | None = None) -> AsyncIterator[RunLogStore]:
+    """Open a store and the run logs beside its states until the context is left."""
+    store = open_store(url, settings)
+    await store.start()
+    runs = open_run_log(store, settings)
+    await runs.start()
+    try:
+        yield runs
+    finally:
+        await runs.stop()
+        await store.stop()

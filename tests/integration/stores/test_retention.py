@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from copilotkit_runtime.runtime.stores.run_log import RunLogStore
 from copilotkit_runtime.runtime.stores.run_records import RunKey
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store, sqlite_path
+from tests.integration.stores.conftest import opened_runs
 from tests.support.polling import until
 
 OWNER = "process-1"
@@ -46,19 +47,6 @@ def _singles(url: str) -> list[str]:
     return [row[0] for row in _query(url, "SELECT thread_id FROM copilotkit_run_events ORDER BY thread_id")]
 
 
-@asynccontextmanager
-async def _opened(url: str, settings: StoreSettings | None = None) -> AsyncIterator[RunLogStore]:
-    store = open_store(url, settings)
-    await store.start()
-    runs = open_run_log(store, settings)
-    await runs.start()
-    try:
-        yield runs
-    finally:
-        await runs.stop()
-        await store.stop()
-
-
 async def _begun(runs: RunLogStore, thread: str) -> RunKey:
     record = await runs.open(thread, run_id="r", agent_name="agent", owner=OWNER)
     await runs.append(record.key, OWNER, 1, [TOKEN])
@@ -73,7 +61,7 @@ async def _ended(runs: RunLogStore, thread: str) -> RunKey:
 
 @on_disk
 async def test_single_events_of_a_quiet_thread_go_a_minute_after_its_last_run(url: str) -> None:
-    async with _opened(url) as runs:
+    async with opened_runs(url) as runs:
         quiet, going = await _ended(runs, "quiet"), await _begun(runs, "going")
         await runs.trim()
         assert _singles(url) == ["going", "quiet"]
@@ -94,14 +82,14 @@ async def test_single_events_of_a_quiet_thread_go_a_minute_after_its_last_run(ur
 
 @on_disk
 async def test_what_an_earlier_release_left_is_trimmed_a_little_at_a_time(url: str) -> None:
-    async with _opened(url) as runs:
+    async with opened_runs(url) as runs:
         for number in range(5):
             await _ended(runs, f"thread-{number}")
     _query(url, "DROP TABLE copilotkit_run_trimming")  # the tables of the release before
     _query(url, "UPDATE copilotkit_run_schema SET version = version - 1")
     _let_minutes_pass(url)
 
-    async with _opened(url) as runs:
+    async with opened_runs(url) as runs:
         left = []
         while await runs.trim(2) == 2 and _singles(url):
             left.append(len(_singles(url)))
@@ -155,7 +143,7 @@ def _read_whole(plan: Any) -> set[str]:
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 async def test_no_query_reads_a_table_from_beginning_to_end(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = StoreSettings(ttl=3600.0)
-    async with _opened(url, settings):
+    async with opened_runs(url, settings):
         pass
     _query(
         url,

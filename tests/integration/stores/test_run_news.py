@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import psycopg
@@ -17,8 +17,7 @@ from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.run_log import RunLogStore
 from copilotkit_runtime.runtime.stores.run_records import RunKey
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
-from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
-from tests.integration.stores.conftest import CLUSTER
+from tests.integration.stores.conftest import CLUSTER, opened_runs
 from tests.integration.stores.servers import Server
 from tests.support.polling import until
 
@@ -55,23 +54,10 @@ class Counted:
         self.looks, self.reads, self.looked_at = 0, 0, []
 
 
-@asynccontextmanager
-async def opened(url: str, settings: StoreSettings) -> AsyncIterator[RunLogStore]:
-    store = open_store(url, settings)
-    await store.start()
-    runs = open_run_log(store, settings)
-    await runs.start()
-    try:
-        yield runs
-    finally:
-        await runs.stop()
-        await store.stop()
-
-
 @pytest.fixture
 async def both(url: str, settings: StoreSettings) -> AsyncIterator[tuple[RunLogStore, RunLogStore]]:
     """The store as the writer has it, and as a process has it that follows."""
-    async with opened(url, settings) as writer, opened(url, settings) as follower:
+    async with opened_runs(url, settings) as writer, opened_runs(url, settings) as follower:
         yield writer, follower
 
 
@@ -216,7 +202,7 @@ async def test_a_lost_connection_is_replaced_and_nothing_is_missed(
 @pytest.mark.parametrize("server", SENDING, indirect=True)
 async def test_followers_outlast_a_restart_of_the_server(server: Server) -> None:
     async with AsyncExitStack() as stack:
-        writer, follower = [await stack.enter_async_context(opened(server.url, PATIENT)) for _ in range(2)]
+        writer, follower = [await stack.enter_async_context(opened_runs(server.url, PATIENT)) for _ in range(2)]
         key = await begun(writer, "thread")
         subscription = await following(follower, key)
         await settled(follower, [subscription])
