@@ -1,7 +1,14 @@
-"""The limits of what one run is given, whichever wire it came by."""
+"""The limits of what one run is given, whichever wire it came by.
+
+A client sends the whole thread with each turn, so that a message that is refused once is refused for ever after. Only
+what somebody can write anew is refused: what a person has just sent, and instructions. What is too long of all else,
+such as the result of a client's tool, is cut.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -15,11 +22,15 @@ from .messages import (
     TextMessage,
     ToolCallMessage,
     ToolResultMessage,
+    last_said,
 )
 
 MAX_ID_CHARACTERS = 1024
 MESSAGE_COUNT = "The request has {} messages; the limit is {}."
 MESSAGE_BYTES = "A message of the request has {} bytes; the limit is {} bytes."
+CUT = "\n[The rest is left out: this has {} bytes, and the limit is {} bytes.]"
+
+INSTRUCTING_ROLES = frozenset({"system", "developer"})
 
 
 class InputLimits(msgspec.Struct, kw_only=True, frozen=True):
@@ -30,8 +41,8 @@ class InputLimits(msgspec.Struct, kw_only=True, frozen=True):
     state_bytes: int
 
 
-def check_input(run_input: RunInput, limits: InputLimits) -> None:
-    """Check what a client gives a run.
+def limit_input(run_input: RunInput, limits: InputLimits) -> None:
+    """Check what a client gives a run, and cut what is too long of the thread so far.
 
     Raises:
         InputTooLargeError: It is too much.
@@ -42,18 +53,67 @@ def check_input(run_input: RunInput, limits: InputLimits) -> None:
     count = len(run_input.messages)
     if count > limits.messages:
         raise InputTooLargeError(MESSAGE_COUNT.format(count, limits.messages))
-    for message in run_input.messages:
-        size = _message_bytes(message)
-        if size > limits.message_bytes:
-            raise InputTooLargeError(MESSAGE_BYTES.format(size, limits.message_bytes))
+    run_input.messages = _cut_to(run_input.messages, limits.message_bytes)
     size = _encoded_bytes(run_input.state) + _encoded_bytes(run_input.config)
     if size > limits.state_bytes:
         raise InputTooLargeError(f"The agent's state has {size} bytes; the limit is {limits.state_bytes} bytes.")
 
 
+def newest(messages: Sequence[Message], limit: int) -> list[Message]:
+    """Return as many messages of a thread as a run may be given: its instructions, and the newest whole turns."""
+    if len(messages) <= limit:
+        return list(messages)
+    instructions = list(takewhile(_instructs, messages))[:limit]
+    recent = messages[len(messages) - (limit - len(instructions)) :]
+    begin = next((index for index, message in enumerate(recent) if getattr(message, "role", None) == "user"), 0)
+    return [*instructions, *recent[begin:]]
+
+
 def text_bytes(text: str) -> int:
     """Return how many bytes a text has in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _instructs(message: Message) -> bool:
+    return isinstance(message, TextMessage) and message.role in INSTRUCTING_ROLES
+
+
+def _cut_to(messages: list[Message], limit: int) -> list[Message]:
+    """Return a thread none of whose messages is longer than ``limit`` bytes."""
+    sizes = [_message_bytes(message) for message in messages]
+    if max(sizes, default=0) <= limit:
+        return messages
+    _check_writable([*last_said(messages), *filter(_instructs, messages)], limit)
+    return [
+        message if size <= limit else _cut(message, size, limit) for message, size in zip(messages, sizes, strict=True)
+    ]
+
+
+def _check_writable(messages: Iterable[Message], limit: int) -> None:
+    for message in messages:
+        size = _message_bytes(message)
+        if size > limit:
+            raise InputTooLargeError(MESSAGE_BYTES.format(size, limit))
+
+
+def _cut(message: Message, size: int, limit: int) -> Message:
+    note = CUT.format(size, limit)
+    match message:
+        case TextMessage(content=text) | ReasoningMessage(content=text):
+            return msgspec.structs.replace(message, content=_beginning(text, note, limit))
+        case ToolResultMessage(result=text):
+            return msgspec.structs.replace(message, result=_beginning(text, note, limit))
+        case ToolCallMessage():
+            return msgspec.structs.replace(message, arguments={"left_out": note.strip()})
+        case AgentStateMessage():
+            return msgspec.structs.replace(message, state={})
+        case _:
+            return message
+
+
+def _beginning(text: str, note: str, limit: int) -> str:
+    begin = text.encode("utf-8", "replace")[: max(limit - len(note), 0)]
+    return begin.decode("utf-8", "ignore") + note
 
 
 def _message_bytes(message: Message) -> int:

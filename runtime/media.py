@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, get_args
 
 from .errors import UnsupportedMediaError
-from .messages import ImageMessage, MediaKind, MediaMessage, Message, ReasoningMessage, Role
+from .messages import ImageMessage, MediaKind, MediaMessage, Message, ReasoningMessage, Role, TextMessage, last_said
 
 _KINDS: frozenset[str] = frozenset(get_args(MediaKind))
 # Bounded, so that a megabyte of semicolons takes no time.
@@ -118,19 +118,40 @@ def messages_for(messages: Iterable[Message], takes: frozenset[str]) -> list[Mes
             ``video``, ``document``, ``reasoning``.
 
     Raises:
-        UnsupportedMediaError: The last turn of the thread has an attachment of another kind. Those of earlier turns
-            are left out, so that the thread stays usable.
+        UnsupportedMediaError: The last message has an attachment of another kind. Those of earlier messages are left
+            out, so that the thread stays usable; a word stands for one that nothing has answered yet.
     """
     thread = list(messages)
-    kept = [message for message in thread if _accepts(takes, message)]
-    if len(kept) == len(thread):
-        return thread
-    for message in reversed(thread):
+    for message in last_said(thread):
         if isinstance(message, ImageMessage | MediaMessage) and not _accepts(takes, message):
             raise UnsupportedMediaError(*_type_of(message))
-        if getattr(message, "role", "user") != "user":
-            break
-    return kept
+    unanswered = _unanswered(thread)
+    return [
+        message if accepted else _word_for(message)
+        for index, message in enumerate(thread)
+        if (accepted := _accepts(takes, message)) or index >= unanswered
+    ]
+
+
+def _unanswered(thread: Sequence[Message]) -> int:
+    """Return the index of the first message that a person has sent since anything else was said."""
+    index = len(thread)
+    while index and getattr(thread[index - 1], "role", None) == "user":
+        index -= 1
+    return index
+
+
+def _word_for(message: Message) -> Message:
+    if not isinstance(message, ImageMessage | MediaMessage):
+        return message
+    kind, mime_type = _type_of(message)
+    return TextMessage(
+        id=message.id,
+        created_at=message.created_at,
+        role=message.role,
+        content=f"[{kind} of type {mime_type}: left out, as it cannot be read]",
+        parent_message_id=message.parent_message_id,
+    )
 
 
 def _accepts(takes: frozenset[str], message: Message) -> bool:

@@ -7,6 +7,7 @@ runtime sends to remote endpoints (docs/contract.md, section 4.1).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -126,6 +127,25 @@ Message: TypeAlias = (
     | ToolResultMessage
     | AgentStateMessage
 )
+
+
+def last_said(messages: Sequence[Message]) -> list[TextMessage | ImageMessage | MediaMessage]:
+    """Return the parts of the message that a person has just sent; none if the last message is no person's.
+
+    Attachments that name no message they belong to, as those of GraphQL's clients, belong to the text before them.
+    """
+    said: list[TextMessage | ImageMessage | MediaMessage] = []
+    whole: str | None = None
+    for message in reversed(messages):
+        if not isinstance(message, TextMessage | ImageMessage | MediaMessage) or message.role != "user":
+            break
+        owner = message.parent_message_id or message.id
+        if whole is not None and owner != whole:
+            break
+        if message.parent_message_id is not None or not isinstance(message, ImageMessage):
+            whole = owner
+        said.append(message)
+    return said[::-1]
 
 
 def parse_arguments(text: str | None) -> dict[str, Any]:

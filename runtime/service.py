@@ -30,7 +30,7 @@ from .execution.envelope import Envelope
 from .execution.execution import Execution, Order
 from .fresh_ids import fresh_hex
 from .hooks.reports import RequestReport
-from .input_limits import InputLimits, check_input
+from .input_limits import InputLimits, limit_input
 from .messages import now
 from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
@@ -409,7 +409,7 @@ class RuntimeService:
     async def _begin(self, request: RunRequest, report: RequestReport) -> RunHandle:
         if self.draining:
             raise ShuttingDownError
-        check_input(request.input, self._limits)
+        limit_input(request.input, self._limits)
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
         self._drop_what_is_not_the_client_s(request, provider)

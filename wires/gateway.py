@@ -13,7 +13,7 @@ from ..runtime.config import RuntimeConfig
 from ..runtime.observability.instrumentation import Instruments
 from ..runtime.observability.log_fields import LogFields
 from .http.admission import Admission
-from .http.body import BEGINNING_BYTES, Body, BodyRefusal, UnreadBody, read_json
+from .http.body import BEGINNING_BYTES, Body, BodyLimits, BodyRefusal, UnreadBody, read_json
 from .http.client import ClientRequest
 from .http.connection import connection_of
 from .http.cors import HeaderPairs
@@ -128,7 +128,7 @@ class Gateway:
         try:
             return (
                 await self._admission.identify(request),
-                await read_json(request, self._config.max_body_bytes, self._config.max_image_bytes),
+                await read_json(request, BodyLimits.of(self._config)),
             )
         except Refusal as refusal:
             raise _NotAdmitted(refusal) from refusal

@@ -10,7 +10,7 @@ import structlog
 
 from ..context import RunContext
 from ..errors import CopilotKitError, GuardrailsDeniedError
-from ..messages import Message, TextMessage
+from ..messages import Message, TextMessage, last_said
 from .interface import ALLOWED, Guardrail, InputCheck, OutputCheck, Verdict
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,7 @@ def input_check(
         rules: The client's own lists (``GuardrailsRuleInput``).
         cloud_key: The client's Copilot Cloud public key.
     """
-    said = _last_said(messages)
+    said = [message for message in last_said(messages) if isinstance(message, TextMessage)]
     if not said:
         return None
     spoken = (message for message in messages if isinstance(message, TextMessage))
@@ -128,23 +128,3 @@ def input_check(
         invalid_topics=tuple(rules.get("deny_list") or ()),
         cloud_key=cloud_key,
     )
-
-
-def _last_said(messages: Sequence[Message]) -> list[TextMessage]:
-    """Return the texts of the message that a person has just sent, which may have attachments before and behind them.
-
-    Attachments that name no message they belong to, as those of GraphQL's clients, belong to the text before them.
-    """
-    said: list[TextMessage] = []
-    for message in reversed(messages):
-        if getattr(message, "role", None) != "user":
-            break
-        if isinstance(message, TextMessage):
-            if said and _whole(message) != _whole(said[0]):
-                break
-            said.insert(0, message)
-    return said
-
-
-def _whole(part: TextMessage) -> str:
-    return part.parent_message_id or part.id

@@ -419,7 +419,7 @@ class Run:
             UnsupportedMediaError: The client has just attached something that the provider cannot take.
         """
         messages = messages_for(self.input.messages, self.provider.accepts(self.agent_name))
-        if len(messages) == len(self.input.messages):
+        if messages == self.input.messages:
             return self.input
         return msgspec.structs.replace(self.input, messages=messages)
 

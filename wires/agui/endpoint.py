@@ -12,7 +12,7 @@ from starlette.requests import Request
 from ...runtime.errors import CopilotKitError
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
-from ..http.body import Body, check_size, read_body
+from ..http.body import Body, BodyLimits, check_size, read_body
 from ..http.client import ClientRequest
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
@@ -127,12 +127,12 @@ class AGUIWire:
             self._transcription.check_configured()
         raw = b"" if request.method == "GET" else await self._read(request)
         body = given_body(raw)
-        check_size(len(raw), body.data, self._config.max_body_bytes)
+        check_size(len(raw), body.data, BodyLimits.of(self._config))
         call = Call(target=target, body=body, raw=raw, query=request.scope["query_string"].decode("utf-8", "replace"))
         await self._perform(exchange, client, call)
 
     async def _read(self, request: Request) -> bytes:
-        return await read_body(request, self._config.max_body_bytes + self._config.max_image_bytes)
+        return await read_body(request, BodyLimits.of(self._config).whole)
 
     async def _perform(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         operation = self._operations.get(call.target.operation)

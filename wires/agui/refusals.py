@@ -8,7 +8,14 @@ import msgspec
 import structlog
 
 from ...runtime.error_texts import to_public_error
-from ...runtime.errors import AuthenticationError, CopilotKitError, MisuseError, ShuttingDownError, ThreadNotFoundError
+from ...runtime.errors import (
+    AuthenticationError,
+    CopilotKitError,
+    InputTooLargeError,
+    MisuseError,
+    ShuttingDownError,
+    ThreadNotFoundError,
+)
 from ...runtime.stores.errors import StoreKeyError, StoreUnavailableError
 from ..http.exchange import Exchange
 from ..http.refusal import Refusal
@@ -95,6 +102,8 @@ def run_refusal(error: Exception, *, shown: bool = False) -> Refusal:
         return Refusal(error.message, 503, code="shutting_down", error=error)
     if isinstance(error, AuthenticationError):
         return Refusal(error.message, 401, error=error)
+    if isinstance(error, InputTooLargeError):
+        return Refusal(error.message, 413, error=error)
     if isinstance(error, CopilotKitError):
         status = error.status_code if 400 <= error.status_code <= 599 else 500
         return JsonRefusal(status, {"error": "Failed to run agent", "message": error.message})

@@ -10,6 +10,7 @@ import msgspec
 
 from ...runtime.agui_messages import messages_from_agui
 from ...runtime.context import ContextItem, ForwardedParameters, RequestType, Resume, RunContext, RunInput, Tool
+from ...runtime.input_limits import MESSAGE_COUNT
 from ...runtime.messages import Message
 from ...runtime.request import FrontendAction, RunRequest
 from ..http.refusal import Refusal
@@ -23,13 +24,6 @@ PROXIED_MCP_REQUEST = "__proxiedMCPRequest"
 
 _CONFIG_KEYS = ("configurable", "recursion_limit", "recursionLimit", "metadata", "tags", "streamSubgraphs")
 _NOT_PROPERTIES = frozenset({"command", "config", "configurable", PROXIED_MCP_REQUEST})
-
-
-class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much one request may bring."""
-
-    messages: int
-    message_bytes: int
 
 
 class RunAgentInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +50,7 @@ class RunAgentInput(msgspec.Struct, frozen=True, kw_only=True):
         return PROXIED_MCP_REQUEST in self.forwarded_props
 
 
-def read_run_input(data: Any, limits: InputLimits) -> RunAgentInput:
+def read_run_input(data: Any, most_messages: int) -> RunAgentInput:
     """Read the body of a run. Everything but the ids may be absent or null; unknown keys mean nothing.
 
     Raises:
@@ -68,7 +62,7 @@ def read_run_input(data: Any, limits: InputLimits) -> RunAgentInput:
         thread_id=_id(data, "threadId"),
         run_id=_id(data, "runId"),
         parent_run_id=data["parentRunId"] if isinstance(data.get("parentRunId"), str) else None,
-        messages=_messages(data.get("messages"), limits),
+        messages=_messages(data.get("messages"), most_messages),
         tools=_list(data.get("tools")),
         context=_list(data.get("context")),
         state=data.get("state"),
@@ -84,27 +78,17 @@ def _id(data: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _messages(value: Any, limits: InputLimits) -> list[dict[str, Any]]:
+def _messages(value: Any, most: int) -> list[dict[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list):
         raise invalid_body("messages: must be a list.")
-    if len(value) > limits.messages:
-        raise Refusal(f"The request has {len(value)} messages; the limit is {limits.messages}.", 413)
+    if len(value) > most:
+        raise Refusal(MESSAGE_COUNT.format(len(value), most), 413)
     for index, message in enumerate(value):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise invalid_body(f"messages[{index}]: must be an object with a role.")
-        if _text_bytes(message.get("content")) > limits.message_bytes:
-            raise Refusal(f"A message is longer than {limits.message_bytes} bytes.", 413)
     return value
-
-
-def _text_bytes(content: Any) -> int:
-    if isinstance(content, str):
-        return len(content) if content.isascii() else len(content.encode("utf-8", "replace"))
-    if isinstance(content, list):
-        return sum(_text_bytes(part.get("text")) for part in content if isinstance(part, dict))
-    return 0
 
 
 def _list(value: Any) -> list[Any]:

@@ -13,6 +13,7 @@ import structlog
 from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import CopilotKitError, QueueFullError, ThreadNotFoundError
 from ...runtime.generated_ui.apps import AppServers, read_app_request
+from ...runtime.input_limits import newest
 from ...runtime.messages import Message, ToolCallMessage
 from ...runtime.provider import AgentProvider
 from ...runtime.request import RunRequest
@@ -39,7 +40,6 @@ from .past import Past
 from .refusals import respond_json, run_refusal, stop_refusal
 from .requests import (
     PROXIED_MCP_REQUEST,
-    InputLimits,
     RunAgentInput,
     first_words,
     input_messages,
@@ -79,7 +79,6 @@ class Runs:
         self._feed = feed
         self._streaming = streaming
         self._config = service.config
-        self._limits = InputLimits(messages=self._config.max_messages, message_bytes=self._config.max_message_bytes)
 
     async def _asked(self, call: Call) -> tuple[Agent, RunAgentInput]:
         """Return the agent that a call names, and what it is given.
@@ -88,7 +87,7 @@ class Runs:
             Refusal: There is no such agent, or the body cannot be read, or there is too much of it.
         """
         agent = await find_agent(self._service, call.target.names["agent"])
-        return agent, read_run_input(call.json, self._limits)
+        return agent, read_run_input(call.json, self._config.max_messages)
 
     async def run(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         """Run an agent and write what it does until it ends. A client that goes does not stop the run."""
@@ -273,7 +272,8 @@ class Runs:
         if not agent.provider.keeps_state:
             kept = await self._kept(agent, given, client)
             names = {call.id: call.name for call in kept if isinstance(call, ToolCallMessage)}
-            request.input.messages = join_history(kept, input_messages(given, names))
+            joined = join_history(kept, input_messages(given, names))
+            request.input.messages = newest(joined, self._config.max_messages)
         return request
 
     async def _kept(self, agent: Agent, given: RunAgentInput, client: ClientRequest) -> Sequence[Message]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...runtime.config import RuntimeConfig
 from ...runtime.errors import InputTooLargeError
-from ...runtime.input_limits import MESSAGE_BYTES, MESSAGE_COUNT, text_bytes
+from ...runtime.input_limits import INSTRUCTING_ROLES, MESSAGE_BYTES, MESSAGE_COUNT, text_bytes
 from ..http.refusal import refusal
 
 
@@ -28,17 +28,16 @@ def _check_messages(messages: list[Any], config: RuntimeConfig) -> None:
     count, limit = len(messages), config.max_message_bytes
     if count > config.max_messages:
         raise refusal(InputTooLargeError(MESSAGE_COUNT.format(count, config.max_messages)), 413)
-    for message in messages:
-        size = _text_bytes(message) if isinstance(message, dict) else 0
+    for index, message in enumerate(messages):
+        size = _refusable_bytes(message, last=index == count - 1) if isinstance(message, dict) else 0
         if size > limit:
             raise refusal(InputTooLargeError(MESSAGE_BYTES.format(size, limit)), 413)
 
 
-def _text_bytes(message: dict[str, Any]) -> int:
-    bodies = ((name, body) for name, body in message.items() if isinstance(body, dict))
-    return sum(
-        text_bytes(text)
-        for name, body in bodies
-        for field, text in body.items()
-        if isinstance(text, str) and (name, field) != ("imageMessage", "bytes")
-    )
+def _refusable_bytes(message: dict[str, Any], *, last: bool) -> int:
+    """Return the bytes of a text that is refused if it is too long; the rest of a thread is cut when a run starts."""
+    text = message.get("textMessage")
+    if not isinstance(text, dict) or not isinstance(text.get("content"), str):
+        return 0
+    refusable = INSTRUCTING_ROLES | {"user"} if last else INSTRUCTING_ROLES
+    return text_bytes(text["content"]) if text.get("role") in refusable else 0

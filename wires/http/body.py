@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from ...runtime.config import RuntimeConfig
 from ...runtime.errors import InputTooLargeError
 from ...runtime.json_text import decode_client_json
 from ...runtime.patience import within
@@ -17,6 +18,11 @@ BODY_SECONDS = 60.0
 
 _MEDIA_KEYS = ("bytes", "data", "value", "url")
 """Where the wires have the data of images: in messages of the contract, and in parts of AG-UI's."""
+_TEXT_KEYS = ("content", "text", "result", "arguments")
+"""Where they have the texts of messages, of which what is too long is cut or refused later."""
+
+_MOST_BYTES = 6
+"""Of one character in JSON text: that many, if it is written as its number."""
 
 BEGINNING_BYTES = 4096
 """How much of a body shows which wire it is for."""
@@ -25,6 +31,28 @@ _MOST_DIGITS = 18
 """Python refuses to read numbers of some thousand digits."""
 
 _JSON_TYPES = ("application/json", "application/graphql+json")
+
+
+class BodyLimits(msgspec.Struct, kw_only=True, frozen=True):
+    """How many bytes a body may have.
+
+    ``plain``: without its images and other media, and what is too long of the texts of its messages; ``excused``: of
+    these; ``text``: how long the text of a message may be.
+    """
+
+    plain: int
+    excused: int
+    text: int
+
+    @classmethod
+    def of(cls, config: RuntimeConfig) -> BodyLimits:
+        """Return the limits that are configured."""
+        return cls(plain=config.max_body_bytes, excused=config.max_image_bytes, text=config.max_message_bytes)
+
+    @property
+    def whole(self) -> int:
+        """Return how many bytes are read at all."""
+        return self.plain + self.excused
 
 
 class Body(msgspec.Struct, kw_only=True):
@@ -75,13 +103,8 @@ def content_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip()
 
 
-async def read_json(request: Request, limit: int, media_limit: int = 0) -> Body:
+async def read_json(request: Request, limits: BodyLimits) -> Body:
     """Read a request's body and decode it if it is JSON; of other types, nothing is read.
-
-    Args:
-        request: The request.
-        limit: How many bytes it may have without its images and other media.
-        media_limit: How many bytes these may have.
 
     Raises:
         BodyRefusal: It is too large, or does not come in time.
@@ -91,21 +114,21 @@ async def read_json(request: Request, limit: int, media_limit: int = 0) -> Body:
         return body
     read = bytearray()
     try:
-        await _read_into(read, request, limit + media_limit)
-        return _decoded(body, bytes(read), limit)
+        await _read_into(read, request, limits.whole)
+        return _decoded(body, bytes(read), limits)
     except Refusal as refused:
         raise BodyRefusal(refused, bytes(read[:BEGINNING_BYTES])) from refused
 
 
-def _decoded(body: Body, raw: bytes, limit: int) -> Body:
+def _decoded(body: Body, raw: bytes, limits: BodyLimits) -> Body:
     try:
         data = decode_client_json(raw)
     except InputTooLargeError as error:
         raise refusal(error, 413) from error
     except msgspec.DecodeError as error:
-        check_size(len(raw), None, limit)
+        check_size(len(raw), None, limits)
         return msgspec.structs.replace(body, raw=raw, fault=str(error))
-    check_size(len(raw), data, limit)
+    check_size(len(raw), data, limits)
     return msgspec.structs.replace(body, raw=raw, data=data)
 
 
@@ -137,27 +160,32 @@ async def _read_chunks(body: bytearray, request: Request, limit: int) -> None:
             raise _too_large()
 
 
-def check_size(size: int, data: Any, limit: int) -> None:
-    """Check that a decoded body of ``size`` bytes has at most ``limit`` besides its images and other media.
+def check_size(size: int, data: Any, limits: BodyLimits) -> None:
+    """Check that a decoded body of ``size`` bytes is no larger than it may be without what is excused.
 
     Raises:
-        Refusal: It has more.
+        Refusal: It is.
     """
-    if size > limit and size - media_bytes(data) > limit:
+    if size > limits.plain and size - _excused_bytes(data, limits.text) > limits.plain:
         raise _too_large()
 
 
-def media_bytes(data: Any) -> int:
-    """Return how many bytes of a JSON value are the data of images and other media."""
+def _excused_bytes(data: Any, longest: int) -> int:
+    """Return how many bytes of a JSON value are media, or what texts have beyond the ``longest`` that is kept."""
     count, waiting = 0, [data]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
             count += sum(len(value[key]) for key in _MEDIA_KEYS if isinstance(value.get(key), str))
+            count += sum(_excess(value[key], longest) for key in _TEXT_KEYS if isinstance(value.get(key), str))
             waiting.extend(item for item in value.values() if isinstance(item, dict | list))
         elif isinstance(value, list):
             waiting.extend(item for item in value if isinstance(item, dict | list))
     return count
+
+
+def _excess(text: str, longest: int) -> int:
+    return max(len(msgspec.json.encode(text)) - longest, 0) if len(text) > longest // _MOST_BYTES else 0
 
 
 def _too_large() -> Refusal:

@@ -12,9 +12,9 @@ from tests.support.local_server import client_of
 SENT = {"authorization": "Bearer of-the-user", "x-session": "of-the-user", "cookie": "of-the-user=1"}
 
 
-async def test_a_vendor_gets_nothing_of_a_client_s_headers(vendor: FakeVendor, leavable_wire: Wire) -> None:
-    vendor.streams(*leavable_wire.text("ok"))
-    model = leavable_wire.model(vendor.url)
+async def test_a_vendor_gets_nothing_of_a_client_s_headers(vendor: FakeVendor, wire: Wire) -> None:
+    vendor.streams(*wire.text("ok"))
+    model = wire.model(vendor.url)
     async with client_of(CopilotRuntime(model=model)) as client:
         answer = await client.post(f"{PATH}/agent/default/run", json=run_input(user("hello")), headers=SENT)
     await close(model)

@@ -12,11 +12,11 @@ from copilotkit_runtime.runtime.context import RunContext
 from copilotkit_runtime.runtime.messages import TextMessage, ToolResultMessage
 from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.wires.agui.forwarded_headers import forwarded_headers
-from copilotkit_runtime.wires.agui.requests import InputLimits, first_words, read_run_input, run_request
+from copilotkit_runtime.wires.agui.requests import first_words, read_run_input, run_request
 from copilotkit_runtime.wires.agui.sent_messages import join_history
 from copilotkit_runtime.wires.http.refusal import Refusal
 
-LIMITS = InputLimits(messages=100, message_bytes=1000)
+MOST_MESSAGES = 100
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -26,7 +26,7 @@ JSON = st.recursive(
 
 def request(**more: Any) -> RunRequest:
     """The request of a run input with these keys."""
-    given_ = read_run_input({"threadId": "t", "runId": "r", **more}, LIMITS)
+    given_ = read_run_input({"threadId": "t", "runId": "r", **more}, MOST_MESSAGES)
     return run_request(given_, "agent", RunContext())
 
 
@@ -70,7 +70,7 @@ def test_a_cancelled_question_has_no_answer() -> None:
 
 def test_a_cancelled_question_has_the_answer_that_the_application_sets() -> None:
     cancelled = [{"interruptId": "i", "status": "cancelled"}]
-    given_ = read_run_input({"threadId": "t", "runId": "r", "resume": cancelled}, LIMITS)
+    given_ = read_run_input({"threadId": "t", "runId": "r", "resume": cancelled}, MOST_MESSAGES)
     [resume] = run_request(given_, "agent", RunContext(), cancelled="no").input.resume
     assert (resume.answer, resume.response, resume.cancelled) == ("no", "no", True)
 
@@ -90,12 +90,9 @@ def test_wrong_types_of_what_is_optional_mean_nothing(more: dict[str, Any]) -> N
     assert request(**more).input.thread_id == "t"
 
 
-@pytest.mark.parametrize(
-    "size", [{"messages": [{"role": "user"}] * 101}, {"messages": [{"role": "user", "content": "é" * 501}]}]
-)
-def test_too_much_is_refused(size: dict[str, Any]) -> None:
+def test_too_many_messages_are_refused() -> None:
     with pytest.raises(Refusal) as refused:
-        request(**size)
+        request(messages=[{"role": "user"}] * (MOST_MESSAGES + 1))
     assert refused.value.status == 413
 
 
