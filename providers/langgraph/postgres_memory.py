@@ -9,7 +9,7 @@ from typing import Any, cast
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from psycopg.rows import dict_row
 
-from ...runtime.stores.postgres import connection_options, open_pool
+from ...runtime.stores.postgres_database import connection_options, open_pool
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 from .memory_options import MemoryOptions

@@ -14,7 +14,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from ...runtime.stores.errors import StoreUnavailableError
-from ...runtime.stores.postgres import connection_options, open_pool, translated
+from ...runtime.stores.postgres_database import connection_options, open_pool, translated
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 from .checkpoint_history import ListedCheckpoint, expired, unused_blobs

@@ -105,7 +105,7 @@ class SaqEngine(QueueEngine):
         if scheme_of(self._url) in POSTGRES_SCHEMES:
             from psycopg_pool import AsyncConnectionPool
 
-            from ..stores.postgres import ConnectionCheck
+            from ..stores.postgres_database import ConnectionCheck
 
             self._pool = AsyncConnectionPool(
                 self._url,

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, sql
 from typing_extensions import override
 
 from .errors import StoreUnavailableError
-from .postgres import Database, translated
+from .postgres_database import Database, translated
 from .run_news import OVER, NewsLine, RunNews, parse_news
 from .run_records import RunKey
 

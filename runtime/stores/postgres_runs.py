@@ -14,7 +14,7 @@ from typing_extensions import override
 from ..errors import StoreError
 from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
-from .postgres import Database
+from .postgres_database import Database
 from .postgres_news import NOTIFY, PostgresNews, notes
 from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, TRIMMED_AT_ONCE, RunLogStore, batches_each
 from .run_news import NewsLine
