@@ -17,7 +17,7 @@ from ...runtime.errors import ConfigurationError
 from ...runtime.optional import optional
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
-from ...runtime.stores.sqlite import translated
+from ...runtime.stores.sqlite_database import translated
 from ...runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, scheme_of, sqlite_path
 from .memory_options import MemoryOptions
 

@@ -11,8 +11,8 @@ from typing import Any
 from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result
 from langgraph.store.memory import InMemoryStore
 
-from ...runtime.stores.redis import translated
 from ...runtime.stores.redis_client import RedisClient
+from ...runtime.stores.redis_errors import translated
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
 
@@ -23,7 +23,7 @@ class RedisMemory(BaseStore):
     There is no vector index: without Redis' modules, ``query`` orders nothing.
 
     Args:
-        client: A client that repeats nothing by itself (``runtime.stores.redis.connect``).
+        client: A client that repeats nothing by itself (``runtime.stores.redis_servers.connect``).
         settings: ``prefix`` of all keys, and ``retry_for``: every operation is safe to repeat.
     """
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import get_checkpoint_id
 
-from ...runtime.stores.redis import translated
 from ...runtime.stores.redis_client import RedisClient, Word
+from ...runtime.stores.redis_errors import translated
 from ...runtime.stores.redis_scripts import RedisScript
 from ...runtime.stores.redis_shards import Shards
 from ...runtime.stores.retry import retry_unavailable
@@ -82,7 +82,7 @@ class CheckpointRecords:
     """Named values of threads on a Redis server.
 
     Args:
-        client: A client that repeats nothing by itself (``runtime.stores.redis.connect``).
+        client: A client that repeats nothing by itself (``runtime.stores.redis_servers.connect``).
         settings: ``prefix`` of all keys; ``ttl``, after which a thread that nothing was written to is
             forgotten; ``retry_for``, since every operation is safe to repeat.
     """

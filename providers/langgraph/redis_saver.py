@@ -71,7 +71,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
     framework's own asynchronous savers do.
 
     Args:
-        client: A client that repeats nothing by itself (``runtime.stores.redis.connect``).
+        client: A client that repeats nothing by itself (``runtime.stores.redis_servers.connect``).
         settings: ``prefix`` of all keys; ``ttl``, after which a thread that nothing was written to is
             forgotten; ``retry_for``, since every operation is safe to repeat.
     """

@@ -13,7 +13,7 @@ from ...runtime.errors import ConfigurationError
 from ...runtime.optional import optional
 from ...runtime.stores.retry import retry_unavailable
 from ...runtime.stores.settings import StoreSettings
-from ...runtime.stores.sqlite import create_private, translated
+from ...runtime.stores.sqlite_database import create_private, translated
 from ...runtime.stores.urls import POSTGRES_SCHEMES, REDIS_SCHEMES, scheme_of, sqlite_path
 from .recent_saver import RecentMemorySaver
 from .serializer import CheckpointSerializer

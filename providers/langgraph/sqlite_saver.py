@@ -6,7 +6,7 @@ import json
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from ...runtime.stores.sqlite import translated
+from ...runtime.stores.sqlite_database import translated
 from .checkpoint_history import ListedCheckpoint, expired
 
 _LIST = "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id, metadata FROM checkpoints WHERE thread_id = ?"

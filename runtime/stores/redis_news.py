@@ -13,9 +13,9 @@ from redis.asyncio.client import PubSub
 from typing_extensions import override
 
 from .errors import StoreUnavailableError
-from .redis import translated
 from .redis_client import RedisClient
 from .redis_cluster import RedisCluster
+from .redis_errors import translated
 from .run_news import NewsLine, RunNews, parse_news
 from .run_records import RunKey
 

@@ -18,8 +18,8 @@ from typing_extensions import override
 from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .records import moment
-from .redis import translated
 from .redis_client import RedisClient, Word
+from .redis_errors import translated
 from .redis_news import RedisNews
 from .redis_scripts import Call, RedisScript
 from .redis_shards import Shards

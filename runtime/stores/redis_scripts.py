@@ -67,3 +67,8 @@ class RedisScript:
             for keys, arguments in calls:
                 pipeline.execute_command(command, script, len(keys), *keys, *arguments)
             return await pipeline.execute(raise_on_error=False)
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a duration as scripts take it: in whole milliseconds, at least one."""
+    return max(int(seconds * 1000), 1)

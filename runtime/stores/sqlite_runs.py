@@ -26,7 +26,7 @@ from .run_records import (
     decode_about,
 )
 from .settings import StoreSettings
-from .sqlite import Database
+from .sqlite_database import Database
 
 _MIGRATIONS = (
     (

@@ -14,9 +14,10 @@ from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.group_writer import RunBatch
 from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.locks import Ticket
-from copilotkit_runtime.runtime.stores.redis import RedisStore, RedisTickets
+from copilotkit_runtime.runtime.stores.redis import RedisStore
 from copilotkit_runtime.runtime.stores.redis_runs import RedisRuns
 from copilotkit_runtime.runtime.stores.redis_shards import Shards
+from copilotkit_runtime.runtime.stores.redis_tickets import RedisTickets
 from copilotkit_runtime.runtime.stores.run_records import Batch
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
@@ -76,7 +77,7 @@ async def test_more_tickets_than_one_operation_renews_are_all_renewed(
     store: StateStore, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(store, RedisStore)
-    monkeypatch.setattr("copilotkit_runtime.runtime.stores.redis.RENEWED_AT_ONCE", 2)
+    monkeypatch.setattr("copilotkit_runtime.runtime.stores.redis_tickets.RENEWED_AT_ONCE", 2)
     desk = RedisTickets(store.client, Shards(store.client, settings.prefix))
     tickets = [Ticket(f"thread-{number}", "agent", f"token-{number}") for number in range(5)]
     for ticket in tickets:

@@ -1,0 +1,194 @@
+"""The SQLite file of the embedded store: its connection, its thread and its tables.
+
+The file is in WAL mode: readers do not wait for a writer, and what was committed survives the death of the
+process (https://www.sqlite.org/wal.html). One thread owns the connection, so that nothing blocks the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import StoreError
+from .errors import StoreUnavailableError
+from .thread_keys import thread_key
+
+T = TypeVar("T")
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_BUSY_SNAPSHOT)
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE copilotkit_threads (
+        thread_id TEXT PRIMARY KEY,
+        owner TEXT,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    );
+    CREATE INDEX copilotkit_threads_by_time ON copilotkit_threads (updated, thread_id);
+    CREATE INDEX copilotkit_threads_by_owner ON copilotkit_threads (owner, updated, thread_id);
+    CREATE TABLE copilotkit_states (
+        thread_id TEXT NOT NULL REFERENCES copilotkit_threads ON DELETE CASCADE,
+        agent_name TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        PRIMARY KEY (thread_id, agent_name)
+    );
+    CREATE TABLE copilotkit_tickets (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        thread_id TEXT NOT NULL,
+        agent_name TEXT NOT NULL,
+        token TEXT NOT NULL UNIQUE,
+        expires REAL NOT NULL,
+        stop INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX copilotkit_tickets_by_lock ON copilotkit_tickets (thread_id, agent_name, seq);
+    """,
+    # Of several spellings of one thread, only the oldest has a key: the others are nobody's.
+    """
+    ALTER TABLE copilotkit_threads ADD COLUMN key TEXT;
+    ALTER TABLE copilotkit_threads ADD COLUMN name TEXT;
+    ALTER TABLE copilotkit_threads ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE copilotkit_threads ADD COLUMN agents TEXT NOT NULL DEFAULT '[]';
+    UPDATE copilotkit_threads SET key = thread_key(thread_id);
+    CREATE INDEX copilotkit_threads_spelled ON copilotkit_threads (key, created, thread_id);
+    UPDATE copilotkit_threads SET key = NULL WHERE EXISTS (
+        SELECT 1 FROM copilotkit_threads AS older WHERE older.key = copilotkit_threads.key
+            AND (older.created, older.thread_id) < (copilotkit_threads.created, copilotkit_threads.thread_id)
+    );
+    DROP INDEX copilotkit_threads_spelled;
+    CREATE UNIQUE INDEX copilotkit_threads_by_key ON copilotkit_threads (key);
+    """,
+)
+_VACUUM_SECONDS = 600.0
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what sqlite3 raises into the errors of stores."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise StoreUnavailableError from error
+    except (sqlite3.Error, OSError) as error:
+        if getattr(error, "sqlite_errorcode", None) in _BUSY:
+            raise StoreUnavailableError from error
+        raise StoreError("The state store's file cannot be used.") from error
+
+
+def create_private(path: Path) -> None:
+    """Create a file, and its folder, that its owner alone may read; SQLite gives the files beside it the same mode.
+
+    A file that is there keeps its mode.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.touch(mode=0o600, exist_ok=False)
+
+
+class Database:
+    """A connection to the file and the thread that owns it.
+
+    Args:
+        path: The file; it and its folder are created if need be.
+        timeout: How long a statement may wait for another process's write, in seconds.
+    """
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._worker: ThreadPoolExecutor | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Start the thread, open the file and bring its tables up to date."""
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="sqlite-store")
+        try:
+            await self._work(self._connect)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the file and end the thread."""
+        if self._worker is not None:
+            await self._work(self._disconnect)
+            self._worker.shutdown()
+            self._worker = None
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do ``work`` on the connection's thread, on one snapshot of the file."""
+        return await self._work(lambda: self._transact(work, "BEGIN"))
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do ``work`` on the connection's thread; all it writes is written at once, or nothing is."""
+        return await self._work(lambda: self._transact(work, "BEGIN IMMEDIATE"))
+
+    async def vacuum(self) -> None:
+        """Write the file anew without the room of what was deleted. Other processes wait for it."""
+        await self._work(self._vacuum, _VACUUM_SECONDS)
+
+    def _vacuum(self) -> None:
+        if self._connection is not None:
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
+        if self._connection is None:
+            raise StoreError("The state store was not started.")
+        with _transaction(self._connection, begin):
+            return work(self._connection)
+
+    async def _work(self, work: Callable[[], T], seconds: float | None = None) -> T:
+        if self._worker is None:
+            raise StoreError("The state store was not started.")
+        with translated():
+            async with asyncio.timeout(2 * self._timeout if seconds is None else seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def _connect(self) -> None:
+        create_private(self._path)
+        connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
+        self._connection = connection
+        connection.create_function("thread_key", 1, thread_key, deterministic=True)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        with _transaction(connection, "BEGIN IMMEDIATE"):
+            _migrate(connection)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS copilotkit_schema (version INTEGER NOT NULL)")
+    row = connection.execute("SELECT max(version) FROM copilotkit_schema").fetchone()
+    version = row[0] or 0
+    if version > len(_MIGRATIONS):
+        raise StoreError("The state store's tables were created by a newer release.")
+    for script in _MIGRATIONS[version:]:
+        for statement in filter(str.strip, script.split(";")):
+            connection.execute(statement)
+    connection.execute("DELETE FROM copilotkit_schema")
+    connection.execute("INSERT INTO copilotkit_schema (version) VALUES (?)", (len(_MIGRATIONS),))
