@@ -6,179 +6,48 @@ the environment, the default.
 
 from __future__ import annotations
 
-import codecs
-import os
-import re
-import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
-import msgspec
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     InitSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 from typing_extensions import override
 
-from .client_config import is_framework_name
-from .errors import ConfigurationError
 from .execution.engine import DEFAULT_QUEUE
-from .rates import Rate
-from .stores.urls import REDIS_SCHEMES, SCHEMES, scheme_of
+from .setting_sources import (
+    ENVIRONMENT_PREFIX,
+    CheckedEnvironment,
+    current_layers,
+    file_of_environment,
+    read_settings_file,
+)
+from .setting_types import (
+    ApiKeys,
+    ClientKeys,
+    Count,
+    Filled,
+    FilledNames,
+    Names,
+    Networks,
+    Origins,
+    QueueNames,
+    QueuePins,
+    RateSetting,
+    RateStoreUrl,
+    Seconds,
+    ServedPath,
+    StoreUrl,
+    WebUrl,
+    WebUrls,
+)
 
 EMULATED_VERSION = "1.10.6"
-ENVIRONMENT_PREFIX = "COPILOTKIT_"
-CONFIG_FILE_VARIABLE = "COPILOTKIT_CONFIG"
-
-# Variables of that prefix that other software reads: the TypeScript runtime's, and this project's own tests'.
-_FOREIGN_VARIABLES = ("COPILOTKIT_TELEMETRY_", "COPILOTKIT_E2E_", "COPILOTKIT_TEST_", CONFIG_FILE_VARIABLE)
 _MEGABYTE = 1024 * 1024
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@]+")
-_QUEUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PATH = re.compile(r"/[^{}?#\s]*")
-
-
-class SettingLayers(msgspec.Struct, frozen=True):
-    """What a command line adds to the places of settings: its flags first, its own defaults last."""
-
-    flags: dict[str, Any] = {}
-    file: Path | None = None
-    defaults: dict[str, Any] = {}
-
-
-_layers: ContextVar[SettingLayers] = ContextVar("setting_layers", default=SettingLayers())  # noqa: B039 - it is frozen
-
-
-@contextmanager
-def setting_layers(layers: SettingLayers) -> Iterator[None]:
-    """Every ``RuntimeConfig`` that is made in the block takes ``layers`` into account."""
-    token = _layers.set(layers)
-    try:
-        yield
-    finally:
-        _layers.reset(token)
-
-
-def _listed(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"starts like a JSON list but is not one: {error}") from error
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _rated(value: Any) -> Any:
-    return value if value is None or isinstance(value, Rate) else Rate.parse(str(value))
-
-
-def _each(check: Callable[[str], str]) -> AfterValidator:
-    return AfterValidator(lambda values: tuple(map(check, values)))
-
-
-def _origin(text: str) -> str:
-    origin = text.rstrip("/").lower()
-    if text != "*" and not _ORIGIN.fullmatch(origin):
-        raise ValueError("each must be '*' or an origin such as https://app.example.com")
-    return origin
-
-
-def _network(text: str) -> str:
-    if text == "*":
-        return text
-    try:
-        ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"each must be '*', an address or a network: {error}") from error
-    return text
-
-
-def _queue_name(text: str) -> str:
-    if not _QUEUE.fullmatch(text):
-        raise ValueError("a queue's name consists of letters, digits, '-' and '_', at most 64 of them")
-    return text
-
-
-def _pin(text: str) -> str:
-    agent, equals, queue = text.rpartition("=")
-    if not agent or not equals:
-        raise ValueError("each must be written as agent=queue")
-    return f"{agent}={_queue_name(queue)}"
-
-
-def _client_key(text: str) -> str:
-    if is_framework_name(text):
-        raise ValueError(f"'{text}' is a name that frameworks set themselves")
-    return text
-
-
-def _web_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
-    return text
-
-
-def _filled(value: Any) -> Any:
-    """Refuse an authentication setting that is there and empty: a missing secret must not let everybody in.
-
-    Raises:
-        ValueError: It is empty.
-    """
-    parts = value if isinstance(value, list | tuple) else (value,)
-    if value is not None and not any(_revealed(part).strip() for part in parts):
-        raise ValueError("is set, but empty. Give it a value, or remove it")
-    return value
-
-
-def _revealed(value: Any) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def _with_identity(entries: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    if not all(all(map(str.strip, entry.get_secret_value().partition(":"))) for entry in entries):
-        raise ValueError("each must be written as identity:key")
-    return entries
-
-
-def _one_of(*schemes: str) -> AfterValidator:
-    def check(url: str) -> str:
-        if scheme_of(url) not in schemes:
-            raise ValueError(f"must be a URL that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
-        return url
-
-    return AfterValidator(check)
-
-
-def served_path(text: str) -> str:
-    """Return a path that can be served.
-
-    Raises:
-        ValueError: ``text`` is none.
-    """
-    if not _PATH.fullmatch(text):
-        raise ValueError("must begin with '/' and have none of '{}?#' and no spaces")
-    return text
-
-
-Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
-WebUrl: TypeAlias = Annotated[str, AfterValidator(_web_url)]
-Filled = BeforeValidator(_filled)
-_AS_IS = Field(validate_default=False)
-RateSetting: TypeAlias = Annotated[Rate, NoDecode, BeforeValidator(_rated)]
-Seconds: TypeAlias = Annotated[float, Field(gt=0)]
-Count: TypeAlias = Annotated[int, Field(gt=0)]
 
 
 class RuntimeConfig(BaseSettings):
@@ -208,7 +77,7 @@ class RuntimeConfig(BaseSettings):
     """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """The port to listen on; 0 for any free port."""
-    graphql_path: Annotated[str, AfterValidator(served_path)] = "/api/copilotkit"
+    graphql_path: ServedPath = "/api/copilotkit"
     """The path of the endpoint."""
     workers: Count = 1
     """The number of worker processes."""
@@ -218,12 +87,12 @@ class RuntimeConfig(BaseSettings):
     """The file of the TLS certificate."""
     ssl_keyfile: Path | None = None
     """The file of the TLS key."""
-    trusted_proxies: Annotated[Names, _each(_network)] = ("127.0.0.1",)
+    trusted_proxies: Networks = ("127.0.0.1",)
     """Addresses or networks of proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are trusted."""
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 30.0
     """How long runs may continue after SIGTERM."""
 
-    store: Annotated[str, _one_of(*SCHEMES)] = "memory://"
+    store: StoreUrl = "memory://"
     """Where states are stored: ``memory://``, ``sqlite:///path``, ``redis://``, ``rediss://`` or ``postgresql://``."""
     store_ttl_seconds: Seconds | None = None
     """How long a thread is kept after its last write; unset to keep it forever."""
@@ -246,14 +115,14 @@ class RuntimeConfig(BaseSettings):
     """Whether to allow introspection of the schema."""
     extensions: bool = False
     """Whether to serve `runtimeInfo` and `saveAgentState` beside the contract, in GraphQL and over REST."""
-    cors_origins: Annotated[Names, _each(_origin)] = ("*",)
+    cors_origins: Origins = ("*",)
     """Allowed origins. ``*`` allows all, without credentials; listed origins may send credentials."""
     cors_credentials: bool | None = None
     """False: no origin may send credentials. True: requires listed origins, which may. Unset: listed origins may."""
     forward_headers: Names = ("x-*",)
     """Patterns of the request headers that providers receive; never cookies or cloud keys."""
 
-    client_config_keys: Annotated[Names, _each(_client_key)] = ()
+    client_config_keys: ClientKeys = ()
     """Names that clients may set in a run's configuration though its agent does not declare them."""
 
     auth: Annotated[Literal["none"] | None, Filled] = None
@@ -285,7 +154,7 @@ class RuntimeConfig(BaseSettings):
     list_threads: bool | None = None
     """Whether clients may list threads. Unset: authenticated clients may, and all in development."""
 
-    api_keys: Annotated[Secrets, AfterValidator(_filled), AfterValidator(_with_identity), Filled, _AS_IS] = ()
+    api_keys: ApiKeys = ()
     """API keys, each as ``identity:key``. If there are any, every request needs one."""
     jwt_secret: Annotated[SecretStr | None, Filled] = None
     """The secret for JWTs signed with HMAC."""
@@ -293,7 +162,7 @@ class RuntimeConfig(BaseSettings):
     """The PEM public key for JWTs signed with RSA, EC or Ed25519."""
     jwt_jwks_url: Annotated[WebUrl | None, Filled] = None
     """The URL of the JSON Web Key Set for JWTs."""
-    jwt_algorithms: Annotated[Names, AfterValidator(_filled), Filled, _AS_IS] = ()
+    jwt_algorithms: FilledNames = ()
     """Accepted signature algorithms; by default HS256 with a secret, otherwise RS256 and ES256."""
     jwt_audience: Annotated[str | None, Filled] = None
     """The required ``aud`` of JWTs."""
@@ -310,9 +179,9 @@ class RuntimeConfig(BaseSettings):
     """What to do with a run when its process dies: close it, or have another process go on with it where it can."""
     execution: Literal["inline", "queue"] = "inline"
     """Who executes runs: this process, or the workers of a queue in the store (`redis://` or `postgresql://`)."""
-    queues: Annotated[Names, _each(_queue_name)] = (DEFAULT_QUEUE,)
+    queues: QueueNames = (DEFAULT_QUEUE,)
     """The queues that `copilotkit-runtime worker` takes runs from."""
-    agent_queues: Annotated[Names, _each(_pin)] = ()
+    agent_queues: QueuePins = ()
     """Which queues agents are pinned to, each as ``agent=queue``; ``AgentDescriptor.queue`` counts for the others."""
     worker_concurrency: Count = 10
     """How many runs a worker executes at a time."""
@@ -334,9 +203,9 @@ class RuntimeConfig(BaseSettings):
     """The maximum time for one guardrail."""
     cloud_base_url: Annotated[str, Field(pattern=r"^(https?://.+|off)$")] = "https://api.cloud.copilotkit.ai"
     """The URL of the guardrails that clients request with a Copilot Cloud key; ``off`` to disable them."""
-    mcp_client_urls: Annotated[Names, _each(_web_url)] = ()
+    mcp_client_urls: WebUrls = ()
     """MCP servers that clients may request: URLs, each including the paths below it."""
-    mcp_apps: Annotated[Names, _each(_web_url)] = ()
+    mcp_apps: WebUrls = ()
     """MCP servers whose tools bring interfaces that clients draw: URLs."""
     a2ui: bool | None = None
     """Whether agents draw A2UI surfaces. Unset: if the client brings a catalog of components."""
@@ -348,7 +217,7 @@ class RuntimeConfig(BaseSettings):
     """The rate limit per identity, in operations: ``60/minute`` or ``10/second burst 50``."""
     address_rate_limit: RateSetting | None = None
     """The rate limit per address, in operations."""
-    rate_limit_store: Annotated[str, _one_of("memory", *REDIS_SCHEMES)] | None = None
+    rate_limit_store: RateStoreUrl | None = None
     """Where rates are counted: ``memory://`` or a Redis URL. If unset, ``store`` if that is Redis, otherwise memory."""
     max_concurrent_runs: Count | None = None
     """The maximum number of concurrent runs per process."""
@@ -436,63 +305,12 @@ class RuntimeConfig(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the places of settings, the strongest first."""
-        layers = _layers.get()
-        file = layers.file or _file_of_environment()
+        layers = current_layers()
+        file = layers.file or file_of_environment()
         return (
             InitSettingsSource(settings_cls, layers.flags),
             init_settings,
             InitSettingsSource(settings_cls, read_settings_file(file) if file is not None else {}),
-            _Environment(settings_cls),
+            CheckedEnvironment(settings_cls),
             InitSettingsSource(settings_cls, layers.defaults),
         )
-
-
-class _Environment(EnvSettingsSource):
-    """Reports variables that name no setting, which the library's own source ignores."""
-
-    @override
-    def __call__(self) -> dict[str, Any]:
-        known = {ENVIRONMENT_PREFIX + name.upper() for name in self.settings_cls.model_fields}
-        unknown = {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith(ENVIRONMENT_PREFIX) and name not in known and not name.startswith(_FOREIGN_VARIABLES)
-        }
-        return {**super().__call__(), **self._empty_authentication(), **unknown}
-
-    def _empty_authentication(self) -> dict[str, str]:
-        """Return the variables of authentication that are set and empty, which the library's source takes for unset."""
-        empty = {name.upper() for name, value in os.environ.items() if not value.strip()}
-        fields = self.settings_cls.model_fields.items()
-        return {name: "" for name, field in fields if Filled in field.metadata and self._variable(name) in empty}
-
-    def _variable(self, name: str) -> str:
-        return ENVIRONMENT_PREFIX + name.upper()
-
-
-_MARKS = {codecs.BOM_UTF8: "UTF-8", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
-
-
-def _file_of_environment() -> Path | None:
-    name = os.environ.get(CONFIG_FILE_VARIABLE)
-    return Path(name) if name else None
-
-
-def read_settings_file(path: Path) -> dict[str, Any]:
-    """Read the settings in a TOML file.
-
-    Raises:
-        ConfigurationError: It cannot be read, or is not TOML.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"The settings file {path} cannot be read: {error.strerror}.") from error
-    if encoding := next((name for mark, name in _MARKS.items() if content.startswith(mark)), None):
-        raise ConfigurationError(
-            f"The settings file {path} begins with a byte order mark (BOM) of {encoding}: save it as UTF-8 without BOM."
-        )
-    try:
-        return tomllib.loads(content.decode())
-    except ValueError as error:
-        raise ConfigurationError(f"The settings file {path} is not valid TOML: {error}.") from error

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from ..providers.models import model_provider
 from ..resolvers import build_schema
 from ..runtime.actions.source import ActionsOf, ActionSource, ComputedActions, sources_of
-from ..runtime.config import RuntimeConfig, served_path
+from ..runtime.config import RuntimeConfig
 from ..runtime.entry_points import installed_providers
 from ..runtime.errors import ConfigurationError
 from ..runtime.events import Event
@@ -32,6 +32,7 @@ from ..runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ..runtime.redaction import without_secrets
 from ..runtime.runs.exits import contain_exits, release_exits
 from ..runtime.service import RuntimeService
+from ..runtime.setting_types import served_path
 from ..runtime.stores.interface import AgentState, StateStore, ThreadInfo, ThreadPage
 from ..runtime.stores.settings import StoreSettings
 from ..runtime.stores.urls import open_run_log, open_store

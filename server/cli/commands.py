@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ...runtime.config import EMULATED_VERSION, RuntimeConfig, setting_layers
+from ...runtime.config import EMULATED_VERSION, RuntimeConfig
 from ...runtime.errors import ConfigurationError
 from ...runtime.info import RuntimeInfo, runtime_info
+from ...runtime.setting_sources import setting_layers
 from ...schema import load_sdl
 from ..runtime import CopilotRuntime
 from ..scaffold.project import ProjectKind, write_project

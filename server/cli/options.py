@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from ...runtime.config import ENVIRONMENT_PREFIX, RuntimeConfig, SettingLayers, read_settings_file
+from ...runtime.config import RuntimeConfig
 from ...runtime.rates import Rate
 from ...runtime.redaction import HIDDEN, without_secrets
+from ...runtime.setting_sources import ENVIRONMENT_PREFIX, SettingLayers, read_settings_file
 
 DEFAULT_STORE = "sqlite:///copilotkit.sqlite"
 """Where the command line keeps states by default: on disk, so that they outlive the process."""

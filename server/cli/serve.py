@@ -20,10 +20,11 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.supervisors import ChangeReload
 
-from ...runtime.config import RuntimeConfig, SettingLayers, setting_layers
+from ...runtime.config import RuntimeConfig
 from ...runtime.errors import CopilotKitError
 from ...runtime.observability.logs import configure_logging
 from ...runtime.observability.process_metrics import MULTIPROCESS_VARIABLE
+from ...runtime.setting_sources import SettingLayers, setting_layers
 from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
 from .browser import open_when_ready

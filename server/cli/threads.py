@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 
-from ...runtime.config import setting_layers
 from ...runtime.errors import MisuseError, ThreadNotFoundError
+from ...runtime.setting_sources import setting_layers
 from ...runtime.stores.interface import AgentState, ThreadInfo
 from ..runtime import CopilotRuntime
 from . import options as settings

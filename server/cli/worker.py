@@ -9,8 +9,9 @@ import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from ...runtime.config import RuntimeConfig, SettingLayers, setting_layers
+from ...runtime.config import RuntimeConfig
 from ...runtime.observability.logs import configure_logging
+from ...runtime.setting_sources import SettingLayers, setting_layers
 from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
 from .garbage_collection import collected

@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from copilotkit_runtime import RuntimeConfig
-from copilotkit_runtime.runtime.config import setting_layers
 from copilotkit_runtime.runtime.errors import ConfigurationError
 from copilotkit_runtime.runtime.rates import Rate
+from copilotkit_runtime.runtime.setting_sources import setting_layers
 from copilotkit_runtime.server.cli.options import effective, faults, layers
 
 
