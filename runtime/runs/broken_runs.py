@@ -10,7 +10,7 @@ import structlog
 
 from .. import events
 from ..stores.run_log import RunLogStore
-from ..stores.run_records import RunKey, RunRecord
+from ..stores.run_records import RunCompactedError, RunKey, RunRecord
 from ..sweeper import Sweeper
 from .about import ENVELOPE
 from .closing import WAITING, close_record
@@ -83,7 +83,13 @@ class BrokenRuns:
         await close_record(self._store, self._owner, record, "failed", ending)
 
     async def _take(self, record: RunRecord) -> None:
-        stored = await self._store.history(record.key)
+        try:
+            stored = await self._store.history(record.key)
+        except RunCompactedError:
+            # Something is missing of it, so that nobody can go on with it; but the thread is not to wait for ever.
+            log.exception("run_not_readable", thread_id=record.thread_id, run_id=record.run_id)
+            await self._close(record, (), record.last)
+            return
         latest = (await self._store.peek([record.key])).get(record.key)
         last = latest.last if latest is not None else record.last
         if not await self._goes_on(record, stored, last):

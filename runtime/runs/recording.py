@@ -23,6 +23,9 @@ AWAY_SECONDS = 1.0
 """The same, after its turn has waited for longer than it could."""
 COMPACT_EVENTS = 8192
 """After how many events what is stored is compacted; the next time, after twice as many."""
+COMPACT_BATCHES = 2048
+"""After how many batches it is compacted all the same: a slow agent has a batch for each event, and stores keep a
+limited number of batches."""
 FIRST_EVENTS = 3
 """How many of a run's events are written at once for a client that waits elsewhere: its start, and a first text."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
@@ -68,6 +71,7 @@ class Recording:
         self._signed = monotonic()  # when there was the last sign of life
         self._gathered = 0.0  # when the last batch was gathered
         self._compact_at = COMPACT_EVENTS
+        self._batches = 0  # how many batches are stored one by one, at most
         self._store = store
         self._log = run_log
         self._open_run = open_run
@@ -79,6 +83,7 @@ class Recording:
         """Whether another process made the run's record."""
         if taken_over is not None:
             self.key, self._written = taken_over
+            self._batches = self._written
             self.opened.set()
 
     def on_first_events(self, hurry: Callable[[], None]) -> None:
@@ -114,7 +119,7 @@ class Recording:
         key, last = self.key, self._log.last
         if key is None or last == self._written:
             return None
-        if last >= self._compact_at:
+        if last >= self._compact_at or self._batches >= COMPACT_BATCHES:
             raise Lagged
         if now - self._gathered < pause and not isinstance(self._log.since(last - 1)[0], _ENDS):
             return None
@@ -135,6 +140,7 @@ class Recording:
             return
         if last is not None:
             self._written = last
+            self._batches += 1
         if stop:
             self._on_stop()
 
@@ -164,7 +170,7 @@ class Recording:
         """
         key, last = await self.open(), self._log.last
         await self._store.compact(key, self._owner, last, compact(self._log.everything()))
-        self._written, self._compact_at = last, 2 * max(last, COMPACT_EVENTS)
+        self._written, self._compact_at, self._batches = last, 2 * max(last, COMPACT_EVENTS), 0
 
     async def finish(self, status: RunOutcome, ending: events.Event, *, patience: float = PATIENCE_SECONDS) -> None:
         """Write what is left and the run's end, which its log does not have yet.

@@ -208,7 +208,7 @@ class Run:
         self._past = past
         self._shown = self._verifier if past is None else EventVerifier()
         """Knows what is open in the log, where that is not what is open in the provider's stream."""
-        self._fence = Fence(lambda: self.owns_thread)
+        self._fence = Fence(lambda: self._prepared.lock is None or not self._prepared.lock.is_over)
         if past is not None:
             self._restore(past)
         self._given_state = GivenState(run, begun=self.transcript.state is not None)

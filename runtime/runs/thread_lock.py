@@ -42,6 +42,11 @@ class ThreadLock:
         """Whether another run may have the right by now."""
         return self._lock.lost.is_set()
 
+    @property
+    def is_over(self) -> bool:
+        """As ``lost``, or its time has run out, which a process that was paused may not have noticed."""
+        return self._lock.is_over
+
     async def confirm(self) -> bool:
         """Look in the store whether the right is still held; by the process's own clock it may seem so for too long.
 

@@ -94,6 +94,14 @@ class RunLock:
         self.expires = 0.0
         self._locks = locks
 
+    @property
+    def is_over(self) -> bool:
+        """Whether another run may hold the lock by now.
+
+        A process that was paused may look here before its heartbeat, which sets ``lost``, has had its turn.
+        """
+        return self.lost.is_set() or monotonic() >= self.expires
+
     async def confirm(self) -> bool:
         """Look in the store whether the lock is still held, and renew it.
 

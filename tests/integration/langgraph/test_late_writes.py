@@ -13,10 +13,12 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from copilotkit_runtime import ApiKeyAuth, CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
+from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import (  # noqa: F401 - fixtures
     KINDS,
+    SHARED,
     postgres_url,
     redis_url,
     server_folder,
@@ -104,3 +106,32 @@ async def test_a_run_that_lost_its_thread_writes_no_checkpoint(
     assert "heard hello" in second
     assert "secret" not in first + second + again.text
     assert "secret" not in kept(own)
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_run_that_slept_through_its_lease_writes_no_checkpoint(
+    url: str,  # noqa: F811 - the fixture
+) -> None:
+    """As in a process that is stopped and goes on: its node may end before it looks at its lock again."""
+    stubborn = Stubborn()
+
+    def process(**settings: float) -> CopilotRuntime:
+        provider = LangGraphProvider({"agent": stubborn.graph()})
+        store = open_store(url, StoreSettings(prefix="slept", **settings))  # type: ignore[arg-type]
+        return CopilotRuntime(providers=[provider], store=store, config=RuntimeConfig(installed_providers=False))
+
+    async with process(lease=3.0, heartbeat=600.0) as sleeping, process() as awake:
+        slept = await sleeping.start_run("agent", "secret", thread_id="t")
+        await stubborn.began.wait()
+        hello = await awake.start_run("agent", "hello", thread_id="t")
+        assert await hello.join() == "finished"
+        stubborn.let_go.set()
+        await stubborn.ended.wait()
+        await slept.join()
+        again = await awake.start_run("agent", "again", thread_id="t")
+        assert await again.join() == "finished"
+        state = await awake.load_agent_state(thread_id="t", agent_name="agent")
+    assert state is not None
+    said = [message.content for message in state.messages if isinstance(message, TextMessage)]
+    assert "heard secret | hello" in said
+    assert "heard secret" not in said, "what the run that slept has said"

@@ -25,6 +25,8 @@ from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.runtime.runs.broken_runs import BROKEN_OFF
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.handle import RunHandle
+from copilotkit_runtime.runtime.stores import redis_runs
+from copilotkit_runtime.runtime.stores.run_records import RunCompactedError
 from tests.integration.stores.conftest import CLUSTER
 from tests.integration.stores.test_durability import durable
 from tests.parity.servers import serving
@@ -250,3 +252,43 @@ async def test_runs_of_a_killed_process_are_closed_by_another(url: str) -> None:
             for task in hanging:
                 with suppress(httpx.HTTPError):
                     await task
+
+
+async def is_closed(runtime: CopilotRuntime, thread_id: str) -> bool:
+    (record,) = await runtime.service.archive.runs(thread_id)
+    return record.status == "broken"
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_run_of_a_process_that_has_gone_is_closed_whatever_is_stored_of_it(
+    url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str
+) -> None:
+    here, there = processes
+    store = there.service.archive.store
+    odd = [events.RunStarted(thread_id=thread, run_id="r"), HALF, events.TextMessageStart(message_id="m2")]
+    record = await store.open(thread, run_id="r", agent_name=AGENT, owner="gone", lease=0.1)
+    await store.append(record.key, "gone", 1, odd)
+    await store.release(record.key, "gone")
+    await until(lambda: is_closed(here, thread))
+    history = await here.service.archive.history(record)
+    assert isinstance(history[-1], events.RunError)
+    assert events.TextMessageEnd(message_id="m2") in history
+
+
+@pytest.mark.parametrize("url", ["redis"], indirect=True)
+async def test_a_run_of_which_the_store_has_lost_a_part_is_closed(
+    processes: tuple[CopilotRuntime, CopilotRuntime], thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_runs, "MAX_BATCHES", 10)
+    here, there = processes
+    store = there.service.archive.store
+    record = await store.open(thread, run_id="r", agent_name=AGENT, owner="gone")
+    for number in range(1, 301):  # the server cuts a stream by a hundred entries or so at a time
+        await store.append(record.key, "gone", number, [events.Custom(name=str(number))])
+    with pytest.raises(RunCompactedError):
+        await store.read(record.key)
+    await store.release(record.key, "gone")
+    await until(lambda: is_closed(here, thread))
+    reader = await here.service.follow(thread)
+    assert reader is not None
+    assert isinstance((await rest(reader))[-1], events.RunError)

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from copilotkit_runtime import events
 from copilotkit_runtime.runtime.errors import StoreError
+from copilotkit_runtime.runtime.runs import recording as recording_module
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.log import TAIL_EVENTS, RunLog
 from copilotkit_runtime.runtime.runs.recorder import Recorder
@@ -63,7 +64,7 @@ class Store(MemoryRuns):
 class Recorded:
     """A run's log and its recording."""
 
-    def __init__(self, store: Store, thread_id: str) -> None:
+    def __init__(self, store: Store, thread_id: str, taken_over: tuple[RunKey, int] | None = None) -> None:
         self.log = RunLog(8192)
         self.stops = 0
         self.lost = False
@@ -71,7 +72,9 @@ class Recorded:
         async def open_run() -> RunKey:
             return (await store.open(thread_id, run_id="r", agent_name="a", owner=OWNER)).key
 
-        self.recording = Recording(store, self.log, open_run, OWNER, on_stop=self._stop, on_lost=self._lose)
+        self.recording = Recording(
+            store, self.log, open_run, OWNER, on_stop=self._stop, on_lost=self._lose, taken_over=taken_over
+        )
 
     def _stop(self) -> None:
         self.stops += 1
@@ -180,6 +183,37 @@ async def test_what_waited_for_too_long_is_written_compacted(store: Store, recor
     recorder.remove(run.recording)
     await run.recording.finish("finished", FINISHED)
     assert await store.history(run.key) == compact([*whole, FINISHED])
+
+
+async def test_a_slow_run_is_compacted_before_it_has_more_batches_than_stores_keep(
+    store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording_module, "COMPACT_BATCHES", 5)
+    (run,) = recorded(store, recorder, 1)
+    await are(lambda: run.recording.key is not None)
+    whole: list[events.Event] = [STARTED, START, *([TOKEN] * 10)]
+    for number, each in enumerate(whole, 1):
+        run.log.append_nowait(each)
+        await reach(store, {"thread-0": number})
+    assert store.operations["compact"] == 2
+    assert compact(await stored(store, run)) == compact(whole)
+
+
+async def test_a_run_of_another_process_is_compacted_if_it_may_have_many_batches(
+    store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording_module, "COMPACT_BATCHES", 5)
+    begun = Recorded(store, "thread-0")
+    key = await begun.recording.open()
+    whole: list[events.Event] = [STARTED, START, TOKEN, TOKEN, TOKEN]
+    for number, each in enumerate(whole, 1):
+        await store.append(key, OWNER, number, [each])
+    run = Recorded(store, "thread-0", (key, len(whole)))
+    run.log.restore(whole, len(whole))
+    run.log.append_nowait(TOKEN)
+    recorder.add(run.recording)
+    await reach(store, {"thread-0": 6})
+    assert store.operations["compact"] == 1
 
 
 async def test_a_run_that_is_refused_does_not_keep_the_others_from_being_written(
