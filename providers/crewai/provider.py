@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import sys
-import threading
-from contextlib import ExitStack, aclosing, contextmanager
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeAlias
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ...runtime import events
-from ...runtime.agui_messages import messages_to_agui
 from ...runtime.errors import MisuseError
 from ...runtime.messages import ToolResultMessage
 from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
-from ...runtime.runs.transcript import Transcript
 from ..agent_names import check_names
-from .crew_inputs import client_tool_names, crew_inputs, lent
-from .flow_state import PristineFlow, flow_inputs, result_text, state_messages, state_schema
+from .agent_factory import AgentFactory, AgentSource
 from .framework import load_async
-from .human import install_for_flows, install_for_tasks, pending_interrupt, waiting_flow
+from .human import install_for_flows
+from .job import Inputs, Job
 from .session import Session
 from .suspended_runs import Key, SuspendedRuns
-from .templates import install_safe_templates, placeholders
-from .text_log import TextLog, message, message_id
-from .thread_memory import MEMORIES, MemoryPlaces, RunMemories, ThreadMemories, install_thread_storages
-from .traces import Traces, persists
-from .translation import Translator
+from .templates import install_safe_templates
+from .thread_memory import MemoryPlaces, install_thread_storages
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from ...runtime.context import Resume, RunContext, RunInput
     from ...runtime.events import Event
 
 log = structlog.get_logger(__name__)
-
-Inputs: TypeAlias = "Mapping[str, Any] | Callable[[RunInput], Mapping[str, Any]]"
-"""Values for a crew's placeholders, or a function of the run that returns them."""
-
-AgentSource: TypeAlias = Any
-"""A ``Crew`` or ``Flow``, a class decorated with ``@CrewBase``, or a function that makes one."""
 
 
 class CrewAIProvider(AgentProvider):
@@ -83,7 +67,7 @@ class CrewAIProvider(AgentProvider):
     ) -> None:
         check_names("CrewAIProvider", agents, example="make_crew")
         self.name = name
-        self._agents = {agent_name: _Maker(agent_name, source) for agent_name, source in agents.items()}
+        self._agents = {agent_name: AgentFactory(agent_name, source) for agent_name, source in agents.items()}
         self._inputs = dict(inputs or {})
         if unknown := sorted(set(self._inputs) - set(self._agents)):
             raise MisuseError(f"inputs names agents that are not there: {', '.join(unknown)}.")
@@ -124,8 +108,8 @@ class CrewAIProvider(AgentProvider):
             install_for_flows()
             install_safe_templates()
             install_thread_storages()
-            for maker in self._agents.values():
-                await asyncio.to_thread(maker.look)
+            for factory in self._agents.values():
+                await asyncio.to_thread(factory.look)
             self._ready = True
 
     @property
@@ -136,7 +120,7 @@ class CrewAIProvider(AgentProvider):
     @property
     def keeps_threads_elsewhere(self) -> bool:
         """Whether a crew has a memory, or a flow persists, as far as that is seen before they are made."""
-        return any(maker.persists for maker in self._agents.values())
+        return any(factory.persists for factory in self._agents.values())
 
     async def keeps_thread(self, thread_id: str) -> bool:
         """Whether CrewAI's own storage has anything of this thread."""
@@ -144,7 +128,7 @@ class CrewAIProvider(AgentProvider):
         return await asyncio.to_thread(self._holds, thread_id)
 
     def _holds(self, thread_id: str) -> bool:
-        if any(maker.holds(thread_id) for maker in self._agents.values()):
+        if any(factory.holds(thread_id) for factory in self._agents.values()):
             return True
         return any(part.count() for part in self._places.parts(thread_id))
 
@@ -156,8 +140,8 @@ class CrewAIProvider(AgentProvider):
         await asyncio.to_thread(self._forget, thread_id)
 
     def _forget(self, thread_id: str) -> None:
-        for maker in self._agents.values():
-            maker.forget(thread_id)
+        for factory in self._agents.values():
+            factory.forget(thread_id)
         for part in self._places.parts(thread_id):
             part.reset()
 
@@ -190,7 +174,7 @@ class CrewAIProvider(AgentProvider):
             self._suspended.put(key, session)
 
     def _begin(self, agent_name: str, run: RunInput) -> Session:
-        job = _Job(self._agents[agent_name], run, self._inputs.get(agent_name, {}), self._places, stream=self._stream)
+        job = Job(self._agents[agent_name], run, self._inputs.get(agent_name, {}), self._places, stream=self._stream)
         session = Session(job.work, watch=job.watch, queue_size=self._queue_size)
         session.start()
         return session
@@ -222,192 +206,3 @@ def _in_order(asked: list[Any], given: list[Resume]) -> list[Resume]:
     rest = iter([answer for answer in given if answer not in named])
     ordered = (answer if answer is not None else next(rest, None) for answer in named)
     return [answer for answer in ordered if answer is not None]
-
-
-class _Maker:
-    """Makes an agent's crew or flow, and keeps runs on one that was given as an object apart."""
-
-    def __init__(self, name: str, source: AgentSource) -> None:
-        self.name = name
-        self._source = source
-        self._is_factory = inspect.isclass(source) or not hasattr(source, "kickoff")
-        self.is_crew = hasattr(source, "tasks") or hasattr(source, "crew")
-        """Whether it is a crew, as far as that is known before a run."""
-        self._one_at_a_time = threading.Lock()
-        self._looking = threading.Lock()
-        self._traces: Traces | None = None
-        self._pristine: PristineFlow | None = None
-        self._placeholders: frozenset[str] | None = None
-        if self._is_factory and not callable(source):
-            raise MisuseError(f"Agent '{name}' is not a crew or flow, and nothing that makes one.")
-
-    @contextmanager
-    def made(self) -> Iterator[Any]:
-        """Yield the crew or flow for one run; called in the run's thread."""
-        if self._is_factory:
-            yield _unwrapped(self._source())
-            return
-        with self._one_at_a_time:
-            if self._pristine is not None:
-                self._pristine.restore()
-            yield _unwrapped(self._source)
-
-    @property
-    def persists(self) -> bool:
-        """Whether conversations are seen to be kept, as far as that is known before a run."""
-        return persists(self._source) if self._traces is None else bool(self._traces)
-
-    def holds(self, thread_id: str) -> bool:
-        """Whether CrewAI keeps anything of a thread."""
-        traces = self._places()
-        return traces is not None and traces.hold(thread_id)
-
-    def forget(self, thread_id: str) -> None:
-        """Remove what CrewAI keeps of a thread."""
-        traces = self._places()
-        if traces is not None:
-            traces.delete(thread_id)
-
-    def look(self) -> None:
-        """Learn how a crew or flow that was given as an object is, and where it keeps things, before its first run."""
-        if self._is_factory:
-            return
-        made = _unwrapped(self._source)
-        self._traces = Traces(made)
-        if not hasattr(made, "fetch_inputs"):
-            self._pristine = PristineFlow(made)
-
-    def _places(self) -> Traces | None:
-        """Return where traces are kept; None if there are none. What a factory makes is made for it.
-
-        A factory that fails has left nothing in this process, and must not take other agents' threads away.
-        """
-        with self._looking:
-            if self._is_factory and (self._traces is None or self._traces):
-                try:
-                    self._traces = Traces(_unwrapped(self._source()))
-                except Exception as error:
-                    log.warning("crewai_traces_not_seen", agent=self.name, exc_info=error)
-            return self._traces or None
-
-    def state_schemas(self) -> StateSchemas:
-        """Return the schemas of a flow's state."""
-        with self.made() as made:
-            schema = state_schema(getattr(made, "state", None))
-        return StateSchemas(shown=schema, taken=schema)
-
-    def placeholders(self, crew: Any) -> frozenset[str]:
-        """Return the crew's placeholders; a used crew has lost them."""
-        if self._is_factory:
-            return placeholders(crew)
-        if self._placeholders is None:
-            self._placeholders = placeholders(crew)
-        return self._placeholders
-
-
-def _unwrapped(made: Any) -> Any:
-    """Return the crew of a class decorated with ``@CrewBase``, and anything else as it is."""
-    if not hasattr(made, "kickoff") and callable(getattr(made, "crew", None)):
-        made = made.crew()
-    if not hasattr(made, "kickoff"):
-        raise MisuseError(f"Expected a crew or a flow, got {type(made).__name__}.")
-    return made
-
-
-class _Job:
-    """The work of one run, done in the session's thread."""
-
-    def __init__(self, maker: _Maker, run: RunInput, inputs: Inputs, places: MemoryPlaces, *, stream: bool) -> None:
-        self._maker = maker
-        self._run = run
-        self._inputs = inputs
-        self._places = places
-        self._stream = stream
-        self._text_log = TextLog()
-        self._transcript = Transcript()
-        self._translator = Translator(client_tool_names(run.tools))
-
-    def watch(self, event: Event) -> None:
-        """Record an event that is handed on."""
-        self._text_log.watch(event)
-        self._transcript.record(event)
-        self._translator.watch(event)
-
-    def work(self, session: Session) -> None:
-        """Do the whole run, and hand on what happens; called in the run's thread."""
-        memories = ThreadMemories(self._run.thread_id, session.check)
-        MEMORIES.set(RunMemories(memories, self._places))
-        with self._maker.made() as made:
-            self._translator.root = made
-            add_stream_sink: Callable[[Callable[[Any, Any], None]], Any]
-            add_stream_sink = import_module("crewai.events.stream_context").add_stream_sink
-            add_stream_sink(lambda source, event: session.emit(lambda: self._translator.translate(source, event)))
-            if hasattr(made, "fetch_inputs"):
-                self._run_crew(made, session, memories)
-            else:
-                self._run_flow(made, session, memories)
-
-    def _run_crew(self, crew: Any, session: Session, memories: ThreadMemories) -> None:
-        install_for_tasks(session)
-        given = self._inputs(self._run) if callable(self._inputs) else self._inputs
-        inputs = crew_inputs(self._run, self._maker.placeholders(crew), given)
-        with lent(crew, self._run, session, memories, self._translator, stream=self._stream):
-            output = crew.kickoff(inputs=inputs)
-        answer = str(output.raw or "")
-        if answer.strip() and not self._text_log.ends_with(answer):
-            session.emit(lambda: message(answer))
-
-    def _run_flow(self, made: Any, session: Session, memories: ThreadMemories) -> None:
-        waiting = waiting_flow(made, self._run) if self._run.resume else None
-        flow = made if waiting is None else waiting
-        flow.stream = False
-        self._translator.root = flow
-        _give_flow_to_bridge(flow)
-        with ExitStack() as back:
-            memories.lend(back, flow, "memory")
-            if waiting is None:
-                result = session.run_async(lambda: flow.kickoff_async(inputs=flow_inputs(self._run, flow.state)))
-            else:
-                result = session.run_async(lambda: flow.resume_async(self._run.resume[0].response or ""))
-        session.emit(lambda: self._outcome(flow, result))
-
-    def _outcome(self, flow: Any, result: Any) -> list[Event]:
-        out = self._translator.state(flow.state)
-        pending = getattr(result, "context", None)
-        if pending is not None and hasattr(pending, "flow_id"):
-            return [*out, pending_interrupt(pending)]
-        thread = [self._with_id(entry) for entry in state_messages(flow.state)]
-        if thread:
-            thread += self._unsent_in(thread)
-        answer = "" if result is flow.state else result_text(result)
-        if answer and not self._text_log.anything and not (thread and thread[-1]["role"] != "user"):
-            shown = message(answer)
-            out += shown
-            thread += [{"id": message_id(shown), "role": "assistant", "content": answer}] if thread else []
-        return [*out, events.MessagesSnapshot(messages=thread)] if thread else out
-
-    def _unsent_in(self, thread: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return what the run showed and the flow did not keep: a thread without it would take it off the screen."""
-        known = {sent.id for sent in self._run.messages}
-        ids = {entry["id"] for entry in thread}
-        texts = [entry.get("content") for entry in thread if entry["id"] not in known]
-        calls = {call.get("id") for entry in thread for call in entry.get("toolCalls") or ()}
-        results = {entry.get("toolCallId") for entry in thread}
-        return [
-            entry
-            for entry in messages_to_agui(self._transcript.messages())
-            if entry["id"] not in ids
-            and not (entry.get("content") and entry["content"] in texts)
-            and not any(call["id"] in calls for call in entry.get("toolCalls") or ())
-            and not ("toolCallId" in entry and entry["toolCallId"] in results)
-        ]
-
-    def _with_id(self, entry: dict[str, Any]) -> dict[str, Any]:
-        return entry if entry.get("id") else {**entry, "id": self._text_log.id_of(entry.get("content"))}
-
-
-def _give_flow_to_bridge(flow: Any) -> None:
-    """Give ``ag_ui_crewai``'s own helpers, if the flow uses them, the flow they speak for."""
-    bridge = sys.modules.get("ag_ui_crewai.context")
-    if bridge is not None:
-        bridge.flow_context.set(flow)

@@ -20,14 +20,13 @@ from ...runtime.agui_messages import part_id
 from ...runtime.call_ids import CallIds
 from ...runtime.messages import AgentStateMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
 from .content import text_of
+from .message_groups import unanswered_id
 from .messages import from_langchain, to_langchain
 from .schema import GraphSchema
 from .thread_calls import ThreadCalls, unique_calls, with_call_id, with_call_ids
 
 RUN_ID_PREFIX = "lc_run--"
 """LangChain's ids of model calls that a vendor gave none; what a graph keeps of the call has the same."""
-
-UNANSWERED = "The person went on without answering."
 
 
 def conversation(messages: Iterable[Message]) -> Sequence[Message]:
@@ -55,7 +54,7 @@ class CheckpointMessages:
         self._answers = {
             part.tool_call_id: part
             for part in parts
-            if isinstance(part, ToolResultMessage) and part.id != _unanswered_id(part.tool_call_id)
+            if isinstance(part, ToolResultMessage) and part.id != unanswered_id(part.tool_call_id)
         }
         self._texts = Counter(_answer(part) for part in parts)
         self._aliases = dict(self._other_ids())
@@ -223,72 +222,6 @@ def _joined(message: BaseMessage, known: CheckpointMessages) -> BaseMessage:
     return owner.model_copy(update={"tool_calls": [*owner.tool_calls, *message.tool_calls]})
 
 
-def merged(messages: Iterable[BaseMessage], new: Iterable[BaseMessage]) -> list[BaseMessage]:
-    """``messages`` with ``new`` ones: results directly behind their calls, the rest at the end, in order."""
-    groups = _Groups(messages)
-    for message in new:
-        groups.put(message)
-    return groups.settled()
-
-
-class _Groups:
-    """Messages in order, each in a group with the results that stand directly behind it."""
-
-    def __init__(self, messages: Iterable[BaseMessage]) -> None:
-        self._groups: list[list[BaseMessage]] = [[]]
-        self._places: dict[tuple[bool, str | None], tuple[int, int]] = {}
-        self._callers: dict[str | None, int] = {}
-        for message in messages:
-            self._append(message, len(self._groups) - 1)
-
-    def put(self, message: BaseMessage) -> None:
-        """Replace a message of the same identity; else put a result behind its call, and another message at the end."""
-        place = self._places.get(_identity(message))
-        if place is None:
-            last = len(self._groups) - 1
-            call = message.tool_call_id if isinstance(message, ToolMessage) else None
-            self._append(message, self._callers.get(call, last))
-            return
-        group, index = place
-        for call in _calls(self._groups[group][index]):
-            if self._callers.get(call) == group:
-                del self._callers[call]
-        self._groups[group][index] = message
-        self._note_calls(message, group)
-
-    def settled(self) -> list[BaseMessage]:
-        """Return the messages, with results for calls that were left behind: vendors refuse calls without."""
-        for group, messages in enumerate(self._groups[:-1]):
-            unanswered = [id_ for message in messages for id_ in _calls(message) if (True, id_) not in self._places]
-            for id_ in filter(None, unanswered):
-                left = ToolMessage(id=_unanswered_id(id_), content=UNANSWERED, tool_call_id=id_)
-                self._append(left, self._callers.get(id_, group))
-        return [message for messages in self._groups for message in messages]
-
-    def _append(self, message: BaseMessage, group: int) -> None:
-        if not isinstance(message, ToolMessage):
-            group = len(self._groups)
-            self._groups.append([])
-        self._places.setdefault(_identity(message), (group, len(self._groups[group])))
-        self._groups[group].append(message)
-        self._note_calls(message, group)
-
-    def _note_calls(self, message: BaseMessage, group: int) -> None:
-        for id_ in _calls(message):
-            self._callers[id_] = max(group, self._callers.get(id_, group))
-
-
-def _identity(message: BaseMessage) -> tuple[bool, str | None]:
-    """Return what two versions of a message have in common: a result's call, or else the id."""
-    if isinstance(message, ToolMessage):
-        return True, message.tool_call_id
-    return False, message.id
-
-
-def _calls(message: BaseMessage) -> list[str | None]:
-    return [call["id"] for call in message.tool_calls] if isinstance(message, AIMessage) else []
-
-
 def messages_update(schema: GraphSchema, known: CheckpointMessages, merged_messages: Sequence[BaseMessage]) -> Any:
     """Return what to write to a graph's messages, so that they change from those known to those merged."""
     old = [known.original(message) for message in known.messages]
@@ -300,10 +233,6 @@ def messages_update(schema: GraphSchema, known: CheckpointMessages, merged_messa
     if schema.merges_messages:
         return [RemoveMessage(id=REMOVE_ALL_MESSAGES), *new]
     return Overwrite(new)
-
-
-def _unanswered_id(call_id: str) -> str:
-    return f"unanswered-{call_id}"
 
 
 def has_news(known: CheckpointMessages, sent: Iterable[Message]) -> bool:

@@ -23,11 +23,11 @@ from .history import (
     cut_message,
     edited_message,
     has_news,
-    merged,
     messages_update,
     unknown,
 )
 from .interrupts import asks_by_message, resume_map, typed_answers
+from .message_groups import merged
 from .messages import as_langchain, to_langchain
 from .schema import OWN_KEYS, GraphSchema
 

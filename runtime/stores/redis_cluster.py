@@ -12,40 +12,22 @@ import random
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeAlias, cast
+from typing import Any, Self, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import parse_url
-from redis.crc import key_slot
 from redis.exceptions import AskError, ConnectionError, MovedError, ResponseError, TimeoutError
 
 from ..errors import ConfigurationError
 from .redis_client import Word
-
-Address: TypeAlias = tuple[str, int]
-Command: TypeAlias = tuple[Word, ...]
+from .redis_slots import Address, Command, Slots, parse_slots, slot_of
 
 _REDIRECTIONS = 8
 _PAUSE = 0.05
 _REFRESH_SECONDS = 0.2
 """How long who has the slots is not looked up again while a master does not answer."""
-_SCRIPTS = ("EVAL", "EVALSHA")
 _NO_CLUSTER = "The store's URL has cluster=true, but its server is not a node of a Redis Cluster."
-
-
-class _Slots(NamedTuple):
-    """Which master has a slot: the ends of ranges, and whose they are."""
-
-    ranges: Sequence[tuple[int, int, Address]]
-    nodes: Sequence[Address]
-    """All nodes, masters first."""
-
-    def master(self, slot: int) -> Address:
-        for first, last, master in self.ranges:
-            if first <= slot <= last:
-                return master
-        raise ConnectionError(f"No master of the cluster has slot {slot}.")
 
 
 class RedisCluster:
@@ -60,7 +42,7 @@ class RedisCluster:
         self._given = tuple(addresses)
         self._options = options
         self._nodes: dict[Address, Redis] = {}
-        self._slots: _Slots | None = None
+        self._slots: Slots | None = None
         self._stale = True
         self._looked = 0.0
         self._looking = asyncio.Lock()
@@ -96,7 +78,7 @@ class RedisCluster:
         """Send a command to the master of its key, wherever that has gone meanwhile; one without a key to all."""
         if len(command) == 1:
             return await self._execute_everywhere(command)
-        where, asking = (await self._known()).master(_slot(command)), False
+        where, asking = (await self._known()).master(slot_of(command)), False
         for _ in range(_REDIRECTIONS):
             try:
                 return await self._execute(where, command, asking)
@@ -123,7 +105,7 @@ class RedisCluster:
         places: dict[Address, list[int]] = {}
         for place, command in enumerate(commands):
             try:
-                places.setdefault(slots.master(_slot(command)), []).append(place)
+                places.setdefault(slots.master(slot_of(command)), []).append(place)
             except ConnectionError as error:
                 answers[place] = error
         groups = [(self._node(where), [commands[place] for place in each]) for where, each in places.items()]
@@ -191,7 +173,7 @@ class RedisCluster:
                 raise ConnectionError("The cluster is down.") from error
         raise error
 
-    async def _known(self) -> _Slots:
+    async def _known(self) -> Slots:
         if self._slots is not None and not self._stale:
             return self._slots
         async with self._looking:
@@ -200,7 +182,7 @@ class RedisCluster:
                 known = self._slots = await self._look()
         return known
 
-    async def _look(self) -> _Slots:
+    async def _look(self) -> Slots:
         """Ask nodes which master has which slot, until one answers; what was known stays if none does."""
         known = self._slots.nodes if self._slots else ()
         failure: Exception | None = None
@@ -215,7 +197,7 @@ class RedisCluster:
                 failure = error
             else:
                 self._looked, self._stale = monotonic(), False
-                return _slots(found, address)
+                return parse_slots(found, address)
         if self._slots is None:
             raise ConnectionError("No node of the cluster answers.") from failure
         return self._slots
@@ -288,25 +270,6 @@ def connect_cluster(url: str, options: Mapping[str, Any]) -> RedisCluster:
 
 async def _send(node: Redis, *command: Word) -> Any:
     return await cast("Any", node).execute_command(*command)
-
-
-def _slot(command: Command) -> int:
-    key = command[3] if command[0] in _SCRIPTS else command[1]
-    return key_slot(key if isinstance(key, bytes) else str(key).encode())
-
-
-def _slots(found: Sequence[Sequence[Any]], asked: Address) -> _Slots:
-    """Read a node's answer: of each range of slots its ends, its master and the master's replicas."""
-    ranges = [(first, last, _named(master, asked)) for first, last, master, *_ in found]
-    masters = [master for _, _, master in ranges]
-    replicas = [_named(replica, asked) for _, _, _, *each in found for replica in each]
-    return _Slots(ranges, list(dict.fromkeys((*masters, *replicas))))
-
-
-def _named(node: Sequence[Any], asked: Address) -> Address:
-    """Return a node's address; one that does not know its own host is at the one that was asked."""
-    host = node[0].decode() if isinstance(node[0], bytes) else node[0]
-    return host or asked[0], int(node[1])
 
 
 def _code(error: ResponseError) -> str:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from copilotkit_runtime.providers.langgraph.history import CheckpointMessages, merged, unknown
+from copilotkit_runtime.providers.langgraph.history import CheckpointMessages, unknown
+from copilotkit_runtime.providers.langgraph.message_groups import merged
 from copilotkit_runtime.providers.langgraph.thread_calls import ThreadCalls, unique_calls
 from copilotkit_runtime.runtime.call_ids import vendor_id
 from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolResultMessage
