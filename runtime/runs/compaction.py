@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from typing import Any, ClassVar, TypeAlias
-
-import msgspec
+from typing import Any, ClassVar
 
 from .. import events
-from ..errors import ProtocolError
-from .growing_text import GrowingText
-from .json_patch import JsonPatchError, apply_patch
-
-_Start: TypeAlias = events.TextMessageStart | events.ToolCallStart | events.ReasoningMessageStart
-_Content: TypeAlias = events.TextMessageContent | events.ToolCallArgs | events.ReasoningMessageContent
-_End: TypeAlias = events.TextMessageEnd | events.ToolCallEnd | events.ReasoningMessageEnd
-
-_Folded: TypeAlias = "_Streamed | _State | _Activity"
+from .folded_events import CONTENT_OF, Content, End, Folded, FoldedActivity, FoldedState, Start, StreamedText, id_of
 
 PIECES = frozenset((events.TextMessageContent, events.ToolCallArgs))
 """The events that are pieces of what an agent says."""
@@ -101,7 +90,7 @@ class Compactor:
     @property
     def pieces(self) -> int:
         """How many pieces of texts and of arguments have come."""
-        streamed = (entry for entry in self._entries.values() if isinstance(entry, _Streamed))
+        streamed = (entry for entry in self._entries.values() if isinstance(entry, StreamedText))
         return sum(len(each.text) for each in streamed if each.content in PIECES)
 
     def compacted(self) -> list[events.Event]:
@@ -109,29 +98,29 @@ class Compactor:
         return [*self._finished, *self._current()]
 
     def _begin(self) -> None:
-        self._entries: dict[int, events.Event | _Folded] = {}
+        self._entries: dict[int, events.Event | Folded] = {}
         self._next = 0
-        self._open: dict[type[events.Event], dict[str, _Streamed]] = {
+        self._open: dict[type[events.Event], dict[str, StreamedText]] = {
             events.TextMessageContent: {},
             events.ToolCallArgs: {},
             events.ReasoningMessageContent: {},
         }
         self._steps: dict[str, list[int]] = {}
         self._results: dict[str, int] = {}
-        self._activities: dict[str, _Activity] = {}
+        self._activities: dict[str, FoldedActivity] = {}
         self._snapshot: int | None = None
-        self._continued: list[tuple[_Streamed, int]] = []
-        self._state = _State(known=True)
+        self._continued: list[tuple[StreamedText, int]] = []
+        self._state = FoldedState(known=True)
         self._state_place: int | None = None
 
     def _current(self) -> Iterator[events.Event]:
         for entry in self._entries.values():
-            if isinstance(entry, (_Streamed, _State, _Activity)):
+            if isinstance(entry, (StreamedText, FoldedState, FoldedActivity)):
                 yield from entry.parts()
             else:
                 yield entry
 
-    def _keep(self, entry: events.Event | _Folded) -> int:
+    def _keep(self, entry: events.Event | Folded) -> int:
         place = self._next
         self._next += 1
         self._entries[place] = entry
@@ -146,21 +135,21 @@ class Compactor:
     def _drop(self, event: events.Raw) -> None:
         """Leave out a framework's own event: it repeats the others."""
 
-    def _start(self, event: _Start) -> None:
-        content, id_ = _CONTENT_OF[type(event)], _id_of(event)
-        streamed = _Streamed(content, id_, event)
+    def _start(self, event: Start) -> None:
+        content, id_ = CONTENT_OF[type(event)], id_of(event)
+        streamed = StreamedText(content, id_, event)
         self._open[content][id_] = streamed
         self._keep(streamed)
 
-    def _content(self, event: _Content) -> None:
-        streamed = self._open[type(event)].get(_id_of(event))
+    def _content(self, event: Content) -> None:
+        streamed = self._open[type(event)].get(id_of(event))
         if streamed is None:
             self._keep(event)
         else:
             streamed.text.pieces.append(event.delta)
 
-    def _end(self, event: _End) -> None:
-        streamed = self._open[_CONTENT_OF[type(event)]].pop(_id_of(event), None)
+    def _end(self, event: End) -> None:
+        streamed = self._open[CONTENT_OF[type(event)]].pop(id_of(event), None)
         if streamed is None:
             self._keep(event)
         else:
@@ -191,7 +180,7 @@ class Compactor:
     def _custom(self, event: events.Custom) -> None:
         if event.name in _BORDERS:
             # The states that follow are another agent's.
-            self._state, self._state_place = _State(known=False), None
+            self._state, self._state_place = FoldedState(known=False), None
         self._keep(event)
 
     def _activity(self, event: events.ActivitySnapshot | events.ActivityDelta) -> None:
@@ -199,7 +188,7 @@ class Compactor:
         if activity is not None:
             activity.change(event)
         elif isinstance(event, events.ActivitySnapshot):
-            self._activities[event.message_id] = activity = _Activity(event)
+            self._activities[event.message_id] = activity = FoldedActivity(event)
             self._keep(activity)
         else:
             self._keep(event)
@@ -212,13 +201,13 @@ class Compactor:
         self._snapshot = self._keep(event)
         for opened in self._open.values():
             for id_, first in opened.items():
-                opened[id_] = rest = _Streamed(first.content, id_, None)
+                opened[id_] = rest = StreamedText(first.content, id_, None)
                 self._continued.append((first, self._keep(rest)))
 
     def _rejoin(self) -> None:
         for first, place in self._continued:
             rest = self._entries.pop(place)
-            if isinstance(rest, _Streamed):
+            if isinstance(rest, StreamedText):
                 first.join(rest)
                 opened = self._open[first.content]
                 if opened.get(first.id) is rest:
@@ -247,107 +236,3 @@ class Compactor:
         events.MessagesSnapshot: _messages_snapshot,
         events.Custom: _custom,
     }
-
-
-class _Streamed:
-    """A text or arguments that come in pieces; without ``start``, the part that follows a messages snapshot."""
-
-    __slots__ = ("content", "end", "id", "start", "text")
-
-    def __init__(self, content: type[events.Event], id_: str, start: _Start | None) -> None:
-        self.content = content
-        self.id = id_
-        self.start = start
-        self.text = GrowingText()
-        self.end: _End | None = None
-
-    def join(self, rest: _Streamed) -> None:
-        self.text.add(rest.text)
-        self.end = rest.end
-
-    def parts(self) -> Iterator[events.Event]:
-        if self.start is not None:
-            yield self.start
-        text = self.text.value()
-        if text:
-            yield _content_event(self.content, self.id, text)
-        if self.end is not None:
-            yield self.end
-
-
-def _patched(document: Any, delta: list[dict[str, Any]]) -> Any:
-    try:
-        return apply_patch(document, delta)
-    except JsonPatchError as error:
-        raise ProtocolError("The agent sent a delta that does not fit its state.") from error
-
-
-class _State:
-    """One agent's state. What it was before is ``known`` to be empty, or else kept as changes until a snapshot."""
-
-    __slots__ = ("_changes", "_document")
-
-    def __init__(self, *, known: bool) -> None:
-        self._document: Any = {}
-        self._changes: list[dict[str, Any]] | None = None if known else []
-
-    def change(self, event: events.StateSnapshot | events.StateDelta) -> None:
-        if isinstance(event, events.StateSnapshot):
-            value = event.snapshot if isinstance(event.snapshot, dict) else {}
-            self._document = {k: v for k, v in value.items() if k != "messages"}
-            self._changes = None
-        elif self._changes is not None:
-            self._changes += event.delta
-        else:
-            self._document = _patched(self._document, event.delta)
-
-    def parts(self) -> Iterator[events.Event]:
-        if self._changes is None:
-            yield events.StateSnapshot(snapshot=self._document)
-        else:
-            yield events.StateDelta(delta=list(self._changes))
-
-
-class _Activity:
-    """What is shown of something that goes on: the last snapshot with the deltas folded in."""
-
-    __slots__ = ("_document", "_snapshot")
-
-    def __init__(self, snapshot: events.ActivitySnapshot) -> None:
-        self._snapshot = snapshot
-        self._document: Any = snapshot.content
-
-    def change(self, event: events.ActivitySnapshot | events.ActivityDelta) -> None:
-        if isinstance(event, events.ActivityDelta):
-            # A change that does not fit changes nothing, as at clients: it is no reason to lose the run.
-            with suppress(JsonPatchError):
-                self._document = apply_patch(self._document, event.patch)
-        elif event.replace:
-            self._snapshot, self._document = event, event.content
-
-    def parts(self) -> Iterator[events.Event]:
-        yield msgspec.structs.replace(self._snapshot, content=self._document)
-
-
-_CONTENT_OF: dict[type[events.Event], type[events.Event]] = {
-    events.TextMessageStart: events.TextMessageContent,
-    events.TextMessageEnd: events.TextMessageContent,
-    events.ToolCallStart: events.ToolCallArgs,
-    events.ToolCallEnd: events.ToolCallArgs,
-    events.ReasoningMessageStart: events.ReasoningMessageContent,
-    events.ReasoningMessageEnd: events.ReasoningMessageContent,
-}
-
-
-def _id_of(event: _Start | _Content | _End) -> str:
-    if isinstance(event, (events.ToolCallStart, events.ToolCallArgs, events.ToolCallEnd)):
-        return event.tool_call_id
-    return event.message_id
-
-
-def _content_event(kind: type[events.Event], id_: str, text: str) -> events.Event:
-    if kind is events.ToolCallArgs:
-        return events.ToolCallArgs(tool_call_id=id_, delta=text)
-    if kind is events.TextMessageContent:
-        return events.TextMessageContent(message_id=id_, delta=text)
-    return events.ReasoningMessageContent(message_id=id_, delta=text)
