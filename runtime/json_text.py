@@ -26,9 +26,10 @@ _HALF = re.compile("[\ud800-\udfff]")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?+(?:"|\Z)', re.DOTALL)
 
 
-# Twenty digits are the shortest number that 64 bits may not hold.
-_LONG_NUMBER = re.compile(r"\d{20}", re.ASCII)
-_LONG_NUMBER_BYTES = re.compile(rb"\d{20}")
+# Twenty digits are the shortest number that 64 bits may not hold. They are looked for in a text whose digits are all
+# alike: a regular expression takes ten times as long, and each request passes here.
+_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = 20 * b"0"
 _LEAST, _MOST = -(2**63), 2**64 - 1
 
 
@@ -91,9 +92,8 @@ def decode_client_json(text: str | bytes) -> Any:
 
 
 def _may_have_long_number(text: str | bytes) -> bool:
-    if isinstance(text, str):
-        return _LONG_NUMBER.search(text) is not None
-    return _LONG_NUMBER_BYTES.search(text) is not None
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    return len(raw) >= len(_LONG_NUMBER) and _LONG_NUMBER in raw.translate(_ALIKE)
 
 
 def _with_floats(value: Any) -> Any:

@@ -189,8 +189,14 @@ class RunLog:
         waiting = self.waiting
         if len(waiting) > 1:
             self.waiting = [reader for reader in waiting if reader.takes(event)]
-        elif not waiting[0].takes(event):
+            return
+        # Written out, and not a call of takes(): each token of a run with one reader passes here.
+        reader = waiting[0]
+        if reader.push is not None and reader.push(event):
+            reader.offset += 1
+        else:
             self.waiting = []
+            reader.wake()
 
     def _wake_readers(self) -> None:
         waiting, self.waiting = self.waiting, []
@@ -221,8 +227,9 @@ class Subscription:
         self.offset = offset
         """The number of the last event taken."""
         self.attached = attached
+        self.push: Push | None = None
+        """Takes events where they are appended, while the reader waits."""
         self._waiting: asyncio.Future[None] | None = None
-        self._push: Push | None = None
         self._log = log
 
     def arrival(self, push: Push | None = None) -> asyncio.Future[None]:
@@ -241,14 +248,13 @@ class Subscription:
         if log.last > self.offset or log.closed:
             waiting.set_result(None)
         else:
-            self._push = push
+            self.push = push
             log.waiting.append(self)
         return waiting
 
     def takes(self, event: Event) -> bool:
         """Offer the next event to a waiting reader; wake it and return False if it does not take it at once."""
-        push, waiting = self._push, self._waiting
-        if push is not None and waiting is not None and not waiting.done() and push(event):
+        if self.push is not None and self.push(event):
             self.offset += 1
             return True
         self.wake()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
@@ -310,7 +310,8 @@ class Run:
         try:
             if self._past is None:
                 self.log.force(events.RunStarted(thread_id=self.input.thread_id, run_id=self.input.run_id))
-            await self._perform()
+            await self._get_ready()
+            await self._provide()
             await self._conclude(RunStatus.FINISHED)
         except asyncio.CancelledError as error:
             if self._stopped_by is None and self._is_cancelled():
@@ -325,39 +326,13 @@ class Run:
     def _is_cancelled(self) -> bool:
         return self._task is None or self._task.cancelling() > 0
 
-    async def _perform(self) -> None:
+    async def _get_ready(self) -> None:
         prepare, self._prepare = self._prepare, None
         if prepare is not None:
             self._prepared = await prepare()
             self.input = self._prepared.input
         if not self.provider.keeps_state:
             self._sanitizer.ids.know(self.input.messages)
-        stages = self._prepared.stages
-        self.provider_asked = True
-        with self._observer.providing(self):
-            await self._consume(Flow(stages, self._deliver) if stages else None)
-
-    async def _consume(self, flow: Flow | None) -> None:
-        if flow is None:
-            await self._read_provider(None)
-            await self._close_what_is_open(self._deliver)
-            return
-        try:
-            await self._feed(flow)
-            await flow.finish()
-        finally:
-            await flow.close()
-
-    async def _feed(self, flow: Flow) -> None:
-        try:
-            if self._past is not None:
-                await self._catch_up(self._past, flow)
-            await self._read_provider(flow)
-            await self._close_what_is_open(flow.feed)
-        except Exception:
-            # What was called is answered, even if the provider failed.
-            await flow.finish()
-            raise
 
     async def _catch_up(self, past: Continuation, flow: Flow) -> None:
         for event in past.settle():
@@ -365,20 +340,47 @@ class Run:
         for event in past.unanswered():
             await flow.feed(event)
 
-    async def _read_provider(self, flow: Flow | None) -> None:
-        ask = self.provider.execute_run if self._past is None else self.provider.resume_run
-        stream = ask(self.agent_name, self._provider_input(), self.context)
-        try:
-            async with asyncio.timeout(None) as grace, _closing(stream):
-                items = aiter(stream)
+    async def _provide(self) -> None:
+        # No call more than needed is left waiting here: each token resumes all of them.
+        async with self._flow() as flow:
+            ask = self.provider.execute_run if self._past is None else self.provider.resume_run
+            stream = ask(self.agent_name, self._provider_input(), self.context)
+            try:
+                async with asyncio.timeout(None) as grace, _closing(stream):
+                    items = aiter(stream)
+                    try:
+                        await self._follow(items, flow, grace)
+                    except ForeignEventError as foreign:
+                        async with aclosing(converted(foreign.item, items, self.provider.name)) as events_:
+                            await self._follow(events_, flow, grace)
+            except TimeoutError:
+                if not grace.expired():
+                    raise
+
+    @asynccontextmanager
+    async def _flow(self) -> AsyncGenerator[Flow | None]:
+        """Provide the stages of the run's events, if it has any; then pass on what they hold back, and end them."""
+        self.provider_asked = True
+        stages = self._prepared.stages
+        with self._observer.providing(self):
+            if not stages:
+                yield None
+                await self._close_what_is_open(self._deliver)
+                return
+            flow = Flow(stages, self._deliver)
+            try:
                 try:
-                    await self._follow(items, flow, grace)
-                except ForeignEventError as foreign:
-                    async with aclosing(converted(foreign.item, items, self.provider.name)) as events_:
-                        await self._follow(events_, flow, grace)
-        except TimeoutError:
-            if not grace.expired():
-                raise
+                    if self._past is not None:
+                        await self._catch_up(self._past, flow)
+                    yield flow
+                    await self._close_what_is_open(flow.feed)
+                except Exception:
+                    # What was called is answered, even if the provider failed.
+                    await flow.finish()
+                    raise
+                await flow.finish()
+            finally:
+                await flow.close()
 
     async def _follow(self, items: AsyncIterator[events.Event], flow: Flow | None, grace: asyncio.Timeout) -> None:
         text, append = PlainText(self._sanitizer, flow), self.log.append_nowait

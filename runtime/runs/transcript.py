@@ -24,6 +24,7 @@ class Transcript:
         self._log = log
         self._messages: dict[str, Message] = {}
         self._pieces: dict[str, list[str]] = {}  # of texts and arguments that no log keeps
+        self._complete_to = 0  # the number of the log's last event that the messages show
         self._thread: list[Message] | None = None
         self._tracker = StateTracker()
         self._state_seen = False
@@ -52,9 +53,11 @@ class Transcript:
 
     def messages(self) -> list[Message]:
         """Return what the run added, partial texts included; a call whose arguments never became JSON has none."""
-        pieces = self._pieces if self._log is None else _pieces_of(self._log.everything())
-        for id_, message in self._messages.items():
-            _complete(message, "".join(pieces.get(id_, ())))
+        if self._log is None or self._complete_to < self._log.last:
+            pieces = self._pieces if self._log is None else _pieces_of(self._log.everything())
+            for id_, message in self._messages.items():
+                _complete(message, "".join(pieces.get(id_, ())))
+            self._complete_to = 0 if self._log is None else self._log.last
         return list(self._messages.values())
 
     def unanswered(self) -> list[ToolCallMessage]:
@@ -127,16 +130,17 @@ class Transcript:
 
 def _pieces_of(run: Iterable[events.Event]) -> dict[str, list[str]]:
     """Return the texts and arguments of a run by the ids of their messages and calls."""
+    content = events.TextMessageContent
     pieces: dict[str, list[str]] = {}
     for event in run:
-        if isinstance(event, events.TextMessageStart):
-            pieces[event.message_id] = []
-        elif isinstance(event, events.ToolCallStart):
-            pieces[event.tool_call_id] = []
-        elif isinstance(event, events.TextMessageContent):
+        if type(event) is content:  # the first to be tried, as most are
             pieces.setdefault(event.message_id, []).append(event.delta)
         elif isinstance(event, events.ToolCallArgs):
             pieces.setdefault(event.tool_call_id, []).append(event.delta)
+        elif isinstance(event, events.TextMessageStart):
+            pieces[event.message_id] = []
+        elif isinstance(event, events.ToolCallStart):
+            pieces[event.tool_call_id] = []
     return pieces
 
 

@@ -116,11 +116,9 @@ class _Connection(Connection):
     def on_lost(self, report: Callable[[], None] | None) -> None:
         """Report nothing: nobody leaves."""
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, body: bytes) -> None:
+    def write(self, body: bytes) -> bool:
         self._written.append(body)
+        return True
 
 
 REQUESTS = {"graphql": _graphql, "agui": _agui}

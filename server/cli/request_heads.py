@@ -99,19 +99,18 @@ if HttpToolsProtocol is not None:
             else:
                 self._reports[self] = report
 
-        def writable(self) -> bool:
-            """Return whether the answer has begun, in chunks, and whether the client reads it."""
+        def write(self, body: bytes) -> bool:
+            """Write a chunk of the answer, if that has begun, in chunks, and the client reads it; return whether."""
             cycle = self._cycle
             if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete:
                 return False
-            return cycle.chunked_encoding is True
-
-        def write(self, body: bytes) -> None:
-            """Write a chunk of the answer; nothing on a connection that is being closed."""
+            if cycle.chunked_encoding is not True:
+                return False
             try:
                 self._write(b"%x\r\n%b\r\n" % (len(body), body))
             except RuntimeError:
                 log.debug("connection_closed_while_writing")
+            return True
 
     class BoundedHttpProtocol(HttpToolsProtocol):
         """uvicorn's protocol, which refuses heads that are too large or do not come in time.

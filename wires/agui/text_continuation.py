@@ -38,15 +38,18 @@ class TextContinuation:
 
     def push(self, sink: PartSink, event: Event) -> bool:
         """Write the frame of ``event``, if that is a further piece and ``sink`` can write now."""
-        if type(event) is not TextMessageContent or event.message_id != self._message_id or not sink.writable():
+        if type(event) is not TextMessageContent or event.message_id != self._message_id:
             return False
-        if event.delta:
-            try:
-                frame = b"%b%b%b" % (self._frame, _encode(event.delta), _END)
-            except UnicodeEncodeError:
-                return False  # the general way writes what has no UTF-8
-            self._note((event.delta,))
-            sink.write(frame)
+        piece = event.delta
+        if not piece:
+            return True
+        try:
+            frame = b"%b%b%b" % (self._frame, _encode(piece), _END)
+        except UnicodeEncodeError:
+            return False  # the general way writes what has no UTF-8
+        if not sink.write(frame):
+            return False
+        self._note((piece,))
         return True
 
     def frames(self, batch: Sequence[Event]) -> bytes | None:

@@ -47,7 +47,7 @@ class TextContinuation:
 
     def push(self, sink: PartSink, event: Event) -> bool:
         """Write the part that shows ``event``, if that is a further piece and ``sink`` can write now."""
-        if type(event) is not TextMessageContent or event.message_id != self._message_id or not sink.writable():
+        if type(event) is not TextMessageContent or event.message_id != self._message_id:
             return False
         piece = event.delta
         if not piece:
@@ -59,11 +59,12 @@ class TextContinuation:
         # Written out, and not a call of _formatted(): each token passes here.
         leaves, items = self._leaves, self._items
         index = leaves.written
+        if not sink.write(b"%b[%b]%b%d%b" % (_HEAD, text, self._path, index, self._end)):
+            return False
         items.append(piece)
         leaves.written = index + 1
         if self._drops and len(items) >= DROPPED_PIECES:
             leaves.channel.drop(len(items))
-        sink.write(b"%b[%b]%b%d%b" % (_HEAD, text, self._path, index, self._end))
         return True
 
     def part(self, batch: Sequence[Event]) -> bytes | None:

@@ -43,12 +43,8 @@ class Connection(ABC):
         """Call ``report`` when the connection ends; None for nobody."""
 
     @abstractmethod
-    def writable(self) -> bool:
-        """Return whether a part of the body can be written at once."""
-
-    @abstractmethod
-    def write(self, body: bytes) -> None:
-        """Write a part of the body, which is ``writable``."""
+    def write(self, body: bytes) -> bool:
+        """Write a part of the body if that can be done at once; return whether it was."""
 
 
 def connection_of(scope: Scope) -> Connection | None:

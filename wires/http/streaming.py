@@ -47,15 +47,14 @@ class PartSink:
     """
 
     def __init__(self, connection: Connection, part_of: Callable[[bytes], bytes] | None, stream: SilentStream) -> None:
-        self.writable = connection.writable
         self._write = connection.write
         self._part_of = part_of
         self._stream = stream
 
-    def write(self, part: bytes) -> None:
-        """Write a part; the connection is ``writable``."""
+    def write(self, part: bytes) -> bool:
+        """Write a part if that can be done at once; return whether it was."""
         self._stream.silent_ticks = 0
-        self._write(part if self._part_of is None else self._part_of(part))
+        return self._write(part if self._part_of is None else self._part_of(part))
 
 
 def direct_sink(exchange: Exchange, part_of: Callable[[bytes], bytes] | None, stream: SilentStream) -> PartSink | None:

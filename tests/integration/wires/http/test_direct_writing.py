@@ -60,12 +60,12 @@ class FakeConnection(Connection):
     def on_lost(self, report: Callable[[], None] | None) -> None:
         pass
 
-    def writable(self) -> bool:
-        return self._reads(self.count)
-
-    def write(self, body: bytes) -> None:
+    def write(self, body: bytes) -> bool:
+        if not self._reads(self.count):
+            return False
         self.count += 1
         self._written.append(body)
+        return True
 
 
 def _graphql() -> tuple[str, str, dict[str, Any]]:
