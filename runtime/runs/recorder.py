@@ -19,7 +19,7 @@ from ..stores.run_records import RunKey, RunLostError
 from .log import Lagged
 from .recording import FIRST_PAUSE, LONGEST_PAUSE, Recording
 
-SWEEP_SECONDS = 0.06
+SWEEP_SECONDS = 0.05
 """How often it is looked what runs have to write: a reader elsewhere is at most 100 ms behind."""
 BATCHES_PER_SECOND = 5000
 """How many batches a process writes at most: with more runs, each waits longer, but for the ends of its messages."""
