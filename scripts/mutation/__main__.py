@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
+import pytest
+
 HERE = Path(__file__).parent
 SURVIVORS = HERE / "survivors.txt"
 RUNS = [f"tests/integration/runtime/{room}" for room in ("runs", "actions", "guardrails", "hooks")]
@@ -27,19 +29,26 @@ SECONDS_PER_TEST = 8
 
 
 def survivors_of(mutation: str) -> set[str]:
-    """Return the tests that pass under a mutation, without their parameters; a hanging test counts as failed."""
+    """Return the tests that pass under a mutation, without their parameters; a hanging test counts as failed.
+
+    Raises:
+        RuntimeError: The tests were not all run, or the mutation was not applied.
+    """
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "not e2e", "-p", "no:cacheprovider"]
         command += ["-W", "ignore::pytest.PytestAssertRewriteWarning", "--timeout", str(SECONDS_PER_TEST)]
-        command += ["-o", "timeout_func_only=true"]
+        # Where a hanging test was interrupted, Python 3.11 cannot always parse the source that pytest shows otherwise.
+        command += ["-o", "timeout_func_only=true", "--tb", "native"]
         environment = {**os.environ, "COPILOTKIT_TEST_MUTATION": mutation, "PYTHONPATH": str(HERE)}
-        subprocess.run(
+        ended = subprocess.run(
             [*command, "--junitxml", str(report), *MUTATIONS[mutation]],
             env=environment,
             stdout=subprocess.DEVNULL,
             check=False,
         )
+        if ended.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            raise RuntimeError(f"pytest broke off under the mutation {mutation}, with status {ended.returncode}")
         cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it
     if not any(len(case) for case in cases):
         raise RuntimeError(f"no test failed under the mutation {mutation}: it was not applied")
