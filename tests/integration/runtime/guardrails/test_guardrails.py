@@ -192,6 +192,7 @@ async def test_a_verdict_that_comes_late_changes_nothing(allows: bool, of: str, 
         again = await ask(client, PATH, scripted(*text("b", "another"), threadId="other"))
     assert answer.complete
     assert again.complete
+    assert (shown(fold(again.parts)) == ["another"]) is allows
     found = fold(answer.parts)
     if policy == "open":
         assert shown(found) == ["words of an answer"]
@@ -411,6 +412,7 @@ async def test_a_denied_request_executes_no_action() -> None:
     runtime = CopilotRuntime(model=ScriptedProvider(), actions=[note], guardrails=TopicGuardrail(deny=["note"]))
     async with client_of(runtime) as client:
         response = await play_on(client, *call("c", "note"))
+    assert response["status"]["reason"] == "GUARDRAILS_VALIDATION_FAILED"
     assert results(response) == {}
     assert not ran.is_set()
 

@@ -111,6 +111,7 @@ async def test_what_is_not_an_event_is_refused_in_words(item: Any, before: list[
     with structlog.testing.capture_logs() as logs:
         response = await answer_of(*before, item)
     assert response["status"]["code"] == "Failed"
+    assert texts(response) == (["tea"] if before else [])
     text = response["status"]["details"]["description"]
     assert f"Provider 'yielding' yielded {type(item).__name__}, which is not an event" in text
     assert "TextMessageContent" in text
@@ -159,3 +160,4 @@ async def test_the_second_run_may_fail() -> None:
 async def test_between_two_runs_nothing_may_come() -> None:
     response = await answer_of(*run("r1", *said("a", "one")), *said("b", "two"))
     assert "The run has already finished with 'RUN_FINISHED'" in response["status"]["details"]["description"]
+    assert texts(response) == ["one"]

@@ -56,6 +56,8 @@ async def test_every_text_is_kept_in_its_place(ids: list[Any]) -> None:
 
     roles = [message.role for message in messages]
     assert roles == [*["user", *["assistant"] * len(ids)] * 2]
+    numbers = [message.content.split()[-1] for message in messages]
+    assert numbers == [number for run in "01" for number in (run, *map(str, range(len(ids))))]
     assert all(isinstance(message.id, str) and message.id for message in messages)
 
 

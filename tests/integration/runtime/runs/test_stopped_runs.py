@@ -87,6 +87,7 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
     assert handle.status is RunStatus.CANCELLED
     assert going_on.status is RunStatus.FINISHED
     assert is_valid_for_a_strict_model(provider.given)
+    assert seen[1 : at + 1] == SCRIPT[:at]
     verifier = EventVerifier()
     for event in seen[1:-1]:
         verifier.check(event)
