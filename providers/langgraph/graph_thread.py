@@ -12,7 +12,7 @@ from langgraph.types import StateSnapshot
 
 from .schema import Graph
 
-_NO_TASK = "00000000-0000-0000-0000-000000000000"
+NO_TASK = "00000000-0000-0000-0000-000000000000"
 PREVIOUS: Final = "__previous__"
 
 
@@ -78,7 +78,7 @@ class LocalThread:
         """Look at the checkpoint's pending writes that belong to no task."""
         kept = await self._kept(snapshot)
         writes = (kept.pending_writes or ()) if kept is not None else ()
-        return frozenset(channel for task_id, channel, _ in writes if task_id == _NO_TASK)
+        return frozenset(channel for task_id, channel, _ in writes if task_id == NO_TASK)
 
     async def settle(self, config: RunnableConfig, snapshot: StateSnapshot) -> bool:
         """Have the graph end the step with what its tasks wrote: a new input would drop it."""

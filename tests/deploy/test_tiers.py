@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from prometheus_client.parser import text_string_to_metric_families
 
 from copilotkit_runtime import RuntimeConfig
 from copilotkit_runtime.runtime.observability.metrics import RuntimeMetrics
@@ -138,4 +139,5 @@ def test_the_chart_s_workers_have_the_settings_of_both_tiers_and_their_own() -> 
 
 
 def measured_names() -> set[str]:
-    return {family.name for family in RuntimeMetrics()._registry.collect()}
+    page, _ = RuntimeMetrics().page()
+    return {family.name for family in text_string_to_metric_families(page.decode())}

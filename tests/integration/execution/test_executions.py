@@ -18,15 +18,16 @@ import pytest
 from copilotkit_runtime import CopilotRuntime, Hooks
 from copilotkit_runtime.runtime.config import RuntimeConfig
 from copilotkit_runtime.runtime.context import RunContext, RunInput
-from copilotkit_runtime.runtime.errors import CopilotKitError, QueueFullError
+from copilotkit_runtime.runtime.errors import CopilotKitError
 from copilotkit_runtime.runtime.events import Event
 from copilotkit_runtime.runtime.execution import queued
-from copilotkit_runtime.runtime.execution.engine import QueueEngine
 from copilotkit_runtime.runtime.execution.envelope import VERSION, seal
-from copilotkit_runtime.runtime.execution.queued import QueuedExecution
+from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
+from copilotkit_runtime.runtime.execution.waiting_room import WaitingRoom
 from copilotkit_runtime.runtime.guardrails import Guardrail, InputCheck, Verdict
 from copilotkit_runtime.runtime.hooks import BeforeRequest
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.run_records import RunKey
 from copilotkit_runtime.wires.http.auth import Identity
 from tests.support.agui_client import connect, events_of, run, run_input, types_of, user
 from tests.support.echo_agent import EchoProvider, RememberingProvider
@@ -60,6 +61,12 @@ class Deployment:
     async def web(self, settings: dict[str, Any] | None = None, **more: Any) -> httpx.AsyncClient:
         return await self.client(CopilotRuntime(config=self.settings(**(settings or {})), **more))
 
+    async def both(self, provider: EchoProvider) -> tuple[CopilotRuntime, httpx.AsyncClient]:
+        """Start a worker with the provider, and a web process; return that one, and a client of it."""
+        await self.worker(provider)
+        runtime = CopilotRuntime(config=self.settings())
+        return runtime, await self.client(runtime)
+
     async def inline(self, provider: EchoProvider, **more: Any) -> httpx.AsyncClient:
         return await self.client(CopilotRuntime([provider], config=RuntimeConfig(store="memory://"), **more))
 
@@ -83,11 +90,18 @@ def thread() -> str:
 pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
 
 
-def engine_of(web: CopilotRuntime) -> QueueEngine:
-    """Return the engine of a web process, which is nobody's business but a test's."""
-    execution = web.service.execution
-    assert isinstance(execution, QueuedExecution)
-    return execution._engine
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many runs were ahead of each one that was put into a queue, or into the room before it."""
+    found: list[int] = []
+    put = WaitingRoom.put
+
+    async def noted(room: WaitingRoom, queue: str, key: RunKey, ahead: int) -> None:
+        await put(room, queue, key, ahead)
+        found.append(ahead)
+
+    monkeypatch.setattr(WaitingRoom, "put", noted)
+    return found
 
 
 def said(events: list[dict[str, Any]]) -> str:
@@ -131,17 +145,14 @@ async def test_a_run_that_is_delivered_twice_is_executed_once(
     deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = EchoProvider()
-    await deployment.worker(provider)
-    runtime = CopilotRuntime(config=deployment.settings())
-    client = await deployment.client(runtime)
-    engine = engine_of(runtime)
-    put = engine.put
+    _, client = await deployment.both(provider)
+    put = SaqEngine.put
 
-    async def put_twice(queue: str, key: Any) -> None:
-        await put(queue, key)
-        await put(queue, key)
+    async def put_twice(engine: SaqEngine, queue: str, key: RunKey) -> None:
+        await put(engine, queue, key)
+        await put(engine, queue, key)
 
-    monkeypatch.setattr(engine, "put", put_twice)
+    monkeypatch.setattr(SaqEngine, "put", put_twice)
     events = await run(client, "echo", run_input(user("hello"), thread=thread))
     await run(client, "echo", run_input(user("again", "u2"), thread=thread, run="r2"))
     assert provider.ran == ["r", "r2"]
@@ -156,11 +167,9 @@ async def test_a_run_that_cannot_be_handed_over_leaves_its_thread_free(
     deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = EchoProvider()
-    await deployment.worker(provider)
-    runtime = CopilotRuntime(config=deployment.settings())
-    client = await deployment.client(runtime)
+    runtime, client = await deployment.both(provider)
     with monkeypatch.context() as patch:
-        patch.setattr(engine_of(runtime), "put", _away)
+        patch.setattr(SaqEngine, "put", _away)
         lost = run_input(user("hello"), thread=thread, run="lost")
         response = await client.post(f"{AGUI}/echo/run", json=lost)
         assert response.status_code == 500, response.text
@@ -174,9 +183,7 @@ async def test_a_run_that_a_worker_has_taken_is_followed_whatever_the_store_sett
     deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = EchoProvider()
-    await deployment.worker(provider)
-    runtime = CopilotRuntime(config=deployment.settings())
-    client = await deployment.client(runtime)
+    runtime, client = await deployment.both(provider)
 
     async def away_once_it_runs() -> None:
         async with asyncio.timeout(PATIENCE):
@@ -246,17 +253,18 @@ async def test_agents_run_in_the_queues_that_they_are_pinned_to(deployment: Depl
     assert "queue" not in shown["heavy"]
 
 
-async def test_a_full_queue_is_answered_503_with_retry_after(deployment: Deployment, thread: str) -> None:
+async def test_a_full_queue_is_answered_503_with_retry_after(
+    deployment: Deployment, thread: str, places: list[int]
+) -> None:
     provider = EchoProvider()
     await deployment.worker(provider, {"worker_concurrency": 1})
-    web = CopilotRuntime(config=deployment.settings(queue_limit=1))
-    client = await deployment.client(web)
+    client = await deployment.web({"queue_limit": 1})
     running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=f"{thread}-1")))
     await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
     waiting = asyncio.create_task(run(client, "echo", run_input(user("hello"), thread=f"{thread}-2", run="2")))
 
     async def full() -> bool:
-        return bool(await engine_of(web).waiting("default"))
+        return len(places) == 2
 
     await until(full, PATIENCE)
     third = run_input(user("hello"), thread=f"{thread}-3", run="3")
@@ -269,23 +277,12 @@ async def test_a_full_queue_is_answered_503_with_retry_after(deployment: Deploym
     await asyncio.gather(running, waiting)
 
 
-async def ahead_in(web: CopilotRuntime) -> int | None:
-    """Return how many runs are ahead of the next one in the default queue; None if there is no place for it."""
-    execution = web.service.execution
-    assert isinstance(execution, QueuedExecution)
-    try:
-        return await execution._room.ahead("default")
-    except QueueFullError:
-        return None
-
-
 async def test_a_run_that_waits_for_a_place_in_its_queue_is_accepted_and_its_client_sees_its_position(
-    deployment: Deployment, thread: str
+    deployment: Deployment, thread: str, places: list[int]
 ) -> None:
     provider = EchoProvider()
     await deployment.worker(provider, {"worker_concurrency": 1})
-    web = CopilotRuntime(config=deployment.settings(queue_limit=2, queue_full="wait"))
-    client = await deployment.client(web)
+    client = await deployment.web({"queue_limit": 2, "queue_full": "wait"})
     running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=f"{thread}-p")))
     await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
 
@@ -299,10 +296,10 @@ async def test_a_run_that_waits_for_a_place_in_its_queue_is_accepted_and_its_cli
         return await client.post(f"{AGUI}/echo/run", json=body, headers=headers)
 
     asked = []
-    for number, ahead in enumerate((1, 2, 3, None)):
+    for number in range(4):
 
-        async def has_come(ahead: int | None = ahead) -> bool:
-            return await ahead_in(web) == ahead
+        async def has_come(number: int = number) -> bool:
+            return places == [0, *range(number + 1)]
 
         asked.append(asyncio.create_task(ask(number)))
         await until(has_come, PATIENCE)

@@ -64,9 +64,9 @@ async def test_a_name_that_vendors_take_is_sent_as_it_is(vendor: FakeVendor, pla
 
 async def test_a_call_comes_back_under_the_tools_own_name(vendor: FakeVendor, plain_wire: Wire) -> None:
     for name in NAMES:
-        vendor._replies.clear()
+        vendor.forget()
         [*_, sent] = await names_sent(vendor, plain_wire, WEATHER, tool(name))
-        vendor._replies.clear()
+        vendor.forget()
         vendor.streams(*plain_wire.head(), *plain_wire.calls(Called("c1", sent, ('{"a":', "1}"))), *plain_wire.tail())
         events = await ask(plain_wire.model(vendor.url), run_of(tools=[WEATHER, tool(name)]))
         assert [(found, json.loads(arguments)) for found, arguments in called(events).values()] == [(name, {"a": 1})]

@@ -61,6 +61,10 @@ class FakeVendor:
         binary = any(isinstance(step, bytes) for step in steps)
         self._replies.append(Reply(steps, content_type=EVENT_STREAM if binary else "text/event-stream"))
 
+    def forget(self) -> None:
+        """Drop the answers that are left, also the last one."""
+        self._replies.clear()
+
     def refuses(self, status: int, body: dict[str, Any], **headers: str) -> None:
         """The next answer is an error."""
         self._replies.append(Reply([json.dumps(body)], status, "application/json", headers))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +18,7 @@ from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import KINDS
 from tests.integration.stores.servers import Server
+from tests.support.locked_store import LockedStore
 from tests.support.polling import until
 
 
@@ -113,17 +113,15 @@ async def test_what_waits_is_bounded_and_what_is_given_up_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(turn_saver, "LATE_TURNS", 2)
-    agent = Answering()
+    agent, store = Answering(), LockedStore()
 
     with capture_logs() as logs:
-        async with CopilotRuntime(providers=[agent]) as runtime:
+        async with CopilotRuntime(providers=[agent], store=store) as runtime:
             for number in range(4):
                 agent.gates[str(number)] = asyncio.Event()
                 run = await runtime.start_run("answering", str(number), thread_id=f"thread {number}")
                 await agent.begun.get()
-                [running] = runtime.service.running
-                lock: Any = running._prepared.lock
-                lock._lock.lost.set()
+                store.locks[-1].lost.set()
                 await run.join()
             assert runtime.service.turns.waiting == 2
     assert sum(record["event"] == "turn_lost" for record in logs) >= 2

@@ -18,7 +18,7 @@ from copilotkit_runtime.providers.langgraph.schema import schema_of
 
 
 def test_writes_without_a_task_and_what_a_workflow_saved_have_these_names() -> None:
-    assert graph_thread._NO_TASK == NULL_TASK_ID
+    assert graph_thread.NO_TASK == NULL_TASK_ID
     assert graph_thread.PREVIOUS == PREVIOUS
 
 

@@ -18,12 +18,12 @@ from copilotkit_runtime import (
     RuntimeConfig,
     events,
 )
-from copilotkit_runtime.runtime.stores.locks import RunLock
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from tests.parity.fold import fold
 from tests.parity.wire import Answer, ask
 from tests.support.local_server import PATH, client_of
+from tests.support.locked_store import LockedStore
 from tests.support.request_bodies import generate, text_message
 
 
@@ -119,18 +119,6 @@ async def test_a_second_run_takes_the_place_of_the_first() -> None:
         assert status(await second)["code"] == "Success"
     assert interrupted["details"]["description"] == "A newer run replaced this one."
     assert gated.most == 1
-
-
-class LockedStore(MemoryStore):
-    """Keeps the locks that it gave out."""
-
-    def __init__(self) -> None:
-        super().__init__(StoreSettings(heartbeat=0.05))
-        self.locks: list[RunLock] = []
-
-    def lock(self, thread_id: str, agent_name: str, *, wait: float | None = None, interrupt: bool = False) -> RunLock:
-        self.locks.append(super().lock(thread_id, agent_name, wait=wait, interrupt=interrupt))
-        return self.locks[-1]
 
 
 async def test_a_run_that_lost_its_place_ends_with_an_error_and_writes_nothing() -> None:
