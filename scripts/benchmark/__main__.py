@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-from scripts.benchmark import cost, features, history, idle, load_streams, workers
+from scripts.benchmark import cost, features, history, idle, langgraph_whole, load_streams, workers
 from scripts.benchmark.measurement import Measurement, measure, percentile
 from scripts.benchmark.pattern import Pattern
 from scripts.benchmark.picture import write_picture
@@ -185,6 +185,12 @@ def main() -> None:
         " run and a wire add is in the tables above.",
     )
     report.table(measure_cost.HEAD, asyncio.run(measure_cost.rows(2000, arguments.rounds)))
+    report.section(
+        "LangGraph from end to end",
+        f"A graph behind this runtime, and behind the TypeScript runtime: {langgraph_whole.CONCURRENT} GraphQL streams"
+        f" of {langgraph_whole.PATTERN.tokens} tokens, the processor time of all processes.",
+    )
+    report.table(langgraph_whole.HEAD, langgraph_whole.rows(arguments.rounds))
     _history(report)
     if arguments.idle:
         report.section("Silent streams", f"{arguments.idle} streams that are open and wait.")

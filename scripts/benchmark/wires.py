@@ -67,7 +67,7 @@ class GraphQL:
         reader = PartReader()
         parts = reader.feed(content)
         end = view(fold(parts))
-        texts = [message["content"] for message in end["messages"]]
+        texts = [message["content"] for message in end["messages"] if "content" in message]
         if not reader.finished or texts != ["".join(pattern.pieces)] or end["status"]["code"] != "Success":
             raise BrokenStreamError(f"{len(parts)} parts, {end['status']}, {texts!r:.200}")
 
