@@ -9,7 +9,7 @@ from itertools import dropwhile
 
 import msgspec
 
-from ..messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
+from ..messages import ImageMessage, MediaMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
 
 
 def without_instructions(messages: Iterable[Message]) -> list[Message]:
@@ -27,8 +27,8 @@ def merge_messages(
     """Return what is to be kept of a thread after a run, each message once.
 
     What the client sent counts: what it left out behind a message that it did send was taken back there. What it left
-    out before, it merely did not send again; and what was written after the request, it could not have seen. Its
-    instructions are not part of the thread.
+    out before, it merely did not send again; and what was written after the request, it could not have seen. A turn
+    that was sent twice at once has the later answer. The client's instructions are not part of the thread.
 
     Args:
         kept: The messages kept so far.
@@ -41,9 +41,20 @@ def merge_messages(
     last_sent = max((index for index, message in enumerate(kept) if message.id in sent), default=len(kept))
     unsent = [(index, message) for index, message in enumerate(kept) if message.id not in sent]
     before = [message for index, message in unsent if index < last_sent]
-    unknown = [message for index, message in unsent if index > last_sent and message.created_at >= since]
+    behind = [message for index, message in unsent if index > last_sent and message.created_at >= since]
+    unknown = list(dropwhile(lambda message: not is_users(message), behind)) if _ends_known(asked, kept) else behind
     added = _with_own_ids(list(added), {message.id for message in before if message.created_at < since})
     return list({message.id: message for message in (*before, *asked, *unknown, *added)}.values())
+
+
+def is_users(message: Message) -> bool:
+    """Return whether a user wrote a message."""
+    return isinstance(message, TextMessage | ImageMessage | MediaMessage) and message.role == "user"
+
+
+def _ends_known(asked: Sequence[Message], kept: Sequence[Message]) -> bool:
+    """Return whether what was asked ends with a user's message that is kept: it has been answered before."""
+    return bool(asked) and is_users(asked[-1]) and any(message.id == asked[-1].id for message in kept)
 
 
 def insert_turn(

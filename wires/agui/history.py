@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -54,14 +54,17 @@ class ThreadHistory:
         self._answers: dict[str, str] = {}
         """The results that the client has got, by the calls that they answer."""
 
-    async def replay(self, records: Sequence[RunRecord], kept: AgentState) -> AsyncGenerator[Events]:
+    async def replay(
+        self, records: Sequence[RunRecord], kept: AgentState, running: Iterable[Sequence[Message]] = ()
+    ) -> AsyncGenerator[Events]:
         """Yield the events of runs, each run's in one or several parts.
 
         Args:
             records: The runs that have ended, oldest first.
             kept: What the agent remembers; what the runs lack of it comes before or behind them.
+            running: The messages that came with each of the runs that follow and go on.
         """
-        current = await self._without_taken_back(records)
+        current = await self._without_taken_back(records, running)
         for older in self._remembered(_before(kept, current)):
             yield older
         for record in current:
@@ -106,16 +109,21 @@ class ThreadHistory:
             return run
         return [event for event in run if not isinstance(event, _STATES)]
 
-    async def _without_taken_back(self, records: Sequence[RunRecord]) -> Sequence[RunRecord]:
-        """Leave out the runs whose user's message was answered anew by a later one."""
+    async def _without_taken_back(
+        self, records: Sequence[RunRecord], running: Iterable[Sequence[Message]]
+    ) -> Sequence[RunRecord]:
+        """Leave out the runs whose user's message was answered anew by a later one, or is being answered."""
         current: list[RunRecord] = []
         first_of: dict[str, int] = {}
-        for record in records:
-            ids = [message.id for message in brought_by(record) if not isinstance(message, ToolResultMessage)]
+        runs = [*((record, brought_by(record)) for record in records), *((None, brought) for brought in running)]
+        for record, brought in runs:
+            ids = [message.id for message in brought if not isinstance(message, ToolResultMessage)]
             again = min((first_of[id_] for id_ in ids if id_ in first_of), default=None)
             if again is not None and not await self._asks(current[again]):
                 del current[again:]
                 first_of = {id_: place for id_, place in first_of.items() if place < again}
+            if record is None:
+                continue
             for id_ in ids:
                 first_of.setdefault(id_, len(current))
             current.append(record)

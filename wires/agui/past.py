@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ...runtime.messages import Message
 from ...runtime.runs.archive import brought_messages
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.run import RunStatus
@@ -94,13 +95,12 @@ class Past:
 
     def replay(self) -> AsyncGenerator[Events]:
         """Yield the events of what has ended."""
-        return self._history.replay(self._ended, self._kept)
+        return self._history.replay(self._ended, self._kept, map(_brought, self.running))
 
     def gate(self, run: GoingOn) -> Gate:
         """Return what the events of a run that goes on pass, once what came before it has been written."""
         handle = run.handle
-        brought = brought_by(run.record) if run.record is not None else brought_messages(handle.messages)
-        brought = self._history.new_of(brought)
+        brought = self._history.new_of(_brought(run))
         self._history.seen.update(message.id for message in brought)
         started = started_input(self._asked, handle.run_id, brought)
         # To older clients, nothing may follow a failure.
@@ -138,3 +138,8 @@ class Past:
         if self._agent.name is None:
             return AgentState()
         return await self._agent.provider.load_state(self.thread_id, self._agent.name) or AgentState()
+
+
+def _brought(run: GoingOn) -> list[Message]:
+    """Return the messages that came with a run that goes on."""
+    return brought_by(run.record) if run.record is not None else brought_messages(run.handle.messages)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ...runtime.messages import ImageMessage, MediaMessage, Message, TextMessage, ToolResultMessage
+from ...runtime.messages import Message, TextMessage, ToolResultMessage
+from ...runtime.runs.history import is_users
 
 
 def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
@@ -27,7 +28,7 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
     """
     sent = _under_kept_ids(kept, sent)
     known = {message.id for message in kept}
-    if sent and sent[-1].id in known and _is_users(sent[-1]):
+    if sent and sent[-1].id in known and is_users(sent[-1]):
         cut = next(index for index, message in enumerate(kept) if message.id == sent[-1].id)
         kept = kept[: cut + 1]
         known = {message.id for message in kept}
@@ -69,7 +70,7 @@ def _renamed(message: Message, ids: dict[str, deque[str]], results: Mapping[str,
 def _begin_of_turn(sent: Sequence[Message], known: set[str]) -> int:
     """Return the index of the first user's message behind the last known one; the number of messages without any."""
     last_known = max((index for index, message in enumerate(sent) if message.id in known), default=-1)
-    users = (index for index, message in enumerate(sent) if index > last_known and _is_users(message))
+    users = (index for index, message in enumerate(sent) if index > last_known and is_users(message))
     return next(users, len(sent))
 
 
@@ -79,7 +80,3 @@ def _edited(kept: Message, sent: Message | None) -> Message:
     if isinstance(kept, ToolResultMessage) and isinstance(sent, ToolResultMessage) and kept.result != sent.result:
         return msgspec.structs.replace(kept, result=sent.result)
     return kept
-
-
-def _is_users(message: Message) -> bool:
-    return isinstance(message, TextMessage | ImageMessage | MediaMessage) and message.role == "user"

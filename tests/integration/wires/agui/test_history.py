@@ -92,6 +92,25 @@ async def test_a_message_that_was_answered_anew_is_answered_once(client: httpx.A
     assert deltas(await connect(client, "scripted")) == ["one", "new"]
 
 
+async def test_what_is_being_answered_anew_is_not_shown_with_its_old_answer(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", *say("one", "a1"))
+    await play(client, "u2", *say("old", "a2"))
+    body = run_input(script(*say("new", "a3"), {"hang": True}, id_="u2"), run="r3")
+    running = asyncio.create_task(client.post(f"{PATH}/agent/scripted/run", json=body))
+    text = ""
+    while "new" not in text:
+        address = f"{PATH}/agent/scripted/connect"
+        async with client.stream("POST", address, json=run_input(run="c")) as joined:
+            pieces, text = joined.aiter_text(), ""
+            while "new" not in text and (piece := await anext(pieces, None)) is not None:
+                text += piece
+            if "new" in text:
+                await client.post(f"{PATH}/agent/scripted/stop/t")
+                text += "".join([piece async for piece in pieces])
+    await running
+    assert deltas(events_of(text)) == ["one", "new"]
+
+
 async def test_a_run_that_goes_on_is_joined_behind_the_others(client: httpx.AsyncClient) -> None:
     await play(client, "u1", *say("one", "a1"))
     body = run_input(script(*say("two", "a2")[:2], {"hang": True}, id_="u2"), run="r2")

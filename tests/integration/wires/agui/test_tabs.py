@@ -16,6 +16,7 @@ from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, R
 from copilotkit_runtime.runtime.runs.log import TAIL_EVENTS
 from tests.support.agui_client import events_of, run_input, types_of, user
 from tests.support.local_server import PATH, client_of
+from tests.support.polling import until
 
 SLEPT_TOKENS = 1_800
 """A minute at 30 tokens a second: more than the log keeps one by one."""
@@ -32,6 +33,7 @@ class Talker(AgentProvider):
         self.paused = asyncio.Event()
         self.runs: Counter[str] = Counter()
         self.at_once = 0
+        self.names_each_anew = False
 
     async def list_agents(self) -> list[AgentDescriptor]:
         """Return the one agent."""
@@ -43,6 +45,8 @@ class Talker(AgentProvider):
         self.at_once += 1
         try:
             id_ = f"answer-to-{run.messages[-1].id}"
+            if self.names_each_anew:
+                id_ += f"-{self.runs.total()}"
             yield events.TextMessageStart(message_id=id_)
             yield events.TextMessageContent(message_id=id_, delta="so far ")
             self.paused.set()
@@ -157,6 +161,28 @@ async def test_a_turn_that_is_submitted_twice_at_once_is_kept_once(client: httpx
     kept = await connect(client)
     assert texts(kept) == {"answer-to-u1": WHOLE}
     assert json.dumps(kept).count('"Go on."') == 1, "the user's message is there once"
+
+
+async def test_a_turn_that_is_submitted_twice_has_the_second_answer_where_each_has_an_id_of_its_own(
+    talker: Talker,
+) -> None:
+    talker.names_each_anew = True
+    runtime = CopilotRuntime(providers=[talker])
+    async with client_of(runtime) as client:
+        client.timeout = httpx.Timeout(PATIENCE)
+        both = [asyncio.create_task(run(client)) for _ in range(2)]
+        await talker.paused.wait()
+
+        async def are_there() -> bool:
+            return runtime.service.active_runs == 2
+
+        await until(are_there)
+        talker.go_on.set()
+        await asyncio.gather(*both)
+        assert texts(await connect(client)) == {"answer-to-u1-2": WHOLE}
+        kept = await runtime.load_agent_state(thread_id="t", agent_name="talker")
+        assert kept is not None
+        assert [message.id for message in kept.messages] == ["u1", "answer-to-u1-2"]
 
 
 async def test_two_tabs_of_one_thread_take_turns_and_both_find_all_of_it(

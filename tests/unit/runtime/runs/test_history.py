@@ -39,6 +39,14 @@ def test_what_was_written_after_the_client_asked_stays() -> None:
     assert ids(kept, said("u1", "u2"), said("a2")) == ["u1", "u2", "a1", "a2"]
 
 
+def test_a_turn_that_was_sent_twice_at_once_has_the_later_answer() -> None:
+    answer = TextMessage(id="a1", role="assistant", content="first", created_at=LATE)
+    thread = [*said("u1"), answer]
+    assert ids(thread, said("u1"), said("a2")) == ["u1", "a2"]
+    assert ids([*thread, *said("u2", at=LATE)], said("u1"), said("a2")) == ["u1", "u2", "a2"], "another tab's"
+    assert ids(thread, said("u1", "u2"), said("a2")) == ["u1", "u2", "a1", "a2"], "the next turn takes nothing back"
+
+
 def test_a_message_that_is_sent_again_keeps_its_place_and_has_its_new_text() -> None:
     again = TextMessage(id="a1", role="assistant", content="new", created_at=EARLY)
     result = merge_messages(said("u1", "a1"), said("u1", "a1", "u2"), [again], ASKED)
