@@ -7,6 +7,8 @@ from typing import Any
 
 MESSAGES = "messages"
 """The messages that came with it,"""
+ANSWERS = "answers"
+"""whether it was to answer the questions of the run before it (unknown of runs of earlier releases),"""
 REQUEST = "request"
 """while it goes on, and may be taken over, its request,"""
 ENVELOPE = "envelope"

@@ -21,7 +21,7 @@ from ..stores.errors import NotStoredError
 from ..stores.retry import retry_unavailable
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunRecord
-from .about import MESSAGES, REQUEST, about_ended
+from .about import ANSWERS, MESSAGES, REQUEST, about_ended
 from .closing import WAITING, close_record
 from .continuation import Continuation
 from .recorder import Recorder
@@ -75,7 +75,7 @@ class RunArchive:
             run: The run.
             request: What another process needs to go on with it, if one may.
         """
-        about = {MESSAGES: msgspec.to_builtins(brought_messages(run.input.messages), str_keys=True)}
+        about = _about(run.input)
         if request is not None and self.store.shared:
             about[REQUEST] = request
         self._record(run, about, resumable=REQUEST in about)
@@ -110,13 +110,12 @@ class RunArchive:
             about: What that process needs to know.
             seconds: For how long it waits for one.
         """
-        brought = msgspec.to_builtins(brought_messages(request.messages), str_keys=True)
         record = await self.store.open(
             request.thread_id,
             run_id=request.run_id,
             agent_name=agent_name,
             owner=WAITING,
-            about={MESSAGES: brought, **about},
+            about={**_about(request), **about},
             lease=seconds,
             durable=False,
         )
@@ -291,6 +290,12 @@ class RunArchive:
         task = asyncio.create_task(run.cancel(), name="stop-run")
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
+
+
+def _about(asked: RunInput) -> dict[str, Any]:
+    """Return what is kept of a run's input."""
+    brought = msgspec.to_builtins(brought_messages(asked.messages), str_keys=True)
+    return {MESSAGES: brought, ANSWERS: bool(asked.resume)}
 
 
 def brought_messages(messages: Sequence[Message]) -> list[Message]:

@@ -9,8 +9,9 @@ import msgspec
 
 from ...runtime import events
 from ...runtime.messages import Message, ReasoningMessage, ToolResultMessage
-from ...runtime.runs.about import ALIASES, MESSAGES
+from ...runtime.runs.about import ALIASES, ANSWERS, MESSAGES
 from ...runtime.runs.archive import RunArchive
+from ...runtime.runs.history import is_users
 from ...runtime.runs.transcript import Transcript
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
@@ -62,7 +63,7 @@ class ThreadHistory:
         Args:
             records: The runs that have ended, oldest first.
             kept: What the agent remembers; what the runs lack of it comes before or behind them.
-            running: The messages that came with each of the runs that follow and go on.
+            running: The messages that came with each of the runs that follow, go on, and answer no question.
         """
         current = await self._without_taken_back(records, running)
         for older in self._remembered(_before(kept, current)):
@@ -118,8 +119,9 @@ class ThreadHistory:
         runs = [*((record, brought_by(record)) for record in records), *((None, brought) for brought in running)]
         for record, brought in runs:
             ids = [message.id for message in brought if not isinstance(message, ToolResultMessage)]
-            again = min((first_of[id_] for id_ in ids if id_ in first_of), default=None)
-            if again is not None and not await self._asks(current[again]):
+            asked = next((message.id for message in reversed(brought) if is_users(message)), None)
+            again = first_of.get(asked) if asked is not None else None
+            if again is not None and (record is None or await self._takes_back(record, current[again])):
                 del current[again:]
                 first_of = {id_: place for id_, place in first_of.items() if place < again}
             if record is None:
@@ -129,8 +131,13 @@ class ThreadHistory:
             current.append(record)
         return current
 
+    async def _takes_back(self, record: RunRecord, earlier: RunRecord) -> bool:
+        """Whether a run with the message of an earlier one answers that anew, and not a question that one asked."""
+        answers = record.about.get(ANSWERS)
+        return not (await self._asks(earlier) if answers is None else answers)
+
     async def _asks(self, record: RunRecord) -> bool:
-        """Whether a run ended with a question: the next one answers it, and takes nothing back."""
+        """Whether a run ended with a question."""
         names = (events.INTERRUPT, events.COPILOTKIT_INTERRUPT)
         run = await self._archive.history(record)
         return any(isinstance(event, events.Custom) and event.name in names for event in run)

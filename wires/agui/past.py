@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...runtime.messages import Message
+from ...runtime.runs.about import ANSWERS
 from ...runtime.runs.archive import brought_messages
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.run import RunStatus
@@ -95,7 +96,8 @@ class Past:
 
     def replay(self) -> AsyncGenerator[Events]:
         """Yield the events of what has ended."""
-        return self._history.replay(self._ended, self._kept, map(_brought, self.running))
+        running = [_brought(run) for run in self.running if not _answers(run)]
+        return self._history.replay(self._ended, self._kept, running)
 
     def gate(self, run: GoingOn) -> Gate:
         """Return what the events of a run that goes on pass, once what came before it has been written."""
@@ -138,6 +140,12 @@ class Past:
         if self._agent.name is None:
             return AgentState()
         return await self._agent.provider.load_state(self.thread_id, self._agent.name) or AgentState()
+
+
+def _answers(run: GoingOn) -> bool:
+    """Return whether a run that goes on was to answer the questions of the one before it."""
+    kept = run.record.about.get(ANSWERS) if run.record is not None else None
+    return bool(run.handle.run.input.resume) if kept is None else bool(kept)
 
 
 def _brought(run: GoingOn) -> list[Message]:

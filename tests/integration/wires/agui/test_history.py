@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from copilotkit_runtime import AgentState, CopilotRuntime, RuntimeConfig, messages
+from copilotkit_runtime import AgentDescriptor, AgentState, CopilotRuntime, RuntimeConfig, messages
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
 from tests.support.scripted_agent import ScriptedProvider
@@ -90,6 +90,39 @@ async def test_a_message_that_was_answered_anew_is_answered_once(client: httpx.A
     await play(client, "u2", *say("old", "a2"))
     await play(client, "u2", *say("new", "a3"))
     assert deltas(await connect(client, "scripted")) == ["one", "new"]
+
+
+class Remembering(ScriptedProvider):
+    """Has a memory of its own, so that what clients send is not joined with what the runtime keeps."""
+
+    name = "remembering"
+    keeps_state = True
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return [AgentDescriptor(name="remembering")]
+
+
+async def test_a_client_that_sends_no_answers_back_takes_nothing_back() -> None:
+    async with client_of(CopilotRuntime(providers=[Remembering()])) as client:
+        for steps, asked in ((say("one", "a1"), ["u1"]), (say("two", "a2"), ["u1", "u2"])):
+            sent = [script(*steps, id_=id_) for id_ in asked]
+            await run(client, "remembering", run_input(*sent, run=f"run-{asked[-1]}"))
+        assert deltas(await connect(client, "remembering")) == ["one", "two"]
+
+
+async def test_a_turn_that_ended_with_a_question_and_is_answered_anew_is_shown_once(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", *say("old", "a1"), ASK)
+    await play(client, "u1", *say("new", "a2"))
+    assert deltas(await connect(client, "scripted")) == ["new"]
+
+
+async def test_a_question_that_is_answered_stays(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", ASK)
+    asked, answer = script(*say("thanks", "a1"), id_="u1"), {"command": {"resume": "yes"}}
+    await run(client, "scripted", run_input(asked, run="r2", forwardedProps=answer))
+    events = await connect(client, "scripted")
+    assert [event["runId"] for event in events if event["type"] == "RUN_FINISHED"] == ["run-u1", "r2"]
+    assert deltas(events) == ["thanks"]
 
 
 async def test_what_is_being_answered_anew_is_not_shown_with_its_old_answer(client: httpx.AsyncClient) -> None:
