@@ -109,10 +109,8 @@ def settings() -> StoreSettings:
 
 @pytest.fixture
 async def store(url: str, settings: StoreSettings) -> AsyncIterator[StateStore]:
-    store = open_store(url, settings)
-    await store.start()
-    yield store
-    await store.stop()
+    async with opened_store(url, settings) as store:
+        yield store
 
 
 def _redis(folder: Path) -> Server:
@@ -149,14 +147,29 @@ def _schema(url: str) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def opened_runs(url: str, settings: StoreSettings | None = None) -> AsyncIterator[RunLogStore]:
-    """Open a store and the run logs beside its states until the context is left."""
+async def opened_store(url: str, settings: StoreSettings | None = None) -> AsyncIterator[StateStore]:
+    """Open a store until the context is left."""
     store = open_store(url, settings)
     await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()
+
+
+@asynccontextmanager
+async def runs_beside(store: StateStore, settings: StoreSettings | None = None) -> AsyncIterator[RunLogStore]:
+    """Open the run logs beside the states of an open store until the context is left."""
     runs = open_run_log(store, settings)
     await runs.start()
     try:
         yield runs
     finally:
         await runs.stop()
-        await store.stop()
+
+
+@asynccontextmanager
+async def opened_runs(url: str, settings: StoreSettings | None = None) -> AsyncIterator[RunLogStore]:
+    """Open a store and the run logs beside its states until the context is left."""
+    async with opened_store(url, settings) as store, runs_beside(store, settings) as runs:
+        yield runs

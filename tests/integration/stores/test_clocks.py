@@ -10,8 +10,8 @@ import pytest
 from copilotkit_runtime.runtime.errors import ThreadBusyError
 from copilotkit_runtime.runtime.stores import machine_clock
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
-from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
-from tests.integration.stores.conftest import KINDS
+from copilotkit_runtime.runtime.stores.urls import open_store
+from tests.integration.stores.conftest import KINDS, opened_runs, opened_store
 
 HOUR = 3600.0
 
@@ -26,9 +26,7 @@ def jump(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 async def test_a_lock_survives_a_jump_of_the_wall_clock(
     url: str, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    store = open_store(url, settings)
-    await store.start()
-    try:
+    async with opened_store(url, settings) as store:
         async with store.lock("thread", "agent") as held:
             jump(monkeypatch, seconds)
             with pytest.raises(ThreadBusyError):
@@ -37,8 +35,6 @@ async def test_a_lock_survives_a_jump_of_the_wall_clock(
             assert await held.confirm()
         async with store.lock("thread", "agent", wait=0.2):
             pass
-    finally:
-        await store.stop()
 
 
 @pytest.mark.parametrize("url", KINDS, indirect=True)
@@ -46,19 +42,12 @@ async def test_a_lock_survives_a_jump_of_the_wall_clock(
 async def test_no_run_is_taken_over_because_a_wall_clock_jumped(
     url: str, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    store = open_store(url, settings)
-    await store.start()
-    runs = open_run_log(store)
-    await runs.start()
-    try:
+    async with opened_runs(url, settings) as runs:
         record = await runs.open("thread", run_id="run", agent_name="agent", owner="one")
         jump(monkeypatch, seconds)
         assert await runs.abandoned() == []
         assert not await runs.claim(record.key, "two")
         assert await runs.renew([record.key], "one") == {record.key: False}
-    finally:
-        await runs.stop()
-        await store.stop()
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

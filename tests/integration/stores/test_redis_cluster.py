@@ -23,10 +23,10 @@ from copilotkit_runtime.runtime.stores.interface import AgentState, StateStore
 from copilotkit_runtime.runtime.stores.redis_cluster import RedisCluster, connect_cluster
 from copilotkit_runtime.runtime.stores.redis_shards import SHARDS, Shards
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
-from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
+from copilotkit_runtime.runtime.stores.urls import open_store
 from copilotkit_runtime.wires.http.rate_limits import open_buckets
 from tests.integration.stores.clusters import MASTERS, SLOTS, Cluster, running_cluster
-from tests.integration.stores.conftest import CLUSTER
+from tests.integration.stores.conftest import CLUSTER, opened_store, runs_beside
 from tests.support.polling import until
 
 OWNER = "process-1"
@@ -68,10 +68,8 @@ def test_a_url_that_names_no_cluster_is_refused(url: str, reason: str) -> None:
 
 async def test_one_node_that_answers_is_enough_to_find_the_others(cluster: Cluster) -> None:
     host = cluster.nodes[1].removeprefix("redis://")
-    store = open_store(f"redis://127.0.0.1:1,{host}/?cluster=true")
-    await store.start()
-    assert await store.thread("nobody's") is None
-    await store.stop()
+    async with opened_store(f"redis://127.0.0.1:1,{host}/?cluster=true") as store:
+        assert await store.thread("nobody's") is None
 
 
 async def test_a_cluster_that_does_not_answer_is_unavailable() -> None:
@@ -93,9 +91,8 @@ def test_every_master_has_as_many_shards_as_it_has_slots() -> None:
 async def test_all_keys_of_a_thread_are_in_one_slot_and_threads_on_all_masters(
     store: StateStore, url: str, settings: StoreSettings, cluster: Cluster
 ) -> None:
-    runs = open_run_log(store, settings)
     threads = [f"{number}}} of {{somebody" for number in range(24)]
-    async with open_saver(url, settings) as saver:
+    async with runs_beside(store, settings) as runs, open_saver(url, settings) as saver:
         for thread in threads:
             await store.claim(thread, "somebody")
             await store.save(thread, "agent", AgentState())
@@ -107,7 +104,6 @@ async def test_all_keys_of_a_thread_are_in_one_slot_and_threads_on_all_masters(
                 keys = cluster.keys(f"{settings.prefix}*")
             shard = Shards(RedisCluster([], {}), settings.prefix).of(thread)
             assert len({key_slot(key.encode()) for key in keys if key.startswith(shard)}) == 1
-    await runs.stop()
 
     keys = cluster.keys(f"{settings.prefix}*")
     assert all(key.startswith(f"{settings.prefix}:{{") for key in keys)

@@ -20,7 +20,7 @@ from copilotkit_runtime.runtime.stores.run_log import READ_BATCHES, RunLogStore
 from copilotkit_runtime.runtime.stores.run_records import Batch, RunCompactedError, RunKey, RunLostError, encode_json
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store
-from tests.integration.stores.conftest import CLUSTER, KINDS, SHARED
+from tests.integration.stores.conftest import CLUSTER, KINDS, SHARED, opened_runs, runs_beside
 from tests.support.polling import until
 
 pytestmark = pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
@@ -42,10 +42,8 @@ RUN: list[events.Event] = [
 
 @pytest.fixture
 async def runs(store: StateStore, settings: StoreSettings) -> AsyncIterator[RunLogStore]:
-    runs = open_run_log(store, settings)
-    await runs.start()
-    yield runs
-    await runs.stop()
+    async with runs_beside(store, settings) as runs:
+        yield runs
 
 
 async def begun(runs: RunLogStore, thread_id: str = "thread", **about: Any) -> RunKey:
@@ -409,18 +407,13 @@ async def test_all_processes_see_a_run(runs: RunLogStore, url: str, settings: St
         assert url == "memory://"
         return
     key = await recorded(runs)
-    store = open_store(url, settings)
-    await store.start()
-    second = open_run_log(store, settings)
-    await second.start()
-    assert await everything(second, key) == RUN
-    assert [record.key for record in await second.runs("thread")] == [key]
-    waiting = asyncio.create_task(second.wait(key, len(RUN), 20))
-    await runs.close(key, OWNER, "finished", len(RUN), compact(RUN))
-    await waiting
-    assert await second.history(key) == compact(RUN)
-    await second.stop()
-    await store.stop()
+    async with opened_runs(url, settings) as second:
+        assert await everything(second, key) == RUN
+        assert [record.key for record in await second.runs("thread")] == [key]
+        waiting = asyncio.create_task(second.wait(key, len(RUN), 20))
+        await runs.close(key, OWNER, "finished", len(RUN), compact(RUN))
+        await waiting
+        assert await second.history(key) == compact(RUN)
 
 
 def test_only_memory_is_not_shared(url: str, settings: StoreSettings) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from copilotkit_runtime.runtime.errors import StoreError
 from copilotkit_runtime.runtime.stores.interface import AgentState
-from copilotkit_runtime.runtime.stores.urls import open_run_log, open_store, sqlite_path
+from copilotkit_runtime.runtime.stores.urls import sqlite_path
+from tests.integration.stores.conftest import opened_runs, opened_store, runs_beside
 
 OLD_FILE = Path(__file__).with_name("data") / "step7.sqlite"
 _NEWER = "UPDATE copilotkit_run_schema SET version = version + 1"
@@ -21,46 +22,32 @@ _NEWER = "UPDATE copilotkit_run_schema SET version = version + 1"
 async def test_a_file_from_before_runs_were_kept_keeps_its_threads_and_takes_runs(tmp_path: Path) -> None:
     shutil.copy(OLD_FILE, tmp_path / "states.sqlite")
     for _ in range(2):
-        store = open_store(f"sqlite:///{tmp_path / 'states.sqlite'}")
-        await store.start()
-        runs = open_run_log(store)
-        await runs.start()
-        kept = await store.load("old", "agent")
-        assert kept is not None
-        assert (kept.state, [message.id for message in kept.messages]) == ({"turns": 2}, ["m1"])
-        assert await store.owner_of("old") == "alice"
-        await runs.open("old", run_id="r", agent_name="agent", owner="process")
-        await runs.stop()
-        await store.stop()
+        async with opened_store(f"sqlite:///{tmp_path / 'states.sqlite'}") as store, runs_beside(store) as runs:
+            kept = await store.load("old", "agent")
+            assert kept is not None
+            assert (kept.state, [message.id for message in kept.messages]) == ({"turns": 2}, ["m1"])
+            assert await store.owner_of("old") == "alice"
+            await runs.open("old", run_id="r", agent_name="agent", owner="process")
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 async def test_a_server_from_before_runs_were_kept_takes_runs(url: str) -> None:
-    store = open_store(url)
-    await store.start()
-    saved = await store.save("old", "agent", AgentState(state={"turns": 2}))
-
-    runs = open_run_log(store)
-    await runs.start()
-    await runs.open("old", run_id="r", agent_name="agent", owner="process")
-    assert await store.load("old", "agent") == saved
-    await runs.stop()
-    await store.stop()
+    async with opened_store(url) as store:
+        saved = await store.save("old", "agent", AgentState(state={"turns": 2}))
+        async with runs_beside(store) as runs:
+            await runs.open("old", run_id="r", agent_name="agent", owner="process")
+            assert await store.load("old", "agent") == saved
 
 
 @pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
 async def test_tables_of_runs_of_a_newer_release_are_left_alone(url: str) -> None:
-    store = open_store(url)
-    await store.start()
-    runs = open_run_log(store)
-    await runs.start()
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(sqlite_path(url), isolation_level=None)) as file:
-            file.execute(_NEWER)
-    else:
-        with psycopg.connect(url) as connection:
-            connection.execute(_NEWER)
+    async with opened_runs(url) as runs:
+        if url.startswith("sqlite"):
+            with closing(sqlite3.connect(sqlite_path(url), isolation_level=None)) as file:
+                file.execute(_NEWER)
+        else:
+            with psycopg.connect(url) as connection:
+                connection.execute(_NEWER)
 
-    with pytest.raises(StoreError, match="newer release"):
-        await runs.start()
-    await store.stop()
+        with pytest.raises(StoreError, match="newer release"):
+            await runs.start()
