@@ -68,6 +68,7 @@ class Talker(AgentProvider):
 
     def __init__(self) -> None:
         self.started = asyncio.Event()
+        self.waits = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.given: RunInput | None = None
         self.context: RunContext | None = None
@@ -82,6 +83,7 @@ class Talker(AgentProvider):
             yield events.TextMessageStart(message_id="m")
             yield events.TextMessageContent(message_id="m", delta="word")
             yield events.StateSnapshot(snapshot={"said": 1})
+            self.waits.set()
             await asyncio.Event().wait()
         finally:
             self.cancelled.set()
@@ -142,10 +144,11 @@ async def test_stopping_the_runtime_cancels_what_still_runs() -> None:
     runtime = CopilotRuntime(providers=[talker])
     async with client_of(runtime) as client:
         asking = asyncio.create_task(ask(client, PATH, generate(text_message("hi"), agent="talker")))
-        await talker.started.wait()
+        await talker.waits.wait()
         await runtime.stop()
         answer = await asking
     assert talker.cancelled.is_set()
+    assert fold(answer.parts)["messages"][0]["content"] == ["word"]
     assert answer.parts[-1]["hasNext"] is False
 
 
