@@ -56,7 +56,7 @@ class RuntimeConfig(BaseSettings):
     Lists may be written with commas in the environment.
 
     Raises:
-        pydantic.ValidationError: A value does not fit, or there is no such setting.
+        pydantic.ValidationError: A value does not fit, or the setting is unknown.
         ConfigurationError: The settings file cannot be read.
     """
 

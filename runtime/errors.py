@@ -176,7 +176,7 @@ class MissingExtraError(MisuseError):
     Args:
         feature: What needs it.
         extra: The extra of the distribution that brings it.
-        broken: The module that is there but cannot be imported; None if there is no such module.
+        broken: The module that is there but cannot be imported; None if it does not exist.
     """
 
     def __init__(self, feature: str, extra: str, *, broken: str | None = None) -> None:

@@ -64,7 +64,7 @@ class ProviderRegistry:
         """Take a provider out; runs that it executes go on.
 
         Raises:
-            ConfigurationError: There is none of that name.
+            ConfigurationError: No provider has that name.
         """
         provider = self._providers.pop(name, None)
         if provider is None:

@@ -150,8 +150,8 @@ class RunStarter:
         """Execute a run that another process has handed over and this one has taken.
 
         Raises:
-            AgentNotFoundError: There is no such agent here.
-            NoModelError: No agent is named and there is no model here.
+            AgentNotFoundError: The agent does not exist here.
+            NoModelError: No agent is named, and no model is set here.
         """
         request = envelope.request
         provider = await self._provider_for(request.agent_name)

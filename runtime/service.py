@@ -204,7 +204,7 @@ class RuntimeService:
             identity: The caller; for them, a thread of somebody else's does not exist. None for the application itself.
 
         Raises:
-            AgentNotFoundError: There is no such agent.
+            AgentNotFoundError: The agent does not exist.
         """
         provider = await self.registry.owner_of(agent_name)
         try:
@@ -225,8 +225,8 @@ class RuntimeService:
             identity: The caller, who owns the thread from now on if nobody did; None for the application itself.
 
         Raises:
-            AgentNotFoundError: There is no such agent.
-            ThreadNotFoundError: There is no such thread, or it is somebody else's.
+            AgentNotFoundError: The agent does not exist.
+            ThreadNotFoundError: The thread does not exist, or is somebody else's.
         """
         provider = await self.registry.owner_of(agent_name)
         spelling = await self.threads.open(thread_id, identity, agent_name)
@@ -238,9 +238,9 @@ class RuntimeService:
         """Start a run, and follow it from its first event as the reader that paces it.
 
         Raises:
-            AgentNotFoundError: There is no such agent.
-            NoModelError: No agent is named and there is no model.
-            ThreadNotFoundError: There is no such thread, or it is somebody else's.
+            AgentNotFoundError: The agent does not exist.
+            NoModelError: No agent is named, and no model is set.
+            ThreadNotFoundError: The thread does not exist, or is somebody else's.
             ShuttingDownError: The runtime is about to end.
             Exception: The hook before requests refuses.
         """
@@ -275,7 +275,7 @@ class RuntimeService:
             None if no run goes on there.
 
         Raises:
-            ThreadNotFoundError: There is no such thread, or it is somebody else's.
+            ThreadNotFoundError: The thread does not exist, or is somebody else's.
             Lagged: What follows ``after`` is only kept compacted.
         """
         spelling = await self.threads.find(thread_id, identity)
@@ -296,7 +296,7 @@ class RuntimeService:
             The runs, oldest first: all but the first wait for those before them, or are of other agents.
 
         Raises:
-            ThreadNotFoundError: There is no such thread, or it is somebody else's.
+            ThreadNotFoundError: The thread does not exist, or is somebody else's.
         """
         spelling = await self.threads.find(thread_id, identity)
         stored = await self.archive.find_all(spelling)
@@ -319,7 +319,7 @@ class RuntimeService:
             None if no run of the thread is kept.
 
         Raises:
-            ThreadNotFoundError: There is no such thread, or it is somebody else's.
+            ThreadNotFoundError: The thread does not exist, or is somebody else's.
             Lagged: What follows ``after`` is only kept compacted.
         """
         handle = await self.attach(thread_id, identity=identity, after=after, paces=False)
@@ -340,7 +340,7 @@ class RuntimeService:
             Whether there was one.
 
         Raises:
-            ThreadNotFoundError: There is no such thread, or it is somebody else's.
+            ThreadNotFoundError: The thread does not exist, or is somebody else's.
         """
         stopped = self._beginnings.stop(Asked(thread_id, run_id, identity))
         try:
@@ -450,8 +450,8 @@ class RuntimeService:
         """Execute a run that another process has handed over and this one has taken.
 
         Raises:
-            AgentNotFoundError: There is no such agent here.
-            NoModelError: No agent is named and there is no model here.
+            AgentNotFoundError: The agent does not exist here.
+            NoModelError: No agent is named, and no model is set here.
         """
         return await self._starter.execute(record, envelope)
 

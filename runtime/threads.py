@@ -82,7 +82,7 @@ class Threads:
         await self._sweeper.stop()
 
     async def open(self, thread_id: str, identity: str | None, agent_name: str | None = None) -> str:
-        """Admit somebody to a thread, which is made if there is none.
+        """Admit somebody to a thread, which is created if need be.
 
         Args:
             thread_id: The thread, in any spelling.
@@ -130,7 +130,7 @@ class Threads:
             The spelling of the thread's id that everything is kept under.
 
         Raises:
-            ThreadNotFoundError: It is somebody else's or nobody's, its time is over, or there is none.
+            ThreadNotFoundError: It is somebody else's or nobody's, its time is over, or it does not exist.
         """
         try:
             record = await self._store.thread(thread_id)
@@ -162,7 +162,7 @@ class Threads:
         return opened is not None and not opened.expired
 
     async def info(self, thread_id: str, identity: str | None = None) -> ThreadInfo | None:
-        """Look a thread's record up; None if there is none, or none of ``identity``'s."""
+        """Look a thread's record up; None if it does not exist, or is not ``identity``'s."""
         record = await self._store.thread(thread_id)
         if record is None or record.expired or identity not in (None, record.owner):
             return None
@@ -176,7 +176,7 @@ class Threads:
         """Name a thread.
 
         Raises:
-            ThreadNotFoundError: There is none, or it is not ``identity``'s.
+            ThreadNotFoundError: The thread does not exist, or is not ``identity``'s.
             StoreError: The store keeps no names.
         """
         if not await self._store.rename_thread(await self.find(thread_id, identity), name):
@@ -196,7 +196,7 @@ class Threads:
         """Put a thread into the archive, or take it out.
 
         Raises:
-            ThreadNotFoundError: There is none, or it is not ``identity``'s.
+            ThreadNotFoundError: The thread does not exist, or is not ``identity``'s.
             StoreError: The store has no archive.
         """
         if not await self._store.archive_thread(await self.find(thread_id, identity), archived):

@@ -151,9 +151,9 @@ def _no_provider(value: object) -> str:
 
 
 def _remedy(value: object) -> str:
-    """Return what to write for something that may have a provider in it; empty if there is no telling."""
+    """Return what to write for something that may have a provider in it; empty for all else."""
     if value is None:
-        return " Leave it out if there is none."
+        return " Leave it out if you have none."
     if inspect.iscoroutine(value):
         return " Await it first: providers=[await …]."
     if inspect.iscoroutinefunction(value):

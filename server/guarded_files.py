@@ -11,7 +11,7 @@ from typing_extensions import override
 
 
 class GuardedFiles(StaticFiles):
-    """Serves a folder's files with headers, also where there is none of that name.
+    """Serves a folder's files with headers, also where no file has that name.
 
     Args:
         folder: The files. An editable installation links to them.

@@ -84,7 +84,7 @@ class CopilotRuntime:
 
     Raises:
         ConfigurationError: An argument is of the wrong kind, two providers share a name, the store's URL is not one,
-            or there is no authentication in production.
+            or authentication is missing in production.
         MissingExtraError: What an agent needs is not installed.
     """
 
@@ -213,7 +213,7 @@ class CopilotRuntime:
         """Take a provider out; runs that it executes go on.
 
         Raises:
-            ConfigurationError: There is none of that name.
+            ConfigurationError: No provider has that name.
         """
         return self.service.registry.remove(name)
 
@@ -243,7 +243,7 @@ class CopilotRuntime:
         """Return what an agent last knew on a thread, or None.
 
         Raises:
-            AgentNotFoundError: There is no such agent.
+            AgentNotFoundError: The agent does not exist.
         """
         return await self.service.load_agent_state(thread_id=thread_id, agent_name=agent_name)
 
@@ -251,7 +251,7 @@ class CopilotRuntime:
         """Replace an agent's state on a thread; its messages stay.
 
         Raises:
-            AgentNotFoundError: There is no such agent.
+            AgentNotFoundError: The agent does not exist.
         """
         await self.service.save_agent_state(thread_id=thread_id, agent_name=agent_name, state=state)
 
@@ -271,7 +271,7 @@ class CopilotRuntime:
         return await self.service.threads.page(owner=owner, limit=limit, cursor=cursor)
 
     async def thread(self, thread_id: str) -> ThreadInfo | None:
-        """Look a thread's record up, by any spelling of its id; None if there is none."""
+        """Look a thread's record up, by any spelling of its id, or None."""
         return await self.service.threads.info(thread_id)
 
     async def delete_thread(self, thread_id: str, *, owner: str | None = None) -> bool:
@@ -335,8 +335,8 @@ class CopilotRuntime:
             owner: Whose thread it is; None for the application's own.
 
         Raises:
-            AgentNotFoundError: There is no such agent.
-            NoModelError: No agent is named and there is no model.
+            AgentNotFoundError: The agent does not exist.
+            NoModelError: No agent is named, and no model is set.
             ThreadNotFoundError: The thread is somebody else's.
             ShuttingDownError: The runtime is about to end.
         """

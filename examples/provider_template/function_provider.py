@@ -41,7 +41,7 @@ class FunctionProvider(AgentProvider):
         run's failure: none of that is done here.
 
         Raises:
-            AgentNotFoundError: If there is none of that name.
+            AgentNotFoundError: No agent has that name.
         """
         function = self._functions.get(agent_name)
         if function is None:

@@ -83,7 +83,7 @@ def state_schema(state: Any) -> dict[str, Any] | None:
 
 
 def result_text(result: Any) -> str:
-    """Return the text of a flow's result: of a crew's or an agent's output, or data as JSON; "" if there is none."""
+    """Return the text of a flow's result: of a crew's or an agent's output, or data as JSON; "" if it has none."""
     if isinstance(result, str):
         return result if result.strip() else ""
     if isinstance(raw := getattr(result, "raw", None), str):

@@ -94,7 +94,7 @@ def _configured(kind: type[Any]) -> Iterator[Any]:
 
 
 def _default_store() -> Any:
-    """Return CrewAI's default store, in which flows wait for feedback; None while there is none."""
+    """Return CrewAI's default store, in which flows wait for feedback; None before it is set."""
     factory = import_module("crewai.flow.persistence.factory")
     if getattr(factory, "_factory", None) is not None:
         return factory.default_flow_persistence()

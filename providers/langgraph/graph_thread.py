@@ -28,7 +28,7 @@ class GraphThread(Protocol):
         """Whether there are checkpoints at all."""
 
     async def state(self, config: RunnableConfig) -> StateSnapshot:
-        """Return the checkpoint that ``config`` names, or the thread's latest; without values if there is none."""
+        """Return the checkpoint that ``config`` names, or the thread's latest; without values if it has none."""
 
     async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str) -> None:
         """Write a checkpoint as if ``node_name`` had returned ``values``."""
@@ -40,7 +40,7 @@ class GraphThread(Protocol):
         """Commit what the finished tasks of a step wrote whose other tasks did not end; true if there was any."""
 
     async def inputs(self, snapshot: StateSnapshot) -> tuple[Any, Any]:
-        """Return what a functional workflow saved, and the input on which it still works; None if there is none."""
+        """Return what a functional workflow saved, and the input on which it still works, or None."""
 
     async def at_breakpoint(self, snapshot: StateSnapshot) -> bool:
         """Return whether the graph stopped at a static breakpoint before its next nodes."""

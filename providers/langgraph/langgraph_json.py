@@ -162,7 +162,7 @@ def _load(name: str, spec: str, folder: Path) -> Any:
 def _import_file(name: str, file: Path) -> ModuleType:
     file = file.resolve()
     if not file.is_file():
-        raise ConfigurationError(f"Graph '{name}': there is no file {file}.")
+        raise ConfigurationError(f"Graph '{name}': the file {file} does not exist.")
     # Graphs in several folders may be in files of one name.
     own_name = f"{file.stem}_{sha256(str(file).encode()).hexdigest()[:12]}"
     return sys.modules.get(own_name) or import_file(file, own_name)

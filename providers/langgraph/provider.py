@@ -278,7 +278,7 @@ class LangGraphProvider(AgentProvider):
             )
 
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
-        """Return what the graph's checkpoint of this thread holds, or None if there is none."""
+        """Return what the graph's checkpoint of this thread holds, or None."""
         config = _thread_configuration(thread_id)
         async with self._open(agent_name, RunContext(), config) as (graph, schema):
             return await read_thread(graph, schema, config)

@@ -20,7 +20,7 @@ from ...runtime.stores.settings import StoreSettings
 class RedisMemory(BaseStore):
     """One hash for each first part of a namespace, which is the owner's. Searches read the whole hash.
 
-    There is no vector index: without Redis' modules, ``query`` orders nothing.
+    It has no vector index: without Redis' modules, ``query`` orders nothing.
 
     Args:
         client: A client that repeats nothing by itself (``runtime.stores.redis_servers.connect``).

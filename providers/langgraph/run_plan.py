@@ -178,7 +178,7 @@ class RunPlanner:
         return {key: value for key, value in update.items() if self._schema.writes(key)}
 
     async def _forked(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan | None:
-        """Return the run from the checkpoint before ``point``, or None if there is no such checkpoint."""
+        """Return the run from the checkpoint before ``point``, or None."""
         start = await self._before(snapshot, point.id)
         if start is None:
             return None

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 async def read_thread(graph: Graph, schema: GraphSchema, config: RunnableConfig) -> AgentState | None:
-    """Return what the thread's latest checkpoint holds, as the client may see it; None if there is no checkpoint."""
+    """Return what the thread's latest checkpoint holds, as the client may see it, or None."""
     return agent_state(schema, await graph.aget_state(config)) if graph.checkpointer else None
 
 

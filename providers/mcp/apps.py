@@ -54,11 +54,11 @@ class MCPApps(ActionSource, AppServers):
         """Return the answer of the server that is named.
 
         Raises:
-            ActionError: There is no such server, the page may not ask for this, or the server failed.
+            ActionError: The server is unknown, the page may not ask for this, or the server failed.
         """
         toolbox = self._by_name.get(asked.server_id or "") or self._by_name.get(asked.server_hash or "")
         if toolbox is None or not toolbox.server.is_for(asked.agent):
-            raise ActionError("There is no such MCP server.")
+            raise ActionError("Unknown MCP server.")
         return await toolbox.request(asked)
 
     async def start(self) -> None:

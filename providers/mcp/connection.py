@@ -140,7 +140,7 @@ class MCPConnection:
 
     async def _session(self) -> Session:
         if self._opened is None or not self.alive:
-            raise NetworkError(f"There is no connection to the MCP server {self._server.name}.")
+            raise NetworkError(f"The MCP server {self._server.name} is not connected.")
         return await asyncio.shield(self._opened)
 
     async def _keep(self, opened: asyncio.Future[Session]) -> None:

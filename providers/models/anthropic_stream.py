@@ -59,7 +59,7 @@ class StreamReader:
 
         Raises:
             BrokenStreamError: The stream broke off.
-            NoAnswerError: There is no answer.
+            NoAnswerError: The answer is empty.
         """
         if not self.done and self._reason is None:
             raise BrokenStreamError("The stream ended before the answer was complete.")

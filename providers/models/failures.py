@@ -40,7 +40,7 @@ def vendor_failures(vendor: Vendor) -> Iterator[None]:
         vendor: Who answers.
 
     Raises:
-        AuthenticationError: The vendor answered 401, or there are no credentials to send.
+        AuthenticationError: The vendor answered 401, or no credentials were found.
         ConfigurationError: It answered with another 4xx, or the request could not be sent as it is configured.
         NetworkError: It answered with 5xx, could not be reached, or broke off.
         CopilotKitError: It gave no answer.

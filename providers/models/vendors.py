@@ -75,7 +75,7 @@ class Vendors:
         Raises:
             MissingExtraError: The vendor's package is not installed.
             ConfigurationError: The vendor's key or address is missing.
-            MisuseError: There is no such vendor.
+            MisuseError: The vendor is unknown.
         """
         vendor, name = split(spec)
         if vendor not in VENDORS:

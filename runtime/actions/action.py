@@ -34,7 +34,7 @@ class Action:
         agents: The agents that may use it, the model as ``default``; None for all.
 
     Raises:
-        MisuseError: There is no name; or the handler cannot be called with keyword arguments, or its annotations
+        MisuseError: The name is missing; or the handler cannot be called with keyword arguments, or its annotations
             cannot be understood.
     """
 

@@ -36,7 +36,7 @@ class WorkerDirectory:
     Args:
         engine: Where they publish it.
         registry: The providers of this process, to which theirs are added.
-        use_model: Called with what stands for the workers' model; None once there is none.
+        use_model: Called with what stands for the workers' model; None once no worker has one.
         adopt: Called with each new provider before it is registered.
     """
 

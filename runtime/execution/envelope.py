@@ -86,7 +86,7 @@ def unseal(about: Mapping[str, Any]) -> Envelope:
     """Return the envelope that is kept with a run.
 
     Raises:
-        UnreadableEnvelopeError: This version cannot read it, or there is none.
+        UnreadableEnvelopeError: This version cannot read it, or it is missing.
     """
     kept = about.get(ENVELOPE)
     version = kept.get("version") if isinstance(kept, dict) else None

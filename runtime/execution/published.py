@@ -84,7 +84,7 @@ async def perform(provider: AgentProvider, call: Call) -> Answer:
     """Call the method of a provider of this process.
 
     Raises:
-        MisuseError: There is no such method.
+        MisuseError: The method is unknown.
     """
     if call.method not in ASKED:
         raise MisuseError(f"'{call.method[:100]}' is not a method that workers call.")

@@ -38,7 +38,7 @@ class WaitingRoom:
         """Return how many runs are ahead of the next one.
 
         Raises:
-            QueueFullError: There is no place for it.
+            QueueFullError: The queue is full.
             StoreError: The engine's server does not answer.
         """
         waiting, here = await self._engine.waiting(queue), len(self._rooms.get(queue, ()))

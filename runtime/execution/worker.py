@@ -181,7 +181,7 @@ class Worker:
     async def _provider(self, call: Call) -> AgentProvider:
         found = self._service.model if call.provider is None else self._service.registry.get(call.provider)
         if found is None:
-            raise MisuseError("There is no such provider.")
+            raise MisuseError("Unknown provider.")
         return found
 
     async def _publish(self) -> None:

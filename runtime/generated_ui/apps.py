@@ -33,7 +33,7 @@ class AppServers(ABC):
         """Return the server's answer, in MCP's JSON.
 
         Raises:
-            ActionError: There is no such server, the page may not ask for this, or the server failed.
+            ActionError: The server is unknown, the page may not ask for this, or the server failed.
         """
 
 

@@ -142,7 +142,7 @@ def _checked(components: Any) -> list[dict[str, Any]]:
         raise SurfaceError(f"No component has the id '{ROOT}'.")
     missing = next((child for component in components for child in _children(component) if child not in ids), None)
     if missing is not None:
-        raise SurfaceError(f"There is no component '{missing[:100]}'.")
+        raise SurfaceError(f"Unknown component '{missing[:100]}'.")
     return components
 
 

@@ -55,7 +55,7 @@ class TopicJudge(Guardrail):
         self._client_topics = client_topics
 
     async def check_input(self, check: InputCheck) -> Verdict:
-        """Return the model's verdict: allowed if there are no topics to judge by.
+        """Return the model's verdict: allowed without topics to judge by.
 
         Raises:
             CopilotKitError: The model failed, or answered neither yes nor no.

@@ -37,7 +37,7 @@ def keep_request(request: RunRequest, max_bytes: int) -> dict[str, Any] | None:
 
 
 def kept_request(kept: Any) -> RunRequest | None:
-    """Return the request that ``keep_request`` kept; None if there is none, or another release wrote it."""
+    """Return the request that ``keep_request`` kept; None if it kept none, or another release wrote it."""
     if kept is None:
         return None
     try:

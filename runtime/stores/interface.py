@@ -63,7 +63,7 @@ class ThreadInfo(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ThreadPage(msgspec.Struct, kw_only=True, frozen=True):
-    """Some threads, last written first; ``cursor`` asks for those after them, None if there are no more."""
+    """Some threads, last written first; ``cursor`` leads to those after them, None at the end."""
 
     threads: list[ThreadInfo]
     cursor: str | None
@@ -146,7 +146,7 @@ class StateStore(ABC):
         """Look a thread's record up, by any spelling of its id (``thread_keys``).
 
         Returns:
-            The record, whose ``thread_id`` is the spelling that everything is kept under; None if there is none. One
+            The record, whose ``thread_id`` is the spelling that everything is kept under, or None. One
             whose time is over is marked so.
         """
         for spelling in (thread_id, thread_key(thread_id)):

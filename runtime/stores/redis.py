@@ -270,7 +270,7 @@ class RedisStore(RecordStore):
             return _text(await self._client.execute_command("HGET", key, "owner"))
 
     async def _spelling(self, thread_id: str, *, keep: bool = False) -> str:
-        """Return the spelling that the thread is kept under; ``keep`` makes ``thread_id`` it if there is none yet."""
+        """Return the spelling that the thread is kept under; ``keep`` makes ``thread_id`` that if it has none yet."""
         key, spellings = thread_key(thread_id), self._keys(thread_id)[2]
         if keep:
             await self._client.execute_command("HSETNX", spellings, key, thread_id)

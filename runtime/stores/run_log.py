@@ -363,7 +363,7 @@ class RunLogStore(ABC):
 
     @abstractmethod
     async def _base(self, key: RunKey) -> Base:
-        """Return the compacted form; of nothing, if there is none yet."""
+        """Return the compacted form; of nothing before the first compaction."""
 
 
 def batches_each(wanted: Sequence[Wanted]) -> int:

@@ -30,7 +30,7 @@ def bring(application: Application, sources: str, place: Path) -> Path:
         The unpacked folder.
 
     Raises:
-        SourceError: There is no such repository, commit or folder.
+        SourceError: The repository, commit or folder does not exist.
     """
     if not application.repository:
         return shutil.copytree(ROOT / application.folder, place / "source")

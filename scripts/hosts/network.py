@@ -48,7 +48,7 @@ def run_inside(module: str, arguments: Sequence[str]) -> int:
         arguments: What it is given.
 
     Raises:
-        NoNamespacesError: There are no namespaces to be had.
+        NoNamespacesError: Namespaces cannot be had.
     """
     if os.geteuid() != 0:
         raise NoNamespacesError("Network namespaces are made by root: run this as root.")

@@ -87,15 +87,15 @@ def _text(value: Any) -> str:
 
 
 async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: str | None) -> None:
-    """Read lines from standard input and answer each, until there are no more.
+    """Read lines from standard input and answer each, until the end of the input.
 
     Args:
         runtime: The runtime.
-        agent_name: The agent; None for the first one, or the model if there is no agent.
+        agent_name: The agent; None for the first one, or the model without agents.
         thread_id: The thread; None for a new one.
 
     Raises:
-        AgentNotFoundError: There is no such agent.
+        AgentNotFoundError: The agent does not exist.
         NoModelError: There is neither an agent nor a model.
     """
     async with runtime:

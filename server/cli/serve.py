@@ -117,7 +117,7 @@ def served_runtime(target: str | None) -> CopilotRuntime:
     """Return the runtime to serve; where workers execute runs, it may be one without agents.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: The target has no runtime, or no agent that it could serve.
     """
     if target is None and RuntimeConfig().execution == "queue":
         return CopilotRuntime()

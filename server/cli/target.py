@@ -45,7 +45,7 @@ def load_runtime(target: str | None) -> CopilotRuntime:
         target: The name; None for a ``langgraph.json`` in the current folder.
 
     Raises:
-        ConfigurationError: There is no such thing, or it is neither a runtime nor an agent.
+        ConfigurationError: The target does not exist, or is neither a runtime nor an agent.
         MissingExtraError: What it needs is not installed.
         TargetError: Its own code raises.
     """
@@ -183,7 +183,7 @@ class TargetError(Exception):
 
 
 def _own_part(error: Exception) -> TracebackType | None:
-    """Return the stack from the target's first frame on; all of it if there is none; None if it is not Python."""
+    """Return the stack from the target's first frame on; all of it without such a frame; None if it is not Python."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_LOADERS):
         trace = trace.tb_next

@@ -30,7 +30,7 @@ async def find_agent(service: RuntimeService, agent_id: str) -> Agent:
     """Find the agent that an id means.
 
     Raises:
-        JsonRefusal: There is none.
+        JsonRefusal: No agent has it.
     """
     agents = await service.registry.agents()
     name = _aliased(service, agents) if agent_id == DEFAULT else agent_id

@@ -14,7 +14,7 @@ from .routing import Target
 
 
 class GivenBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of a call: a JSON value, or why there is none."""
+    """The body of a call: a JSON value, or why it cannot be read."""
 
     data: Any = None
     text: str = ""
@@ -54,7 +54,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """Return the body.
 
         Raises:
-            JsonRefusal: There is none, or it is not JSON.
+            JsonRefusal: The body is missing, or not JSON.
         """
         if self.body.fault is not None:
             raise invalid_body(self.body.fault)

@@ -55,7 +55,7 @@ class Past:
         self.thread_id = thread_id
         """The thread, as it is kept once it has been found."""
         self.last: int | None = None
-        """The number of the thread's last run that was found, 0 for none; None while there is no such thread."""
+        """The number of the thread's last run that was found, 0 for none; None while the thread does not exist."""
         self.running: Sequence[GoingOn] = ()
         """The runs that go on, oldest first."""
         self._service = service

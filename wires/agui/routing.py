@@ -82,7 +82,7 @@ def find_target(method: str, path: str) -> Target:
         path: The path as it was sent, without the query; doubled and trailing slashes do not matter.
 
     Raises:
-        JsonRefusal: There is none, or not with this method.
+        JsonRefusal: No operation has this path, or none with this method.
     """
     path = re.sub("/{2,}", "/", path).rstrip("/")
     for pattern, operations in _PATHS:
@@ -100,7 +100,7 @@ def find_resource(method: str, path: str) -> Target:
     """Find the operation of a path that an envelope names: only threads, memories and annotations.
 
     Raises:
-        JsonRefusal: There is none.
+        JsonRefusal: No operation has this path.
     """
     plain = path.partition("?")[0]
     if not path.startswith("/") or path.startswith("//"):

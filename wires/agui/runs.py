@@ -84,7 +84,7 @@ class Runs:
         """Return the agent that a call names, and what it is given.
 
         Raises:
-            Refusal: There is no such agent, or the body cannot be read, or there is too much of it.
+            Refusal: The agent does not exist, or the body cannot be read, or there is too much of it.
         """
         agent = await find_agent(self._service, call.target.names["agent"])
         return agent, read_run_input(call.json, self._config.max_messages)

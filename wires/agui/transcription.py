@@ -77,7 +77,7 @@ class Transcription:
         """Check, before a body is read, that there is a function that transcribes.
 
         Raises:
-            JsonRefusal: There is none.
+            JsonRefusal: It is missing.
         """
         if self._transcribe is None:
             raise _refusal("service_not_configured", "This server does not transcribe.")

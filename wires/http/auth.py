@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...runtime.config import RuntimeConfig
 
 NO_AUTHENTICATION = (
-    "There is no authentication, which production needs. Set api_keys, or one of jwt_secret, jwt_public_key and"
+    "Production needs authentication. Set api_keys, or one of jwt_secret, jwt_public_key and"
     " jwt_jwks_url, or give CopilotRuntime(auth=...) an authenticator. If everybody is to be let in, for example"
     ' because a proxy or your own application authenticates, set auth = "none" (COPILOTKIT_AUTH=none).'
 )
@@ -71,7 +71,7 @@ class ApiKeyAuth(Authenticator):
         keys: Keys by identity; an identity may have several.
 
     Raises:
-        ConfigurationError: There are no keys, or an identity or a key is empty.
+        ConfigurationError: No keys are given, or an identity or a key is empty.
     """
 
     def __init__(self, keys: Mapping[str, str | Sequence[str]]) -> None:

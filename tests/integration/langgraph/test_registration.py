@@ -320,7 +320,7 @@ async def test_its_folder_will_do_and_its_environment_may_be_an_object(project: 
         ("[]", "JSON object"),
         ("{}", "names no graphs"),
         ('{"graphs": {"a": "x.py"}}', "Graph 'a' must be given as"),
-        ('{"graphs": {"a": "./missing.py:graph"}}', "there is no file"),
+        ('{"graphs": {"a": "./missing.py:graph"}}', "missing.py does not exist"),
         ('{"graphs": {"a": "json:graph"}}', "defines no 'graph'"),
     ],
 )

@@ -107,7 +107,7 @@ async def test_a_server_that_is_for_one_agent_is_not_another_s() -> None:
     assert "ACTIVITY_SNAPSHOT" in types_of(drawn)
     assert other.given[0].tools == []
     assert ours["contents"]
-    assert theirs[-1]["result"] == {"error": "There is no such MCP server."}
+    assert theirs[-1]["result"] == {"error": "Unknown MCP server."}
 
 
 async def test_each_agent_has_the_tool_of_its_own_server() -> None:
@@ -188,7 +188,7 @@ async def test_resources_of_other_schemes_may_be_read_if_the_application_allows_
 async def test_servers_that_are_not_configured_are_not_asked(client: httpx.AsyncClient, named: Any) -> None:
     request = {"method": "ping", **named}
     body = run_input(thread="t", run="p", forwardedProps={"__proxiedMCPRequest": request})
-    assert await answer(client, body) == {"error": "There is no such MCP server."}
+    assert await answer(client, body) == {"error": "Unknown MCP server."}
 
 
 async def test_a_server_for_tools_alone_cannot_be_asked_by_pages() -> None:
@@ -196,7 +196,7 @@ async def test_a_server_for_tools_alone_cannot_be_asked_by_pages() -> None:
         runtime = runtime_of(LOCAL, mcp_servers=[MCPServer(url=url, server_id="tools")])
         async with client_of(runtime) as client:
             body = asked_by_a_page("ping", serverId="tools", serverHash=MCPServer(url=url).hash)
-            assert await answer(client, body) == {"error": "There is no such MCP server."}
+            assert await answer(client, body) == {"error": "Unknown MCP server."}
 
 
 @pytest.mark.parametrize("request_", [None, 1, [], {}, {"method": 1}])

@@ -129,7 +129,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a state that is not awaited": (lambda: CopilotRuntime(providers=[Loading()]), "Write `async def load_state`."),
     "a provider added late": (lambda: CopilotRuntime().add_provider(graph), 'Write agents={"my_agent": …} instead.'),
-    "no providers": (lambda: CopilotRuntime(providers=None), "not None. Leave it out if there is none."),  # type: ignore[arg-type]
+    "no providers": (lambda: CopilotRuntime(providers=None), "not None. Leave it out if you have none."),  # type: ignore[arg-type]
     "a function for a provider": (
         lambda: CopilotRuntime(providers=[make]),  # type: ignore[list-item]
         "If it makes one, write providers=[make()].",

@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 async def answer_to(server: Running, *pieces: bytes) -> bytes:
-    """Send the pieces one by one, and return the status line; empty if there is none."""
+    """Send the pieces one by one, and return the status line; empty without one."""
     port = httpx.URL(server.origin).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
