@@ -18,6 +18,7 @@ from .client_config import ClientConfigRules
 from .config import RuntimeConfig
 from .context import RunInput
 from .errors import (
+    AgentNotFoundError,
     CopilotKitError,
     NoModelError,
     RunHandedOverError,
@@ -47,6 +48,7 @@ from .runs.origin import Origin
 from .runs.remote import RemoteRun
 from .runs.retention import RunRetention
 from .runs.run import Run
+from .runs.turn import broken_turn
 from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
 from .stores.run_log import RunLogStore
@@ -103,7 +105,7 @@ class RuntimeService:
         self.archive = RunArchive(run_log)
         self.next_runs = NextRuns(run_log)
         self.retention = RunRetention(run_log)
-        self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume)
+        self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume, self._keep_broken)
         self.archive.on_stop = self._active.report_stop
         self.threads.delete_with(self._delete_runs)
         self._starter = RunStarter(
@@ -460,6 +462,14 @@ class RuntimeService:
         if self.execution is not None or self.draining:
             return None
         return await self._starter.resume(record, stored, last)
+
+    async def _keep_broken(self, record: RunRecord, history: Sequence[Event]) -> None:
+        """Store the turn of a run that this process has closed for another one, if it has its agent."""
+        if record.agent_name:
+            with suppress(AgentNotFoundError):
+                provider = await self.registry.owner_of(record.agent_name)
+                if not provider.keeps_state:
+                    self.turns.insert(await broken_turn(record, provider, history))
 
     async def _on_thread(self, request: RunRequest) -> RunRequest:
         """Return ``request`` with the spelling of its thread's id that everything is kept under."""

@@ -11,6 +11,7 @@ import structlog
 from .errors import ConfigurationError, MisuseError, ThreadBusyError, ThreadNotFoundError
 from .provider import AgentProvider
 from .runs.run import Run
+from .runs.turn import Turn
 from .stores.errors import StoreKeyError
 from .stores.interface import StateStore, ThreadInfo, ThreadPage
 from .sweeper import Sweeper
@@ -142,7 +143,7 @@ class Threads:
             raise ThreadNotFoundError
         return record.thread_id
 
-    async def renew(self, run: Run) -> bool:
+    async def renew(self, run: Turn) -> bool:
         """Record that a run has written to its thread; returns whether the thread is still the run's.
 
         If it is not, for it was deleted or its time ran out meanwhile, what the run left with providers is removed.

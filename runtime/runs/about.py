@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from ..messages import Message
+
 MESSAGES = "messages"
 """The messages that came with it,"""
 ANSWERS = "answers"
@@ -16,6 +20,13 @@ ENVELOPE = "envelope"
 ALIASES = "aliases"
 """and the ids under which the agent keeps messages and calls that were shown under others."""
 _UNTIL_THE_END = (REQUEST, ENVELOPE)
+
+_messages = msgspec.json.Decoder(list[Message])
+
+
+def brought_by(about: Mapping[str, Any]) -> list[Message]:
+    """Return the messages that came with a run, from what is kept with it."""
+    return _messages.decode(msgspec.json.encode(about.get(MESSAGES, [])))
 
 
 def about_ended(about: Mapping[str, Any], aliases: Mapping[str, str] | None = None) -> dict[str, Any] | None:

@@ -29,6 +29,8 @@ SWEEP_SECONDS = 1.0
 MAX_TAKEOVERS = 3
 """How many processes may die with a run before it is closed: it may be what they died of."""
 
+Keep: TypeAlias = Callable[[RunRecord, Sequence[events.Event]], Awaitable[None]]
+"""Stores the turn of a run that has been closed, given its record and its events."""
 Resume: TypeAlias = Callable[[RunRecord, Sequence[events.Event], int], Awaitable[Run | None]]
 """Goes on with a claimed run, given its record, its stored events and the last one's number, if that can be done."""
 
@@ -42,9 +44,10 @@ class BrokenRuns:
         store: Where the events of runs are kept.
         owner: This process.
         resume: Goes on with a run; those that it returns None for are closed.
+        keep: Stores the turn of a run that has been closed.
     """
 
-    def __init__(self, store: RunLogStore, owner: str, resume: Resume) -> None:
+    def __init__(self, store: RunLogStore, owner: str, resume: Resume, keep: Keep) -> None:
         self.is_ours: Callable[[RunRecord], bool] = lambda _: True
         """Whether this process is one of those that execute a run; the others wait, and close it if nobody does."""
         self.on_resumed: Callable[[Run], None] = lambda _: None
@@ -54,6 +57,7 @@ class BrokenRuns:
         self._store = store
         self._owner = owner
         self._resume = resume
+        self._keep = keep
         self._sweeper = Sweeper("broken-runs", self.sweep, lambda: SWEEP_SECONDS)
 
     def start(self) -> None:
@@ -111,4 +115,5 @@ class BrokenRuns:
 
     async def _close(self, record: RunRecord, stored: Sequence[events.Event], last: int) -> None:
         ending = events.RunError(message=BROKEN_OFF_TEXT, code=BROKEN_OFF)
-        await close_record(self._store, self._owner, record, "broken", ending, stored, last)
+        whole = await close_record(self._store, self._owner, record, "broken", ending, stored, last)
+        await self._keep(record, whole)

@@ -25,8 +25,8 @@ async def close_record(
     ending: events.RunError | None = None,
     stored: Sequence[events.Event] = (),
     last: int = 0,
-) -> None:
-    """Write what is missing of a run's stream, and close it.
+) -> Sequence[events.Event]:
+    """Write what is missing of a run's stream, and close it; return what is kept of it.
 
     Args:
         store: Where it is kept.
@@ -40,6 +40,7 @@ async def close_record(
     rest = _rest(record, stored, ending)
     whole = without_earlier_turns(compact([*stored, *rest]))
     await store.close(record.key, owner, status, last + len(rest), whole, about_ended(record.about), rest)
+    return whole
 
 
 async def withdraw(store: RunLogStore, record: RunRecord, owner: str) -> bool:

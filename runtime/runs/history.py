@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
-from itertools import dropwhile
+from itertools import dropwhile, takewhile
 
 import msgspec
 
@@ -62,17 +62,42 @@ def insert_turn(
 ) -> list[Message]:
     """Return what is to be kept of a thread once a turn is stored late, in front of the messages that came after it.
 
+    Another process may have stored the beginning of the same turn, if it took this one's process for dead.
+
     Args:
         kept: The messages kept so far; all of what is newer than the turn stays.
         asked: Those that the client sent.
         added: Those that the run added.
         since: When the request arrived.
     """
+    whole = {message.id: message for message in added}
+    parts = {each.id: each for each in _answer_to(asked, kept) if _is_same(each, whole.get(each.id))}
+    whole.update((id_, part) for id_, part in parts.items() if _length(part) > _length(whole[id_]))
+    kept = [message for message in kept if message.id not in parts]
     later = [message for message in kept if message.created_at >= since]
     earlier = [message for message in kept if message.created_at < since]
-    added = _with_own_ids(list(added), {message.id for message in later})
+    added = _with_own_ids(list(whole.values()), {message.id for message in later})
     merged = merge_messages(earlier, asked, added, since)
     return list({message.id: message for message in (*merged, *later)}.values())
+
+
+def _answer_to(asked: Sequence[Message], kept: Sequence[Message]) -> Iterable[Message]:
+    """Return what is kept behind the user's message that what was asked ends with."""
+    if not asked or not is_users(asked[-1]):
+        return ()
+    behind = itertools.islice(dropwhile(lambda message: message.id != asked[-1].id, kept), 1, None)
+    return takewhile(lambda message: not is_users(message), behind)
+
+
+def _is_same(kept: Message, added: Message | None) -> bool:
+    """Return whether two messages of one id are one: of texts, one may lack its end."""
+    if isinstance(kept, TextMessage) and isinstance(added, TextMessage):
+        return added.content.startswith(kept.content) or kept.content.startswith(added.content)
+    return added is not None and type(kept) is type(added)
+
+
+def _length(message: Message) -> int:
+    return len(message.content) if isinstance(message, TextMessage) else 0
 
 
 def _with_own_ids(added: Sequence[Message], taken: Set[str]) -> list[Message]:

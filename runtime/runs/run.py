@@ -44,14 +44,13 @@ from .sanitizer import EventSanitizer
 from .stages import Emit, Flow, StageFactory
 from .thread_lock import ThreadLock
 from .transcript import Transcript
+from .turn import BROKEN_OFF_RESULT
 from .verifier import EventVerifier, ForeignEventError
 
 log = structlog.get_logger(__name__)
 
 LOG_BOUND = 256
 """By how many events the fastest reader may lag before the provider waits."""
-BROKEN_OFF_RESULT = '{{"status":"{}"}}'
-"""The result of a call that was cut off by the end of its run."""
 FINISH_GRACE_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 5.0
 

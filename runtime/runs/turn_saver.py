@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from ..errors import CopilotKitError, StoreError, ThreadBusyError, ThreadLostError
+from ..errors import StoreError, ThreadBusyError, ThreadLostError
 from ..messages import Message
 from ..patience import within
 from ..provider import AgentProvider
@@ -22,6 +22,7 @@ from ..stores.retry import retry_unavailable
 from ..sweeper import Sweeper
 from .history import insert_turn, merge_messages, without_instructions
 from .run import Run
+from .turn import Turn
 
 SAVE_SECONDS = 45.0
 PATIENCE_WITH_STORE_SECONDS = 40.0
@@ -31,6 +32,8 @@ LATE_TURNS = 1_000
 LATE_BYTES = 64 << 20
 _RETRY_SECONDS = 2.0
 _LAST_TRY_SECONDS = 5.0
+_LOCK_SECONDS = 1.0
+"""How long a late turn waits for its thread before others are tried."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,10 +56,10 @@ class TurnSaver:
         renew: Records that a run has written to its thread; returns whether the thread is still the run's.
     """
 
-    def __init__(self, store: StateStore, renew: Callable[[Run], Awaitable[bool]]) -> None:
+    def __init__(self, store: StateStore, renew: Callable[[Turn], Awaitable[bool]]) -> None:
         self._store = store
         self._renew = renew
-        self._late: OrderedDict[Run, _Late] = OrderedDict()
+        self._late: OrderedDict[Turn, _Late] = OrderedDict()
         self._sweeper = Sweeper("late turns", self._save_late, lambda: _RETRY_SECONDS, lambda: bool(self._late))
 
     @property
@@ -83,6 +86,10 @@ class TurnSaver:
         except (TimeoutError, StoreUnavailableError) as error:
             self._put_off(run)
             raise NotStoredError from error
+
+    def insert(self, turn: Turn) -> None:
+        """Put the turn of a run of another process in its place, as soon as its thread is free."""
+        self._put_off(turn)
 
     def drop(self, run: Run) -> None:
         """Leave a turn to the process that goes on with its run."""
@@ -116,7 +123,7 @@ class TurnSaver:
                 continue
             return
 
-    def _put_off(self, run: Run) -> None:
+    def _put_off(self, run: Turn) -> None:
         if run.ephemeral or run.provider.keeps_state:
             return
         size = len(msgspec.json.encode([run.transcript.messages(), run.input.messages, run.transcript.state]))
@@ -126,7 +133,7 @@ class TurnSaver:
         if self._late:
             self._sweeper.start()
 
-    def _give_up(self, run: Run, reason: str) -> None:
+    def _give_up(self, run: Turn, reason: str) -> None:
         del self._late[run]
         log.error("turn_lost", reason=reason, thread_id=run.input.thread_id, run_id=run.input.run_id)
 
@@ -140,23 +147,25 @@ class TurnSaver:
         for run in list(self._late):
             try:
                 await self._insert(run)
-            except (StoreUnavailableError, ThreadBusyError):
-                raise StoreUnavailableError from None
-            except CopilotKitError as error:
-                self._give_up(run, error.message)
+            except StoreUnavailableError:
+                raise
+            except ThreadBusyError:
+                continue
+            except Exception as error:  # noqa: BLE001 - a provider's own place for its state may raise anything
+                self._give_up(run, str(error))
             else:
                 del self._late[run]
                 log.info("turn_stored_late", thread_id=run.input.thread_id, run_id=run.input.run_id)
 
-    async def _insert(self, run: Run) -> None:
-        async with self._store.lock(run.input.thread_id, run.agent_name, wait=_LAST_TRY_SECONDS):
+    async def _insert(self, run: Turn) -> None:
+        async with self._store.lock(run.input.thread_id, run.agent_name, wait=_LOCK_SECONDS):
             if not await self._renew(run):
                 raise StoreError("The thread is gone.")
             kept = await _kept(run)
             await _save(run, _inserted(run, kept), kept.version)
 
 
-def _finished(run: Run, kept: AgentState) -> AgentState:
+def _finished(run: Turn, kept: AgentState) -> AgentState:
     """Return what is to be kept after a run that has had its thread to itself."""
     transcript, asked = run.transcript, run.input
     messages: list[Message]
@@ -168,7 +177,7 @@ def _finished(run: Run, kept: AgentState) -> AgentState:
     return AgentState(state=state, messages=messages)
 
 
-def _inserted(run: Run, kept: AgentState) -> AgentState:
+def _inserted(run: Turn, kept: AgentState) -> AgentState:
     """Return what is to be kept once a run's turn is in its place among what was stored since."""
     if kept.updated_at is None or kept.updated_at < run.asked_at:
         return _finished(run, kept)
@@ -176,12 +185,12 @@ def _inserted(run: Run, kept: AgentState) -> AgentState:
     return AgentState(state=kept.state, messages=messages)
 
 
-async def _kept(run: Run) -> AgentState:
+async def _kept(run: Turn) -> AgentState:
     """Return what the runtime's store keeps, and not what a provider might have to ask a remote service for."""
     return await AgentProvider.load_state(run.provider, run.input.thread_id, run.agent_name) or AgentState()
 
 
-async def _save(run: Run, state: AgentState, version: int) -> None:
+async def _save(run: Turn, state: AgentState, version: int) -> None:
     provider, thread_id = run.provider, run.input.thread_id
     if provider.store is None or type(provider).save_state is not AgentProvider.save_state:
         await provider.save_state(thread_id, run.agent_name, state)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any, TypeAlias
 
-import msgspec
-
 from ...runtime import events
 from ...runtime.messages import Message, ReasoningMessage, ToolResultMessage
-from ...runtime.runs.about import ALIASES, ANSWERS, MESSAGES
+from ...runtime.runs.about import ALIASES, ANSWERS, brought_by
 from ...runtime.runs.archive import RunArchive
 from ...runtime.runs.history import is_users
 from ...runtime.runs.transcript import Transcript
@@ -21,12 +19,6 @@ from .replay import started_input, synthesised_run
 Events: TypeAlias = Sequence[Any]
 
 _STATES = (events.StateSnapshot, events.StateDelta)
-_messages = msgspec.json.Decoder(list[Message])
-
-
-def brought_by(record: RunRecord) -> list[Message]:
-    """Return the messages that came with a run, as they were kept with it."""
-    return _messages.decode(msgspec.json.encode(record.about.get(MESSAGES, [])))
 
 
 class ThreadHistory:
@@ -80,7 +72,7 @@ class ThreadHistory:
         return [written] if written else []
 
     async def _run(self, record: RunRecord) -> Events:
-        brought = self.new_of(brought_by(record))
+        brought = self.new_of(brought_by(record.about))
         started = started_input(self._thread_id, record.run_id, brought)
         gate = Gate(
             self._thread_id,
@@ -116,7 +108,7 @@ class ThreadHistory:
         """Leave out the runs whose user's message was answered anew by a later one, or is being answered."""
         current: list[RunRecord] = []
         first_of: dict[str, int] = {}
-        runs = [*((record, brought_by(record)) for record in records), *((None, brought) for brought in running)]
+        runs = [*((record, brought_by(record.about)) for record in records), *((None, brought) for brought in running)]
         for record, brought in runs:
             ids = [message.id for message in brought if not isinstance(message, ToolResultMessage)]
             asked = next((message.id for message in reversed(brought) if is_users(message)), None)
@@ -145,7 +137,7 @@ class ThreadHistory:
 
 def _before(kept: AgentState, records: Sequence[RunRecord]) -> AgentState:
     """Return what an agent remembers from before the first run that is kept."""
-    first = {message.id for message in brought_by(records[0])} if records else set()
+    first = {message.id for message in brought_by(records[0].about)} if records else set()
     for place, message in enumerate(kept.messages):
         if message.id in first:
             return AgentState(messages=kept.messages[:place])
@@ -160,7 +152,7 @@ async def messages_of(archive: RunArchive, records: Sequence[RunRecord]) -> list
     """Return the messages of runs, for agents and models that remember nothing themselves."""
     thread: dict[str, Message] = {}
     for record in records:
-        thread.update((message.id, message) for message in brought_by(record))
+        thread.update((message.id, message) for message in brought_by(record.about))
         transcript = Transcript()
         for event in await archive.history(record):
             transcript.record(event)

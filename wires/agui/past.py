@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...runtime.messages import Message
-from ...runtime.runs.about import ANSWERS
+from ...runtime.runs.about import ANSWERS, brought_by
 from ...runtime.runs.archive import brought_messages
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.run import RunStatus
@@ -17,7 +17,7 @@ from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
 from .agents import Agent
 from .gate import Gate, GateOptions
-from .history import Events, ThreadHistory, brought_by
+from .history import Events, ThreadHistory
 from .joined_run import JoinedRun
 from .replay import started_input
 
@@ -150,4 +150,4 @@ def _answers(run: GoingOn) -> bool:
 
 def _brought(run: GoingOn) -> list[Message]:
     """Return the messages that came with a run that goes on."""
-    return brought_by(run.record) if run.record is not None else brought_messages(run.handle.messages)
+    return brought_by(run.record.about) if run.record is not None else brought_messages(run.handle.messages)

@@ -17,6 +17,7 @@ from ...runtime.input_limits import newest
 from ...runtime.messages import Message, ToolCallMessage
 from ...runtime.provider import AgentProvider
 from ...runtime.request import RunRequest
+from ...runtime.runs.about import brought_by
 from ...runtime.runs.handle import RunHandle
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
@@ -33,7 +34,7 @@ from .event_stream import EventStream, open_stream
 from .forwarded_headers import forwarded_headers
 from .frames import STREAM_HEADERS
 from .gate import Gate, GateOptions
-from .history import brought_by, messages_of
+from .history import messages_of
 from .joined_run import JoinedRun
 from .later_runs import LaterRuns, expiry_of
 from .past import Past
@@ -289,7 +290,7 @@ class Runs:
             return ()
         records = await self._service.archive.runs(spelling)
         sent = {message.get("id") for message in given.messages}
-        if all(message.id in sent for message in (brought_by(records[0]) if records else ())):
+        if all(message.id in sent for message in (brought_by(records[0].about) if records else ())):
             return ()
         return await messages_of(self._service.archive, records)
 

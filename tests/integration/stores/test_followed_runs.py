@@ -275,6 +275,40 @@ async def test_a_run_of_a_process_that_has_gone_is_closed_whatever_is_stored_of_
     assert events.TextMessageEnd(message_id="m2") in history
 
 
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_what_a_run_said_whose_process_has_gone_is_in_its_thread(
+    url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str
+) -> None:
+    here, there = processes
+    words = [{"event": each["event"]} for each in text("m1", "whole")]
+    await rest(await here.service.start(asked(words, thread)))
+    store = there.service.archive.store
+    about = {"messages": [msgspec.to_builtins(TextMessage(id="u2", role="user", content="more"))]}
+    record = await store.open(thread, run_id="r", agent_name=AGENT, owner="gone", about=about)
+    said = [
+        events.RunStarted(thread_id=thread, run_id="r"),
+        events.ToolCallStart(tool_call_id="c2", tool_call_name="look"),
+        events.ToolCallArgs(tool_call_id="c2", delta="{}"),
+        events.ToolCallEnd(tool_call_id="c2"),
+        events.TextMessageStart(message_id="m2"),
+        events.TextMessageContent(message_id="m2", delta="half"),
+        events.StateSnapshot(snapshot={"n": 2}),
+    ]
+    await store.append(record.key, "gone", 1, said)
+    await store.release(record.key, "gone")
+
+    async def is_kept() -> bool:
+        kept = await here.load_agent_state(thread_id=thread, agent_name=AGENT)
+        assert kept is not None
+        if [message.id for message in kept.messages][-4:] != ["u2", "c2", "m2", "result-c2"]:
+            return False
+        assert [message.id for message in kept.messages][:2] == ["u1", "m1"]
+        assert kept.state == {"n": 2}
+        return isinstance(half := kept.messages[-2], TextMessage) and half.content == "half"
+
+    await until(is_kept)
+
+
 @pytest.mark.parametrize("url", ["redis"], indirect=True)
 async def test_a_run_of_which_the_store_has_lost_a_part_is_closed(
     processes: tuple[CopilotRuntime, CopilotRuntime], thread: str, monkeypatch: pytest.MonkeyPatch

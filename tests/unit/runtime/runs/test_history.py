@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from copilotkit_runtime.runtime.messages import Message, TextMessage
-from copilotkit_runtime.runtime.runs.history import merge_messages, without_instructions
+from copilotkit_runtime.runtime.runs.history import insert_turn, merge_messages, without_instructions
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = EARLY + timedelta(minutes=1)
@@ -69,3 +69,25 @@ def test_a_system_message_within_the_thread_stays() -> None:
     thread = [*said("u1"), *instructions("note"), *said("u2")]
     assert without_instructions([*instructions("s1"), *thread]) == thread
     assert ids([], thread, said("a2")) == ["u1", "note", "u2", "a2"]
+
+
+def replied(id_: str, text: str) -> Message:
+    return TextMessage(id=id_, role="assistant", content=text, created_at=LATE)
+
+
+def test_a_late_turn_takes_the_place_of_the_part_that_another_process_has_stored() -> None:
+    kept = [*said("u1", at=LATE), replied("a1", "Half of"), *said("u2", at=LATE), replied("a2", "Next.")]
+    whole = insert_turn(kept, said("u1"), [replied("a1", "Half of it.")], ASKED)
+    assert insert_turn(whole, said("u1"), [replied("a1", "Half of")], ASKED) == whole, "in whichever order"
+    assert [(message.id, getattr(message, "content", "")) for message in whole] == [
+        ("u1", "u1"),
+        ("a1", "Half of it."),
+        ("u2", "u2"),
+        ("a2", "Next."),
+    ]
+
+
+def test_a_late_turn_leaves_what_a_later_one_said_under_the_same_id() -> None:
+    kept = [*said("u1", "u2", at=LATE), replied("a", "Yes")]
+    whole = insert_turn(kept, said("u1"), [replied("a", "Yes, again.")], ASKED)
+    assert [message.id for message in whole] == ["u1", "a-2", "u2", "a"]

@@ -1,0 +1,99 @@
+"""What one run leaves in its thread: the messages that came with it, and those that it added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from .. import events
+from ..context import RunContext, RunInput
+from ..errors import ProtocolError
+from ..provider import AgentProvider
+from ..stores.run_records import RunRecord
+from .about import brought_by
+from .transcript import Transcript
+
+BROKEN_OFF_RESULT = '{{"status":"{}"}}'
+"""The result of a call that was cut off by the end of its run."""
+
+
+class Turn(Protocol):
+    """What is to be stored of a run, whoever executed it."""
+
+    @property
+    def provider(self) -> AgentProvider:
+        """Who executed it."""
+
+    @property
+    def agent_name(self) -> str:
+        """The agent."""
+
+    @property
+    def input(self) -> RunInput:
+        """What it was given."""
+
+    @property
+    def context(self) -> RunContext:
+        """The context of its request."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """What it has said."""
+
+    @property
+    def asked_at(self) -> datetime:
+        """When the request arrived."""
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether nothing of it is kept."""
+
+
+@dataclass(kw_only=True, eq=False, slots=True)
+class BrokenTurn:
+    """The turn of a run whose process has gone; nobody is asked whose thread it is, for the run had it."""
+
+    provider: AgentProvider
+    agent_name: str
+    input: RunInput
+    transcript: Transcript
+    asked_at: datetime
+    context: RunContext = field(default_factory=RunContext)
+    ephemeral: bool = False
+
+
+async def broken_turn(record: RunRecord, provider: AgentProvider, history: Sequence[events.Event]) -> BrokenTurn:
+    """Read the turn of a run that broke off from what is stored of it.
+
+    Args:
+        record: The run.
+        provider: The provider of its agent.
+        history: Its events.
+    """
+    kept = await AgentProvider.load_state(provider, record.thread_id, record.agent_name)
+    return BrokenTurn(
+        provider=provider,
+        agent_name=record.agent_name,
+        input=RunInput(
+            thread_id=record.thread_id,
+            run_id=record.run_id,
+            messages=brought_by(record.about),
+            state=kept.state if kept is not None else {},
+        ),
+        transcript=_transcript(history),
+        asked_at=record.started_at,
+    )
+
+
+def _transcript(history: Sequence[events.Event]) -> Transcript:
+    transcript = Transcript()
+    for event in history:
+        with suppress(ProtocolError):  # a change of state that fits none, as the run itself leaves it out
+            transcript.record(event)
+    for call in transcript.unanswered():
+        result = BROKEN_OFF_RESULT.format("failed")
+        transcript.record(events.ToolCallResult(tool_call_id=call.id, content=result))
+    return transcript
