@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, get_args
 
+import msgspec
+
 from .errors import UnsupportedMediaError
 from .messages import ImageMessage, MediaKind, MediaMessage, Message, ReasoningMessage, Role, TextMessage, last_said
 
@@ -96,6 +98,28 @@ def part_of(message: ImageMessage | MediaMessage) -> dict[str, Any]:
     else:
         source = {"type": "url", "value": url or "", **({} if mime_type == _ANY_TYPE else {"mimeType": mime_type})}
     return _without_nulls({"type": kind, "source": source, "metadata": message.metadata})
+
+
+def other_forms(messages: Sequence[Mapping[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    """Write AG-UI messages with all attachments typed, then with all as ``binary``, the older kind, if that differs."""
+    for as_binary in (False, True):
+        written = [
+            {**message, "content": _in_form(message["content"], as_binary=as_binary)}
+            if "content" in message
+            else dict(message)
+            for message in messages
+        ]
+        if written != list(messages):
+            yield written
+
+
+def _in_form(content: Any, *, as_binary: bool) -> Any:
+    return [_part_in_form(part, as_binary=as_binary) for part in content] if isinstance(content, list) else content
+
+
+def _part_in_form(part: Any, *, as_binary: bool) -> Any:
+    attached = media_from_part("user", part)
+    return part if attached is None else part_of(msgspec.structs.replace(attached, as_binary=as_binary))
 
 
 def _type_of(message: ImageMessage | MediaMessage) -> tuple[MediaKind, str]:

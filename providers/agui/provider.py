@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from ...runtime.errors import MisuseError
 from ...runtime.events import MessagesSnapshot
+from ...runtime.media import other_forms
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ..agent_names import check_names
 from ..threaded_iterator import in_thread
@@ -144,7 +145,14 @@ def _as_model(payload: dict[str, Any]) -> Any:
         core = importlib.import_module("ag_ui.core")
     except ImportError:
         return payload
-    return core.RunAgentInput.model_validate(payload)
+    try:
+        return core.RunAgentInput.model_validate(payload)
+    except ValueError:
+        # Which form attachments have depends on the package's version: none takes both.
+        for messages in other_forms(payload["messages"]):
+            with suppress(ValueError):
+                return core.RunAgentInput.model_validate({**payload, "messages": messages})
+        raise
 
 
 async def _items(produced: Any) -> AsyncGenerator[Any]:

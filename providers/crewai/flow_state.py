@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from ...runtime.agui_messages import messages_to_agui
 
 if TYPE_CHECKING:
     from ...runtime.context import RunInput
+
+UNANSWERED = "The person went on without answering."
 
 _OURS = frozenset({"id", "messages", "copilotkit", "tools"})
 
@@ -61,7 +64,28 @@ def openai_messages(run: RunInput) -> list[dict[str, Any]]:
     messages = messages_to_agui(run.messages)
     if messages and messages[0]["role"] == "system":
         messages = messages[1:]
-    return [_to_openai(message) for message in messages]
+    return [_to_openai(message) for message in _answered(messages)]
+
+
+def _answered(messages: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield a thread in which results follow their calls, with one for each call that the person left behind.
+
+    Flows hand their messages to vendors, who refuse a call without a result.
+    """
+    results = {message["toolCallId"]: message for message in reversed(messages) if message["role"] == "tool"}
+    last_user = max((index for index, message in enumerate(messages) if message["role"] == "user"), default=-1)
+    placed: set[str] = set()
+    for index, message in enumerate(messages):
+        if message["role"] == "tool" and message["toolCallId"] in placed:
+            continue
+        yield message
+        for call in message.get("toolCalls", ()):
+            placed.add(call["id"])
+            if call["id"] in results:
+                yield results[call["id"]]
+            elif index < last_user:
+                left = {"id": f"unanswered-{call['id']}", "role": "tool", "toolCallId": call["id"]}
+                yield {**left, "content": UNANSWERED}
 
 
 def public_state(state: Any) -> dict[str, Any]:

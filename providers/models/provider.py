@@ -17,6 +17,7 @@ from .attachments import LANGCHAIN
 from .call_details import CallDetails, DetailsStore
 from .callable_stream import answer_events
 from .chat import ChatModel
+from .client_context import with_client_context
 from .model_resolver import Choice, ModelResolver, ModelSource
 from .offered_tools import OfferedTools
 from .options import ModelOptions
@@ -120,7 +121,7 @@ def _events(
     match choice:
         case ChatModel():
             taken = messages_for(run.messages, choice.takes | {"image"})
-            offered = OfferedTools(msgspec.structs.replace(run, messages=taken))
+            offered = OfferedTools(msgspec.structs.replace(run, messages=with_client_context(run, taken)))
             return offered.events(choice.answer(prompt_of(offered.run(), details)))
         case AgentProvider():
             return choice.execute_run(agent_name, run, context)

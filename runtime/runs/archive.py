@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -16,7 +17,7 @@ import structlog
 from .. import events
 from ..context import RunInput
 from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError
-from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage
+from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage, ToolResultMessage
 from ..stores.errors import NotStoredError
 from ..stores.retry import retry_unavailable
 from ..stores.run_log import RunLogStore
@@ -299,13 +300,21 @@ def _about(asked: RunInput) -> dict[str, Any]:
 
 
 def brought_messages(messages: Sequence[Message]) -> list[Message]:
-    """Return the messages that came with a run: those behind the last that an agent wrote."""
-    brought: list[Message] = []
-    for message in reversed(messages):
-        if isinstance(message, (ToolCallMessage, ReasoningMessage, AgentStateMessage)) or _role(message) == "assistant":
-            break
-        brought.insert(0, message)
-    return brought
+    """Return the messages that came with a run: those behind the last that an agent wrote.
+
+    Before them, the results of the same turn: clients put a result behind its call, which the agent's text may follow.
+    """
+    begin = len(messages)
+    while begin and not _is_agents(messages[begin - 1]):
+        begin -= 1
+    turn = takewhile(lambda message: _role(message) != "user", reversed(messages[:begin]))
+    results = [message for message in turn if isinstance(message, ToolResultMessage)]
+    return [*reversed(results), *messages[begin:]]
+
+
+def _is_agents(message: Message) -> bool:
+    is_agents = isinstance(message, (ToolCallMessage, ReasoningMessage, AgentStateMessage))
+    return is_agents or _role(message) == "assistant"
 
 
 def _role(message: Message) -> Any:

@@ -86,6 +86,9 @@ class ThreadHistory:
         self.seen.update(message.id for message in brought)
         self.seen.update(gate.sent_ids)
         self.seen.update(record.about.get(ALIASES, ()))
+        self._answers.update(
+            (each.tool_call_id, each.result) for each in brought if isinstance(each, ToolResultMessage)
+        )
         answers = (event for event in passed if isinstance(event, dict) and event["type"] == "TOOL_CALL_RESULT")
         self._answers.update((event["toolCallId"], event["content"]) for event in answers)
         return passed

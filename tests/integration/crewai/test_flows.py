@@ -27,6 +27,7 @@ from copilotkit_runtime.providers.crewai import (
     copilotkit_predict_state,
     copilotkit_stream,
 )
+from copilotkit_runtime.providers.crewai.flow_state import UNANSWERED
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import ContextItem, RunContext
 from copilotkit_runtime.runtime.errors import MisuseError
@@ -126,6 +127,33 @@ async def test_a_copilotkit_flow_sees_messages_actions_and_context() -> None:
     assert known["copilotkit"]["actions"][0]["function"]["name"] == "paint"
     assert known["copilotkit"]["context"] == [{"description": "who", "value": "me"}]
     assert known["id"] == "t"
+
+
+async def test_a_call_that_the_person_left_behind_has_a_result_where_vendors_look_for_it() -> None:
+    class Keeper(Flow[CopilotKitState]):
+        @start()
+        def begin(self) -> None:
+            seen.extend(dict(message) for message in self.state.messages)
+
+    seen: list[Any] = []
+    thread = [
+        TextMessage(id="u1", role="user", content="paint"),
+        ToolCallMessage(id="c1", name="paint", arguments={}, parent_message_id="a"),
+        ToolCallMessage(id="c2", name="paint", arguments={}, parent_message_id="a"),
+        TextMessage(id="u2", role="user", content="never mind"),
+        ToolResultMessage(id="r1", tool_call_id="c1", tool_name="paint", result="late"),
+        ToolCallMessage(id="c3", name="paint", arguments={}),
+    ]
+    await run_flow(Keeper, asking(messages=thread))
+    assert [message.get("tool_call_id", message["role"]) for message in seen] == [
+        "user",
+        "assistant",
+        "c1",
+        "c2",
+        "user",
+        "assistant",
+    ]
+    assert [message["content"] for message in seen if message["role"] == "tool"] == ["late", UNANSWERED]
 
 
 async def test_the_authors_functions_reach_the_client_in_their_order() -> None:

@@ -16,6 +16,7 @@ from ag_ui.core import (
 
 from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
 from copilotkit_runtime.runtime import events
+from copilotkit_runtime.runtime.agui_messages import messages_from_agui
 from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.errors import MisuseError
 from copilotkit_runtime.runtime.messages import TextMessage
@@ -165,3 +166,36 @@ async def test_system_messages_of_a_thread_are_not_given_back() -> None:
     [snapshot] = [event async for event in provider.execute_run("a", run, RunContext())]
     assert isinstance(snapshot, events.MessagesSnapshot)
     assert [message["id"] for message in snapshot.messages] == ["user", "developer", "a"]
+
+
+PICTURE = {"type": "image", "source": {"type": "data", "value": "AAAA", "mimeType": "image/png"}}
+OLDER_PICTURE = {"type": "binary", "mimeType": "image/png", "data": "AAAA"}
+
+
+@pytest.mark.parametrize("part", [PICTURE, OLDER_PICTURE], ids=["typed", "binary"])
+async def test_an_attachment_reaches_an_agent_in_the_form_that_its_package_takes(part: dict[str, Any]) -> None:
+    seen: list[Any] = []
+
+    async def agent(input: RunAgentInput) -> AsyncIterator[Any]:
+        seen.append(input.messages[0].model_dump(mode="json", by_alias=True))
+        for event in ():
+            yield event
+
+    sent = [{"id": "u", "role": "user", "content": [{"type": "text", "text": "look"}, part]}]
+    run = RunInput(thread_id="t", run_id="r", messages=messages_from_agui(sent))
+    async with aclosing(AGUIProvider({"a": agent}).execute_run("a", run, RunContext())) as stream:
+        assert [event async for event in stream] == []
+    [message] = seen
+    assert "AAAA" in str(message["content"][1])
+
+
+async def test_an_input_that_no_form_makes_valid_is_an_error() -> None:
+    async def agent(input: RunAgentInput) -> AsyncIterator[Any]:
+        for event in ():
+            yield event
+
+    run = RunInput(thread_id="t", run_id="r", messages=messages_from_agui([{"role": "user", "content": [PICTURE]}]))
+    run.thread_id = 5  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="threadId"):
+        async with aclosing(AGUIProvider({"a": agent}).execute_run("a", run, RunContext())) as stream:
+            await anext(stream)

@@ -151,6 +151,29 @@ async def test_results_of_the_client_come_back_with_the_run_that_they_came_with(
     assert names == {"c1": "good", "c2": "bad"}
 
 
+async def test_a_result_that_an_agent_s_text_follows_comes_back_too() -> None:
+    """A tool of the server's is answered, and the agent goes on, before the client has answered the call of its own."""
+    listener = Listener()
+    served = event("TOOL_CALL_RESULT", toolCallId="c2", messageId="served", content="sunny")
+    async with client_of(CopilotRuntime(providers=[listener])) as client:
+        first = script(*call("c1", "good", "{}"), *call("c2", "bad", "{}"), served, *say("half done", "a"))
+        await run(client, "scripted", run_input(first))
+        calls = [{"id": id_, "type": "function", "function": {"name": name, "arguments": "{}"}} for id_, name in CALLS]
+        thread = [
+            first,
+            {"id": "a1", "role": "assistant", "toolCalls": calls},
+            {"id": "served", "role": "tool", "toolCallId": "c2", "content": "sunny"},
+            {"id": "t1", "role": "tool", "toolCallId": "c1", "content": "painted"},
+            {"id": "a", "role": "assistant", "content": "half done"},
+        ]
+        for number in ("r2", "r3"):
+            await run(client, "scripted", run_input(*thread, run=number))
+        past = await connect(client, "scripted")
+    brought = [[message["id"] for message in event["input"]["messages"]] for event in past if "input" in event]
+    assert brought == [["u"], ["t1"], []]
+    assert [event["messageId"] for event in past if event["type"] == "TOOL_CALL_RESULT"] == ["served"]
+
+
 CALLS = (("c1", "good"), ("c2", "bad"))
 
 
