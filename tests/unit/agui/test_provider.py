@@ -178,8 +178,8 @@ async def test_an_attachment_reaches_an_agent_in_the_form_that_its_package_takes
 
     async def agent(input: RunAgentInput) -> AsyncIterator[Any]:
         seen.append(input.messages[0].model_dump(mode="json", by_alias=True))
-        for event in ():
-            yield event
+        for _ in range(0):
+            yield input
 
     sent = [{"id": "u", "role": "user", "content": [{"type": "text", "text": "look"}, part]}]
     run = RunInput(thread_id="t", run_id="r", messages=messages_from_agui(sent))
@@ -191,8 +191,8 @@ async def test_an_attachment_reaches_an_agent_in_the_form_that_its_package_takes
 
 async def test_an_input_that_no_form_makes_valid_is_an_error() -> None:
     async def agent(input: RunAgentInput) -> AsyncIterator[Any]:
-        for event in ():
-            yield event
+        for _ in range(0):
+            yield input
 
     run = RunInput(thread_id="t", run_id="r", messages=messages_from_agui([{"role": "user", "content": [PICTURE]}]))
     run.thread_id = 5  # type: ignore[assignment]
