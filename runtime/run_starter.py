@@ -235,7 +235,9 @@ class RunStarter:
             await self._archive.finish(run, run.ending)
             self._next_runs.note(run.input.thread_id)
         report = self._active.take_report(run)
-        if report is not None and not handed_over:
+        if report is not None and handed_over:
+            report.close()  # the process that goes on with the run reports its end
+        elif report is not None:
             report.ended(run)
 
     async def _save(self, run: Run) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from ..cancellation import end_tasks
+from ..patience import within
 from ..thread_pool import Workers
 from .interface import Hook
 
@@ -39,10 +40,10 @@ class HookCalls:
             TimeoutError: It took too long.
             Exception: Whatever it raises.
         """
+        if inspect.iscoroutinefunction(hook):
+            await within(self._timeout, hook(report))
+            return
         async with asyncio.timeout(self._timeout):
-            if inspect.iscoroutinefunction(hook):
-                await hook(report)
-                return
             answer = await self._workers.run(partial(hook, report))
             if inspect.isawaitable(answer):
                 await answer

@@ -95,6 +95,12 @@ class RequestReport:
             self.failed(run.cause)
         else:
             self._answered(run)
+        self.close()
+
+    def close(self) -> None:
+        """Report nothing more of the run's response."""
+        if self._feed is not None:
+            self._feed.close()
 
     def failed(self, error: Exception) -> None:
         """Report an error that ended the request."""

@@ -19,7 +19,7 @@ CHUNKS_BOUND = 1024
 
 
 class ResponseFeed:
-    """Reports one run's responses to a hook, one after the other and in their order.
+    """Reports one run's responses to a hook, one after the other and in their order, until it is closed.
 
     A hook that cannot keep up misses chunks, which is logged with their number, but never the final response.
 
@@ -34,6 +34,8 @@ class ResponseFeed:
         self._waiting: deque[ObservedResponse] = deque()
         self._missed = 0
         self._reporting: asyncio.Task[None] | None = None
+        self._more: asyncio.Future[None] | None = None
+        self._closed = False
 
     def put(self, response: ObservedResponse) -> None:
         """Add a response to be reported."""
@@ -43,12 +45,29 @@ class ResponseFeed:
         if response.is_final_response and self._missed:
             log.warning("chunks_not_observed", run_id=response.run_id, missed=self._missed)
         self._waiting.append(response)
-        if self._reporting is None or self._reporting.done():
+        if self._reporting is None:
             self._reporting = self._calls.own(self._report_all())
+        else:
+            self._wake()
+
+    def close(self) -> None:
+        """Report what has been put, and then no more."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
 
     async def _report_all(self) -> None:
-        while self._waiting:
-            await self._calls.notify(self._hook, self._waiting.popleft())
+        loop = asyncio.get_running_loop()
+        while True:
+            while self._waiting:
+                await self._calls.notify(self._hook, self._waiting.popleft())
+            if self._closed:
+                return
+            self._more = loop.create_future()
+            await self._more
 
 
 class ChunkStage(Stage):

@@ -388,7 +388,10 @@ class Run:
             if type(item) is plain and item.message_id == text.message_id:
                 delta = item.delta
                 if delta.isascii() or is_clean(delta):
-                    if not append(item):
+                    if text.feed is not None:
+                        await text.feed(item)
+                        text.follow(item)
+                    elif not append(item):
                         await self.log.append(item)
                     continue
             text.follow(await self._take(item, self._deliver if flow is None else flow.feed, grace))
