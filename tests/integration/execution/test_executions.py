@@ -463,7 +463,7 @@ async def test_nothing_that_a_worker_needed_stays_with_the_run(deployment: Deplo
 
     await until(stored, PATIENCE)
     (record,) = await worker.service.archive.runs(thread)
-    assert set(record.about) == {"messages", "answers"}  # what was asked, and the last message that it answers
+    assert set(record.about) == {"messages", "answers"}  # and not what executing it needed
 
 
 async def test_a_suggestion_leaves_nothing(deployment: Deployment) -> None:
