@@ -1,6 +1,6 @@
 """The event stream format of the HTML standard, read incrementally (html.spec.whatwg.org, section 9.2.6).
 
-Shared by all that read server-sent events. ``docs/decisions/event-stream-reader.md``: why it is not ``httpx-sse``.
+Shared by all that read server-sent events. ``docs/decisions/0019-event-stream-reader.md``: why it is not ``httpx-sse``.
 """
 
 from __future__ import annotations
