@@ -25,7 +25,7 @@ LOWEST_UNIT := tests/unit --ignore=tests/unit/langgraph/test_later_versions.py $
 	--deselect="tests/unit/test_public_api.py::test_the_public_names_are_those_listed_here[copilotkit_runtime.providers.crewai]"
 LOWEST := $(LOWEST_UNIT) tests/integration --ignore=tests/integration/langgraph/test_delta_channels.py \
 	--ignore=tests/integration/agui/test_frameworks.py --ignore=tests/integration/stores/test_checkpoint_types.py \
-	--deselect=tests/integration/langgraph/test_interrupts.py::test_of_several_interrupts_those_without_an_answer_are_asked_again \
+	--deselect=tests/integration/langgraph/test_interrupts.py::test_of_several_interrupts_those_without_an_answer_are_repeated \
 	--deselect=tests/integration/langgraph/test_shown_messages.py::test_model_calls_of_the_framework_s_own_middleware_do_not_show \
 	--deselect="$(CREWAI_PROJECT)"
 

@@ -16,7 +16,7 @@ DJANGO = ROOT / "docs" / "recipes" / "django.md"
 pytestmark = pytest.mark.timeout(300)
 
 
-async def test_whoever_is_logged_in_to_django_talks_to_the_agent_until_they_log_out(tmp_path: Path) -> None:
+async def test_a_user_of_django_runs_the_agent_until_they_log_out(tmp_path: Path) -> None:
     (block,) = [block for block in BLOCKS if block.document == DJANGO and block.serves]
     lay_out(tmp_path, block)
     command = shell(on_any_port(block.text), tmp_path)

@@ -28,7 +28,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "a tab sleeps for a minute": (f"{_TABS}::test_a_tab_that_was_asleep_for_a_minute_finds_what_it_missed",),
     "two tabs use one thread": (
         f"{_TABS}::test_two_tabs_of_one_thread_take_turns_and_both_find_all_of_it",
-        f"{_CLIENTS}::test_two_tabs_that_ask_at_once_are_answered_one_after_the_other",
+        f"{_CLIENTS}::test_two_tabs_that_send_at_once_are_answered_one_after_the_other",
     ),
     "two tabs follow one run": (
         f"{_CLIENTS}::test_two_tabs_on_one_thread_see_the_same_run",

@@ -101,7 +101,9 @@ async def test_two_tabs_on_one_thread_see_the_same_run(tab: httpx.AsyncClient, g
 
 
 @pytest.mark.parametrize("url", KINDS, indirect=True)
-async def test_two_tabs_that_ask_at_once_are_answered_one_after_the_other(tab: httpx.AsyncClient, gated: Gated) -> None:
+async def test_two_tabs_that_send_at_once_are_answered_one_after_the_other(
+    tab: httpx.AsyncClient, gated: Gated
+) -> None:
     gated.may_end.set()
     questions = {"r1": "tea?", "r2": "coffee?"}
     async with asyncio.timeout(60):

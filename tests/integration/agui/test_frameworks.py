@@ -85,7 +85,7 @@ def agno_agent(base_url: str) -> Any:
     return run
 
 
-async def test_a_pydantic_ai_agent_speaks_and_calls_the_client() -> None:
+async def test_a_pydantic_ai_agent_sends_text_and_calls_the_client() -> None:
     calls = (("c1", "paint", '{"color":"red"}'),)
     async with OpenAIService(lambda _: says("tea is a drink")) as model:
         spoken = await run_to_end(AGUIProvider({"a": pydantic_ai_agent(model.base_url)}))
@@ -95,7 +95,7 @@ async def test_a_pydantic_ai_agent_speaks_and_calls_the_client() -> None:
     assert (calling[0], called(calling[1])) == (RunStatus.FINISHED, [("paint", '{"color":"red"}')])
 
 
-async def test_an_agno_agent_speaks() -> None:
+async def test_an_agno_agent_sends_text() -> None:
     async with OpenAIService(lambda _: says("tea is a drink")) as model:
         with warnings.catch_warnings(action="ignore"):
             agent = agno_agent(model.base_url)
@@ -104,7 +104,7 @@ async def test_an_agno_agent_speaks() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-async def test_the_langgraph_bridge_speaks() -> None:
+async def test_the_langgraph_bridge_sends_text() -> None:
     from ag_ui_langgraph import LangGraphAgent  # type: ignore[import-untyped]
     from langchain_core.language_models import GenericFakeChatModel
     from langchain_core.messages import AIMessage

@@ -72,7 +72,7 @@ async def test_a_run_arrives_however_it_is_cut() -> None:
     assert received[2] == events.TextMessageContent(message_id="m", delta="tök")
 
 
-async def test_the_request_is_what_agui_asks_for() -> None:
+async def test_the_request_is_agui_s() -> None:
     async with ScriptedService(answer(STARTED, FINISHED)) as service:
         await run(AGUIHttpAgent(service.url + "/agent"))
     (request,) = service.requests

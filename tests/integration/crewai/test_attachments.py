@@ -41,7 +41,7 @@ def runtime() -> CopilotRuntime:
     return CopilotRuntime(providers=[CrewAIProvider({"crew": make(), "maker": make, "flow": LookFlow})])
 
 
-async def test_clients_learn_what_crews_and_flows_take() -> None:
+async def test_info_lists_what_crews_and_flows_take() -> None:
     async with client_of(runtime()) as client:
         agents = (await client.get(f"{PATH}/info")).json()["agents"]
     shown = {name: agent["capabilities"] for name, agent in agents.items()}

@@ -297,7 +297,7 @@ async def test_a_crew_inside_a_flow_is_a_step_of_it() -> None:
     assert steps == ["work", "crew", "write", "Writer"]
 
 
-async def test_ask_interrupts_the_run_and_goes_on_with_the_answer() -> None:
+async def test_ask_interrupts_the_run_and_continues_with_the_answer() -> None:
     class Asking(Flow[Counting]):
         @start()
         def only(self) -> str:

@@ -80,7 +80,7 @@ def words(outcomes: list[Outcome], name: str) -> dict[str, str]:
     return {one.capability: one.word for one in outcomes if one.guest.name == name}
 
 
-def test_each_guest_is_asked_for_each_capability_over_both_wires(application: Application, sources: Path) -> None:
+def test_each_guest_is_checked_for_each_capability_over_both_wires(application: Application, sources: Path) -> None:
     outcomes = spend(application, str(sources), Here(), "http://127.0.0.1:9")
     assert words(outcomes, "good") == dict.fromkeys(CAPABILITIES, "ok"), [one.faults for one in outcomes]
     unlike = {"start": "ok", "memory": "known", "stop": "n.a."}

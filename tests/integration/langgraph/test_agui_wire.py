@@ -72,7 +72,7 @@ async def test_a_number_of_a_page_that_64_bits_do_not_hold_is_kept_as_javascript
         assert types_of(await connect(client, "asker"))[-1] == "RUN_FINISHED"
 
 
-async def test_an_open_question_of_a_thread_that_others_made_is_asked() -> None:
+async def test_an_open_question_of_a_foreign_thread_is_sent() -> None:
     saver = InMemorySaver()
     await asking(saver).ainvoke({"messages": [HumanMessage("go", id="u")]}, {"configurable": {"thread_id": "t"}})
     async with client_of(served(asking(saver))) as client:

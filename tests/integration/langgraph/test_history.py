@@ -224,7 +224,7 @@ async def test_images_travel_both_ways() -> None:
     assert len([m for m in model.seen[-1] if m.type == "human"]) == 3
 
 
-async def test_a_message_of_several_parts_is_known_by_each_of_them() -> None:
+async def test_a_message_of_several_parts_is_recognised_by_each_of_them() -> None:
     content: list[Any] = [
         {"type": "text", "text": "see"},
         {"type": "image", "source_type": "base64", "mime_type": "image/jpeg", "data": "QQ=="},

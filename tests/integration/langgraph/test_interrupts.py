@@ -81,7 +81,7 @@ async def test_the_answer_arrives_as_text_or_as_the_json_value_it_is(response: s
     assert not asked(events)
 
 
-async def test_a_second_question_of_the_same_node_is_asked_after_the_first() -> None:
+async def test_a_second_question_of_the_same_node_follows_the_first() -> None:
     page = Page(asking("one?", "two?").compile())
     assert asked(await page.run("go")) == ["one?"]
     assert asked(await page.run("go", resume=answer("1"))) == ["two?"]
@@ -99,7 +99,7 @@ def two_at_once() -> Any:
     return graph
 
 
-async def test_several_interrupts_are_shown_and_answered_by_what_they_asked() -> None:
+async def test_several_interrupts_are_shown_and_answered_by_their_values() -> None:
     page = Page(two_at_once().compile())
     assert sorted(asked(await page.run("go"))) == ["left?", "right?"]
 
@@ -107,7 +107,7 @@ async def test_several_interrupts_are_shown_and_answered_by_what_they_asked() ->
     assert sorted(content for role, content in thread(events) if role == "assistant") == ["left: L", "right: R"]
 
 
-async def test_of_several_interrupts_those_without_an_answer_are_asked_again() -> None:
+async def test_of_several_interrupts_those_without_an_answer_are_repeated() -> None:
     page = Page(two_at_once().compile())
     await page.run("go")
 
@@ -135,7 +135,7 @@ async def test_an_interrupt_in_a_subgraph_is_reported_once_and_answered() -> Non
     assert states(await page.run("go", resume=answer("yes")))[-1] == {"answers": ["yes"]}
 
 
-async def test_a_rerun_without_an_answer_asks_again_and_runs_nothing() -> None:
+async def test_a_rerun_without_an_answer_repeats_the_question_and_runs_nothing() -> None:
     page = Page(asking("Sure?").compile())
     await page.run("go")
     events = await page.run("go")
@@ -280,7 +280,7 @@ async def test_the_sdk_s_questions_one_after_the_other() -> None:
     assert states(events)[-1] == {"answers": ["Ulm", "now"]}
 
 
-async def test_the_sdk_s_question_is_asked_again_until_it_is_answered() -> None:
+async def test_the_sdk_s_question_is_repeated_until_it_is_answered() -> None:
     page = Page(sdk_asking(message="Sure?"))
     (question,) = shown_question(of(ev.Custom, await page.run("go"))[0])
     again = await page.run("go", question)

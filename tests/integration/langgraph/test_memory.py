@@ -136,7 +136,7 @@ def test_a_store_that_is_none_is_refused(folder: Path, store: Any) -> None:
         LangGraphProvider.from_file(project(folder, store=store))
 
 
-def test_what_a_langgraph_json_asks_for_in_vain_is_logged(folder: Path) -> None:
+def test_what_a_langgraph_json_sets_in_vain_is_logged(folder: Path) -> None:
     told = {"auth": {"path": "./a.py:auth"}, "http": {}, "checkpointer": {}, "ui": {}, "dockerfile_lines": []}
     with capture_logs() as logs:
         LangGraphProvider.from_file(project(folder, env="missing.env", python_version="3.1", **told))
@@ -167,7 +167,7 @@ async def test_a_graph_in_code_that_forgets_beside_a_durable_store_is_warned_of(
     assert named == (["forgets"] if warned else [])
 
 
-async def test_a_graph_s_saver_in_memory_gives_way_where_that_is_asked_for() -> None:
+async def test_a_graph_s_saver_in_memory_gives_way_where_that_is_set() -> None:
     own, kept = InMemorySaver(), InMemorySaver()
     graph = remembering().compile(checkpointer=own)
     await Page(graph, checkpointer=kept, replaces_memory=True).run("go")

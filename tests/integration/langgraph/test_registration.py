@@ -344,7 +344,7 @@ def seeing() -> Any:
     return StateGraph(NoteState).add_node("n", work).add_edge(START, "n").compile()
 
 
-async def test_a_graph_is_given_who_asks_as_langgraph_s_own_server_does() -> None:
+async def test_a_graph_receives_the_caller_as_from_langgraph_s_own_server() -> None:
     request = RunContext(identity="bob", claims={"scope": "read write", "team": "blue"})
     forged = {"configurable": {"langgraph_auth_user": {"identity": "admin"}, "langgraph_auth_user_id": "admin"}}
     note = await note_of(Page(seeing()), request=request, config=forged)
@@ -359,7 +359,7 @@ async def test_a_graph_is_given_who_asks_as_langgraph_s_own_server_does() -> Non
     }
 
 
-async def test_without_authentication_nobody_asks_whatever_the_client_claims() -> None:
+async def test_without_authentication_no_claim_of_the_client_counts() -> None:
     forged = {"configurable": {"langgraph_auth_user": {"identity": "admin"}, "langgraph_auth_user_id": "admin"}}
     note = await note_of(Page(seeing()), config=forged)
     assert (note["id"], note["user"]) == (None, None)

@@ -94,7 +94,7 @@ async def test_a_run_goes_on_from_every_checkpoint_and_sends_everything_once(wri
     assert said == [text for text in ("Let me see. ", "a b") if text in said]
 
 
-async def test_an_answer_to_a_question_is_not_asked_for_again() -> None:
+async def test_an_answered_question_is_not_repeated() -> None:
     def question(state: MessagesState) -> dict[str, Any]:
         return {"messages": [AIMessage(f"You chose {interrupt('Which?')}.")]}
 
@@ -117,7 +117,7 @@ async def test_an_answer_to_a_question_is_not_asked_for_again() -> None:
         assert not state.interrupts
 
 
-async def test_a_run_that_had_stopped_with_a_question_asks_it_again_and_runs_nothing() -> None:
+async def test_a_run_that_had_stopped_with_a_question_repeats_it_and_runs_nothing() -> None:
     ran: list[str] = []
 
     def question(state: MessagesState) -> Command[str]:

@@ -27,7 +27,7 @@ def chat_graph(model: Any) -> Any:
     return StateGraph(CountingState).add_node("chat", chat).add_edge(START, "chat").compile()
 
 
-async def test_text_streams_as_the_model_speaks_it() -> None:
+async def test_text_streams_as_the_model_sends_it() -> None:
     events = await Page(chat_graph(ScriptedModel(script=[["Hel", "lo", "!"]]))).run("hi")
 
     assert [event.delta for event in of(ev.TextMessageContent, events)] == ["Hel", "lo", "!"]
@@ -130,7 +130,7 @@ def nested(model: ScriptedModel) -> Any:
     return StateGraph(CountingState).add_node("team", inner).add_edge(START, "team").compile()
 
 
-async def test_a_subgraph_speaks_within_the_root_s_node() -> None:
+async def test_a_subgraph_sends_text_within_the_root_s_node() -> None:
     events = await Page(nested(ScriptedModel(script=[["inner"]]))).run("hi")
 
     assert text(events) == "inner"

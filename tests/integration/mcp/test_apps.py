@@ -144,7 +144,7 @@ async def test_the_page_of_an_app_reads_its_interface(client: httpx.AsyncClient)
         ("notifications/message", {"level": "info", "data": "seen"}, "{}"),
     ],
 )
-async def test_what_the_page_of_an_app_may_ask_for(
+async def test_what_the_page_of_an_app_may_request(
     client: httpx.AsyncClient, method: str, params: Any, expected: str
 ) -> None:
     assert expected in json.dumps(await answer(client, asked_by_a_page(method, params)))
@@ -166,7 +166,7 @@ async def test_what_the_page_of_an_app_may_ask_for(
         ("resources/read", {}),
     ],
 )
-async def test_what_the_page_of_an_app_may_not_ask_for(client: httpx.AsyncClient, method: str, params: Any) -> None:
+async def test_what_the_page_of_an_app_may_not_request(client: httpx.AsyncClient, method: str, params: Any) -> None:
     result = await answer(client, asked_by_a_page(method, params))
     assert list(result) == ["error"]
     assert "may not" in result["error"]
@@ -185,13 +185,13 @@ async def test_resources_of_other_schemes_may_be_read_if_the_application_allows_
     "named",
     [{"serverHash": "other", "serverId": None}, {"serverHash": "http://127.0.0.1:9/mcp", "serverId": "x"}, {}],
 )
-async def test_servers_that_are_not_configured_are_not_asked(client: httpx.AsyncClient, named: Any) -> None:
+async def test_servers_that_are_not_configured_are_not_called(client: httpx.AsyncClient, named: Any) -> None:
     request = {"method": "ping", **named}
     body = run_input(thread="t", run="p", forwardedProps={"__proxiedMCPRequest": request})
     assert await answer(client, body) == {"error": "Unknown MCP server."}
 
 
-async def test_a_server_for_tools_alone_cannot_be_asked_by_pages() -> None:
+async def test_a_server_for_tools_alone_is_closed_to_pages() -> None:
     async with serve() as url:
         runtime = runtime_of(LOCAL, mcp_servers=[MCPServer(url=url, server_id="tools")])
         async with client_of(runtime) as client:

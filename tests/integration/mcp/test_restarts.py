@@ -181,7 +181,7 @@ def _event(message: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("status", [404, 400, 410])
-async def test_a_session_that_is_not_known_any_more_is_begun_anew(status: int) -> None:
+async def test_a_session_that_the_server_has_forgotten_begins_anew(status: int) -> None:
     forgetful = Forgetful(status)
     async with ScriptedService(forgetful.script) as service:
         server = MCPServer(url=f"{service.url}/mcp")

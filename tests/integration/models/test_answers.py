@@ -51,7 +51,7 @@ async def test_text_streams_under_the_vendors_id(vendor: FakeVendor, wire: Wire)
     ]
 
 
-async def test_separators_that_only_unicode_knows_are_text(vendor: FakeVendor, wire: Wire) -> None:
+async def test_unicode_s_own_separators_are_text(vendor: FakeVendor, wire: Wire) -> None:
     odd = "a\u2028b\x85c\u2029d"
     vendor.streams(*wire.text(odd))
     assert odd in "".join(part if isinstance(part, str) else part.decode(errors="replace") for part in wire.text(odd))
@@ -145,7 +145,7 @@ async def test_a_model_that_is_not_allowed_is_passed_over(vendor: FakeVendor, wi
     assert wire.asked_model(vendor.requests[-1]) != "huge"
 
 
-async def test_an_allowed_model_is_asked_instead(vendor: FakeVendor, wire: Wire) -> None:
+async def test_an_allowed_model_answers_instead(vendor: FakeVendor, wire: Wire) -> None:
     vendor.streams(*wire.text("ok"))
     options = ModelOptions(allowed_models=frozenset({"small"}))
     await ask(wire.model(vendor.url), run_of(forwarded=ForwardedParameters(model="small")), options)

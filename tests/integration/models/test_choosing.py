@@ -79,7 +79,7 @@ async def test_a_callable_answers(pick: Any) -> None:
     assert said(await ask(pick)) == "Hello"
 
 
-async def test_a_callable_sees_who_asks() -> None:
+async def test_a_callable_receives_the_caller() -> None:
     provider = ModelProvider(later)
     context = RunContext(properties={"who": "Ada"})
     events = [event async for event in provider.execute_run("", run_of(), context)]

@@ -208,9 +208,7 @@ def _raising(error: Exception) -> Callable[[Any], Any]:
     return fail
 
 
-async def test_a_vendor_that_langchain_knows_is_found_by_name(
-    vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_vendor_of_langchain_s_is_found_by_name(vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", vendor.url)
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")

@@ -156,7 +156,7 @@ async def test_arguments_whose_names_vendors_refuse_have_others_there_and_their_
     }
 
 
-async def test_earlier_calls_are_shown_to_the_vendor_with_the_names_that_it_knows(vendor: FakeVendor) -> None:
+async def test_earlier_calls_are_sent_to_the_vendor_under_its_own_names(vendor: FakeVendor) -> None:
     past: list[Message] = [
         TextMessage(role="user", content="Find"),
         ToolCallMessage(id="c", name="find", arguments={"$filter": "a eq 1", "größe": [{"@type": "x"}]}),

@@ -43,7 +43,7 @@ async def test_a_chain_with_an_object_takes_all_arguments() -> None:
         await chain.aclose()
 
 
-async def test_a_chain_whose_parameters_are_given_is_not_asked_for_them() -> None:
+async def test_a_chain_with_given_parameters_is_not_inspected() -> None:
     async with chain_with({}) as service:
         schema = {"type": "object", "properties": {"q": {"type": "string"}}}
         chain = LangServeChain("ask", service.url + "/chain", parameters=schema, single_argument="q")

@@ -152,7 +152,7 @@ async def test_a_state_that_cannot_be_saved_is_refused(
     assert response.json()["errors"][0]["message"]
 
 
-async def test_the_schema_has_the_extensions_only_where_they_are_asked_for(extended: httpx.AsyncClient) -> None:
+async def test_the_schema_has_the_extensions_only_where_they_are_set(extended: httpx.AsyncClient) -> None:
     info = {"query": "{ runtimeInfo { contractVersion agents { id } } }"}
     save = {
         "query": "mutation($data: SaveAgentStateInput!) { saveAgentState(data: $data) { threadId } }",

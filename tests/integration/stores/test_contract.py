@@ -135,7 +135,7 @@ async def test_each_thread_and_agent_has_a_state_of_its_own(store: StateStore) -
     assert [entry and entry.state["number"] for entry in loaded] == [*range(len(keys))]
 
 
-async def test_many_are_loaded_in_the_order_asked_for(store: StateStore) -> None:
+async def test_many_are_loaded_in_the_order_of_the_keys(store: StateStore) -> None:
     await store.save("one", "agent", AgentState(state={"n": 1}))
     await store.save("two", "agent", AgentState(state={"n": 2}))
 

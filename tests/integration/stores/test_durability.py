@@ -96,7 +96,7 @@ async def test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run(store_
 
 
 @pytest.mark.timeout(240)
-async def test_two_workers_behind_one_address_know_the_same_threads(store_url: str) -> None:
+async def test_two_workers_behind_one_address_share_their_threads(store_url: str) -> None:
     threads = [f"thread-{os.urandom(4).hex()}" for _ in range(6)]
     with serving(durable(store_url, "--workers", "2")) as server:
         for thread_id in threads:

@@ -110,7 +110,7 @@ async def test_a_run_that_is_cancelled_while_it_queues_is_not_waited_for(store: 
     await third.end()
 
 
-async def test_a_run_that_interrupts_asks_the_holder_to_stop_and_takes_its_place(store: StateStore) -> None:
+async def test_a_run_that_interrupts_stops_the_holder_and_takes_its_place(store: StateStore) -> None:
     first = Run(store)
     await _soon(first.holds)
     second = Run(store, interrupt=True)
@@ -139,7 +139,7 @@ async def test_a_run_that_interrupts_takes_the_place_of_those_that_queue(store: 
     await third.end()
 
 
-async def test_a_holder_can_be_asked_to_stop_without_taking_its_place(store: StateStore) -> None:
+async def test_a_holder_can_be_stopped_without_taking_its_place(store: StateStore) -> None:
     run = Run(store)
     await _soon(run.holds)
 

@@ -87,7 +87,7 @@ async def test_a_state_survives_the_process_that_is_killed_while_it_writes(
     assert (await store.save("thread", "agent", AgentState())).version > counted.version
 
 
-async def test_the_lock_of_another_process_is_respected_and_can_be_asked_for(
+async def test_the_lock_of_another_process_is_respected_and_can_be_requested(
     store: StateStore, url: str, settings: StoreSettings
 ) -> None:
     async with contender(url, settings, "hold") as process:

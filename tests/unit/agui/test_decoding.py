@@ -205,7 +205,7 @@ def test_a_result_in_parts_becomes_text() -> None:
     assert json.loads(second.content) == picture
 
 
-def test_an_interrupt_outcome_asks_before_the_run_ends() -> None:
+def test_an_interrupt_outcome_is_sent_before_the_run_ends() -> None:
     interrupt = {"id": "i", "reason": "input", "message": "Go on?"}
     outcome = {"type": "interrupt", "interrupts": [interrupt]}
     finished = {"type": "RUN_FINISHED", "threadId": "t", "runId": "r", "outcome": outcome}
@@ -220,7 +220,7 @@ def test_events_of_a_later_protocol_are_passed_through_raw() -> None:
     assert decode([json.dumps(event)]) == [events.Raw(event=event, source="ag-ui")]
 
 
-def test_events_and_keys_that_are_not_known_are_passed_over_with_a_log_line() -> None:
+def test_unknown_events_and_keys_are_passed_over_with_a_log_line() -> None:
     with structlog.testing.capture_logs() as logs:
         decoded = decode(
             [
@@ -302,7 +302,7 @@ async def test_a_reported_failure_is_raised_with_the_agents_text() -> None:
     assert caught.value.original_type == "TEAPOT"
 
 
-async def test_a_reported_failure_keeps_a_code_that_clients_know() -> None:
+async def test_a_reported_failure_keeps_a_code_of_the_contract() -> None:
     failure = events.RunError(message="Who?", code="AUTHENTICATION_ERROR")
     with pytest.raises(CopilotKitError) as caught:
         [event async for event in decode_stream(stream_of(failure))]

@@ -10,7 +10,7 @@ from copilotkit_runtime.providers.crewai.framework import disable_telemetry, loa
 from copilotkit_runtime.runtime.errors import MissingExtraError
 
 
-def test_telemetry_is_off_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_telemetry_is_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREWAI_DISABLE_TELEMETRY", raising=False)
     monkeypatch.setenv("CREWAI_TRACING_ENABLED", "true")
     disable_telemetry()

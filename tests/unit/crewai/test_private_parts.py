@@ -32,7 +32,7 @@ def test_a_tasks_human_input_has_the_methods_that_are_replaced() -> None:
         assert callable(getattr(provider, method))
 
 
-def test_executors_can_be_asked_for_another_attempt() -> None:
+def test_executors_can_request_another_attempt() -> None:
     executor = import_module("crewai.core.providers.human_input").ExecutorContext
     for method in ("_invoke_loop", "_format_feedback_message"):
         assert callable(getattr(executor, method))

@@ -43,7 +43,7 @@ def test_a_compiled_graph_has_its_builder_s_schemas() -> None:
     assert schema_of(graph).inputs == frozenset({"question"})
 
 
-def test_the_reducer_of_messages_is_known_by_its_name() -> None:
+def test_the_reducer_of_messages_is_recognised_by_its_name() -> None:
     class Talk(TypedDict):
         messages: Annotated[list[Any], add_messages]
 

@@ -27,7 +27,7 @@ When using these tools:
 Use them when appropriate to fulfill the user's request."""
 
 
-def test_models_learn_of_tools_in_the_contracts_words() -> None:
+def test_models_receive_the_contract_s_text_about_tools() -> None:
     string = {"type": "string"}
     properties = {
         "q": {**string, "description": "query"},

@@ -148,7 +148,7 @@ def test_a_file_that_is_not_toml_or_not_there_is_named(tmp_path: Path, text: str
         layers(file)
 
 
-def test_production_has_neither_graphiql_nor_introspection_unless_they_are_asked_for() -> None:
+def test_production_has_neither_graphiql_nor_introspection_unless_they_are_set() -> None:
     config = RuntimeConfig(env="production")
     assert (config.graphiql, config.introspection) == (False, False)
     assert RuntimeConfig(env="production", introspection=True).introspection is True

@@ -68,7 +68,7 @@ async def test_a_provider_that_fails_does_not_hide_the_others() -> None:
         await both.owner_of("b")
 
 
-async def test_what_is_known_is_asked_once_until_it_may_have_changed() -> None:
+async def test_what_was_listed_is_listed_again_only_after_a_change() -> None:
     one = Listed("one", "a")
     known = registry(one)
     for _ in range(3):
@@ -82,7 +82,7 @@ async def test_what_is_known_is_asked_once_until_it_may_have_changed() -> None:
     assert set(await known.agents()) == {"a", "b"}
 
 
-async def test_an_unknown_agent_makes_the_providers_be_asked_no_more_than_once() -> None:
+async def test_an_unknown_agent_lists_the_providers_once_at_most() -> None:
     one = Listed("one", "a")
     known = registry(one)
     for asked in (1, 2):

@@ -290,7 +290,7 @@ async def test_the_servers_tools_come_first_and_win_their_names() -> None:
     assert for_agent[0].parameters["properties"] == {"name": {"type": "string"}}
 
 
-async def test_actions_may_depend_on_who_asks() -> None:
+async def test_actions_may_depend_on_the_caller() -> None:
     def actions_for(context: RunContext) -> list[Any]:
         return [greet] if context.properties.get("friendly") else []
 
@@ -399,7 +399,7 @@ async def test_an_agent_may_be_called_as_a_tool() -> None:
     assert kept.state == {"spoke": True}
 
 
-async def test_an_agent_that_is_called_as_a_tool_knows_its_state() -> None:
+async def test_an_agent_that_is_called_as_a_tool_receives_its_state() -> None:
     speaker = Speaker(fails_after=None)
     runtime = CopilotRuntime(providers=[speaker], model=ScriptedProvider(), agents_as_actions=True)
     async with client_of(runtime) as client:
@@ -428,7 +428,7 @@ async def test_an_agent_that_is_called_as_a_tool_and_breaks_off_ends_the_run() -
     assert results(response) == {"c": "speaker agent started"}
 
 
-async def test_agents_are_not_tools_unless_asked_for() -> None:
+async def test_agents_are_not_tools_by_default() -> None:
     listener = Listener()
     async with client_of(CopilotRuntime(providers=[Speaker()], model=listener)) as client:
         await play_on(client)

@@ -78,7 +78,7 @@ async def _nothing() -> AsyncGenerator[Any]:
         (TopicGuardrail(allow=["cooking"], deny=["fish"], reason="No."), False, "cooking fish"),
     ],
 )
-async def test_topics_are_allowed_or_denied_before_anybody_is_asked(
+async def test_topics_are_allowed_or_denied_before_the_agent_is_called(
     agent: str | None, guardrail: TopicGuardrail, passes: bool, content: str
 ) -> None:
     listener = Answering()
@@ -292,7 +292,7 @@ async def cloud(status: int, body: Any, content: str = "hello", *more: Guardrail
     return fold(answer.parts), service.requests, bool(listener.given)
 
 
-async def test_the_cloud_is_asked_as_the_contract_requires() -> None:
+async def test_the_cloud_is_called_as_the_contract_requires() -> None:
     response, [request], asked = await cloud(200, {"status": "allowed"})
     assert (request.method, request.path) == ("POST", "/guardrails/validate")
     assert request.headers["x-copilotcloud-public-api-key"] == "ck_pub_1"
@@ -376,7 +376,7 @@ async def test_the_clients_lists_may_be_left_to_a_judge() -> None:
     assert '"war"' in asked[0]
 
 
-async def test_a_key_without_guardrails_asks_nobody() -> None:
+async def test_a_key_without_guardrails_sends_nothing_to_the_cloud() -> None:
     config = RuntimeConfig(cloud_base_url="http://127.0.0.1:9")
     async with client_of(CopilotRuntime(model=Answering(), config=config)) as client:
         client.headers.update(KEY)

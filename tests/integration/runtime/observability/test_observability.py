@@ -286,7 +286,7 @@ class Unready(ScriptedProvider):
         return await super().list_agents()
 
 
-async def test_readiness_asks_the_store_and_the_providers_and_liveness_does_not() -> None:
+async def test_readiness_checks_the_store_and_the_providers_and_liveness_does_not() -> None:
     async with client_of(CopilotRuntime(providers=[Unready()])) as client:
         response = await client.get("/ready")
         assert response.status_code == 503

@@ -202,7 +202,7 @@ async def test_whatever_is_left_open_is_closed_before_the_end_live_and_in_the_hi
     assert len(opened) == [event["type"] for event in past[:border]].count("TEXT_MESSAGE_END")
 
 
-async def test_a_preflight_allows_the_headers_that_are_asked_for_and_any_origin_gets_no_credentials() -> None:
+async def test_a_preflight_allows_the_requested_headers_and_any_origin_gets_no_credentials() -> None:
     asked = {
         "origin": "https://app.example",
         "access-control-request-method": "POST",

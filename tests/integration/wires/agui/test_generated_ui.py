@@ -79,7 +79,7 @@ async def info(client: httpx.AsyncClient) -> dict[str, Any]:
     return answer
 
 
-async def test_info_declares_nothing_that_was_not_asked_for() -> None:
+async def test_info_declares_nothing_that_is_not_configured() -> None:
     async with served() as client:
         told = await info(client)
     assert (told["a2uiEnabled"], told["openGenerativeUIEnabled"], "a2ui" in told) == (False, False, False)
@@ -97,7 +97,7 @@ async def test_info_declares_nothing_that_was_not_asked_for() -> None:
         ({"config": RuntimeConfig(open_generative_ui=True)}, {"openGenerativeUIEnabled": True}),
     ],
 )
-async def test_info_declares_what_was_asked_for(options: dict[str, Any], shown: dict[str, Any]) -> None:
+async def test_info_declares_what_is_configured(options: dict[str, Any], shown: dict[str, Any]) -> None:
     async with served(**options) as client:
         told = await info(client)
     assert {key: told[key] for key in shown} == shown

@@ -68,7 +68,7 @@ async def test_a_question_that_failed_to_be_answered_is_not_lost(client: httpx.A
     assert events[0]["input"]["messages"][0]["id"] == "u1"
 
 
-async def test_an_open_question_is_asked_again(client: httpx.AsyncClient) -> None:
+async def test_an_open_question_is_repeated(client: httpx.AsyncClient) -> None:
     await play(client, "u1", *say("well", "a1"), ASK)
     for _ in range(2):
         events = await connect(client, "scripted")

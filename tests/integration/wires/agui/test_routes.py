@@ -34,7 +34,7 @@ async def test_both_wires_share_the_url(client: httpx.AsyncClient) -> None:
         assert "default" in (await client.post(url, json={"method": "info"})).json()["agents"]
 
 
-async def test_a_get_that_asks_nothing_is_405(client: httpx.AsyncClient) -> None:
+async def test_a_get_without_a_query_is_405(client: httpx.AsyncClient) -> None:
     response = await client.get(PATH)
     assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
 
@@ -47,7 +47,7 @@ async def test_info_lists_what_is_there(client: httpx.AsyncClient) -> None:
     assert not {"licenseStatus", "intelligence", "inspectorMetadata"} & info.keys()
 
 
-async def test_an_envelope_learns_of_threads_in_its_own_place(client: httpx.AsyncClient) -> None:
+async def test_an_envelope_lists_threads_under_its_own_field(client: httpx.AsyncClient) -> None:
     info = (await client.post(PATH, json={"method": "info"})).json()
     assert not any(info["threadEndpoints"].values())
     assert info["singleRoute"]["resourceOperations"] is True

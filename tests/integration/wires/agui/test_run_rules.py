@@ -301,7 +301,7 @@ async def test_what_a_person_sent_comes_back_in_its_order() -> None:
     assert shown == [ImageMessage, "this", ImageMessage, "or that"]
 
 
-async def test_an_attachment_of_a_kind_that_is_not_known_is_reported(client: httpx.AsyncClient) -> None:
+async def test_an_attachment_of_an_unknown_kind_is_reported(client: httpx.AsyncClient) -> None:
     handle = {"type": "image", "source": {"type": "file", "value": "file-1"}}
     for number, part in enumerate((handle, {"type": "hologram"})):
         content = [{"type": "text", "text": "[]"}, part]

@@ -22,7 +22,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_an_agent_speaks(client: httpx.AsyncClient) -> None:
+async def test_an_agent_sends_text(client: httpx.AsyncClient) -> None:
     events = await run(client, "scripted", run_input(script(*say("hello"))))
     assert types_of(events) == [
         "RUN_STARTED",
@@ -43,7 +43,7 @@ async def test_an_envelope_runs_the_same_agent(client: httpx.AsyncClient) -> Non
     assert types_of(events_of(response.text))[-1] == "RUN_FINISHED"
 
 
-async def test_headers_go_out_before_the_agent_speaks(client: httpx.AsyncClient) -> None:
+async def test_headers_are_sent_before_the_agent_s_first_event(client: httpx.AsyncClient) -> None:
     body = run_input(script({"hang": True}))
     async with asyncio.timeout(20), client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as response:
         assert response.status_code == 200
@@ -257,7 +257,7 @@ async def test_a_model_answers_as_the_default_agent() -> None:
         assert "hello" in str(await run(client, "default", run_input(script(*say("hello")))))
 
 
-async def test_a_question_is_asked_at_the_end_of_its_run(client: httpx.AsyncClient) -> None:
+async def test_a_question_is_sent_at_the_end_of_its_run(client: httpx.AsyncClient) -> None:
     ask = {"event": {"type": "CUSTOM", "name": "on_interrupt", "value": {"sure": True}}}
     events = await run(client, "scripted", run_input(script(ask, *say("well?"))))
     assert events[-2] == {"type": "CUSTOM", "name": "on_interrupt", "value": {"sure": True}}

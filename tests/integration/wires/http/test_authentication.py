@@ -111,7 +111,7 @@ def forged_with(public: bytes) -> str:
     return (signed + b"." + part(hmac.digest(public, signed, sha256))).decode()
 
 
-async def test_who_asks_is_known_to_the_agent_the_hooks_and_the_log(server: Running) -> None:
+async def test_the_caller_reaches_the_agent_the_hooks_and_the_log(server: Running) -> None:
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token(sub='eve')}"}, timeout=20) as http:
         answer = await ask(http, server.url, generate(text_message("hi"), agent="witness", threadId="of-eve"))
     assert fold(answer.parts)["messages"][0]["content"] == ["eve []"]

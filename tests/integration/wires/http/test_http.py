@@ -73,7 +73,7 @@ async def test_without_directives_the_answer_comes_in_one_piece(client: httpx.As
     }
 
 
-async def test_a_status_asked_for_alone_does_not_hang(client: httpx.AsyncClient) -> None:
+async def test_a_query_of_the_status_alone_does_not_hang(client: httpx.AsyncClient) -> None:
     body = scripted(*text("a", "hi"))
     body["query"] = """mutation generateCopilotResponse($data: GenerateCopilotResponseInput!) {
         generateCopilotResponse(data: $data) { status { ... on BaseResponseStatus { code } }
@@ -168,7 +168,7 @@ async def test_a_named_origin_may_send_credentials_and_others_may_not_read() -> 
         assert "access-control-allow-origin" not in theirs.headers
 
 
-async def test_a_preflight_allows_what_it_asks_for(client: httpx.AsyncClient) -> None:
+async def test_a_preflight_allows_what_it_requests(client: httpx.AsyncClient) -> None:
     headers = {
         "origin": "http://page.test",
         "access-control-request-method": "POST",

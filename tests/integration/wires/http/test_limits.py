@@ -232,7 +232,7 @@ async def test_a_thread_of_somebody_else_is_as_one_that_is_not_there(server: Run
     assert (told["message"], told["extensions"]["code"]) == ("The thread was not found.", "NOT_FOUND")
 
 
-async def test_who_asks_reaches_the_agent_and_their_key_does_not(server: Running) -> None:
+async def test_the_caller_reaches_the_agent_and_their_key_does_not(server: Running) -> None:
     async with client(server) as ann:
         body = generate(text_message("who am I?"), agent="witness", threadId="ann-3")
         answer = await ask(ann, server.url, body)

@@ -63,7 +63,7 @@ async def invoke(handler: Any, **arguments: Any) -> Any:
     return await Action("x", "", handler).invoke(arguments, RunContext(url="here"), Workers())
 
 
-async def test_arguments_are_converted_to_what_the_signature_asks_for() -> None:
+async def test_arguments_are_converted_to_the_types_of_the_signature() -> None:
     def show(colour: Colour, place: Place, number: int = 3) -> Any:
         return colour, place.title, number
 

@@ -34,7 +34,7 @@ def test_what_the_client_took_back_is_gone() -> None:
     assert ids(said("u1", "a1", "u2", "a2"), said("u1"), said("a3")) == ["u1", "a3"]
 
 
-def test_what_was_written_after_the_client_asked_stays() -> None:
+def test_what_was_written_after_the_request_stays() -> None:
     kept = [*said("u1"), *said("a1", at=LATE)]
     assert ids(kept, said("u1", "u2"), said("a2")) == ["u1", "u2", "a1", "a2"]
 

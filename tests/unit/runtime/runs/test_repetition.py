@@ -115,7 +115,7 @@ async def test_a_snapshot_of_the_thread_has_the_ids_that_were_shown() -> None:
     assert snapshot.messages[1]["toolCallId"] == "c1"
 
 
-async def test_a_step_that_was_open_is_entered_once_and_a_question_is_asked_once() -> None:
+async def test_a_step_that_was_open_and_a_question_are_sent_once() -> None:
     step, left = events.StepStarted(step_name="node"), events.StepFinished(step_name="node")
     question = events.Custom(name="on_interrupt", value={"question": "?"})
     assert await rest([step, question], [step, question, question, left]) == [question, left]

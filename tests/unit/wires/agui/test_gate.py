@@ -119,13 +119,13 @@ def test_several_questions_are_one_list() -> None:
     assert body_of(*ask)[-1] == {"type": "CUSTOM", "name": "on_interrupt", "value": ["one?", "two?"]}
 
 
-def test_the_sdks_question_is_asked_like_any_other() -> None:
+def test_the_sdk_s_question_is_sent_like_any_other() -> None:
     value = {"data": {"value": "sure?", "messages": []}}
     shown = body_of(events.Custom(name=events.COPILOTKIT_INTERRUPT, value=value))
     assert shown == [{"type": "CUSTOM", "name": "on_interrupt", "value": "sure?"}]
 
 
-def test_the_outcome_asks_where_it_is_wanted() -> None:
+def test_the_outcome_has_interrupts_where_that_is_set() -> None:
     options = GateOptions(interrupt_outcome=True)
     shown = passed(events.Custom(name=events.INTERRUPT, value="sure?"), options=options)
     assert shown[-1]["outcome"]["type"] == "interrupt"

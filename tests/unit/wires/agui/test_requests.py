@@ -79,7 +79,7 @@ def test_a_run_without_an_answer_resumes_nothing() -> None:
     assert request(forwardedProps={"command": {}}, resume=[]).input.resume == []
 
 
-def test_suggestions_are_known_by_the_tool_that_they_choose() -> None:
+def test_suggestions_are_recognised_by_the_tool_that_they_choose() -> None:
     choice = {"type": "function", "function": {"name": "copilotkitSuggest"}}
     assert request(forwardedProps={"toolChoice": choice}).input.request_type == "Suggestion"
     assert request().input.request_type == "Chat"

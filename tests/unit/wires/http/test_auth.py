@@ -106,7 +106,7 @@ def test_production_needs_authentication_or_a_setting_that_admits_everybody() ->
     assert authentication(ApiKeyAuth({"me": "k"}), production) is not None
 
 
-def test_nobody_can_both_ask_for_authentication_and_switch_it_off() -> None:
+def test_authentication_cannot_be_set_and_disabled_at_once() -> None:
     with pytest.raises(ConfigurationError, match="'none'"):
         authentication(ApiKeyAuth({"me": "k"}), RuntimeConfig(auth="none"))
     with pytest.raises(ConfigurationError, match="'none'"):
