@@ -22,6 +22,10 @@ from .joined_run import JoinedRun
 from .replay import started_input
 
 
+_MORE_LOOKS = 3
+"""How often a thread is looked at again in which runs begin or end just now."""
+
+
 class GoingOn(NamedTuple):
     """A run that goes on, its record, if it has one yet, and where the client reads it."""
 
@@ -122,14 +126,21 @@ class Past:
 
     async def _found(self) -> tuple[Sequence[RunHandle], Sequence[RunRecord]]:
         """Return the runs that go on, and what is kept of all."""
-        handles = await self._service.attach_all(self.thread_id)
-        records = await self._service.archive.runs(self.thread_id)
-        if not handles and any(record.status == "running" for record in records):
-            handles = await self._service.attach_all(self.thread_id)
+        handles, records = await self._looked()
+        for _ in range(_MORE_LOOKS):
+            if not _has_missed(handles, records):
+                break
+            for handle in handles:
+                handle.close()
+            handles, records = await self._looked()
         for handle in handles:
             if handle.status is not RunStatus.RUNNING:
                 await handle.join()  # it has its number now, under which it may be among the records
         return handles, records
+
+    async def _looked(self) -> tuple[Sequence[RunHandle], Sequence[RunRecord]]:
+        handles = await self._service.attach_all(self.thread_id)
+        return handles, await self._service.archive.runs(self.thread_id)
 
     def _going_on(self, handle: RunHandle, records: Sequence[RunRecord]) -> GoingOn:
         record = next((record for record in records if record.number == handle.number), None)
@@ -140,6 +151,12 @@ class Past:
         if self._agent.name is None:
             return AgentState()
         return await self._agent.provider.load_state(self.thread_id, self._agent.name) or AgentState()
+
+
+def _has_missed(handles: Sequence[RunHandle], records: Sequence[RunRecord]) -> bool:
+    """Return whether a run goes on by its record that is not followed: it has just begun, and may end at once."""
+    followed = {handle.number for handle in handles}
+    return any(record.status == "running" and record.number not in followed for record in records)
 
 
 def _answers(run: GoingOn) -> bool:

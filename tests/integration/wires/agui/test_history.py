@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentState, CopilotRuntime, RuntimeConfig, messages
+from copilotkit_runtime.runtime.runs.handle import RunHandle
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
+from tests.support.polling import until
 from tests.support.scripted_agent import ScriptedProvider
 
 ASK = {"event": {"type": "CUSTOM", "name": "on_interrupt", "value": "sure?"}}
@@ -123,6 +125,37 @@ async def test_a_question_that_is_answered_stays(client: httpx.AsyncClient) -> N
     events = await connect(client, "scripted")
     assert [event["runId"] for event in events if event["type"] == "RUN_FINISHED"] == ["run-u1", "r2"]
     assert deltas(events) == ["thanks"]
+
+
+async def test_a_run_that_begins_and_ends_while_a_client_connects_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = runtime(tmp_path)
+    looks, attach_all, gone = 0, app.service.attach_all, asyncio.Event()
+
+    async def attached(thread_id: str, *, identity: str | None = None) -> list[RunHandle]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            return []  # the run has not begun
+        if looks == 2:
+            assert await app.stop("t")
+            await gone.wait()
+        return await attach_all(thread_id, identity=identity)
+
+    async with client_of(app) as client:
+        body = run_input(script(*say("one", "a1"), {"hang": True}, id_="u1"), run="r1")
+        running = asyncio.create_task(client.post(f"{PATH}/agent/scripted/run", json=body))
+        running.add_done_callback(lambda _: gone.set())
+
+        async def is_stored() -> bool:
+            return [record.status for record in await app.service.archive.runs("t")] == ["running"]
+
+        await until(is_stored)
+        monkeypatch.setattr(app.service, "attach_all", attached)
+        events = await connect(client, "scripted")
+    assert deltas(events) == ["one"]
+    assert [event["runId"] for event in events if event["type"] == "RUN_STARTED"] == ["r1"]
 
 
 async def test_what_is_being_answered_anew_is_not_shown_with_its_old_answer(client: httpx.AsyncClient) -> None:
