@@ -21,7 +21,6 @@ from .history import Events, ThreadHistory
 from .joined_run import JoinedRun
 from .replay import started_input
 
-
 _MORE_LOOKS = 3
 """How often a thread is looked at again in which runs begin or end just now."""
 
