@@ -324,7 +324,7 @@ class CopilotRuntime:
         properties: dict[str, Any] | None = None,
         owner: str | None = None,
     ) -> BackgroundRun:
-        """Start a run without a client, which can join it at any time.
+        """Start a run without a client, which can join it at any time; start the runtime if it has not been started.
 
         Args:
             agent_name: The agent; None for the model.
@@ -340,6 +340,8 @@ class CopilotRuntime:
             ThreadNotFoundError: The thread is somebody else's.
             ShuttingDownError: The runtime is about to end.
         """
+        if not self._running and not self.service.draining:
+            await self.start()  # as the first request does
         return await start_run(
             self.service,
             agent_name,

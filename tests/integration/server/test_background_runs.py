@@ -55,6 +55,17 @@ async def test_a_run_is_followed_while_it_goes_on_and_stopped_by_its_thread(runt
 
 
 @pytest.mark.parametrize("runtime", STORES, indirect=True)
+async def test_a_run_may_be_started_before_the_server_and_not_after_its_end(runtime: CopilotRuntime) -> None:
+    run = await runtime.start_run(AGENT, script(*text("m", "early")))
+    try:
+        assert await run.join() == "finished"
+    finally:
+        await runtime.stop()
+    with pytest.raises(errors.ShuttingDownError):
+        await runtime.start_run(AGENT, script(*text("m", "late")))
+
+
+@pytest.mark.parametrize("runtime", STORES, indirect=True)
 async def test_what_an_owner_has_started_is_nobody_elses(runtime: CopilotRuntime) -> None:
     async with runtime:
         run = await runtime.start_run(AGENT, script(event("CUSTOM", name="secret")), owner="alice")
