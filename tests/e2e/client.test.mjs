@@ -168,7 +168,7 @@ describe("the published client", { timeout: 60_000 }, () => {
     assert.deepEqual(views.map((view) => states(view).at(-1).state.count), [12, 22, 32]);
   });
 
-  test("is told which agents there are", async () => {
+  test("receives the list of agents", async () => {
     const { data, error } = await converse().client.availableAgents();
 
     assert.equal(error, undefined);
@@ -187,7 +187,7 @@ describe("the published client", { timeout: 60_000 }, () => {
     ]);
   });
 
-  test("is told when it asks for an agent that does not exist", async () => {
+  test("receives an error for an agent that does not exist", async () => {
     const error = await failure(converse({ agent: "nobody" }).say("Hello?"));
 
     assert.equal(error.graphQLErrors[0].extensions.code, "AGENT_NOT_FOUND");
@@ -196,14 +196,14 @@ describe("the published client", { timeout: 60_000 }, () => {
   });
 
   for (const moment of ["before", "middle", "after"]) {
-    test(`is told that an agent failed ${MOMENTS[moment]}, and the response ends`, async () => {
+    test(`receives the error of an agent that failed ${MOMENTS[moment]}, and the response ends`, async () => {
       const view = await ended(converse({ agent: "fragile" }).say(moment));
 
       assert.equal(view.status.__typename, "FailedResponseStatus");
       assert.equal(view.status.reason, "UNKNOWN_ERROR");
       assert.equal(text(view), moment === "before" ? "" : "It began");
-      const told = view.rawMessages.find((message) => message.__typename === "TextMessageOutput");
-      assert.equal(told?.status.code, { before: undefined, middle: "Failed", after: "Success" }[moment]);
+      const answer = view.rawMessages.find((message) => message.__typename === "TextMessageOutput");
+      assert.equal(answer?.status.code, { before: undefined, middle: "Failed", after: "Success" }[moment]);
       assert.doesNotMatch(JSON.stringify(view), /Traceback|\.py|a secret/);
     });
   }

@@ -76,7 +76,7 @@ describe("a page built with the published React packages", { timeout: 180_000 },
     await assertAllIsWell(visitor.visit);
   });
 
-  test("sends back the extensions that the agent told", async () => {
+  test("sends back the extensions that the agent sent", async () => {
     const { chat } = await open({ runtimeUrl: agents.url, agent: "keeper" });
     for (const turn of ["This is turn 1.", "This is turn 2.", "This is turn 3."]) {
       await chat.say("Which turn is this?");

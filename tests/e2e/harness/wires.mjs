@@ -1,7 +1,7 @@
 export const KEY = "sk-verysecretkey0123456789";
 
 /**
- * The vendors' protocols: how a runtime is told of the server, and what a request's body says.
+ * The vendors' protocols: how a runtime is pointed at the server, and what a request has in its body.
  *
  * `said` are the texts of the conversation as `{role, text}`, `results` the results of tool calls by call id, `pictures`
  * the pictures as `{type, bytes}`, `limits` the settings as `{temperature, maxTokens, stop}`, and `choice` the name of the

@@ -49,7 +49,7 @@ def chat(script: Any = echo) -> tuple[Page, ScriptedModel]:
     return Page(StateGraph(LogState).add_node("answer", answer).add_edge(START, "answer").compile()), model
 
 
-async def told(page: Page) -> list[Message]:
+async def history_of(page: Page) -> list[Message]:
     loaded = await page.state()
     assert loaded is not None
     return loaded.messages
@@ -58,7 +58,7 @@ async def told(page: Page) -> list[Message]:
 async def test_only_what_the_checkpoint_lacks_is_added() -> None:
     page, _ = chat()
     await page.run("one")
-    events = await page.run(*await told(page), "two")
+    events = await page.run(*await history_of(page), "two")
 
     assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "two"), ("assistant", "re: two")]
 
@@ -80,19 +80,19 @@ async def test_the_client_s_own_instructions_do_not_enter_the_thread() -> None:
 async def test_a_regenerated_turn_starts_from_the_state_before_it() -> None:
     page, _ = chat()
     await page.run("one")
-    await page.run(*await told(page), "two")
-    before = await told(page)
+    await page.run(*await history_of(page), "two")
+    before = await history_of(page)
     events = await page.run(*before[:3], state=states(await page.run(*before))[-1])
 
     assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "two"), ("assistant", "re: two")]
     assert states(events)[-1] == {"log": ["re: one", "re: two"]}
-    assert [message.id for message in await told(page)][:3] == [message.id for message in before][:3]
+    assert [message.id for message in await history_of(page)][:3] == [message.id for message in before][:3]
 
 
 async def test_the_first_turn_can_be_regenerated() -> None:
     page, _ = chat()
     await page.run("one")
-    await page.run(*await told(page), "two")
+    await page.run(*await history_of(page), "two")
     events = await page.run("one")
 
     assert thread(events) == [("user", "one"), ("assistant", "re: one")]
@@ -102,8 +102,8 @@ async def test_the_first_turn_can_be_regenerated() -> None:
 async def test_an_edited_message_starts_its_turn_over() -> None:
     page, _ = chat()
     await page.run("one")
-    await page.run(*await told(page), user("two", "second"))
-    kept = (await told(page))[:2]
+    await page.run(*await history_of(page), user("two", "second"))
+    kept = (await history_of(page))[:2]
     events = await page.run(*kept, user("2", "second"))
 
     assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "2"), ("assistant", "re: 2")]
@@ -113,7 +113,7 @@ async def test_an_edited_message_starts_its_turn_over() -> None:
 async def test_the_same_list_again_changes_nothing_in_the_thread() -> None:
     page, _ = chat()
     await page.run("one")
-    known = await told(page)
+    known = await history_of(page)
     events = await page.run(*known)
 
     assert thread(events)[:2] == [("user", "one"), ("assistant", "re: one")]
@@ -122,13 +122,13 @@ async def test_the_same_list_again_changes_nothing_in_the_thread() -> None:
 async def test_state_that_the_client_only_echoes_is_not_reduced_again() -> None:
     page, _ = chat()
     state = states(await page.run("one"))[-1]
-    assert states(await page.run(*await told(page), "two", state=state))[-1] == {"log": ["re: one", "re: two"]}
+    assert states(await page.run(*await history_of(page), "two", state=state))[-1] == {"log": ["re: one", "re: two"]}
 
 
 async def test_state_that_the_client_changed_replaces_the_graph_s() -> None:
     page, _ = chat()
     await page.run("one")
-    events = await page.run(*await told(page), "two", state={"log": ["edited"]})
+    events = await page.run(*await history_of(page), "two", state={"log": ["edited"]})
     assert states(events)[-1] == {"log": ["edited", "re: two"]}
 
 
@@ -170,7 +170,7 @@ async def test_messages_of_another_agent_on_the_thread_are_handed_over_in_order(
 async def test_a_second_result_for_a_call_is_dropped() -> None:
     page, model = chat(lambda messages: call_parts("paint", "p1", "{}") if len(messages) == 1 else ["ok"])
     await page.run("go", tools=[Tool(name="paint", description="", parameters={})])
-    answered = [*await told(page), result("p1", "paint", "red")]
+    answered = [*await history_of(page), result("p1", "paint", "red")]
     await page.run(*answered)
     again = result("p1", "paint", "blue")
     again.id = "other"
@@ -182,9 +182,9 @@ async def test_a_second_result_for_a_call_is_dropped() -> None:
 async def test_a_late_result_goes_right_behind_its_call() -> None:
     page, model = chat(lambda messages: call_parts("paint", "p1", "{}") if len(messages) == 1 else ["ok"])
     await page.run("go")
-    called = await told(page)
+    called = await history_of(page)
     await page.run(*called, "still there?")
-    latest = await told(page)
+    latest = await history_of(page)
     await page.run(*latest, result("p1", "paint", "red"))
 
     assert [message.type for message in model.seen[-1]] == ["human", "ai", "tool", "human", "ai"]
@@ -193,9 +193,9 @@ async def test_a_late_result_goes_right_behind_its_call() -> None:
 async def test_a_call_that_nobody_answered_gets_a_result_until_the_real_one_comes() -> None:
     page, model = chat(lambda messages: call_parts("paint", "p1", "{}") if len(messages) == 1 else ["ok"])
     await page.run("go")
-    await page.run(*await told(page), "still there?")
+    await page.run(*await history_of(page), "still there?")
     assert [m.text for m in model.seen[-1] if m.type == "tool"] == ["The person went on without answering."]
-    await page.run(*await told(page), result("p1", "paint", "red"))
+    await page.run(*await history_of(page), result("p1", "paint", "red"))
     assert [m.text for m in model.seen[-1] if m.type == "tool"] == ["red"]
 
 
@@ -216,11 +216,11 @@ async def test_images_travel_both_ways() -> None:
 
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}
     assert model.seen[0][1].content == [image]
-    loaded = [message for message in await told(page) if isinstance(message, ImageMessage)]
+    loaded = [message for message in await history_of(page) if isinstance(message, ImageMessage)]
     assert [(message.id, message.format, message.bytes) for message in loaded] == [("i1", "png", "QUJD")]
     shown = of(ev.MessagesSnapshot, events)[-1].messages[1]
     assert shown["content"] == [{"type": "binary", "mimeType": "image/png", "data": "QUJD"}]
-    await page.run(*await told(page), "again")
+    await page.run(*await history_of(page), "again")
     assert len([m for m in model.seen[-1] if m.type == "human"]) == 3
 
 
@@ -235,7 +235,7 @@ async def test_a_message_of_several_parts_is_recognised_by_each_of_them() -> Non
 
     page = Page(StateGraph(MessagesState).add_node(show).add_edge(START, "show").compile())
     await page.run("go")
-    known = await told(page)
+    known = await history_of(page)
     assert [message.id for message in known] == ["id of go", "both", "both-1"]
     events = await page.run(*known, "more")
     assert len(of(ev.MessagesSnapshot, events)[-1].messages) == 3
@@ -246,7 +246,7 @@ async def test_developer_messages_stay_developer_messages() -> None:
     await page.run("one", TextMessage(id="d", role="developer", content="Be brief."), "two")
 
     assert isinstance(model.seen[0][1], SystemMessage)
-    assert [message.role for message in await told(page) if isinstance(message, TextMessage)][1] == "developer"
+    assert [message.role for message in await history_of(page) if isinstance(message, TextMessage)][1] == "developer"
 
 
 class Added(TypedDict):
@@ -265,7 +265,7 @@ async def test_graphs_with_their_own_way_of_keeping_messages(schema: Any) -> Non
 
     page = Page(StateGraph(schema).add_node("answer", answer).add_edge(START, "answer").compile())
     await page.run("one")
-    events = await page.run(*await told(page), "two")
+    events = await page.run(*await history_of(page), "two")
     assert thread(events) == [("user", "one"), ("assistant", "re: one"), ("user", "two"), ("assistant", "re: two")]
 
 
@@ -282,7 +282,7 @@ async def test_a_turn_of_a_saved_thread_without_earlier_checkpoints_is_regenerat
 async def test_a_call_that_only_the_client_has_seen_goes_back_into_its_message() -> None:
     page, model = chat()
     await page.run("one")
-    known = await told(page)
+    known = await history_of(page)
     call = ToolCallMessage(id="c", name="paint", arguments={}, parent_message_id=known[1].id)
     await page.run(*known, call, result("c", "paint", "red"))
 

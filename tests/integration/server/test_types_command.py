@@ -1,4 +1,4 @@
-"""``copilotkit-runtime types``: what a TypeScript page is told of agents' states."""
+"""``copilotkit-runtime types``: the types of agents' states for a TypeScript page."""
 
 from __future__ import annotations
 

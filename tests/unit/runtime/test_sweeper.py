@@ -12,7 +12,7 @@ from tests.support.polling import until
 
 
 class Work:
-    """Fails as it is told, time after time."""
+    """Fails as often as it is set to."""
 
     def __init__(self, *failures: Exception | None) -> None:
         self.failures = list(failures)
