@@ -28,7 +28,7 @@ MUTATIONS = {
 }
 """The tests that a mutation should break, by its name."""
 SECONDS_PER_TEST = 12
-"""More than the limits that tests set themselves, so that a slow machine makes none of them hang."""
+"""A test that takes longer counts as failed: many hang while runs are broken."""
 
 
 def survivors_of(mutation: str) -> set[str]:

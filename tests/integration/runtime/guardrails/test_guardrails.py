@@ -46,7 +46,7 @@ def denial(reason: str) -> dict[str, Any]:
 
 
 async def say(runtime: CopilotRuntime, content: str, *, agent: str | None = None) -> Any:
-    async with client_of(runtime) as client, asyncio.timeout(9):
+    async with client_of(runtime) as client, asyncio.timeout(60):
         answer = await ask(client, PATH, generate(text_message(content), agent=agent))
     assert answer.complete
     return fold(answer.parts)
@@ -122,7 +122,7 @@ async def test_a_result_that_is_sent_back_is_not_text_to_judge() -> None:
     }
     listener = Answering()
     runtime = CopilotRuntime(model=listener, guardrails=TopicGuardrail(deny=["war"]))
-    async with client_of(runtime) as client, asyncio.timeout(9):
+    async with client_of(runtime) as client, asyncio.timeout(60):
         answer = await ask(client, PATH, generate(text_message("peace"), result))
     assert answer.complete
     assert fold(answer.parts)["status"]["code"] == "Success"
@@ -260,11 +260,11 @@ async def test_an_answer_is_judged_before_it_is_shown() -> None:
 
 
 async def test_a_long_answer_that_is_judged_still_streams() -> None:
-    late = {**event("TEXT_MESSAGE_CONTENT", messageId="a", delta="end"), "after": 20}
+    late = {**event("TEXT_MESSAGE_CONTENT", messageId="a", delta="end"), "after": 100}
     steps = [*text("a", *["word "] * 100)[:-1], late]
     async with (
         client_of(CopilotRuntime(model=ScriptedProvider(), guardrails=NoSecrets())) as client,
-        asyncio.timeout(9),
+        asyncio.timeout(60),
         client.stream("POST", PATH, json=scripted(*steps, agent=None)) as response,
     ):
         async for chunk in response.aiter_text():
@@ -286,7 +286,7 @@ async def cloud(status: int, body: Any, content: str = "hello", *more: Guardrail
             client.headers.update(KEY)
             history = [text_message("be kind", role="system", id_="s"), text_message("earlier", id_="e")]
             body_ = generate(*history, text_message(content), cloud=RULES)
-            async with asyncio.timeout(9):
+            async with asyncio.timeout(60):
                 answer = await ask(client, PATH, body_)
     assert answer.complete
     return fold(answer.parts), service.requests, bool(listener.given)
@@ -339,7 +339,7 @@ async def test_a_cloud_that_hangs_or_is_not_there_ends_the_run_in_time() -> None
             config = RuntimeConfig(cloud_base_url=url, guardrails_timeout_seconds=0.3)
             async with client_of(CopilotRuntime(model=Answering(), config=config)) as client:
                 client.headers.update(KEY)
-                async with asyncio.timeout(9):
+                async with asyncio.timeout(60):
                     answer = await ask(client, PATH, generate(text_message("hi"), cloud=RULES))
             assert fold(answer.parts)["status"]["details"]["description"] == UNAVAILABLE
 
