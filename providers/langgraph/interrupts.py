@@ -87,7 +87,7 @@ def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[
     """Return what ``Command(resume=...)`` takes: answers by interrupt id, the only form that any JSON value survives.
 
     An answer goes to the interrupt whose question it names, else to the first one without an answer.
-    One answer may also be an object of answers by interrupt id.
+    One answer may also be an object of answers by interrupt id, or a list of one for each interrupt, in their order.
     """
     ids = {interrupt.id for interrupt in pending}
     asked = {interrupt.id: interrupt.value for interrupt in pending}
@@ -101,11 +101,20 @@ def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[
         elif isinstance(value, dict) and value and value.keys() <= ids:
             by_id.update({id_: review_answer(asked[id_], each) for id_, each in value.items()})
             waiting = [interrupt for interrupt in waiting if interrupt.id not in value]
+        elif _answers_each(answer, value, waiting):
+            by_id.update((each.id, review_answer(each.value, one)) for each, one in zip(waiting, value, strict=True))
+            waiting = []
         elif waiting:
             interrupt = next((each for each in waiting if _same(_asked(each), answer.value)), waiting[0])
             waiting.remove(interrupt)
             by_id[interrupt.id] = review_answer(interrupt.value, value)
     return by_id
+
+
+def _answers_each(answer: Resume, value: Json, waiting: Sequence[Interrupt]) -> bool:
+    """Return whether an answer is a list of answers: AG-UI's clients are asked several questions in one list."""
+    is_list = answer.answer is not msgspec.UNSET and isinstance(value, list) and len(value) == len(waiting) > 1
+    return is_list and not any(_same(_asked(each), answer.value) for each in waiting)
 
 
 def typed_answers(pending: Sequence[Interrupt], new: Sequence[BaseMessage]) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from langgraph.types import Interrupt
 
 from copilotkit_runtime.providers.langgraph.interrupts import interrupt_events, resume_map
@@ -38,3 +39,28 @@ def test_a_value_that_is_not_json_is_sent_as_far_as_it_can_be() -> None:
     (event,) = interrupt_events([Interrupt(value={"fine": {1}, "odd": object()}, id="1")])
     shown: Any = event
     assert shown.value == {"fine": [1]}
+
+
+def json_answer(value: Any, asked: str = "") -> Resume:
+    return Resume(name="LangGraphInterruptEvent", value=asked, answer=value)
+
+
+@pytest.mark.parametrize("asked", ["", '["one?", {"ask": "two?"}]'])
+def test_a_list_as_long_as_the_questions_that_came_in_one_list_answers_each(asked: str) -> None:
+    assert resume_map([ONE, TWO], [json_answer(["a", None], asked)]) == {"1": "a", "2": None}
+
+
+@pytest.mark.parametrize(
+    ("pending", "given"),
+    [
+        ([ONE], json_answer(["a"])),
+        ([ONE, TWO], json_answer(["a", "b", "c"])),
+        ([ONE, TWO], json_answer(["a", "b"], "one?")),
+        ([ONE, TWO], answer('["a", "b"]')),
+    ],
+    ids=["one question", "a longer list", "a question is named", "text of GraphQL's clients"],
+)
+def test_any_other_list_is_the_answer_to_one_question(pending: list[Any], given: Resume) -> None:
+    [(id_, value)] = resume_map(pending, [given]).items()
+    assert id_ == "1"
+    assert isinstance(value, list)
