@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +14,17 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
+from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
+from tests.support.local_server import served as served_app
 from tests.support.polling import until
 from tests.support.scripted_agent import ScriptedProvider
 
@@ -238,3 +245,27 @@ async def test_an_agent_s_own_memory_is_shown_where_the_server_has_no_history() 
         past = await connect(client, "agent")
     assert "I remember: Hello" in str(past)
     assert past[0]["input"]["messages"][0]["content"] == "Hello"
+
+
+async def test_agents_get_a_run_s_headers_by_the_policy_and_nothing_of_a_connect() -> None:
+    seen: list[dict[str, str]] = []
+
+    async def agent(request: Request) -> Response:
+        seen.append(dict(request.headers))
+        ids = {"threadId": "t", "runId": "r"}
+        frames = (f"data: {json.dumps({'type': kind, **ids})}\n\n" for kind in ("RUN_STARTED", "RUN_FINISHED"))
+        return Response("".join(frames), media_type="text/event-stream")
+
+    sent = {"authorization": "Bearer page", "x-page": "yes", "cookie": "secret=1", "x-forwarded-for": "10.0.0.1"}
+    async with served_app(Starlette(routes=[Route("/", agent, methods=["POST"])])) as origin:
+        http_agent = AGUIHttpAgent(f"{origin}/", forward_headers=list(sent))
+        runtime = CopilotRuntime(providers=[AGUIProvider({"agent": http_agent})])
+        async with client_of(runtime) as client:
+            for verb in ("run", "connect"):
+                answer = await client.post(f"{PATH}/agent/agent/{verb}", json=run_input(script()), headers=sent)
+                assert types_of(events_of(answer.text))[-1] == "RUN_FINISHED"
+    [headers] = seen
+    assert {name: value for name, value in headers.items() if name in sent} == {
+        "authorization": "Bearer page",
+        "x-page": "yes",
+    }
