@@ -23,7 +23,7 @@ def hello(_root: object, _info: Info) -> str:
 
 @query.field("availableAgents")
 async def available_agents(_root: object, info: Info) -> dict[str, Any]:
-    """All agents; an agent's id is its name."""
+    """Return all agents; an agent's id is its name."""
     agents = await info.context.service.available_agents()
     return {"agents": [{"id": a.name, "name": a.name, "description": a.description} for a in agents]}
 

@@ -20,20 +20,20 @@ async def extensions(response: LiveResponse, _info: Info) -> ExtensionsResponse 
 
 @copilot_response.field("messages")
 async def messages(response: LiveResponse, _info: Info) -> list[MessageOutput]:
-    """All messages of the run."""
+    """Return all messages of the run."""
     await response.complete()
     return response.messages.items
 
 
 @copilot_response.field("metaEvents")
 async def meta_events(response: LiveResponse, _info: Info) -> list[MetaEvent]:
-    """All meta events of the run."""
+    """Return all meta events of the run."""
     await response.complete()
     return response.meta_events.items
 
 
 @copilot_response.field("status")
 async def status(response: LiveResponse, _info: Info) -> ResponseStatus | Pending:
-    """How the run ended."""
+    """Return how the run ended."""
     await response.complete()
     return response.status

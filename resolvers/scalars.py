@@ -22,7 +22,7 @@ json_object = ScalarType("JSONObject")
 
 @date_time.serializer
 def serialize_date_time(value: datetime) -> str:
-    """As JavaScript's ``toISOString``: UTC, milliseconds, ``Z``."""
+    """Format a time as JavaScript's ``toISOString`` does: UTC, milliseconds, ``Z``."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -50,7 +50,7 @@ def parse_date_time(value: Any) -> datetime:
 
 
 def _is_as_clients_write(value: str) -> bool:
-    """Whether a text looks like ``toISOString``'s: each message of each request has one."""
+    """Return whether a text looks like ``toISOString``'s: each message of each request has one."""
     separators = (value[4:5], value[7:8], value[10:11], value[13:14], value[16:17], value[19:20], value[23:])
     # Newer Pythons take midnight for 24 o'clock, too.
     return separators == ("-", "-", "T", ":", ":", ".", "Z") and value[11:13] != "24"

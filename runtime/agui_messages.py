@@ -208,7 +208,7 @@ def _add_part(owner: dict[str, Any], part: dict[str, Any]) -> None:
 
 
 def _is_part(written: Mapping[str, dict[str, Any]], message: TextMessage) -> bool:
-    """Whether a user's text is a further part of a message, as ``part_id`` names it."""
+    """Return whether a user's text is a further part of a message, as ``part_id`` names it."""
     parent = message.parent_message_id
     if message.role != "user" or parent is None or not message.id.startswith(f"{parent}-"):
         return False

@@ -42,7 +42,7 @@ _SILENCING_TAGS = frozenset({"nostream", "hidden"})
 
 
 def is_framework_name(name: str) -> bool:
-    """Whether a server or framework keeps facts of its own under ``name``: the thread, the caller, the headers."""
+    """Return whether a server or framework keeps its own facts under ``name``: the thread, the caller, the headers."""
     folded = _folded(name)
     squashed = folded.translate(_WITHOUT_SEPARATORS)
     starts = folded.startswith(_FRAMEWORK_STARTS) or squashed.startswith(_FRAMEWORK_WORDS)
@@ -50,12 +50,12 @@ def is_framework_name(name: str) -> bool:
 
 
 def is_identity_name(name: str) -> bool:
-    """Whether ``name`` identifies the caller."""
+    """Return whether ``name`` identifies the caller."""
     return _squashed(name) in _IDENTITY_NAMES
 
 
 def is_ordinary(name: str) -> bool:
-    """Whether a client may set ``name`` for an agent that declares nothing."""
+    """Return whether a client may set ``name`` for an agent that declares nothing."""
     if not _ORDINARY.fullmatch(name) or is_framework_name(name):
         return False
     return not is_identity_name(name) and _squashed(name) not in _CONFUSING_NAMES
@@ -90,7 +90,7 @@ def allowed_names(
 
 
 def may_be_declared(name: str, *, authenticated: bool) -> bool:
-    """Whether a client may set ``name`` if the agent declares it: the caller only if nobody was authenticated."""
+    """Return whether a client may set ``name`` if the agent declares it: a caller only if nobody is authenticated."""
     return not is_framework_name(name) and not (authenticated and is_identity_name(name))
 
 

@@ -11,7 +11,7 @@ GROUP = "copilotkit_runtime.providers"
 
 
 def installed_providers() -> list[AgentProvider]:
-    """One provider of each entry point: what it names is called without arguments.
+    """Return one provider of each entry point: what it names is called without arguments.
 
     Raises:
         ConfigurationError: One cannot be loaded, or gives no provider.

@@ -110,7 +110,7 @@ class Preparation:
         return bool(self._agents)
 
     def offers(self, agent_name: str) -> bool:
-        """Whether an agent may be called as a tool."""
+        """Return whether an agent may be called as a tool."""
         return self._agents if isinstance(self._agents, bool) else agent_name in self._agents
 
     async def prepare(

@@ -135,7 +135,7 @@ class AgentProvider(ABC):
         return True
 
     async def keeps_thread(self, thread_id: str) -> bool:
-        """Whether the framework, or a service, keeps a conversation of its own under this thread's id.
+        """Return whether the framework, or a service, keeps a conversation of its own under this thread's id.
 
         A client may only begin a thread that is kept nowhere: what has no owner is nobody's.
         """

@@ -36,7 +36,7 @@ def without_secrets(text: str) -> str:
 
 
 def names_secret(key: str) -> bool:
-    """Whether a field of this name holds a secret."""
+    """Return whether a field of this name holds a secret."""
     return _SECRET_KEY.search(_HUMP.sub("_", key)) is not None
 
 

@@ -77,7 +77,7 @@ class ProviderRegistry:
         return self._providers.get(name)
 
     def all(self) -> list[AgentProvider]:
-        """All providers, as they are now."""
+        """Return all providers, as they are now."""
         return list(self._providers.values())
 
     async def discover(self) -> Discovery:
@@ -101,7 +101,7 @@ class ProviderRegistry:
         return found
 
     async def agents(self) -> dict[str, tuple[AgentDescriptor, AgentProvider]]:
-        """All agents by name, with their providers, as they were known lately.
+        """Return all agents by name, with their providers, as they were known lately.
 
         Raises:
             ConfigurationError: Two providers have an agent of the same name.

@@ -192,7 +192,7 @@ class RuntimeService:
         return RunHandedOverError() if self.archive.is_resumable(run) else ShuttingDownError()
 
     async def available_agents(self) -> list[AgentDescriptor]:
-        """All agents of all providers."""
+        """Return all agents of all providers."""
         return [agent for agent, _ in (await self.registry.agents()).values()]
 
     async def load_agent_state(
@@ -501,7 +501,7 @@ def _has_just_ended(last: RunRecord | None) -> bool:
 
 
 def _is_same(stored: RemoteRun, here: RunHandle) -> bool:
-    """Whether a run of the store is one of this process, which may be about to learn its number."""
+    """Return whether a run of the store is one of this process, which may be about to learn its number."""
     if here.number is not None:
         return stored.record.number == here.number
     return (stored.record.run_id, stored.agent_name) == (here.run_id, here.agent_name)

@@ -222,7 +222,7 @@ class CopilotRuntime:
         return self.service.registry.get(name)
 
     def list_providers(self) -> list[AgentProvider]:
-        """All providers, in the order of their registration."""
+        """Return all providers, in the order of their registration."""
         return self.service.registry.all()
 
     async def discover_agents(self) -> list[AgentDescriptor]:

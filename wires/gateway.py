@@ -207,7 +207,7 @@ def _wire_of(beginning: bytes, wires: Sequence[Wire]) -> Wire:
 
 
 def _asks_nothing(request: Request) -> bool:
-    """Whether a GET brings no query, and no wish for a format of GraphQL's: no wire has an answer to it."""
+    """Return whether a GET brings no query, and no wish for a format of GraphQL's: no wire has an answer to it."""
     if request.method not in ("GET", "HEAD") or {"query", "extensions"} & request.query_params.keys():
         return False
     accept = request.headers.get("accept", "")

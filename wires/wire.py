@@ -60,7 +60,7 @@ class Wire(Routed, Protocol):
     """A protocol that clients speak: who may speak at all has been decided before it is called."""
 
     def accepts(self, body: Mapping[str, Any]) -> bool:
-        """Whether a JSON object that was posted to the shared URL is for this wire."""
+        """Return whether a JSON object that was posted to the shared URL is for this wire."""
 
     def page(self, exchange: Exchange) -> Page | None:
         """Return the page for a browser that opens the shared URL, or None."""

@@ -58,7 +58,7 @@ class AgentFactory:
         return persists(self._source) if self._traces is None else bool(self._traces)
 
     def holds(self, thread_id: str) -> bool:
-        """Whether CrewAI keeps anything of a thread."""
+        """Return whether CrewAI keeps anything of a thread."""
         traces = self._places()
         return traces is not None and traces.hold(thread_id)
 

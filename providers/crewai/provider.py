@@ -123,7 +123,7 @@ class CrewAIProvider(AgentProvider):
         return any(factory.persists for factory in self._agents.values())
 
     async def keeps_thread(self, thread_id: str) -> bool:
-        """Whether CrewAI's own storage has anything of this thread."""
+        """Return whether CrewAI's own storage has anything of this thread."""
         await self.start()
         return await asyncio.to_thread(self._holds, thread_id)
 

@@ -35,7 +35,7 @@ class TextLog:
         return bool(self._ids or self._open)
 
     def ends_with(self, text: str) -> bool:
-        """Whether the last message was ``text``, or ended in it, as an agent's reasoning ends in its answer."""
+        """Return whether the last message was ``text``, or ended in it, as an agent's reasoning ends in its answer."""
         return self._last.strip().endswith(text.strip())
 
     def id_of(self, text: object) -> str:

@@ -64,7 +64,7 @@ class ThreadMemories:
 
 
 def is_memory(holder: Any) -> bool:
-    """Whether something is one of CrewAI's memories, or a scope or a slice of one."""
+    """Return whether something is one of CrewAI's memories, or a scope or a slice of one."""
     return hasattr(_whole(holder), "_storage")
 
 

@@ -35,11 +35,11 @@ class Traces:
         self._stores = list(_stores(made))
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Return whether there are any."""
         return bool(self._memories or self._stores)
 
     def hold(self, thread_id: str) -> bool:
-        """Whether anything is kept of a thread."""
+        """Return whether anything is kept of a thread."""
         if any(store.load_state(thread_id) or store.load_pending_feedback(thread_id) for store in self._stores):
             return True
         return any(part.count() for part in self._parts(thread_id))
@@ -57,7 +57,7 @@ class Traces:
 
 
 def persists(source: Any) -> bool:
-    """Whether an agent is seen to keep conversations before it is made: a crew's memory, or a flow that persists."""
+    """Return whether an agent is seen to keep conversations before it is made: as a crew's memory, or a flow's."""
     if hasattr(source, "tasks") and not isinstance(source, type):
         return any(True for _ in _memories(source))
     return any(True for _ in _configured(source if isinstance(source, type) else type(source)))

@@ -248,5 +248,5 @@ def _usage(reported: UsageMetadata | None, metadata: Mapping[str, Any]) -> list[
 
 
 def _of_a_model(metadata: Mapping[str, Any]) -> bool:
-    """Whether the metadata is a model call's, and not that of a node that returned a message."""
+    """Return whether the metadata is a model call's, and not that of a node that returned a message."""
     return any(key in metadata for key in ("ls_model_type", "ls_provider", "ls_model_name"))

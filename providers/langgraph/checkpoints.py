@@ -68,7 +68,7 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
-        """Checkpoints, newest first."""
+        """Yield checkpoints, newest first."""
         inner, inner_before = config and self._inner(config), before and self._inner(before)
         for found in self._saver.list(inner, filter=filter, before=inner_before, limit=limit):
             yield self._outer_present(found)
@@ -81,7 +81,7 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """Checkpoints, newest first."""
+        """Yield checkpoints, newest first."""
         inner, inner_before = config and self._inner(config), before and self._inner(before)
         async for found in self._saver.alist(inner, filter=filter, before=inner_before, limit=limit):
             yield self._outer_present(found)

@@ -153,7 +153,7 @@ def forwarded_headers(context: RunContext, names: Collection[str] | None) -> dic
 
 
 def shows_subgraphs(run: RunInput, *, otherwise: bool) -> bool:
-    """Whether the client wants to see the messages of subgraphs."""
+    """Return whether the client wants to see the messages of subgraphs."""
     given = run.config.get("streamSubgraphs", run.config.get("stream_subgraphs"))
     return given if isinstance(given, bool) else otherwise
 

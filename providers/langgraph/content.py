@@ -13,7 +13,7 @@ from .encoding import Encoder
 
 
 def text_of(content: Any) -> str:
-    """All text in a message's content."""
+    """Return all text in a message's content."""
     if isinstance(content, str):
         return content
     if isinstance(content, Mapping):

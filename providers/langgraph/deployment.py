@@ -133,7 +133,7 @@ class RemoteThread:
         return _snapshot(answer)
 
     async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str | None) -> None:
-        """Has the server write the checkpoint."""
+        """Have the server write the checkpoint."""
         encoded = Encoder().encode(values)
         await self._client.threads.update_state(
             self._thread_id, encoded, as_node=node_name, checkpoint=_checkpoint(config), headers=self._headers

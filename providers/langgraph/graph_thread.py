@@ -46,7 +46,7 @@ class GraphThread(Protocol):
         """Return whether the graph stopped at a static breakpoint before its next nodes."""
 
     async def waits_behind(self, node_name: str, snapshot: StateSnapshot) -> bool:
-        """Whether the graph stopped at a static breakpoint, to go on behind ``node_name``."""
+        """Return whether the graph stopped at a static breakpoint, to go on behind ``node_name``."""
 
 
 class LocalThread:
@@ -71,7 +71,7 @@ class LocalThread:
         return await self._graph.aget_state(config)
 
     async def update(self, config: RunnableConfig, values: Mapping[str, Any], node_name: str) -> None:
-        """Has the graph write the checkpoint."""
+        """Have the graph write the checkpoint."""
         await self._graph.aupdate_state(config, dict(values), as_node=node_name)
 
     async def written(self, snapshot: StateSnapshot) -> frozenset[str]:

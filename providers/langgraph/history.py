@@ -160,7 +160,7 @@ def _answer(message: Message) -> str:
 
 
 def _is_stale(message: Message, texts: Counter[str], *, passed: bool) -> bool:
-    """Whether a message that the checkpoint lacks is a model call's of which the graph keeps a copy, or nothing.
+    """Return whether a message that the checkpoint lacks is a model call's of which the graph keeps a copy, or nothing.
 
     Args:
         message: The client's.
@@ -236,7 +236,7 @@ def messages_update(schema: GraphSchema, known: CheckpointMessages, merged_messa
 
 
 def has_news(known: CheckpointMessages, sent: Iterable[Message]) -> bool:
-    """Whether ``sent`` holds a message of a person, or a frontend tool's result, that the checkpoint lacks."""
+    """Return whether ``sent`` holds a message of a person, or a frontend tool's result, that the checkpoint lacks."""
     return any(message not in known for message in sent if not _is_the_agents(message))
 
 

@@ -23,7 +23,7 @@ _SDK_MESSAGES = "__copilotkit_messages__"
 
 
 def interrupt_events(interrupts: Iterable[Interrupt]) -> list[Event]:
-    """One meta event for each interrupt."""
+    """Return one meta event for each interrupt."""
     return [_event(interrupt.value) for interrupt in interrupts]
 
 

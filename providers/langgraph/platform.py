@@ -146,7 +146,7 @@ class LangGraphPlatformProvider(AgentProvider):
         return True
 
     async def keeps_thread(self, thread_id: str) -> bool:
-        """Whether one of the servers has this thread."""
+        """Return whether one of the servers has this thread."""
         for client in self._all_clients():
             try:
                 await client.threads.get(server_thread_id(thread_id))

@@ -22,7 +22,7 @@ class EmitPolicy(Struct, frozen=True):
     predictions: tuple[Prediction, ...] = ()
 
     def shows_tool(self, name: str) -> bool:
-        """Whether a call of this tool is shown."""
+        """Return whether a call of this tool is shown."""
         return name in self.tool_calls if isinstance(self.tool_calls, frozenset) else self.tool_calls
 
     def predicted_by(self, tool: str) -> tuple[Prediction, ...]:

@@ -183,7 +183,7 @@ class LangGraphProvider(AgentProvider):
         return any(saver is not None and not isinstance(saver, InMemorySaver) for saver in (given, *own))
 
     async def keeps_thread(self, thread_id: str) -> bool:
-        """Whether a checkpointer has this thread."""
+        """Return whether a checkpointer has this thread."""
         config = _thread_configuration(thread_id)
         for agent_name in self._agents:
             async with self._saver_of(agent_name, thread_id) as saver:
@@ -304,7 +304,7 @@ class LangGraphProvider(AgentProvider):
 
     @asynccontextmanager
     async def _saver_of(self, agent_name: str, thread_id: str) -> AsyncGenerator[BaseCheckpointSaver[Any]]:
-        """Where the agent's threads are kept; a factory whose checkpointer is not known yet is called to find out."""
+        """Return where the agent's threads are kept; a factory is called if its checkpointer is not known yet."""
         agent, shared = self._agents[agent_name], self._savers[agent_name]
         if not agent.may_build_own:
             yield agent.own_checkpointer or shared

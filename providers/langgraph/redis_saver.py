@@ -98,7 +98,7 @@ class RedisSaver(BaseCheckpointSaver[str]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """Checkpoints, newest first.
+        """Yield checkpoints, newest first.
 
         Args:
             config: Only those of its thread, and of its namespace and id if it names them.

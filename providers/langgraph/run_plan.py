@@ -200,7 +200,7 @@ class RunPlanner:
         return unknown(before, again)
 
     async def _is_rewritten(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> bool:
-        """Whether it was the graph that changed a message, and not the person who sent what the client has."""
+        """Return whether it was the graph that changed a message, and not the person who sent what the client has."""
         at = max(i for i, message in enumerate(self._sent) if known.owner(message) is point)
         if any(isinstance(message, ToolResultMessage) for message in self._sent[at:]):
             return True

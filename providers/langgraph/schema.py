@@ -49,15 +49,15 @@ class GraphSchema(Struct, frozen=True):
         return self.inputs is None or "messages" in self.inputs
 
     def takes(self, key: str) -> bool:
-        """Whether ``key`` is part of the graph's input."""
+        """Return whether ``key`` is part of the graph's input."""
         return self.inputs is None or key in self.inputs
 
     def writes(self, key: str) -> bool:
-        """Whether ``key`` is part of the state."""
+        """Return whether ``key`` is part of the state."""
         return self.channels is None or key in self.channels
 
     def shows(self, key: str) -> bool:
-        """Whether ``key`` is part of the state that clients see."""
+        """Return whether ``key`` is part of the state that clients see."""
         return key not in OWN_KEYS and (self.outputs is None or key in self.outputs)
 
     def hides(self, key: str) -> bool:
@@ -94,7 +94,7 @@ def schema_of(graph: Graph) -> GraphSchema:
 
 
 def _takes_list(graph: Graph) -> bool:
-    """Whether a functional workflow declares a list as its input, or calls it ``messages`` and declares nothing."""
+    """Return whether a functional workflow's input is declared a list, or is called ``messages`` and not declared."""
     if getattr(graph, "builder", None) is not None or graph.input_channels != START:
         return False
     declared = getattr(graph.channels.get(START), "typ", Any)
@@ -128,7 +128,7 @@ def _inputs(graph: Graph) -> frozenset[str] | None:
 
 
 def _validates(graph: Graph) -> bool:
-    """Whether input passes a pydantic model, which would refuse a value marked to replace another."""
+    """Return whether input passes a pydantic model, which would refuse a value marked to replace another."""
     schema = getattr(getattr(graph, "builder", None), "input_schema", None)
     return isinstance(schema, type) and issubclass(schema, BaseModel)
 

@@ -70,7 +70,7 @@ class MCPServer(msgspec.Struct, frozen=True, kw_only=True):
         return "sse" if urlsplit(self.url).path.rstrip("/").endswith("/sse") else "http"
 
     def is_for(self, agent: str) -> bool:
-        """Whether an agent, or the model as ``default``, has the server."""
+        """Return whether an agent, or the model as ``default``, has the server."""
         return self.agent_id in (None, agent)
 
     @property

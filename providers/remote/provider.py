@@ -120,7 +120,7 @@ class RemoteEndpointProvider(AgentProvider):
         return False
 
     async def keeps_thread(self, thread_id: str) -> bool:
-        """Whether one of the endpoint's agents has this thread.
+        """Return whether one of the endpoint's agents has this thread.
 
         Raises:
             CopilotKitError: As ``list_actions``.

@@ -67,7 +67,7 @@ class Action:
         return self.handler(*args, **kwargs)
 
     def is_for(self, agent: str) -> bool:
-        """Whether an agent, or the model as ``default``, may use it."""
+        """Return whether an agent, or the model as ``default``, may use it."""
         return self.agents is None or agent in self.agents
 
     async def invoke(self, arguments: dict[str, Any], context: RunContext, workers: Workers) -> Any:

@@ -64,7 +64,7 @@ class ActionEndpoint(Protocol):
     """A CopilotKit remote endpoint, as far as actions go: ``providers.remote`` has one."""
 
     async def list_actions(self, context: RunContext | None = None) -> Sequence[RemoteActionLike]:
-        """Its actions, as it lists them to ``context``'s caller."""
+        """Return its actions, as it lists them to ``context``'s caller."""
 
     async def execute_action(
         self, name: str, arguments: dict[str, Any], properties: dict[str, Any], *, context: RunContext | None = None
@@ -97,7 +97,7 @@ class ListedActions(ActionSource):
         self._listed = tuple(listed)
 
     async def actions(self, context: RunContext) -> Sequence[Action]:
-        """All of them."""
+        """Return all of them."""
         return self._listed
 
 

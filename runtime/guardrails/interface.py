@@ -64,11 +64,11 @@ class Guardrail:
     """True if answers are to be judged as well, which holds back each text until it was."""
 
     async def check_input(self, check: InputCheck) -> Verdict:
-        """Whether the request may go on."""
+        """Return whether the request may go on."""
         return ALLOWED
 
     async def check_output(self, check: OutputCheck) -> Verdict:
-        """Whether the answer may go on. Called again and again as a text grows."""
+        """Return whether the answer may go on. Called again and again as a text grows."""
         return ALLOWED
 
     async def start(self) -> None:

@@ -44,7 +44,7 @@ class TopicGuardrail(Guardrail):
         self.checks_output = bool(self._deny_output)
 
     async def check_input(self, check: InputCheck) -> Verdict:
-        """Whether the text is about what it may be about."""
+        """Return whether the text is about what it may be about."""
         if _found(self._deny, check.text):
             return denied(self._reason or DENIED)
         if self._allow and not _found(self._allow, check.text):
@@ -52,7 +52,7 @@ class TopicGuardrail(Guardrail):
         return ALLOWED
 
     async def check_output(self, check: OutputCheck) -> Verdict:
-        """Whether the answer is about what it may be about."""
+        """Return whether the answer is about what it may be about."""
         return denied(self._reason or DENIED) if _found(self._deny_output, check.text) else ALLOWED
 
 

@@ -58,7 +58,7 @@ class HookCalls:
             log.exception("hook_failed", hook=getattr(hook, "__name__", type(hook).__name__))
 
     def notify_later(self, hook: Hook[T] | None, report: T) -> None:
-        """As ``notify``, in a task of its own."""
+        """Do as ``notify``, in a task of its own."""
         if hook is not None:
             self.own(self.notify(hook, report))
 

@@ -174,7 +174,7 @@ class RuntimeMetrics(RunObserver):
                 raise
 
     def page(self) -> tuple[bytes, str]:
-        """All metrics as Prometheus reads them, and their content type; of all workers if there are several."""
+        """Return all metrics as Prometheus reads them, and their content type; of all workers if there are several."""
         registry = self._client.CollectorRegistry()
         register_process(registry)
         if MULTIPROCESS_VARIABLE in os.environ:

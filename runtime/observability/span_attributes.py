@@ -41,7 +41,7 @@ def answer_attributes(status: int) -> Attributes:
 
 
 def is_failure(status: int) -> bool:
-    """Whether a status reports a failure of the server."""
+    """Return whether a status reports a failure of the server."""
     return status >= _ERROR_STATUS
 
 

@@ -218,11 +218,11 @@ class StateStore(ABC):
 
     @abstractmethod
     async def owner_of(self, thread_id: str) -> str | None:
-        """Who claimed the thread, or None."""
+        """Return who claimed the thread, or None."""
 
     @abstractmethod
     async def health(self) -> float:
-        """How long the store takes to answer, in seconds.
+        """Return how long the store takes to answer, in seconds.
 
         Raises:
             StoreUnavailableError: It does not answer.

@@ -49,7 +49,7 @@ class _Page:
         self.below = f"({micros(found[-1].updated_at)}" if len(found) == asked else None
 
     def lacks(self, last: Place) -> bool:
-        """Whether threads that were written after ``last`` may not have been asked for yet."""
+        """Return whether threads that were written after ``last`` may not have been asked for yet."""
         return self.below is not None and (not self.threads or _place(self.threads[-1]) > last)
 
 

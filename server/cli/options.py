@@ -69,7 +69,7 @@ def _variable(name: str) -> str:
 
 
 def effective(config: RuntimeConfig) -> Iterator[str]:
-    """All settings as lines of TOML, secrets hidden; those without a value as comments."""
+    """Return all settings as lines of TOML, secrets hidden; those without a value as comments."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         yield f"# {name} is not set" if value is None else f"{name} = {_toml(value)}"

@@ -18,7 +18,7 @@ _SAFE_SECRET_BYTES = 32  # RFC 7518, section 3.2
 
 
 def origin(config: RuntimeConfig, port: int) -> str:
-    """Where the server answers, as a URL."""
+    """Return where the server answers, as a URL."""
     scheme = "https" if config.ssl_certfile is not None else "http"
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"{scheme}://{host}:{port}"

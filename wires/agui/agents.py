@@ -46,7 +46,7 @@ async def find_agent(service: RuntimeService, agent_id: str) -> Agent:
 
 
 async def _appeared(service: RuntimeService, name: str) -> bool:
-    """Whether an agent is there that was not when the providers were last asked."""
+    """Return whether an agent is there that was not when the providers were last asked."""
     return name in (await service.registry.discover()).agents
 
 

@@ -95,7 +95,7 @@ class AGUIWire:
         return (words, WireRoute(EVERY_PATH, self._answer_path, wildcard=True))
 
     def accepts(self, body: Mapping[str, Any]) -> bool:
-        """Whether a JSON object is an envelope."""
+        """Return whether a JSON object is an envelope."""
         return isinstance(body.get("method"), str) and "query" not in body
 
     def page(self, exchange: Exchange) -> Page | None:
@@ -167,7 +167,7 @@ class AGUIWire:
         )
 
     def _lists_threads(self) -> bool:
-        """Whether threads may be listed: who can list can read everything, where nobody is authenticated."""
+        """Return whether threads may be listed: who can list can read everything, where nobody is authenticated."""
         if self._config.list_threads is not None:
             return self._config.list_threads
         return self._admission.authenticates or self._config.env == "development"

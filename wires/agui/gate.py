@@ -374,6 +374,6 @@ def _content_text(content: Any) -> str:
 
 
 def _reports_state(event: events.Custom) -> bool:
-    """Whether a LangGraph agent's state could not be encoded: for the server's log, not for clients."""
+    """Return whether a LangGraph agent's state could not be encoded: for the server's log, not for clients."""
     message = event.value.get("message") if event.name == "error" and isinstance(event.value, dict) else None
     return isinstance(message, str) and message.startswith(_STATE_ERROR)

@@ -127,12 +127,12 @@ class ThreadHistory:
         return current
 
     async def _takes_back(self, record: RunRecord, earlier: RunRecord) -> bool:
-        """Whether a run with the message of an earlier one answers that anew, and not a question that one asked."""
+        """Return whether a run with an earlier one's message answers that anew, and not a question of that run."""
         answers = record.about.get(ANSWERS)
         return not (await self._asks(earlier) if answers is None else answers)
 
     async def _asks(self, record: RunRecord) -> bool:
-        """Whether a run ended with a question."""
+        """Return whether a run ended with a question."""
         names = (events.INTERRUPT, events.COPILOTKIT_INTERRUPT)
         run = await self._archive.history(record)
         return any(isinstance(event, events.Custom) and event.name in names for event in run)

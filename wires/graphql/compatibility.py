@@ -10,7 +10,7 @@ from ...runtime.json_text import decode_json
 
 
 def upgrade_variables(variables: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Variables of clients 1.6.0 to 1.8.7, in the form of the contract of 1.10.6.
+    """Return variables of clients 1.6.0 to 1.8.7, in the form of the contract of 1.10.6.
 
     They send a graph's ``configurable`` beside an agent's state; the contract has it inside ``config``.
     """

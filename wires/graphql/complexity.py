@@ -105,11 +105,11 @@ class Outline:
         self._depths: dict[str, int] = {}
 
     def depth(self) -> int:
-        """How deep the fields of its deepest operation nest."""
+        """Return how deep the fields of its deepest operation nest."""
         return max((self._depth(operation.selection_set) for operation in self._operations), default=0)
 
     def root_fields(self, operation: OperationDefinitionNode) -> int:
-        """How many fields of the root type an operation asks for."""
+        """Return how many fields of the root type an operation asks for."""
         keys: set[str] = set()
         self._collect(operation.selection_set, keys, set())
         return len(keys)

@@ -65,13 +65,13 @@ class Document:
         return operation
 
     def incremental(self, operation: OperationDefinitionNode, variables: dict[str, Any] | None) -> bool:
-        """Whether an answer in parts is asked for."""
+        """Return whether an answer in parts is asked for."""
         if operation.operation is not OperationType.MUTATION:
             return False
         return any(_active(directive, variables or {}) for directive in self.directives)
 
     def root_fields(self, operation: OperationDefinitionNode) -> int:
-        """How many fields of the root type an operation asks for: what it counts as where requests are counted."""
+        """Return how many fields of the root type an operation selects, which is what it counts as in rates."""
         name = None if operation.name is None else operation.name.value
         count = self.counts.get(name)
         if count is None:

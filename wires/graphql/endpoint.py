@@ -78,7 +78,7 @@ class GraphQLWire:
         return ()
 
     def accepts(self, body: Mapping[str, Any]) -> bool:
-        """Whether a JSON object is a GraphQL request."""
+        """Return whether a JSON object is a GraphQL request."""
         return "query" in body
 
     def page(self, exchange: Exchange) -> Page | None:

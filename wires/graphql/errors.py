@@ -62,7 +62,7 @@ def refusal_errors(refusal: Refusal) -> list[dict[str, Any]]:
 
 
 def request_errors(errors: list[GraphQLError], code: str | None) -> list[dict[str, Any]]:
-    """Errors of parsing, validation and coercion, with their code if they have one."""
+    """Return errors of parsing, validation and coercion, with their code if they have one."""
     extensions = {"extensions": {"code": code}} if code is not None else {}
     return [{**error.formatted, **extensions} for error in errors]
 

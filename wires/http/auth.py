@@ -46,7 +46,7 @@ class Authenticator(ABC):
 
     @abstractmethod
     def authenticate(self, request: HTTPConnection) -> Identity | Awaitable[Identity | None] | None:
-        """Who sends the request, or None if it shows no valid credentials."""
+        """Return who sends the request, or None if it shows no valid credentials."""
 
 
 Authenticate: TypeAlias = Callable[[HTTPConnection], Identity | Awaitable[Identity | None] | None]

@@ -139,7 +139,7 @@ class RedisBuckets(TokenBuckets):
 
 
 def open_buckets(url: str) -> TokenBuckets:
-    """Buckets in the place that a URL names: Redis, or else this process."""
+    """Return buckets in the place that a URL names: Redis, or else this process."""
     return RedisBuckets(url) if scheme_of(url) in REDIS_SCHEMES else MemoryBuckets()
 
 
