@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -16,7 +15,7 @@ from tests.support.agui_client import run, run_input, user
 from tests.support.local_server import client_of
 
 
-def asks(name: str) -> Callable[[MessagesState], dict[str, Any]]:
+def asks(name: str) -> Any:
     """A node with a question."""
 
     def node(_state: MessagesState) -> dict[str, Any]:
