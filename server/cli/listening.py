@@ -11,6 +11,9 @@ from ...runtime.errors import ConfigurationError
 WAITING_CONNECTIONS = 2048
 """How many connections may wait until they are accepted."""
 
+ACCEPTED_AT_ONCE = 16
+"""How many connections one turn of the event loop accepts."""
+
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket that listens there, before anything else is done.
@@ -29,6 +32,15 @@ def bind(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
     listener.set_inheritable(True)
     return listener
+
+
+def acceptors(listener: socket.socket) -> list[socket.socket]:
+    """Return a listening socket and its duplicates, of which each accepts one connection in a turn of the event loop.
+
+    libuv accepts no more for one socket. With a thousand busy streams a turn takes some 20 ms, so that clients that
+    come faster than that would wait for seconds, and longer the more of them there are.
+    """
+    return [listener, *(listener.dup() for _ in range(1, ACCEPTED_AT_ONCE))]
 
 
 def check_tls(certificate: Path, key: Path) -> None:

@@ -30,7 +30,7 @@ from ..shutdown import SignalDrain
 from .browser import open_when_ready
 from .errors import exit_with_message
 from .garbage_collection import collected
-from .listening import WAITING_CONNECTIONS, bind, check_tls
+from .listening import WAITING_CONNECTIONS, acceptors, bind, check_tls
 from .request_heads import ServerConfig
 from .summary import chat_url, coloured, origin, summary
 from .supervisor import Handover, Supervisor, end_as, end_with_parent
@@ -272,7 +272,7 @@ def run_here(options: uvicorn.Config, app: ASGIApp, listener: socket.socket) -> 
     """
     options.app = lambda: app
     server = uvicorn.Server(options)
-    server.run(sockets=[listener])
+    server.run(sockets=acceptors(listener))
     if not server.started:
         raise typer.Exit(STARTUP_FAILURE)
 

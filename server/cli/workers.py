@@ -15,6 +15,7 @@ from uvicorn.supervisors.multiprocess import Process
 
 from ...runtime.errors import ConfigurationError
 from ...runtime.observability.process_metrics import forget_process
+from .listening import acceptors
 
 STARTUP_FAILURE = 3
 """The exit status of a process whose application could not start; it is uvicorn's, too."""
@@ -68,7 +69,7 @@ class Workers(Multiprocess):
         start_seconds: float,
         when_ready: Callable[[], None],
     ) -> None:
-        super().__init__(options, sockets=[listener])
+        super().__init__(options, sockets=acceptors(listener))
         self._start_seconds = start_seconds
         self._when_ready = when_ready
         self._starting: dict[Process, float] = {}

@@ -1,0 +1,53 @@
+"""How soon connections are accepted, counted in turns of the event loop, which come out alike on every machine.
+
+On a process with a thousand busy streams each turn lasts as long as all that they have to do.
+"""
+
+from __future__ import annotations
+
+import socket
+from asyncio import sleep
+from contextlib import ExitStack, closing
+
+import uvicorn
+import uvloop
+from starlette.types import Receive, Scope, Send
+
+from copilotkit_runtime.server.cli.listening import acceptors, bind
+from copilotkit_runtime.server.cli.request_heads import ServerConfig
+
+TURNS = 5
+"""Those that notice the connections and report them to the protocol, and some to spare."""
+
+
+async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Answer nobody."""
+
+
+async def _turns_until_accepted(connections: int) -> int:
+    listener = bind("127.0.0.1", 0)
+    config = ServerConfig(
+        _nothing, max_header_bytes=4096, request_head_seconds=60, lifespan="off", log_config=None, access_log=False
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    sockets = acceptors(listener)
+    await server.startup(sockets)
+    try:
+        with ExitStack() as clients:
+            for _ in range(connections):
+                # The system completes the connection, so that the loop need not have a turn meanwhile.
+                clients.enter_context(closing(socket.create_connection(listener.getsockname())))
+            turns = 0
+            while len(server.server_state.connections) < connections:
+                await sleep(0)
+                turns += 1
+    finally:
+        await server.shutdown(sockets)
+    return turns
+
+
+def test_connections_that_come_together_do_not_wait_for_a_turn_each() -> None:
+    assert uvloop.run(_turns_until_accepted(16)) <= TURNS
+    assert uvloop.run(_turns_until_accepted(64)) <= 2 * TURNS
