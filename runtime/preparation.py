@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeAlias
 
@@ -141,11 +141,11 @@ class Preparation:
             GuardrailsDeniedError: The guardrails refuse.
             CopilotKitError: The store, or a guardrail, failed.
         """
-        async with AsyncExitStack() as resources:
-            lock = self._lock(request, fail, nested=agents is None)
-            if lock is not None:
-                with self._waiting_for(request):
-                    await self._take_turn(lock, resources, earlier)
+        lock = self._lock(request, fail, nested=agents is None)
+        if lock is not None:
+            with self._waiting_for(request):
+                await self._take_turn(lock, earlier)
+        try:
             # The messages of a run within a run pass the guardrails of the outer one.
             gate = _NO_GATE if agents is None else self._gate_for(request)
             if not judged:
@@ -168,8 +168,11 @@ class Preparation:
                 stages=stages,
                 lock=lock,
                 client_tools=frozenset(each.tool.name for each in request.frontend_actions) - offered.keys(),
-                resources=resources.pop_all(),
             )
+        except BaseException:
+            if lock is not None:
+                await lock.release()
+            raise
 
     @property
     def calls_before(self) -> bool:
@@ -187,18 +190,19 @@ class Preparation:
         await _judge(gate, request)
         return bool(gate.guardrails)
 
-    async def _take_turn(self, lock: ThreadLock, resources: AsyncExitStack, earlier: Earlier | None) -> None:
+    async def _take_turn(self, lock: ThreadLock, earlier: Earlier | None) -> None:
         while True:
-            await lock.__aenter__()
+            await lock.acquire()
             if earlier is None:
-                resources.push_async_exit(lock)
                 return
-            async with AsyncExitStack() as locked:
-                locked.push_async_exit(lock)
+            try:
                 first = await earlier()
-                if first is None:
-                    resources.push_async_exit(locked.pop_all())
-                    return
+            except BaseException:
+                await lock.release()
+                raise
+            if first is None:
+                return
+            await lock.pass_on()
             if self._config.busy_policy == "reject":
                 raise ThreadBusyError("Another run of this agent is active on this thread.")
             await first.join()

@@ -23,6 +23,7 @@ class LogFields:
 
     def __enter__(self) -> None:
         self._tokens = dict(bind_contextvars(**self._fields))
+        self._fields = {}  # an open stream would keep them, for nothing
 
     def __exit__(self, *_error: object) -> None:
         reset_contextvars(**self._tokens)

@@ -42,7 +42,7 @@ class RunLog:
         self.closed = False
         """Whether the last event has been written."""
         self._bound = bound
-        self._compactor = Compactor()
+        self._compactor: Compactor | None = None  # most runs are short
         self._tail: list[Event] = []
         self._cut = 0  # the number of the last event that is compacted
         self._readers: list[Subscription] = []
@@ -66,6 +66,7 @@ class RunLog:
         if len(history) == last:
             self._tail = list(history)
         else:
+            self._compactor = Compactor()
             self._compactor.add_all(history)
             self._cut = last
         self._full_at = self._cut + 2 * TAIL_EVENTS
@@ -161,12 +162,13 @@ class RunLog:
 
     def everything(self) -> list[Event]:
         """Return all events, of which the first may come compacted."""
-        return [*self._compactor.compacted(), *self._tail]
+        return [*self._compactor.compacted(), *self._tail] if self._compactor is not None else list(self._tail)
 
     @property
     def pieces(self) -> int:
         """How many pieces of texts and of arguments have come, which are not tokens: one may hold several."""
-        return self._compactor.pieces + sum(type(event) in PIECES for event in self._tail)
+        compacted = 0 if self._compactor is None else self._compactor.pieces
+        return compacted + sum(type(event) in PIECES for event in self._tail)
 
     def remove(self, reader: Subscription) -> None:
         """Forget a reader."""
@@ -204,6 +206,8 @@ class RunLog:
             reader.wake()
 
     def _compact(self) -> None:
+        if self._compactor is None:
+            self._compactor = Compactor()
         self._compactor.add_all(self._tail[:TAIL_EVENTS])
         del self._tail[:TAIL_EVENTS]
         self._cut += TAIL_EVENTS

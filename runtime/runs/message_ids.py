@@ -28,6 +28,7 @@ class MessageIds:
         self._taken: dict[_Kind, set[str]] = defaultdict(set)
         self._open: dict[tuple[_Kind, Any], str] = {}
         self._last: dict[Any, str] = {}
+        """The last id that was given instead of an agent's own, where it was another one."""
 
     def know(self, messages: Iterable[Message]) -> None:
         """Take note of messages that the thread has already."""
@@ -48,7 +49,10 @@ class MessageIds:
         chosen = self._open.get((kind, id_))
         if chosen is None:
             chosen = self._open[kind, id_] = self._choose(kind, id_)
-        self._last[id_] = chosen
+        if chosen != id_:
+            self._last[id_] = chosen
+        elif self._last:
+            self._last.pop(id_, None)
         changes = {field: chosen}
         if kind is events.ToolCallEnd and event.parent_message_id in self._last:
             changes["parent_message_id"] = self._last[event.parent_message_id]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from enum import Enum
 from time import monotonic
 from typing import Any, TypeAlias
@@ -83,8 +83,11 @@ class PreparedRun:
     lock: ThreadLock | None = None
     client_tools: frozenset[str] = frozenset()
     """The tools whose results a later request brings."""
-    resources: AsyncExitStack = field(default_factory=AsyncExitStack)
-    """What the run holds until its outcome is stored."""
+
+    async def release(self) -> None:
+        """Give the thread to the next run."""
+        if self.lock is not None:
+            await self.lock.release()
 
 
 Prepare: TypeAlias = Callable[[], Awaitable[PreparedRun]]
@@ -207,7 +210,7 @@ class Run:
         self._past = past
         self._shown = self._verifier if past is None else EventVerifier()
         """Knows what is open in the log, where that is not what is open in the provider's stream."""
-        self._fence = Fence(lambda: self._prepared.lock is None or not self._prepared.lock.is_over)
+        self._fence = Fence(self._may_write)
         if past is not None:
             self._restore(past)
         self._given_state = GivenState(run, begun=self.transcript.state is not None)
@@ -222,6 +225,9 @@ class Run:
     def owns_thread(self) -> bool:
         """Whether the run may still write to its thread: no other run has got the right to it."""
         return self._prepared.lock is None or not self._prepared.lock.lost
+
+    def _may_write(self) -> bool:
+        return self._prepared.lock is None or not self._prepared.lock.is_over
 
     async def confirm_thread(self) -> bool:
         """Look in the store whether the run still has the right to its thread.
@@ -292,7 +298,7 @@ class Run:
     async def leave_thread(self) -> None:
         """Give the thread, and all else that was held for the run, to the next one."""
         self._fence.close()
-        await self._prepared.resources.aclose()
+        await self._prepared.release()
 
     @property
     def is_over(self) -> bool:

@@ -25,7 +25,7 @@ async def prepare_and_settle(
         try:
             await settling
         except BaseException:
-            await prepared.resources.aclose()
+            await prepared.release()
             raise
         return prepared
     finally:

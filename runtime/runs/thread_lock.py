@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Literal, TypeAlias
 
 from ..errors import CopilotKitError, ThreadBusyError, ThreadLostError
 from ..stores.interface import StateStore
@@ -18,24 +17,19 @@ TAKEN_OVER = "A newer run replaced this one."
 class ThreadLock:
     """The right of one run to work on its thread, watched for as long as it is held.
 
-    Entering it waits for the right.
-
     Args:
         store: Gives the right, over all processes.
         thread_id: The thread.
         agent_name: The agent.
         policy: What to do while another run goes on: ``queue`` behind it, ``reject`` this one, or ``interrupt`` it.
         fail: Called with the reason when a newer run is to take the place of this one, or the store gives it away.
-
-    Raises:
-        ThreadBusyError: The policy is not to wait, or a newer run is not to wait for this one.
-        StoreError: The store does not answer.
     """
 
     def __init__(self, store: StateStore, thread_id: str, agent_name: str, policy: BusyPolicy, fail: Fail) -> None:
         wait = 0.0 if policy == "reject" else None
         self._lock = store.lock(thread_id, agent_name, wait=wait, interrupt=policy == "interrupt")
         self._fail = fail
+        self._held = False
 
     @property
     def lost(self) -> bool:
@@ -55,19 +49,30 @@ class ThreadLock:
         """
         return await self._lock.confirm()
 
-    async def __aenter__(self) -> Self:
+    async def acquire(self) -> None:
+        """Wait for the right.
+
+        Raises:
+            ThreadBusyError: The policy is not to wait, or a newer run is not to wait for this one.
+            StoreError: The store does not answer.
+        """
         await self._lock.__aenter__()
+        self._held = True
         self._lock.on_end = self._end_run
         if self._lock.lost.is_set() or self._lock.stop_requested.is_set():
             self._end_run()
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.on_end = None
+    async def release(self) -> None:
+        """Give the right back for good, if it is held."""
         self._fail = _nobody  # the run keeps its lock, and is not to be kept by it
-        await self._lock.__aexit__(kind, error, trace)
+        await self.pass_on()
+
+    async def pass_on(self) -> None:
+        """Give the right back, if it is held; it may be acquired again."""
+        self._lock.on_end = None
+        if self._held:
+            self._held = False
+            await self._lock.__aexit__(None, None, None)
 
     def _end_run(self) -> None:
         self._fail(ThreadLostError() if self.lost else ThreadBusyError(TAKEN_OVER))

@@ -15,6 +15,7 @@ import uvicorn
 
 from ...runtime.deadlines import Deadlines
 from ...wires.http.connection import EXTENSION, Connection
+from .flow_control import FlowControl, LazyEvent, Pipeline
 from .lingering import LingeringTransport
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,11 @@ _END = b"\r\n\r\n"
 _STATUS = {408: b"408 Request Timeout", 431: b"431 Request Header Fields Too Large"}
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from starlette.types import Send
+    from uvicorn._types import ASGI3Application
+    from uvicorn.protocols.http.flow_control import FlowControl as UvicornFlowControl
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 else:
     try:
@@ -54,15 +59,17 @@ class ServerConfig(uvicorn.Config):
 
 
 class _Arriving:
-    """What has come of the request that is being read.
+    """What has come of the request that is being read, and who works for the client.
 
-    An object of its own: with the attributes of uvicorn's, the protocol would have more than thirty, for which CPython
+    An object of its own: with the attributes of uvicorn's, the protocol would have thirty and more, for which CPython
     makes a dict of its own for each connection.
     """
 
-    __slots__ = ("end_of_last", "head_bytes", "in_head", "unread")
+    __slots__ = ("end_of_last", "head_bytes", "in_head", "reports", "unread")
 
     def __init__(self) -> None:
+        self.reports: dict[Connection, Callable[[], None]] = {}
+        """Whom the end of the connection is reported to."""
         self.unread = False
         """Whether part of a request is still to come."""
         self.in_head = True
@@ -80,7 +87,7 @@ if HttpToolsProtocol is not None:
             reports: Whom the protocol reports the end of its connection to.
         """
 
-        def __init__(self, cycle: RequestResponseCycle, reports: dict[ServerConnection, Callable[[], None]]) -> None:
+        def __init__(self, cycle: RequestResponseCycle, reports: dict[Connection, Callable[[], None]]) -> None:
             super().__init__(cast("Send", cycle.send))
             self._cycle = cycle
             # Without a look at whether the connection lingers, as each token passes here: one that does is half closed.
@@ -123,16 +130,17 @@ if HttpToolsProtocol is not None:
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             """Begin to wait for the first head."""
-            self._reports: dict[ServerConnection, Callable[[], None]] = {}
             self._arriving = arriving = _Arriving()
             super().connection_made(LingeringTransport(cast("asyncio.Transport", transport), arriving))
+            self.flow = cast("UvicornFlowControl", FlowControl(self.transport))
+            self.pipeline = cast("deque[tuple[RequestResponseCycle, ASGI3Application]]", Pipeline())
             self._await_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Stop waiting, and report the end to those who still work for the client."""
             self.config.heads.remove(self)
             super().connection_lost(exc)
-            for report in list(self._reports.values()):
+            for report in list(self._arriving.reports.values()):
                 report()
 
         def data_received(self, data: bytes) -> None:
@@ -178,7 +186,8 @@ if HttpToolsProtocol is not None:
             super().on_headers_complete()
             cycle = cast("RequestResponseCycle | None", self.cycle)
             if cycle is not None and cycle.scope is self.scope:
-                connection = ServerConnection(cycle, self._reports)
+                cycle.message_event = cast("asyncio.Event", LazyEvent())
+                connection = ServerConnection(cycle, arriving.reports)
                 self.scope["extensions"] = {EXTENSION: connection}  # type: ignore[dict-item]
 
         def on_message_complete(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 import structlog
 from starlette.requests import Request
@@ -151,7 +152,19 @@ class Admission:
 
 def _headers_of(request: Request) -> dict[str, str]:
     """Return the headers; of those that came twice, the first, as Starlette reads them."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
+    return {
+        (_remembered if len(name) <= _REMEMBERED_CHARACTERS else _decoded)(name): value.decode("latin-1")
+        for name, value in reversed(request.headers.raw)
+    }
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("latin-1")
+
+
+# All clients of one kind send the same headers, whose names each open stream would have of its own.
+_REMEMBERED_CHARACTERS = 64
+_remembered = lru_cache(maxsize=256)(_decoded)
 
 
 def _name_of(client: ClientRequest) -> str:

@@ -78,6 +78,7 @@ async def write_parts(
         batching: Lets parts wait for more.
     """
     await exchange.send(_body(framing.opening + framing.part(answer.first)))
+    answer.first = b""  # an open stream would keep it
     stream = SilentStream()
     if framing.ping is not None:
         clock.add(stream)
