@@ -86,7 +86,13 @@ class AgentProvider(ABC):
 
     @abstractmethod
     def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[Event]:
-        """Run an agent, and yield what happens, as it happens."""
+        """Run an agent, and yield what happens, as it happens.
+
+        Args:
+            agent_name: The agent; "" for a model.
+            run: The thread, the messages, the state and the tools.
+            context: The caller, and what came with the request.
+        """
 
     async def state_schemas(self, agent_name: str) -> StateSchemas:
         """Return the schemas of an agent's state, for clients' types. By default, they are not known."""
@@ -117,7 +123,13 @@ class AgentProvider(ABC):
         return await self.store.load(thread_id, agent_name)
 
     async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
-        """Replace what the agent knows on this thread."""
+        """Replace an agent's state and messages on a thread. By default, in the runtime's store.
+
+        Args:
+            thread_id: The thread.
+            agent_name: The agent.
+            state: The new state and messages.
+        """
         if self.store is not None:
             await self.store.save(thread_id, agent_name, state)
 

@@ -240,7 +240,7 @@ class CopilotRuntime:
         return runtime_info(await self.service.available_agents())
 
     async def load_agent_state(self, *, thread_id: str, agent_name: str) -> AgentState | None:
-        """Return what an agent last knew on a thread, or None.
+        """Return an agent's state and messages on a thread, or None.
 
         Raises:
             AgentNotFoundError: The agent does not exist.
@@ -249,6 +249,11 @@ class CopilotRuntime:
 
     async def save_agent_state(self, *, thread_id: str, agent_name: str, state: dict[str, Any]) -> None:
         """Replace an agent's state on a thread; its messages stay.
+
+        Args:
+            thread_id: The thread.
+            agent_name: The agent.
+            state: The new state.
 
         Raises:
             AgentNotFoundError: The agent does not exist.

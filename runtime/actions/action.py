@@ -71,7 +71,15 @@ class Action:
         return self.agents is None or agent in self.agents
 
     async def invoke(self, arguments: dict[str, Any], context: RunContext, workers: Workers) -> Any:
-        """Do it, once; a sync handler in one of the ``workers``.
+        """Do it, once.
+
+        Args:
+            arguments: By name, as the model gave them.
+            context: Given to handlers that take one.
+            workers: The threads that sync handlers run in.
+
+        Returns:
+            What the handler returns.
 
         Raises:
             InvalidArgumentsError: ``arguments`` do not fit.
@@ -120,7 +128,16 @@ def action(
 ) -> Action | Callable[[Handler], Action]:
     """Make a function an action, as ``@action`` or ``@action(name=..., ...)``.
 
-    Its name and docstring are the action's, unless others are given; see ``Action`` for the rest.
+    Args:
+        handler: The function.
+        name: What models call it; None for the function's name.
+        description: What models read about it; None for the function's docstring.
+        parameters: As in ``Action``.
+        return_direct: As in ``Action``.
+        timeout: As in ``Action``.
+
+    Returns:
+        The action, or with keyword arguments a decorator that makes it.
 
     Raises:
         MisuseError: As ``Action``.

@@ -118,6 +118,14 @@ class StateStore(ABC):
     async def merge(self, thread_id: str, agent_name: str, changes: dict[str, Any]) -> AgentState:
         """Set the keys of ``changes`` in the kept state, at once and without losing another writer's keys.
 
+        Args:
+            thread_id: The thread.
+            agent_name: The agent.
+            changes: The new values, by key.
+
+        Returns:
+            The state as it is kept now.
+
         Raises:
             StoreConflictError: Other writers were faster for ten seconds on end.
         """
