@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from sys import maxsize
@@ -98,6 +98,8 @@ class RuntimeService:
         self._started: list[AgentProvider] = []
         self.execution: Execution | None = None
         """Who executes runs; None for this process."""
+        self.begun: Callable[[], Awaitable[None]] = _nothing_begins
+        """Returns once the runs of other processes that this one is taking have begun."""
         self.threads = Threads(store, self._all_providers, lambda: self._active)
         self.turns = TurnSaver(store, self.threads.renew)
         run_log = runs or open_run_log(store)
@@ -185,6 +187,7 @@ class RuntimeService:
         await self.broken_runs.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
+                await self.begun()
                 await asyncio.gather(*(run.join() for run in self._active))
         await asyncio.gather(*(run.stop(self._end_of(run)) for run in self._active))
 
@@ -448,6 +451,16 @@ class RuntimeService:
         request.input.unique_id = request.input.unique_id or fresh_hex()
         return await execution.start(order)
 
+    async def abandon(self, request: RunRequest) -> None:
+        """Stop the run of a client that has left before its run could be followed, if another process executes it."""
+        if self.execution is None:
+            return
+        asked, identity = request.input, request.context.identity
+        try:
+            await self.stop(asked.thread_id, run_id=asked.run_id, identity=identity)
+        except CopilotKitError as error:
+            log.warning("run_not_stopped", thread_id=asked.thread_id, run_id=asked.run_id, reason=error.message)
+
     async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
         """Execute a run that another process has handed over and this one has taken.
 
@@ -458,9 +471,15 @@ class RuntimeService:
         return await self._starter.execute(record, envelope)
 
     async def _resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> Run | None:
-        """Go on with a run of another process, which this one has claimed; return it if that can be done."""
-        if self.execution is not None or self.draining:
+        """Go on with a run of another process, which this one has claimed; return it if that can be done.
+
+        Raises:
+            ShuttingDownError: This process is about to end.
+        """
+        if self.execution is not None:
             return None
+        if self.draining:
+            raise ShuttingDownError
         return await self._starter.resume(record, stored, last)
 
     async def _keep_broken(self, record: RunRecord, history: Sequence[Event]) -> None:
@@ -494,6 +513,10 @@ class RuntimeService:
 
     def _all_providers(self) -> list[AgentProvider]:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]
+
+
+async def _nothing_begins() -> None:
+    """Return at once: this process takes no runs of others."""
 
 
 def _has_just_ended(last: RunRecord | None) -> bool:

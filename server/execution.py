@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..runtime.config import RuntimeConfig
-from ..runtime.errors import ConfigurationError
+from ..runtime.errors import AgentNotFoundError, ConfigurationError
 from ..runtime.execution.directory import WorkerDirectory
 from ..runtime.execution.engine import QueueEngine
 from ..runtime.execution.queued import QueuedExecution, QueueLimits
@@ -45,7 +45,10 @@ def queued_execution(service: RuntimeService, config: RuntimeConfig) -> QueuedEx
     queue_of = pinned_queues(config)
 
     async def queue_of_agent(name: str) -> str:
-        return queue_of((await service.registry.agents())[name][0])
+        agents = await service.registry.agents()
+        if name not in agents:  # its last worker has gone since it was looked up
+            raise AgentNotFoundError(name, list(agents))
+        return queue_of(agents[name][0])
 
     return QueuedExecution(engine, service.archive, limits, directory, queue_of_agent, service.observers)
 
@@ -85,4 +88,4 @@ def _engine(service: RuntimeService) -> QueueEngine:
         )
     with optional("The execution of runs in a queue", "queue"):
         from ..runtime.execution.saq_engine import SaqEngine
-    return SaqEngine(url, "copilotkit")
+    return SaqEngine(url, "copilotkit", service.archive.store.settings)

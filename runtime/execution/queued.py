@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import structlog
 from typing_extensions import override
 
 from .. import events
+from ..cancellation import end_tasks
 from ..errors import StoreError
 from ..runs.about import ENVELOPE
 from ..runs.archive import RunArchive
 from ..runs.broken_runs import NOT_EXECUTED
 from ..runs.handle import RunHandle
 from ..runs.observer import Observers
+from ..runs.remote import RemoteRun
+from ..stores.retry import retry_unavailable
 from ..stores.run_records import RunRecord
 from .directory import WorkerDirectory
 from .engine import DEFAULT_QUEUE, QueueEngine
 from .envelope import Envelope, correlation, seal
 from .execution import Execution, Order
 from .waiting_room import WaitingRoom
+
+HANDING_SECONDS = 10.0
+"""How long a process that ends waits for what it hands over."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +76,8 @@ class QueuedExecution(Execution):
         self._directory = directory
         self._queue_of = queue_of
         self._observers = observers
+        self._handing: set[asyncio.Task[RemoteRun]] = set()
+        """Runs that are being handed over, whoever waits for it."""
 
     @override
     async def open(self) -> None:
@@ -75,6 +87,9 @@ class QueuedExecution(Execution):
     @override
     async def close(self) -> None:
         await self._directory.stop()
+        if self._handing:
+            await asyncio.wait(self._handing, timeout=HANDING_SECONDS)
+            await end_tasks(*self._handing)
         await self._room.close()
         await self._engine.stop()
 
@@ -98,22 +113,40 @@ class QueuedExecution(Execution):
             ),
             self._limits.max_bytes,
         )
-        ahead = await self._room.ahead(queue)
+        ahead = await self._repeated(partial(self._room.ahead, queue))
+        handing = asyncio.create_task(self._put(order, queue, sealed, ahead), name="hand-over")
+        self._handing.add(handing)
+        handing.add_done_callback(self._handed_over)
+        # A request that ends meanwhile, with its client or with this process, leaves no run that nobody is given.
+        run = await asyncio.shield(handing)
+        handle = RunHandle(run, run.subscribe())
+        handle.ahead = ahead
+        return handle
+
+    def _handed_over(self, handing: asyncio.Task[RemoteRun]) -> None:
+        self._handing.discard(handing)
+        error = None if handing.cancelled() else handing.exception()
+        if error is not None:
+            log.warning("run_not_handed_over", reason=str(error))
+
+    async def _put(self, order: Order, queue: str, sealed: dict[str, Any], ahead: int) -> RemoteRun:
+        request = order.request
         run = await self._archive.hand_over(
             request.input, request.agent_name or "", {ENVELOPE: sealed}, self._limits.seconds
         )
         run.sends_extensions = order.provider.reports_extensions
         run.passing = request.ephemeral
         try:
-            await self._room.put(queue, run.record.key, ahead)
+            await self._repeated(partial(self._room.put, queue, run.record.key, ahead))
             await self._archive.settle()  # while a worker takes the run already
         except BaseException as error:
             # What a worker has taken meanwhile goes on, and is followed.
             if await self._withdraw(run.record) or not isinstance(error, StoreError):
                 raise
-        handle = RunHandle(run, run.subscribe())
-        handle.ahead = ahead
-        return handle
+        return run
+
+    async def _repeated(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await retry_unavailable(attempt, self._archive.store.settings.retry_for)
 
     async def _withdraw(self, record: RunRecord) -> bool:
         """End a run that no worker will be given; return False if one has it already."""

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import override
 
 from ..optional import optional
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_records import RunKey
+from ..stores.settings import StoreSettings
 from ..stores.urls import POSTGRES_SCHEMES, scheme_of
 from .engine import CallDelivery, CallFailedError, Card, QueueEngine, TicketDelivery
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
+    from psycopg_pool import AsyncConnectionPool
+
+    from .saq_postgres import PromptQueue
 
 with optional("The execution of runs in a queue", "queue", package="saq"):
     from saq import Job, Queue, Status
+    from saq.queue.base import JobError
     from saq.utils import now
 
 _SERVER_ERRORS: tuple[type[Exception], ...] = (OSError,)
@@ -51,31 +56,46 @@ _CARDS = "workers"
 _MOST_CONNECTIONS = 8
 
 
+class _Taken:
+    """A job that was taken from a queue.
+
+    Args:
+        queue: The queue.
+        job: The job.
+        limit: How many seconds the server may take to answer.
+    """
+
+    def __init__(self, queue: Queue, job: Job, limit: float) -> None:
+        self._queue, self._job, self._limit = queue, job, limit
+
+    async def finish(self, status: Status, **outcome: str) -> None:
+        """Report how it went."""
+        async with _answered(self._limit):
+            await self._queue.finish(self._job, status, **outcome)
+
+
 class _Ticket(TicketDelivery):
-    def __init__(self, key: RunKey, queue: Queue, job: Job) -> None:
+    def __init__(self, key: RunKey, taken: _Taken) -> None:
         super().__init__(key)
-        self._queue, self._job = queue, job
+        self._taken = taken
 
     @override
     async def done(self) -> None:
-        with _translated():
-            await self._queue.finish(self._job, Status.COMPLETE)
+        await self._taken.finish(Status.COMPLETE)
 
 
 class _Call(CallDelivery):
-    def __init__(self, body: str, queue: Queue, job: Job) -> None:
+    def __init__(self, body: str, taken: _Taken) -> None:
         super().__init__(body)
-        self._queue, self._job = queue, job
+        self._taken = taken
 
     @override
     async def done(self) -> None:
-        with _translated():
-            await self._queue.finish(self._job, Status.FAILED, error="not answered")
+        await self._taken.finish(Status.FAILED, error="not answered")
 
     @override
     async def answer(self, body: str) -> None:
-        with _translated():
-            await self._queue.finish(self._job, Status.COMPLETE, result=body)
+        await self._taken.finish(Status.COMPLETE, result=body)
 
 
 class SaqEngine(QueueEngine):
@@ -87,36 +107,28 @@ class SaqEngine(QueueEngine):
     Args:
         url: The store's URL.
         prefix: What the names of all queues begin with.
+        settings: How long connections and commands may take.
 
     Raises:
+        ConfigurationError: libpq cannot read the URL.
         MissingExtraError: SAQ is not installed.
     """
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(self, url: str, prefix: str, settings: StoreSettings | None = None) -> None:
         self._url = url
+        self._settings = settings or StoreSettings()
+        self._limit = self._settings.command_timeout
         self._prefix = prefix
         self._queues: dict[str, Queue] = {}
         self._connecting = asyncio.Lock()
-        self._pool: Any = None
+        self._pool: AsyncConnectionPool | None = None
         self._listening: set[str] = set()
 
     @override
     async def start(self) -> None:
         if scheme_of(self._url) in POSTGRES_SCHEMES:
-            from psycopg_pool import AsyncConnectionPool
-
-            from ..stores.postgres_database import ConnectionCheck
-
-            self._pool = AsyncConnectionPool(
-                self._url,
-                min_size=1,
-                max_size=_MOST_CONNECTIONS,
-                open=False,
-                kwargs={"autocommit": True},
-                configure=_without_waiting_for_disks,
-                check=ConnectionCheck(),
-            )
-            with _translated():
+            self._pool = _pool(self._url, self._settings)
+            async with _answered(self._limit):
                 await self._pool.open()
         await self._queue(_CARDS)
 
@@ -132,7 +144,7 @@ class SaqEngine(QueueEngine):
     @override
     async def put(self, queue: str, key: RunKey) -> None:
         opened = await self._queue(queue)
-        with _translated():
+        async with _answered(self._limit):
             await opened.enqueue(
                 RUN,
                 thread=key.thread_id,
@@ -146,7 +158,7 @@ class SaqEngine(QueueEngine):
     @override
     async def waiting(self, queue: str) -> int:
         opened = await self._queue(queue)
-        with _translated():
+        async with _answered(self._limit):
             return await opened.count("queued")
 
     @override
@@ -156,14 +168,14 @@ class SaqEngine(QueueEngine):
         if job is None:
             return None
         given = job.kwargs or {}
-        return _Ticket(RunKey(given["thread"], given["number"]), opened, job)
+        return _Ticket(RunKey(given["thread"], given["number"]), _Taken(opened, job, self._limit))
 
     @override
     async def call(self, queue: str, body: str, seconds: float) -> str:
         opened = await self._queue(_calls(queue))
-        try:
-            with _translated():
-                answer: str = await opened.apply(
+        async with _answered(seconds + self._limit):
+            try:
+                answer: str | None = await opened.apply(
                     CALL,
                     timeout=seconds,
                     poll_interval=_POLL_SECONDS,
@@ -172,38 +184,43 @@ class SaqEngine(QueueEngine):
                     ttl=ANSWER_SECONDS,
                     retries=1,
                 )
-        except StoreUnavailableError:
-            raise
-        except Exception as error:
-            raise CallFailedError(queue) from error
+            except (TimeoutError, JobError) as error:
+                raise CallFailedError(queue) from error
+        if answer is None:  # the server has crashed, and forgotten it
+            raise CallFailedError(queue)
         return answer
 
     @override
     async def take_call(self, queue: str, seconds: float) -> CallDelivery | None:
         opened = await self._queue(_calls(queue))
         job = await self._next(opened, seconds)
-        return None if job is None else _Call((job.kwargs or {})["body"], opened, job)
+        return None if job is None else _Call((job.kwargs or {})["body"], _Taken(opened, job, self._limit))
 
     @override
     async def publish(self, card: Card, seconds: float) -> None:
         opened = await self._queue(_CARDS)
         info: Any = {"stats": None, "queue_key": opened.name, "metadata": {"card": card.body}}
-        with _translated():
+        async with _answered(self._limit):
             await opened.write_worker_info(card.worker, info, max(1, round(seconds)))
 
     @override
     async def cards(self) -> Sequence[Card]:
         opened = await self._queue(_CARDS)
-        with _translated():
+        async with _answered(self._limit):
             workers = (await opened.info())["workers"]
         return [Card(name, _metadata(info)["card"]) for name, info in workers.items()]
 
     @override
     async def redeliver(self, queue: str) -> None:
-        for name in (queue, _calls(queue)):
-            opened = await self._queue(name)
-            with _translated():
-                await opened.sweep(lock=TAKEN_SECONDS, abort=0.1)
+        runs, calls = await self._queue(queue), await self._queue(_calls(queue))
+        if self._pool is None:
+            for opened in (runs, calls):
+                async with _answered(self._limit):
+                    await opened.sweep(lock=TAKEN_SECONDS, abort=0.1)
+            return
+        async with _answered(self._limit):
+            await cast("PromptQueue", runs).give_again(TAKEN_SECONDS)
+            await cast("PromptQueue", calls).forget(ANSWER_SECONDS)
 
     async def _next(self, queue: Queue, seconds: float) -> Job | None:
         await self._keep_listening(queue)
@@ -215,10 +232,9 @@ class SaqEngine(QueueEngine):
             if job is not None or clock() >= deadline:
                 return job
 
-    @staticmethod
-    async def _dequeued(queue: Queue, seconds: float) -> Job | None:
+    async def _dequeued(self, queue: Queue, seconds: float) -> Job | None:
         task = asyncio.current_task()
-        with _translated():
+        async with _answered(seconds + self._limit):
             try:
                 job = await queue.dequeue(timeout=max(seconds, 0.001))  # it takes 0 for ever
             except TimeoutError:
@@ -243,21 +259,38 @@ class SaqEngine(QueueEngine):
     async def _connected(self, name: str) -> Queue:
         if self._pool is None:
             queue = Queue.from_url(self._url, name=name)
-            with _translated():
+            async with _answered(self._limit):
                 await queue.connect()
             return queue
-        return await self._connected_postgres(name)
+        return await _connected_postgres(self._pool, name, self._limit)
 
-    async def _connected_postgres(self, name: str) -> Queue:
-        from .saq_postgres import PromptQueue
 
-        queue = PromptQueue(pool=self._pool, name=name)
-        with _translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                # SAQ makes its tables in one process and lets the others go on without them meanwhile.
-                await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('copilotkit queue', 0))")
-                await queue.connect()
-        return queue
+async def _connected_postgres(pool: AsyncConnectionPool, name: str, limit: float) -> Queue:
+    from .saq_postgres import PromptQueue
+
+    queue = PromptQueue(pool=pool, name=name)
+    async with _answered(limit), pool.connection() as connection, connection.transaction():
+        # SAQ makes its tables in one process and lets the others go on without them meanwhile.
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('copilotkit queue', 0))")
+        await queue.connect()
+    return queue
+
+
+def _pool(url: str, settings: StoreSettings) -> AsyncConnectionPool:
+    from psycopg_pool import AsyncConnectionPool
+
+    from ..stores.postgres_database import ConnectionCheck, connection_options
+
+    return AsyncConnectionPool(
+        kwargs=connection_options(url, settings),
+        min_size=1,
+        max_size=_MOST_CONNECTIONS,
+        open=False,
+        configure=_without_waiting_for_disks,
+        check=ConnectionCheck(),
+        timeout=settings.command_timeout,
+        reconnect_timeout=settings.connect_timeout,
+    )
 
 
 async def _without_waiting_for_disks(connection: AsyncConnection) -> None:
@@ -274,11 +307,15 @@ def _metadata(info: Any) -> dict[str, Any]:
     return decoded
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
+@asynccontextmanager
+async def _answered(seconds: float) -> AsyncIterator[None]:
+    """Let what the server is asked take ``seconds``.
+
+    Raises:
+        StoreUnavailableError: The server does not answer, or not in time.
+    """
     try:
-        yield
-    except TimeoutError:
-        raise
-    except _SERVER_ERRORS as error:
+        async with asyncio.timeout(seconds):
+            yield
+    except _SERVER_ERRORS as error:  # among them those of the operating system, and so a time limit
         raise StoreUnavailableError from error

@@ -45,9 +45,13 @@ class Service(Protocol):
     registry: ProviderRegistry
     model: AgentProvider | None
     draining: bool
+    begun: Callable[[], Awaitable[None]]
 
     async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
         """Execute a run that this process has taken."""
+
+    async def drain(self, grace_seconds: float) -> None:
+        """End the runs of this process."""
 
 
 class Worker:
@@ -77,6 +81,8 @@ class Worker:
         self._slots = asyncio.Semaphore(concurrency)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning: set[asyncio.Future[None]] = set()
+        """For each run that is being taken a future, done once it has begun or somebody else has it."""
         self._takers: list[asyncio.Task[None]] = []
         self._mine: frozenset[str] = frozenset()
         self._stopping = False
@@ -86,6 +92,7 @@ class Worker:
         await self._engine.start()
         await self._publish()
         self._service.broken_runs.is_ours = self._is_ours
+        self._service.begun = self._begun
         self._service.broken_runs.on_resumed = lambda run: self._spawn(self._occupy(run))
         for queue in self._queues:
             self._begin(self._take_runs(queue), f"take-{queue}")
@@ -98,6 +105,8 @@ class Worker:
         self._stopping = True
         await asyncio.wait(self._takers, timeout=2 * TAKE_SECONDS)
         await end_tasks(*self._takers)
+        await self._begun()
+        await self._service.drain(0)
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._attempt(self._show(WorkerCard(queues=[])))
@@ -113,15 +122,28 @@ class Worker:
         while self._goes_on():
             await self._wait_for_slot()
             delivery = await self._attempt(self._engine.take(queue, TAKE_SECONDS))
-            if delivery is not None and self._goes_on():
-                await self._slots.acquire()
-                self._spawn(self._execute(delivery))
-            elif delivery is not None:
-                await self._give_back(queue, delivery)
+            if delivery is not None:
+                await self._take_run(queue, delivery)
+
+    async def _take_run(self, queue: str, delivery: TicketDelivery) -> None:
+        if self._goes_on():
+            await self._slots.acquire()
+            if self._goes_on():
+                begun = asyncio.get_running_loop().create_future()
+                self._beginning.add(begun)
+                self._spawn(self._execute(delivery, begun))
+                return
+            self._slots.release()
+        await self._attempt(self._give_back(queue, delivery))
 
     async def _give_back(self, queue: str, delivery: TicketDelivery) -> None:
-        await self._attempt(self._engine.put(queue, delivery.key))
-        await self._attempt(delivery.done())
+        await self._engine.put(queue, delivery.key)
+        await delivery.done()
+
+    async def _begun(self) -> None:
+        """Wait until the runs that are being taken have begun."""
+        while self._beginning:
+            await asyncio.wait(self._beginning)
 
     async def _wait_for_slot(self) -> None:
         # Where several queues are served, one that is empty must not keep a place from the others.
@@ -129,30 +151,37 @@ class Worker:
             async with self._slots:
                 pass
 
-    async def _execute(self, delivery: TicketDelivery) -> None:
+    async def _execute(self, delivery: TicketDelivery, begun: asyncio.Future[None]) -> None:
+        try:
+            run = await self._begin_run(delivery, begun)
+            if run is not None:
+                await run.join()
+        finally:
+            self._slots.release()
+
+    async def _begin_run(self, delivery: TicketDelivery, begun: asyncio.Future[None]) -> Run | None:
         try:
             record = await self._attempt(self._service.archive.take(delivery.key))
             self._spawn(self._attempt(delivery.done()))  # beside the run, which need not wait for it
-            if record is not None:
-                await self._run(record)
+            return await self._started(record) if record is not None else None
         finally:
-            self._slots.release()
+            self._beginning.discard(begun)
+            begun.set_result(None)
 
     async def _occupy(self, run: Run) -> None:
         """Let a run that this process goes on with count as one that it has taken."""
         async with self._slots:
             await run.join()
 
-    async def _run(self, record: RunRecord) -> None:
+    async def _started(self, record: RunRecord) -> Run | None:
         try:
-            run = await self._start(record, unseal(record.about))
+            return await self._start(record, unseal(record.about))
         except CopilotKitError as error:
             log.warning("run_not_executed", thread_id=record.thread_id, run_id=record.run_id, reason=error.message)
             code = "RUN_NOT_EXECUTED" if isinstance(error, UnreadableEnvelopeError) else str(error.code)
             ending = events.RunError(message=error.message, code=code)
             await self._attempt(self._service.archive.refuse(record, ending))
-            return
-        await run.join()
+            return None
 
     async def _start(self, record: RunRecord, envelope: Envelope) -> Run:
         bound = structlog.contextvars.bound_contextvars(**envelope.correlation)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import structlog
 
 from .. import events
+from ..errors import ShuttingDownError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunCompactedError, RunKey, RunRecord
 from ..sweeper import Sweeper
@@ -32,7 +33,9 @@ MAX_TAKEOVERS = 3
 Keep: TypeAlias = Callable[[RunRecord, Sequence[events.Event]], Awaitable[None]]
 """Stores the turn of a run that has been closed, given its record and its events."""
 Resume: TypeAlias = Callable[[RunRecord, Sequence[events.Event], int], Awaitable[Run | None]]
-"""Goes on with a claimed run, given its record, its stored events and the last one's number, if that can be done."""
+"""Goes on with a claimed run, given its record, its stored events and the last one's number, if that can be done.
+
+Raises ``ShuttingDownError`` where another process is to do it."""
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +108,9 @@ class BrokenRuns:
             return False
         try:
             run = await self._resume(record, stored, last)
+        except ShuttingDownError:
+            await self._store.release(record.key, self._owner)
+            return True  # elsewhere
         except Exception:  # whatever a provider raises: the run is closed
             log.exception("run_not_resumed", thread_id=record.thread_id, run_id=record.run_id)
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -34,6 +35,10 @@ class GraphQLContext:
             run = await self.service.start(request)
         except QueueFullError as error:
             self.full = error
+            raise
+        except asyncio.CancelledError:
+            if self.service.config.on_disconnect == "cancel":
+                await self.service.abandon(request)
             raise
         self.runs.append(run)
         return run

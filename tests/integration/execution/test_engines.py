@@ -14,6 +14,7 @@ from copilotkit_runtime.runtime.execution.engine import CallFailedError, Card, Q
 from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.run_records import RunKey
+from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from tests.integration.stores.servers import Server
 from tests.support.polling import until
 
@@ -102,6 +103,36 @@ async def test_what_a_worker_took_and_did_not_finish_is_delivered_again(
     await until(delivered, 60)
 
 
+async def test_what_a_worker_took_is_delivered_again_by_others_than_the_one_that_did_so_before(
+    another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
+    web, cut_off, living = await another(), await another(), await another()
+    await cut_off.redeliver("q")
+    await web.put("q", RunKey("thread", 1))
+    assert await cut_off.take("q", PATIENCE) is not None
+
+    async def delivered() -> bool:
+        await living.redeliver("q")
+        return await living.take("q", 0.5) is not None
+
+    await until(delivered, 60)
+
+
+async def test_a_question_that_the_server_has_forgotten_fails(
+    another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saq_engine, "ANSWER_SECONDS", 1)
+    web, worker = await another(), await another()
+    asked = asyncio.create_task(web.call("q", "hello", PATIENCE))
+    assert await worker.take_call("q", PATIENCE) is not None
+    while not asked.done():
+        await worker.redeliver("q")
+        await asyncio.wait([asked], timeout=0.5)
+    with pytest.raises(CallFailedError):
+        await asked
+
+
 async def test_a_question_is_answered_by_a_worker(another: Another) -> None:
     web, worker = await another(), await another()
 
@@ -153,4 +184,25 @@ async def test_a_server_that_is_away_is_an_error_of_the_store(url: str, server: 
                 await engine.put("q", RunKey("thread", 1))
     finally:
         server.start()
+        await engine.stop()
+
+
+@pytest.mark.parametrize("server", ["redis", "postgres"], indirect=True)
+async def test_a_server_that_hangs_is_an_error_of_the_store(url: str, server: Server) -> None:
+    del url
+    engine = SaqEngine(server.url, "hanging", StoreSettings(command_timeout=1))
+    await engine.start()
+    await engine.put("q", RunKey("thread", 1))
+    server.freeze()
+    try:
+        async with asyncio.timeout(60):
+            for work in (engine.put("q", RunKey("thread", 2)), engine.waiting("q"), engine.take("q", 0.1)):
+                with pytest.raises(StoreUnavailableError):
+                    await work
+    finally:
+        server.thaw()
+    async with asyncio.timeout(60):
+        delivery = await engine.take("q", PATIENCE)
+        assert delivery is not None
+        await delivery.done()
         await engine.stop()
