@@ -14,6 +14,7 @@ import structlog
 
 from .actions.source import ActionEndpoint, EndpointActions
 from .active_runs import ActiveRuns
+from .cancellation import end_tasks
 from .client_config import ClientConfigRules
 from .config import RuntimeConfig
 from .context import RunInput
@@ -58,6 +59,8 @@ from .threads import Threads
 
 STOP_AHEAD_SECONDS = 0.25
 """How long a stop waits for the run that it means: both requests may come at once, in any order."""
+ABANDON_SECONDS = 5.0
+"""How long a process that ends waits for stops of runs whose clients have left."""
 JUST_ENDED = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
@@ -95,6 +98,8 @@ class RuntimeService:
             state_bytes=config.max_state_bytes,
         )
         self._active = ActiveRuns()
+        self._abandoned: set[asyncio.Task[None]] = set()
+        """Stops of runs whose clients left while they were handed over."""
         self._started: list[AgentProvider] = []
         self.execution: Execution | None = None
         """Who executes runs; None for this process."""
@@ -155,6 +160,9 @@ class RuntimeService:
     async def close(self) -> None:
         """End the runs that still go on, then stops the providers and the store."""
         await self.drain(0)
+        if self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=ABANDON_SECONDS)
+            await end_tasks(*self._abandoned)
         await self.turns.stop()
         await self.threads.stop()
         await self.preparation.stop()
@@ -451,10 +459,14 @@ class RuntimeService:
         request.input.unique_id = request.input.unique_id or fresh_hex()
         return await execution.start(order)
 
-    async def abandon(self, request: RunRequest) -> None:
-        """Stop the run of a client that has left before its run could be followed, if another process executes it."""
-        if self.execution is None:
-            return
+    def abandon(self, request: RunRequest) -> None:
+        """Stop a run whose client left while it was handed over to another process."""
+        if self.execution is not None:
+            task = asyncio.create_task(self._stop_abandoned(request), name="stop-abandoned-run")
+            self._abandoned.add(task)
+            task.add_done_callback(self._abandoned.discard)
+
+    async def _stop_abandoned(self, request: RunRequest) -> None:
         asked, identity = request.input, request.context.identity
         try:
             await self.stop(asked.thread_id, run_id=asked.run_id, identity=identity)

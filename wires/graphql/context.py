@@ -38,7 +38,7 @@ class GraphQLContext:
             raise
         except asyncio.CancelledError:
             if self.service.config.on_disconnect == "cancel":
-                await self.service.abandon(request)
+                self.service.abandon(request)
             raise
         self.runs.append(run)
         return run

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, Hooks
@@ -20,7 +21,7 @@ from copilotkit_runtime.runtime.config import RuntimeConfig
 from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.errors import CopilotKitError
 from copilotkit_runtime.runtime.events import Event
-from copilotkit_runtime.runtime.execution import queued
+from copilotkit_runtime.runtime.execution import queued, saq_engine
 from copilotkit_runtime.runtime.execution.envelope import VERSION, seal
 from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
 from copilotkit_runtime.runtime.execution.waiting_room import WaitingRoom
@@ -168,6 +169,8 @@ async def test_a_run_that_cannot_be_handed_over_leaves_its_thread_free(
 ) -> None:
     provider = EchoProvider()
     runtime, client = await deployment.both(provider)
+    kept = runtime.service.archive.store
+    kept.settings = msgspec.structs.replace(kept.settings, retry_for=0.5)
     with monkeypatch.context() as patch:
         patch.setattr(SaqEngine, "put", _away)
         lost = run_input(user("hello"), thread=thread, run="lost")
@@ -177,6 +180,159 @@ async def test_a_run_that_cannot_be_handed_over_leaves_its_thread_free(
     assert types_of(events)[-1] == "RUN_FINISHED"
     assert provider.ran == ["second"]
     assert [record.status for record in await runtime.service.archive.runs(thread)] == ["failed", "finished"]
+
+
+async def test_a_server_that_is_away_for_a_moment_fails_no_run_that_is_handed_over(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+    _, client = await deployment.both(provider)
+    left = {"waiting": 2, "put": 2}
+
+    def failing(name: str) -> Callable[..., Awaitable[Any]]:
+        works = getattr(SaqEngine, name)
+
+        async def fail_at_first(*given: Any) -> Any:
+            if left[name]:
+                left[name] -= 1
+                raise StoreUnavailableError
+            return await works(*given)
+
+        return fail_at_first
+
+    for name in left:
+        monkeypatch.setattr(SaqEngine, name, failing(name))
+    events = await run(client, "echo", run_input(user("hello"), thread=thread))
+    assert types_of(events)[-1] == "RUN_FINISHED"
+    assert left == {"waiting": 0, "put": 0}
+
+
+class Gate:
+    """Holds what comes to it until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+
+    def before(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def held(*given: Any, **more: Any) -> Any:
+            await self._wait()
+            return await work(*given, **more)
+
+        return held
+
+    def after(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def held(*given: Any) -> Any:
+            result = await work(*given)
+            await self._wait()
+            return result
+
+        return held
+
+    async def _wait(self) -> None:
+        self.reached.set()
+        await asyncio.wait_for(self.opened.wait(), PATIENCE)
+
+
+@pytest.mark.parametrize("held", ["put", "open"])
+@pytest.mark.parametrize(
+    ("on_disconnect", "wire"), [("continue", "graphql"), ("cancel", "graphql"), ("cancel", "agui")]
+)
+async def test_a_request_that_ends_while_its_run_is_handed_over_leaves_what_its_wire_promises(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch, on_disconnect: str, wire: str, held: str
+) -> None:
+    provider = EchoProvider()
+    runtime = CopilotRuntime(config=deployment.settings(on_disconnect=on_disconnect))
+    await deployment.worker(provider)
+    client = await deployment.client(runtime)
+    gate, place = Gate(), SaqEngine if held == "put" else runtime.service.archive.store
+    monkeypatch.setattr(place, held, gate.before(getattr(place, held)))
+    agui = run_input(user("wait"), thread=thread)
+    graphql = generate(text_message("wait"), agent="patient", threadId=thread)
+    path, body = ("/api/copilotkit", graphql) if wire == "graphql" else (f"{AGUI}/patient/run", agui)
+    asking = asyncio.create_task(client.post(path, json=body))
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    asking.cancel()
+    await asyncio.wait([asking], timeout=0.1)
+    gate.opened.set()
+    await asyncio.wait([asking], timeout=PATIENCE)
+    assert asking.cancelled()
+    if (on_disconnect, wire) != ("cancel", "graphql"):
+        await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+        await client.post(f"{AGUI}/patient/stop/{thread}")
+
+    async def over() -> bool:
+        return [record.status for record in await runtime.service.archive.runs(thread)] == ["cancelled"]
+
+    await until(over, PATIENCE)
+
+
+async def test_a_run_that_a_worker_takes_while_it_is_about_to_end_has_the_grace_period_too(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+    worker = await deployment.worker(provider)
+    client = await deployment.web()
+    gate = Gate()
+    monkeypatch.setattr(worker.service.archive, "take", gate.after(worker.service.archive.take))
+    running = asyncio.create_task(run(client, "echo", run_input(user("hello"), thread=thread)))
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    draining = asyncio.create_task(worker.service.drain(PATIENCE))
+    await asyncio.wait([draining], timeout=0.5)
+    assert not draining.done()
+    gate.opened.set()
+    assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_FINISHED"
+    await asyncio.wait_for(draining, PATIENCE)
+
+
+async def test_a_worker_that_stops_waits_for_no_run_that_it_has_only_just_taken(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+    worker = await deployment.worker(provider)
+    client = await deployment.web()
+    gate = Gate()
+    monkeypatch.setattr(worker.service.archive, "take", gate.after(worker.service.archive.take))
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread)))
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    stopping = asyncio.create_task(worker.stop())
+    await asyncio.wait([stopping], timeout=0.5)
+    gate.opened.set()
+    await asyncio.wait_for(stopping, PATIENCE)
+    assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_ERROR"
+
+
+async def test_a_run_that_a_worker_could_not_give_back_is_delivered_again(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
+    ending, staying = EchoProvider(), EchoProvider()
+    worker = await deployment.worker(ending)
+    take, put, held, released = SaqEngine.take, SaqEngine.put, asyncio.Event(), asyncio.Event()
+    holders: list[SaqEngine] = []
+
+    async def take_and_wait(engine: SaqEngine, *given: Any) -> Any:
+        delivery = await take(engine, *given)
+        if delivery is not None and not holders:
+            holders.append(engine)
+            held.set()
+            await asyncio.wait_for(released.wait(), PATIENCE)
+        return delivery
+
+    async def put_unless_holder(engine: SaqEngine, *given: Any) -> None:
+        if engine in holders:
+            raise StoreUnavailableError
+        await put(engine, *given)
+
+    monkeypatch.setattr(SaqEngine, "take", take_and_wait)
+    monkeypatch.setattr(SaqEngine, "put", put_unless_holder)
+    client = await deployment.web()
+    running = asyncio.create_task(run(client, "echo", run_input(user("hello"), thread=thread)))
+    await asyncio.wait_for(held.wait(), PATIENCE)
+    worker.service.draining = True
+    released.set()
+    await deployment.worker(staying)
+    assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_FINISHED"
+    assert (ending.ran, staying.ran) == ([], ["r"])
 
 
 async def test_a_run_that_a_worker_has_taken_is_followed_whatever_the_store_settles(
