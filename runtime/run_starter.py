@@ -121,6 +121,7 @@ class RunStarter:
                 prepared.stages = [*prepared.stages, partial(RepetitionStage, past=past)]
             return prepared
 
+        record = origin.record
         run = Run(
             provider,
             request.agent_name or "",
@@ -130,7 +131,7 @@ class RunStarter:
             deadlines=self._deadlines,
             on_end=self._ended,
             observer=self._observers,
-            prepare=prepare if origin.record is None else partial(prepare_and_settle, prepare, self._archive.settle),
+            prepare=prepare if record is None else partial(self._prepare_taken, prepare, record),
             ephemeral=request.ephemeral,
             past=past,
             shows_errors=self._config.shows_errors,
@@ -222,6 +223,9 @@ class RunStarter:
         )
         inner = msgspec.structs.replace(request, agent_name=agent_name, input=given, cloud=None)
         return self.start(provider, inner, self._preparation.report(inner, silent=True), None)
+
+    async def _prepare_taken(self, prepare: Callable[[], Any], record: RunRecord) -> PreparedRun:
+        return await prepare_and_settle(prepare, partial(self._archive.settle_taken, record))
 
     async def _ended(self, run: Run) -> None:
         self._active.remove(run)

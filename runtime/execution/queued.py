@@ -20,14 +20,17 @@ from ..runs.broken_runs import NOT_EXECUTED
 from ..runs.handle import RunHandle
 from ..runs.observer import Observers
 from ..runs.remote import RemoteRun
+from ..stores.errors import StoreUnavailableError
 from ..stores.retry import retry_unavailable
-from ..stores.run_records import RunRecord
+from ..stores.run_records import RunLostError, RunRecord
 from .directory import WorkerDirectory
 from .engine import DEFAULT_QUEUE, QueueEngine
 from .envelope import Envelope, correlation, seal
 from .execution import Execution, Order
 from .waiting_room import WaitingRoom
 
+HANDED_OVER_TIMES = 3
+"""How many times a run is handed over, if the store's server crashes each time and forgets it."""
 HANDING_SECONDS = 10.0
 """How long a process that ends waits for what it hands over."""
 
@@ -130,20 +133,25 @@ class QueuedExecution(Execution):
             log.warning("run_not_handed_over", reason=str(error))
 
     async def _put(self, order: Order, queue: str, sealed: dict[str, Any], ahead: int) -> RemoteRun:
-        request = order.request
-        run = await self._archive.hand_over(
-            request.input, request.agent_name or "", {ENVELOPE: sealed}, self._limits.seconds
-        )
-        run.sends_extensions = order.provider.reports_extensions
-        run.passing = request.ephemeral
-        try:
-            await self._repeated(partial(self._room.put, queue, run.record.key, ahead))
-            await self._archive.settle()  # while a worker takes the run already
-        except BaseException as error:
-            # What a worker has taken meanwhile goes on, and is followed.
-            if await self._withdraw(run.record) or not isinstance(error, StoreError):
-                raise
-        return run
+        for _ in range(HANDED_OVER_TIMES):
+            run = await self._archive.hand_over(
+                order.request.input, order.request.agent_name or "", {ENVELOPE: sealed}, self._limits.seconds
+            )
+            run.sends_extensions = order.provider.reports_extensions
+            run.passing = order.request.ephemeral
+            try:
+                await self._repeated(partial(self._room.put, queue, run.record.key, ahead))
+                await self._archive.settle(run.record)  # while a worker takes the run already
+            except RunLostError:
+                # The server has crashed and forgotten the run. A worker that took it has not called the agent either.
+                log.warning("run_forgotten", thread_id=run.record.thread_id, run_id=run.record.run_id)
+                continue
+            except BaseException as error:
+                # What a worker has taken meanwhile goes on, and is followed.
+                if await self._withdraw(run.record) or not isinstance(error, StoreError):
+                    raise
+            return run
+        raise StoreUnavailableError
 
     async def _repeated(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await retry_unavailable(attempt, self._archive.store.settings.retry_for)

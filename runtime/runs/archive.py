@@ -21,7 +21,7 @@ from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMes
 from ..stores.errors import NotStoredError
 from ..stores.retry import retry_unavailable
 from ..stores.run_log import RunLogStore
-from ..stores.run_records import RunKey, RunRecord
+from ..stores.run_records import RunKey, RunLostError, RunRecord
 from .about import ANSWERS, MESSAGES, REQUEST, about_ended
 from .closing import WAITING, close_record
 from .continuation import Continuation
@@ -127,11 +127,31 @@ class RunArchive:
 
         Until ``settle`` returns it may be given to another process, if the store's server crashes.
         """
-        return await self.store.take(key, self.owner, WAITING)
+        record = await self.store.take(key, self.owner, WAITING)
+        if record is not None:
+            # It is delivered once more, so that the server has crashed and forgotten who took it before.
+            for recording in [each for each in self._recordings.values() if each.key == key]:
+                recording.lose()
+        return record
 
-    async def settle(self) -> None:
-        """Return once a crash of the store's server forgets no run that was handed over or taken before."""
-        await retry_unavailable(self.store.settle, self.store.settings.retry_for)
+    async def settle(self, record: RunRecord) -> None:
+        """Return once a crash of the store's server does not forget a run that was handed over.
+
+        Raises:
+            RunLostError: It has been forgotten.
+        """
+        await retry_unavailable(partial(self.store.settle, record), self.store.settings.retry_for)
+
+    async def settle_taken(self, record: RunRecord) -> None:
+        """Return once a crash of the store's server does not forget that this process took a run.
+
+        Raises:
+            ThreadLostError: That has been forgotten: others may have taken it.
+        """
+        try:
+            await retry_unavailable(partial(self.store.settle, record, self.owner), self.store.settings.retry_for)
+        except RunLostError as error:
+            raise ThreadLostError from error
 
     async def refuse(self, record: RunRecord, error: events.RunError) -> None:
         """End a run that was taken and cannot be executed."""

@@ -56,8 +56,14 @@ _SIGN_OF_LIFE = """
 _RECORD: LiteralString = "thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers"
 _AHEAD: LiteralString = "set_config('synchronous_commit', 'off', true)"
 """In what a statement returns: its commit does not wait for the server's disk."""
-SETTLE = "SELECT pg_logical_emit_message(true, 'copilotkit', '')"
-"""Commits something that is written, so that all that was committed before it is on the disk, too."""
+SETTLE = """
+    SELECT pg_logical_emit_message(true, 'copilotkit', ''), EXISTS (
+        SELECT FROM copilotkit_runs
+        WHERE thread_id = %(thread_id)s AND number = %(number)s AND run_id = %(run_id)s
+            AND owner = coalesce(%(owner)s::text, owner)
+    )
+"""
+"""Commits something that is written, so that all that was committed before it is on the disk, too; whether it is there."""
 
 # Of two who open a run of one thread at once, the second waits for the first, inserts nothing, and does it again.
 OPEN: LiteralString = f"""

@@ -87,9 +87,13 @@ class PostgresRuns(RunLogStore):
         return _record(*opened[:_FIELDS])
 
     @override
-    async def settle(self) -> None:
+    async def settle(self, record: RunRecord, owner: str | None = None) -> None:
+        values = {**record.key._asdict(), "run_id": record.run_id, "owner": owner}
         async with self._database.statement() as cursor:
-            await cursor.execute(sql.SETTLE)
+            await cursor.execute(sql.SETTLE, values)
+            ((_, is_there),) = await cursor.fetchall()
+        if not is_there:
+            raise RunLostError
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:

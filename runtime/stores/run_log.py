@@ -130,8 +130,16 @@ class RunLogStore(ABC):
         """Show readers what need not be on the server's disk, and is stored again later; see ``append_group``."""
         return await self._append_all(owner, batches)
 
-    async def settle(self) -> None:
-        """Return once a crash of the server makes it forget nothing that was opened or taken before."""
+    async def settle(self, record: RunRecord, owner: str | None = None) -> None:
+        """Return once a crash of the server makes it forget nothing that was opened or taken before.
+
+        Args:
+            record: What was opened or taken.
+            owner: Who has taken it; None if it was opened.
+
+        Raises:
+            RunLostError: The server has crashed and forgotten it.
+        """
 
     async def compact(self, key: RunKey, owner: str, last: int, compacted: Sequence[Event]) -> None:
         """Replace the events up to the number ``last`` by their compacted form.

@@ -103,6 +103,26 @@ def test_selectors_find_the_pods_of_their_tier_alone(objects: dict[tuple[str, st
     assert "replicas" not in objects["Deployment", name]["spec"]
 
 
+def test_pod_monitors_find_the_workers_and_scrape_them_with_a_key_of_the_secret() -> None:
+    chart = objects_of(charted("--set", "serviceMonitor.enabled=true"))
+    tiers = run(program("kubectl"), "kustomize", DEPLOY / "kubernetes-tiers")
+    plain = objects_of(f"{tiers}\n---\n{(DEPLOY / 'kubernetes-tiers' / 'worker-podmonitor.yaml').read_text()}")
+    for objects in (chart, plain):
+        spec = objects["PodMonitor", WORKER]["spec"]
+        selector = spec["selector"]["matchLabels"]
+        assert selector.items() <= pod_of(objects, WORKER)["metadata"]["labels"].items()
+        assert not selector.items() <= pod_of(objects, WEB)["metadata"]["labels"].items()
+        (container,) = pod_of(objects, WORKER)["spec"]["containers"]
+        (endpoint,) = spec["podMetricsEndpoints"]
+        assert endpoint["port"] in [port["name"] for port in container["ports"]]
+        assert endpoint["path"] == pod_of(objects, WORKER)["metadata"]["annotations"]["prometheus.io/path"]
+        credentials = endpoint["authorization"]["credentials"]
+        secrets = [one["secretRef"]["name"] for one in container["envFrom"] if "secretRef" in one]
+        assert credentials == {"name": secrets[0], "key": "PROMETHEUS_KEY"}
+        assert settings_of(objects, WORKER)["metrics"] == "true"
+    assert ("PodMonitor", WORKER) not in objects_of(charted())
+
+
 def metrics_of(autoscaler: Any) -> set[str]:
     parts = [metric.get("pods") or metric.get("external") for metric in autoscaler["spec"]["metrics"]]
     return {part["metric"]["name"] for part in parts if part is not None}

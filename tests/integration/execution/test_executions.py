@@ -341,7 +341,7 @@ async def test_a_run_that_a_worker_has_taken_is_followed_whatever_the_store_sett
     provider = EchoProvider()
     runtime, client = await deployment.both(provider)
 
-    async def away_once_it_runs() -> None:
+    async def away_once_it_runs(_record: Any) -> None:
         async with asyncio.timeout(PATIENCE):
             await provider.waiting.wait()
         raise StoreUnavailableError

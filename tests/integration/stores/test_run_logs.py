@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
 
+import msgspec
 import pytest
 
 from copilotkit_runtime import events
@@ -429,7 +430,12 @@ async def test_a_run_that_waits_for_a_worker_is_taken_once_whatever_its_lease(ru
     ((owner, taken),) = [each for each in zip(("one", "two", "three"), takes, strict=True) if each[1] is not None]
     assert taken is not None
     assert (taken.key, taken.run_id, taken.agent_name, taken.last) == (record.key, "run", "agent", 0)
-    await runs.settle()
+    await runs.settle(record, owner)
+    if runs.writes_ahead:
+        with pytest.raises(RunLostError):
+            await runs.settle(record, "another")
+        with pytest.raises(RunLostError):
+            await runs.settle(msgspec.structs.replace(record, number=record.number + 1))
     assert await runs.renew([record.key], owner) == {record.key: False}
     assert not await runs.take(record.key, "four", "queue")
     latest = await runs.latest("thread")
