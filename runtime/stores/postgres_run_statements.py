@@ -63,7 +63,9 @@ SETTLE = """
             AND owner = coalesce(%(owner)s::text, owner)
     )
 """
-"""Commits something that is written, so that all that was committed before it is on the disk, too; whether it is there."""
+"""Commits something that is written, so that all that was committed before it is on the disk, too.
+
+Returns whether a run is there, and its owner's: a crash before it may have forgotten that."""
 
 # Of two who open a run of one thread at once, the second waits for the first, inserts nothing, and does it again.
 OPEN: LiteralString = f"""

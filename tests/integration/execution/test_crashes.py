@@ -96,18 +96,13 @@ async def test_a_crash_between_a_commit_and_its_settling_executes_no_run_twice_a
     await started(stack, worker)
     client = await served(stack, web)
     settling = Settling(web if side == "web" else worker, monkeypatch)
-    asking = asyncio.create_task(
-        client.post(f"{AGUI}/echo/run", json=run_input(user("hello"), thread=thread, run="r"))
-    )
+    asking = asyncio.create_task(client.post(f"{AGUI}/echo/run", json=run_input(user("hello"), thread=thread, run="r")))
     await asyncio.wait_for(settling.reached.wait(), PATIENCE)
     await crash(server, kept=kept)
     settling.released.set()
     answer = await asyncio.wait_for(asking, PATIENCE)
-    ended = types_of(events_of(answer.text))[-1:] if answer.status_code == 200 else []
-    assert ended in (["RUN_FINISHED"], ["RUN_ERROR"], [])
-    assert provider.ran.count("r") <= 1
-    if ended == ["RUN_FINISHED"]:
-        assert provider.ran == ["r"]
+    assert types_of(events_of(answer.text))[-1] == "RUN_FINISHED"
+    assert provider.ran == ["r"]
 
     async def free() -> bool:
         return all(record.status != "running" for record in await web.service.archive.runs(thread))
@@ -116,6 +111,4 @@ async def test_a_crash_between_a_commit_and_its_settling_executes_no_run_twice_a
     again = await run(client, "echo", run_input(user("again", "u2"), thread=thread, run="next"))
     assert types_of(again)[-1] == "RUN_FINISHED"
     assert provider.ran.count("next") == 1
-    kept_runs = [record.run_id for record in await web.service.archive.runs(thread)]
-    assert len(kept_runs) == len(set(kept_runs))
-    print("OUTCOME", side, kept, ended, answer.status_code, provider.ran, kept_runs)
+    assert [record.run_id for record in await web.service.archive.runs(thread)] == ["r", "next"]
