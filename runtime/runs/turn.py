@@ -12,6 +12,7 @@ from .. import events
 from ..context import RunContext, RunInput
 from ..errors import ProtocolError
 from ..provider import AgentProvider
+from ..stores.interface import AgentState
 from ..stores.run_records import RunRecord
 from .about import brought_by
 from .transcript import Transcript
@@ -73,15 +74,19 @@ async def broken_turn(record: RunRecord, provider: AgentProvider, history: Seque
         provider: The provider of its agent.
         history: Its events.
     """
-    kept = await AgentProvider.load_state(provider, record.thread_id, record.agent_name)
+    kept = await AgentProvider.load_state(provider, record.thread_id, record.agent_name) or AgentState()
+    known = {message.id for message in kept.messages}
+    asked = brought_by(record.about)
+    # What came with it and was answered meanwhile, by a run that it waited for, stays as it is.
+    brought = [*(message for message in asked[:-1] if message.id not in known), *asked[-1:]]
     return BrokenTurn(
         provider=provider,
         agent_name=record.agent_name,
         input=RunInput(
             thread_id=record.thread_id,
             run_id=record.run_id,
-            messages=brought_by(record.about),
-            state=kept.state if kept is not None else {},
+            messages=brought,
+            state=kept.state,
         ),
         transcript=_transcript(history),
         asked_at=record.started_at,

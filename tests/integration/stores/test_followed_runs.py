@@ -283,7 +283,8 @@ async def test_what_a_run_said_whose_process_has_gone_is_in_its_thread(
     words = [{"event": each["event"]} for each in text("m1", "whole")]
     await rest(await here.service.start(asked(words, thread)))
     store = there.service.archive.store
-    about = {"messages": [msgspec.to_builtins(TextMessage(id="u2", role="user", content="more"))]}
+    brought = [TextMessage(id=id_, role="user", content="more") for id_ in ("u1", "u2")]  # u1 is answered by now
+    about = {"messages": msgspec.to_builtins(brought)}
     record = await store.open(thread, run_id="r", agent_name=AGENT, owner="gone", about=about)
     said = [
         events.RunStarted(thread_id=thread, run_id="r"),
