@@ -35,6 +35,8 @@ class CallAssembler:
         self._parent = parent
         self._tools = frozenset(tools)
         self._calls: list[CallPieces] = []
+        self._unended: dict[CallPieces, None] = {}
+        """Those that may still have to be opened or ended, in their order."""
         self._by_id: dict[str, CallPieces] = {}
         self._by_key: dict[Hashable, CallPieces] = {}
 
@@ -105,6 +107,7 @@ class CallAssembler:
     def _begin(self, key: Hashable | None, vendor_id: str | None, twin: CallPieces | None) -> CallPieces:
         call = CallPieces(key, twin)
         self._calls.append(call)
+        self._unended[call] = None
         if vendor_id:
             self._by_id[vendor_id] = call
         if key is not None:
@@ -165,7 +168,9 @@ class CallAssembler:
     # A vendor may send the pieces of parallel calls in turns, so a call whose arguments are incomplete stays open.
     def _settle_before(self, call: CallPieces) -> list[Event]:
         events: list[Event] = []
-        for earlier in self._calls[: self._calls.index(call)]:
+        for earlier in list(self._unended):
+            if earlier is call:
+                break
             if earlier.complete or (not earlier.opened and not earlier.written and self._is_named(earlier)):
                 events += self._end(earlier) if earlier.complete else self._open(earlier)
         return events
@@ -181,13 +186,17 @@ class CallAssembler:
             if not call.name or call.repeats_twin():
                 return self._drop(call)
             events = self._open(call)
-        call.ended = True
+        self._note_end(call)
         rest, id_ = call.rest(), str(call.id)
         missing: list[Event] = [ToolCallArgs(tool_call_id=id_, delta=rest)] if rest else []
         return [*events, *missing, ToolCallEnd(tool_call_id=id_)]
 
-    def _drop(self, call: CallPieces) -> list[Event]:
+    def _note_end(self, call: CallPieces) -> None:
         call.ended = True
+        self._unended.pop(call, None)
+
+    def _drop(self, call: CallPieces) -> list[Event]:
+        self._note_end(call)
         if call.twin is not None:
             call.twin.details.update(call.details)
         return []

@@ -35,9 +35,9 @@ class EventStreamReader:
         self._whole = whole
         self._begun = False
         self._after_cr = False
-        self._partial_line: list[bytes] = []
+        self._partial_line = bytearray()
         self._data: list[bytes] = []
-        self._size = 0
+        self._data_size = 0
 
     @property
     def between_events(self) -> bool:
@@ -58,10 +58,9 @@ class EventStreamReader:
         if b"\n" not in piece:
             self._keep_partial(piece)
             return []
-        self._partial_line.append(piece)
-        *lines, rest = b"".join(self._partial_line).split(b"\n")
+        self._partial_line += piece
+        *lines, rest = bytes(self._partial_line).split(b"\n")
         self._partial_line.clear()
-        self._size = sum(map(len, self._data))
         found = (self._read_line(line, after) for line, after in zip(lines, (*lines[1:], None), strict=True))
         complete = [data for data in found if data is not None]
         self._keep_partial(rest)
@@ -87,10 +86,10 @@ class EventStreamReader:
 
     # The mark may itself be cut apart.
     def _without_mark(self, piece: bytes) -> bytes:
-        start = b"".join([*self._partial_line, piece])
+        start = bytes(self._partial_line) + piece
         self._partial_line.clear()
         if len(start) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(start):
-            self._partial_line.append(start)
+            self._partial_line += start
             return b""
         self._begun = True
         return start.removeprefix(_BYTE_ORDER_MARK)
@@ -112,7 +111,8 @@ class EventStreamReader:
             return None
         value = value.removeprefix(b" ")
         self._data.append(value)
-        self._grow(len(value))
+        self._data_size += len(value) + 1
+        self._check_size()
         if after == b"" or self._whole is None or len(self._data) > 1 or not self._whole(value):
             return None
         return self._dispatch()
@@ -122,15 +122,13 @@ class EventStreamReader:
             return None
         data = b"\n".join(self._data)
         self._data.clear()
-        self._size = 0
+        self._data_size = 0
         return data
 
     def _keep_partial(self, piece: bytes) -> None:
-        if piece:
-            self._partial_line.append(piece)
-            self._grow(len(piece))
+        self._partial_line += piece
+        self._check_size()
 
-    def _grow(self, by: int) -> None:
-        self._size += by
-        if self._size > self._max:
+    def _check_size(self) -> None:
+        if len(self._partial_line) + self._data_size > self._max:
             raise ProtocolError(f"The service sent an event of more than {self._max} bytes.")

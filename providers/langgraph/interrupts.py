@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -79,7 +80,7 @@ def answer_of(resume: Resume) -> Json:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -89,32 +90,63 @@ def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[
     An answer goes to the interrupt whose question it names, else to the first one without an answer.
     One answer may also be an object of answers by interrupt id, or a list of one for each interrupt, in their order.
     """
-    ids = {interrupt.id for interrupt in pending}
     asked = {interrupt.id: interrupt.value for interrupt in pending}
+    waiting = _Waiting(pending)
     by_id: dict[str, Json] = {}
-    waiting = list(pending)
     for answer in answers:
         value = answer_of(answer)
-        if answer.interrupt_id in ids:
-            by_id[answer.interrupt_id] = review_answer(asked[answer.interrupt_id], value)
-            waiting = [interrupt for interrupt in waiting if interrupt.id != answer.interrupt_id]
-        elif isinstance(value, dict) and value and value.keys() <= ids:
-            by_id.update({id_: review_answer(asked[id_], each) for id_, each in value.items()})
-            waiting = [interrupt for interrupt in waiting if interrupt.id not in value]
+        if answer.interrupt_id in asked:
+            given = {answer.interrupt_id: value}
+        elif isinstance(value, dict) and value and value.keys() <= asked.keys():
+            given = value
         elif _answers_each(answer, value, waiting):
-            by_id.update((each.id, review_answer(each.value, one)) for each, one in zip(waiting, value, strict=True))
-            waiting = []
-        elif waiting:
-            interrupt = next((each for each in waiting if _same(_asked(each), answer.value)), waiting[0])
-            waiting.remove(interrupt)
-            by_id[interrupt.id] = review_answer(interrupt.value, value)
+            given = dict(zip(waiting.ids(), value, strict=True))
+        else:
+            given = dict.fromkeys(waiting.asking(answer.value) or waiting.ids()[:1], value)
+        waiting.answered(given)
+        by_id.update({id_: review_answer(asked[id_], each) for id_, each in given.items()})
     return by_id
 
 
-def _answers_each(answer: Resume, value: Json, waiting: Sequence[Interrupt]) -> bool:
+def _answers_each(answer: Resume, value: Json, waiting: _Waiting) -> bool:
     """Return whether an answer is a list of answers: AG-UI's clients are asked several questions in one list."""
     is_list = answer.answer is not msgspec.UNSET and isinstance(value, list) and len(value) == len(waiting) > 1
-    return is_list and not any(_same(_asked(each), answer.value) for each in waiting)
+    return is_list and not waiting.asking(answer.value)
+
+
+class _Waiting:
+    """The interrupts that have no answer yet, by their questions, each of which is read once."""
+
+    def __init__(self, pending: Sequence[Interrupt]) -> None:
+        self._pending = {interrupt.id: interrupt for interrupt in pending}
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._pending)
+
+    def ids(self) -> list[str]:
+        """Return their ids, in order."""
+        return list(self._pending)
+
+    @cached_property
+    def _by_question(self) -> dict[str, list[str]]:
+        """The ids of the interrupts that ask the same, the first one last."""
+        found: dict[str, list[str]] = {}
+        for id_, interrupt in reversed(self._pending.items()):
+            found.setdefault(_question(_asked(interrupt)), []).append(id_)
+        return found
+
+    def asking(self, question: str) -> list[str]:
+        """Return the id of the first interrupt that asks this, if there is one."""
+        same = self._by_question.get(_question(question), [])
+        while same and same[-1] not in self._pending:
+            same.pop()
+        return same[-1:]
+
+    def answered(self, ids: Iterable[str]) -> None:
+        """Leave these out from now on."""
+        for id_ in ids:
+            self._pending.pop(id_, None)
 
 
 def typed_answers(pending: Sequence[Interrupt], new: Sequence[BaseMessage]) -> dict[str, Any]:
@@ -154,12 +186,15 @@ def _call_ids(interrupt: Interrupt) -> set[str]:
     return {part.id for part in parts if isinstance(part, ToolCallMessage)}
 
 
-def _same(asked: str, given: str) -> bool:
-    return asked == given or _parsed(asked) == _parsed(given)
-
-
-def _parsed(text: str) -> Json:
+def _question(text: str) -> str:
+    """Return a question in one spelling: clients may send the JSON of one back as they write JSON."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.dumps(json.loads(text, parse_float=_plain_number), sort_keys=True)
+    except (ValueError, RecursionError):
         return text
+
+
+def _plain_number(digits: str) -> float | int:
+    """Return what JavaScript writes without a fraction as a whole number."""
+    number = float(digits)
+    return int(number) if number.is_integer() else number

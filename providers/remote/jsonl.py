@@ -19,20 +19,17 @@ async def read_lines(pieces: AsyncIterator[bytes], max_line_bytes: int = DEFAULT
     Raises:
         ProtocolError: If a line is not JSON, or longer than ``max_line_bytes``.
     """
-    partial: list[bytes] = []
-    size = 0
+    partial = bytearray()
     async for piece in pieces:
         *lines, rest = piece.split(b"\n")
         for line in lines:
-            whole = b"".join([*partial, line])
+            whole = bytes(partial) + line
             partial.clear()
-            size = 0
             if whole.strip():
                 yield decode_body(whole)
-        partial.append(rest)
-        size += len(rest)
-        if size > max_line_bytes:
+        partial += rest
+        if len(partial) > max_line_bytes:
             raise ProtocolError(f"The remote service sent a line of more than {max_line_bytes} bytes.")
-    last = b"".join(partial)
+    last = bytes(partial)
     if last.strip():
         yield decode_body(last)

@@ -64,3 +64,15 @@ def test_an_endless_event_of_many_lines_is_given_up() -> None:
     reader = EventStreamReader(max_event_bytes=100)
     with pytest.raises(ProtocolError):
         [reader.feed(b"data: 0123456789\n") for _ in range(20)]
+
+
+def test_an_endless_event_of_empty_lines_is_given_up() -> None:
+    reader = EventStreamReader(max_event_bytes=100)
+    with pytest.raises(ProtocolError):
+        [reader.feed(b"data:\n") for _ in range(200)]
+
+
+def test_an_event_may_be_as_long_as_the_limit_whatever_is_left_out() -> None:
+    reader = EventStreamReader(max_event_bytes=100)
+    assert reader.feed(b"data: " + b"x" * 60 + b"\n") == []
+    assert reader.feed(b": " + b"y" * 30 + b"\nid: 7\ndata: z\n\n") == [b"x" * 60 + b"\nz"]
