@@ -7,6 +7,7 @@ A string of JavaScript's that was cut in the middle of a character ends in half 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -15,6 +16,12 @@ from .errors import InputTooLargeError
 
 MAX_NODES = 250_000
 """Values in one JSON text: each costs time and some fifty bytes, however little text it takes."""
+MAX_NESTING = 400
+"""How deep one JSON text may nest. Encoders give up somewhat deeper, where depends on who calls them: what one of them
+has written another one might not read."""
+
+MAX_EVENT_NESTING = 200
+"""How deep a value of an agent's event may nest, so that every encoder and store can still take it."""
 
 # A backslash that is escaped begins no escape; two halves of one character are left as they are.
 _ESCAPES = re.compile(
@@ -31,6 +38,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?+(?:"|\Z)', re.DOTALL)
 _ALIKE = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = 20 * b"0"
 _LEAST, _MOST = -(2**63), 2**64 - 1
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
 def scrub(text: str) -> str:
@@ -53,6 +61,21 @@ def scrub_all(value: Any) -> Any:
     return [scrub_all(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def nests_deeper(value: Any, limit: int) -> bool:
+    """Whether a JSON value has containers in more than ``limit`` levels. It takes no stack."""
+    level = [value] if isinstance(value, _CONTAINERS) else []
+    for _ in range(limit):
+        if not level:
+            return False
+        level = [item for each in level for item in items_of(each) if isinstance(item, _CONTAINERS)]
+    return bool(level)
+
+
+def items_of(container: Any) -> Iterable[Any]:
+    """Return the values in an object or a list."""
+    return container.values() if isinstance(container, dict) else container
+
+
 def decode_json(text: str | bytes) -> Any:
     """Return what a JSON text holds, with U+FFFD for bytes that are not UTF-8 and for halves of characters.
 
@@ -65,9 +88,18 @@ def decode_json(text: str | bytes) -> Any:
         if count_nodes(raw) > MAX_NODES:
             raise InputTooLargeError(f"The JSON has more than {MAX_NODES} values.")
     try:
-        return _decode(text)
+        value = _decode(text)
     except RecursionError as error:
         raise msgspec.DecodeError("JSON nests too deep") from error
+    if _may_nest_deeper(text) and nests_deeper(value, MAX_NESTING):
+        raise msgspec.DecodeError("JSON nests too deep")
+    return value
+
+
+def _may_nest_deeper(text: str | bytes) -> bool:
+    if isinstance(text, str):
+        return text.count("{") + text.count("[") > MAX_NESTING
+    return text.count(b"{") + text.count(b"[") > MAX_NESTING
 
 
 def decode_client_json(text: str | bytes) -> Any:

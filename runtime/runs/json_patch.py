@@ -6,12 +6,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ..json_text import MAX_EVENT_NESTING, items_of, nests_deeper
+
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 _END = "-"
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 
 COPIED_VALUES_BOUND = 100_000
 """How many values one ``copy`` may repeat: a document that is copied into itself again and again doubles each time."""
+MOVED_VALUES_BOUND = 1_000_000
+"""How many values a patch may copy and move: it takes few words to do so with all of a document, again and again."""
+SHIFTED_ITEMS_BOUND = 100_000_000
+"""How many items of lists a patch may push along, by what it puts in front of them or takes from there."""
 
 Path: TypeAlias = list[str]
 
@@ -51,6 +57,7 @@ class _Copy:
     def __init__(self, root: Any) -> None:
         self.root = root
         self._own: dict[int, Any] = {}
+        self._moved = self._shifted = 0
 
     def get(self, path: Path) -> Any:
         """Return the value at a path."""
@@ -61,12 +68,15 @@ class _Copy:
 
     def set(self, path: Path, value: Any, *, insert: bool) -> None:
         """Put a value at a path: ``insert`` makes room in a list, or a new member; else the place must exist."""
+        if nests_deeper(value, MAX_EVENT_NESTING - len(path)):
+            raise JsonPatchError("A value would lie or nest too deep.")
         if not path:
             self.root = value
             return
         container = self._writable(path[:-1])
         key = _key(container, path[-1], insert=insert)
         if insert and isinstance(container, list):
+            self._shift(container, key)
             container.insert(key, value)
         else:
             container[key] = value
@@ -76,7 +86,27 @@ class _Copy:
         if not path:
             raise JsonPatchError("The whole document cannot be removed.")
         container = self._writable(path[:-1])
-        return container.pop(_key(container, path[-1]))
+        key = _key(container, path[-1])
+        if isinstance(container, list):
+            self._shift(container, key)
+        return container.pop(key)
+
+    def count(self, value: Any, most: int = MOVED_VALUES_BOUND) -> Any:
+        """Return ``value``, which is copied or moved.
+
+        Raises:
+            JsonPatchError: It holds more than ``most`` values, or all that the patch copies and moves are too many.
+        """
+        number = _size(value, most)
+        self._moved += number
+        if number > most or self._moved > MOVED_VALUES_BOUND:
+            raise JsonPatchError("A value is too large to be copied or moved.")
+        return value
+
+    def _shift(self, container: list[Any], place: int) -> None:
+        self._shifted += len(container) - place
+        if self._shifted > SHIFTED_ITEMS_BOUND:
+            raise JsonPatchError("A patch changes the beginning of lists too often.")
 
     def _writable(self, path: Path) -> Any:
         self.root = container = self._owned(self.root)
@@ -122,13 +152,12 @@ def _move(copy: _Copy, operation: Mapping[str, Any], path: Path) -> None:
     elif path[: len(source)] == source:
         raise JsonPatchError("A value cannot be moved into itself.")
     else:
-        copy.set(path, copy.remove(source), insert=True)
+        copy.set(path, copy.count(copy.remove(source)), insert=True)
 
 
 def _duplicate(copy: _Copy, operation: Mapping[str, Any], path: Path) -> None:
     value = copy.get(_path(operation, "from"))
-    _check_size(value)
-    copy.set(path, value, insert=True)
+    copy.set(path, copy.count(value, COPIED_VALUES_BOUND), insert=True)
 
 
 def _test(copy: _Copy, operation: Mapping[str, Any], path: Path) -> None:
@@ -176,14 +205,14 @@ def _key(container: Any, token: str, *, insert: bool = False) -> Any:
     return int(token)
 
 
-def _check_size(value: Any) -> None:
+def _size(value: Any, most: int) -> int:
+    """Return how many values there are in a value; something beyond ``most`` if they are more."""
     waiting, seen = [value], 0
-    while waiting:
+    while waiting and seen + len(waiting) <= most:
         one = waiting.pop()
-        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        waiting += items_of(one) if isinstance(one, dict | list) else ()
         seen += 1
-        if seen + len(waiting) > COPIED_VALUES_BOUND:
-            raise JsonPatchError("A value is too large to be copied.")
+    return seen + len(waiting)
 
 
 def _equal(left: Any, right: Any) -> bool:

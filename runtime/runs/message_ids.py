@@ -29,6 +29,8 @@ class MessageIds:
         self._open: dict[tuple[_Kind, Any], str] = {}
         self._last: dict[Any, str] = {}
         """The last id that was given instead of an agent's own, where it was another one."""
+        self._used: dict[tuple[_Kind, Any], int] = {}
+        """How often an id was used that was used before: with each number tried again, many would take their square."""
 
     def know(self, messages: Iterable[Message]) -> None:
         """Take note of messages that the thread has already."""
@@ -78,10 +80,13 @@ class MessageIds:
 
     def _choose(self, kind: _Kind, id_: Any) -> str:
         chosen = id_ if isinstance(id_, str) and id_ else str(uuid4())
-        count = 1
+        count = self._used.get((kind, chosen), 1)
+        first = chosen
         while chosen in self._taken[kind]:
             count += 1
-            chosen = f"{id_}-{count}"
+            chosen = f"{first}-{count}"
+        if chosen != first:
+            self._used[kind, first] = count
         self._taken[kind].add(chosen)
         return chosen
 

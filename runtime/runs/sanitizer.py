@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import structlog
 
 from .. import events
-from ..json_text import scrub
+from ..json_text import MAX_EVENT_NESTING, nests_deeper, scrub
 from .message_ids import MessageIds
 
 log = structlog.get_logger(__name__)
-
-MAX_DEPTH = 200
 
 _TEXTS = (events.TextMessageContent, events.ToolCallArgs, events.ReasoningMessageContent)
 _REPLACEMENT = "\ufffd"
@@ -45,11 +44,12 @@ class EventSanitizer:
         self.sees_all = self.sees_all or self.ids.renames
         if type(event) in _TEXTS:
             return self._clean_text(event)
+        event = _with_texts(event)
         try:
-            _encode(event)
+            encoded = _encode(event)
         except (UnicodeEncodeError, TypeError, ValueError, RecursionError, OverflowError):
             return self._cleaned(event)
-        return event
+        return self._cleaned(event) if _nests_too_deep(event, encoded) else event
 
     def _clean_text(self, event: Any) -> events.Event:
         if event.delta.isascii() and not self.sees_all:
@@ -68,7 +68,7 @@ class EventSanitizer:
         left_out: list[str] = []
         changes = {}
         for name in event.__struct_fields__:
-            value = _fit(getattr(event, name), name, left_out, MAX_DEPTH)
+            value = _fit(getattr(event, name), name, left_out, MAX_EVENT_NESTING)
             changes[name] = None if value is _UNFIT else value
         if left_out:
             log.warning("values_left_out", event_type=type(event).__name__, paths=left_out[:20])
@@ -86,6 +86,34 @@ class EventSanitizer:
             return None
         field = "tool_call_id" if kind is events.ToolCallArgs else "message_id"
         return kind(**{field: scrub(id_), "delta": _REPLACEMENT})  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _text_fields(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """Return the names of an event's texts, each with the type or types that it may have."""
+    fields = ((field.name, field.type) for field in msgspec.structs.fields(kind))
+    return tuple((name, type_) for name, type_ in fields if type_ in (str, str | None))
+
+
+def _with_texts(event: Any) -> Any:
+    """Return ``event`` with a text wherever there must be one: an agent's result is often its value instead."""
+    wrong = [name for name, type_ in _text_fields(type(event)) if not isinstance(getattr(event, name), type_)]
+    if not wrong:
+        return event
+    left_out: list[str] = []
+    fit = {name: _fit(getattr(event, name), name, left_out, MAX_EVENT_NESTING) for name in wrong}
+    texts = {name: "" if value is _UNFIT or value is None else _text(value) for name, value in fit.items()}
+    return msgspec.structs.replace(event, **texts)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _encode(value).decode()
+
+
+def _nests_too_deep(event: Any, encoded: bytes) -> bool:
+    if encoded.count(b"{") + encoded.count(b"[") <= MAX_EVENT_NESTING:
+        return False
+    return any(nests_deeper(getattr(event, name), MAX_EVENT_NESTING) for name in event.__struct_fields__)
 
 
 _CONTENT_OF: dict[type, Any] = {

@@ -156,6 +156,46 @@ def test_a_document_that_is_copied_into_itself_does_not_grow_without_bound() -> 
         apply_patch({}, doubling)
 
 
+MANY = 20_000
+_THERE_AND_BACK = [("move", {"from": "/a", "path": "/c"}), ("move", {"from": "/c", "path": "/a"})]
+LONG: dict[str, Any] = {"a": list(range(90_000)), "b": {}}
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        [{"op": "copy", "from": "/a", "path": f"/b/{n}"} for n in range(MANY)],
+        [{"op": "add", "path": "/a/0", "value": 1}] * MANY,
+        [{"op": "move", "from": "/a/0", "path": "/a/-"}] * MANY,
+        [{"op": op, **at} for _ in range(MANY) for op, at in _THERE_AND_BACK],
+    ],
+    ids=["copies", "insertions", "rotations", "moves"],
+)
+def test_a_patch_of_few_words_for_much_work_is_refused(patch: Any) -> None:
+    with pytest.raises(JsonPatchError):
+        apply_patch(LONG, patch)
+    apply_patch(LONG, patch[:10])
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+def test_a_document_does_not_nest_deeper_than_can_be_written(times: int) -> None:
+    deeper = [
+        {"op": "add", "path": "/n", "value": {}},
+        {"op": "move", "from": "/r", "path": "/n/c"},
+        {"op": "move", "from": "/n", "path": "/r"},
+    ]
+    apply_patch({"r": {}}, deeper * 150)
+    with pytest.raises(JsonPatchError):
+        apply_patch({"r": {}}, [*deeper * 150, {"op": "add", "path": "/r" + "/c" * 150, "value": _nested(50 * times)}])
+
+
+def _nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab~/0", max_size=2), inner, max_size=3),
