@@ -118,10 +118,11 @@ def input_check(
     said = [message for message in last_said(messages) if isinstance(message, TextMessage)]
     if not said:
         return None
-    spoken = (message for message in messages if isinstance(message, TextMessage))
+    judged = set(map(id, said))  # one message may equal another one
+    spoken = (message for message in messages if isinstance(message, TextMessage) and id(message) not in judged)
     return InputCheck(
         text="\n".join(message.content for message in said),
-        history=[message for message in spoken if message.role in ("user", "assistant") and message not in said],
+        history=[message for message in spoken if message.role in ("user", "assistant")],
         context=context,
         agent_name=agent_name,
         valid_topics=tuple(rules.get("allow_list") or ()),

@@ -82,13 +82,15 @@ class TopicJudge(Guardrail):
         run = RunInput(thread_id=str(uuid4()), run_id=str(uuid4()), messages=list(asked))
         stream: Any = self._provider.execute_run("", run, RunContext()) if self._provider is not None else None
         pieces: list[str] = []
+        length = 0
         async with aclosing(stream):
             async for event in stream:
                 if isinstance(event, RunError):
                     raise CopilotKitError(event.message)
                 if isinstance(event, TextMessageContent):
                     pieces.append(event.delta)
-                if sum(map(len, pieces)) > ANSWER_BOUND:
+                    length += len(event.delta)
+                if length > ANSWER_BOUND:
                     break
         return "".join(pieces)
 

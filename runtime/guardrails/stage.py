@@ -10,12 +10,16 @@ from .gate import GuardrailGate
 from .interface import OutputCheck
 
 WINDOW = 200
+SHARE = 50
+"""A portion is at least this part of its text: were all of a long text judged again for each few words, judging would
+take the square of its length."""
 
 
 class OutputGuardStage(Stage):
     """Shows a text in portions, each only after the whole text so far was allowed.
 
-    A portion ends with its message, before any other event, and when it has grown to ``WINDOW`` characters.
+    A portion ends with its message, before any other event, and when it has grown to ``WINDOW`` characters, or to a
+    fiftieth of a text of more than 10,000.
 
     Args:
         emit: Where events go on to.
@@ -32,6 +36,7 @@ class OutputGuardStage(Stage):
         self._texts: dict[str, GrowingText] = {}
         self._buffer: list[events.TextMessageContent] = []
         self._buffered = 0  # its characters
+        self._judged = 0  # how many characters of a text that goes on were judged
         self._refused = False
 
     async def feed(self, event: events.Event) -> None:
@@ -63,7 +68,7 @@ class OutputGuardStage(Stage):
         text.pieces.append(event.delta)
         self._buffer.append(event)
         self._buffered += len(event.delta)
-        if self._buffered >= WINDOW:
+        if self._buffered >= max(WINDOW, self._judged // SHARE):
             await self._release(None)
 
     async def _release(self, ended: str | None) -> None:
@@ -79,7 +84,9 @@ class OutputGuardStage(Stage):
     async def _judge(self, id_: str, *, complete: bool) -> None:
         text = self._texts[id_]
         text.fold()
-        check = OutputCheck(text=text.value(), complete=complete, context=self._context, agent_name=self._agent_name)
+        whole = text.value()
+        self._judged = 0 if complete else len(whole)
+        check = OutputCheck(text=whole, complete=complete, context=self._context, agent_name=self._agent_name)
         self._refused = True
         await self._gate.check_output(check)
         self._refused = False

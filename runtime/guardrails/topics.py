@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from ..errors import MisuseError
 from .interface import ALLOWED, Guardrail, InputCheck, OutputCheck, Verdict, denied
 
 Topic: TypeAlias = str | re.Pattern[str]
@@ -25,6 +26,9 @@ class TopicGuardrail(Guardrail):
         deny: What people ask must be about none of these.
         deny_output: What answers must be about none of these.
         reason: What a refusal shows; None for a general text.
+
+    Raises:
+        MisuseError: A topic has no letter, so that it would be found everywhere.
     """
 
     name = "topics"
@@ -61,6 +65,8 @@ def _patterns(topics: Iterable[Topic]) -> list[re.Pattern[str]]:
 
 
 def _phrase(topic: str) -> re.Pattern[str]:
+    if not topic.strip():
+        raise MisuseError("A topic is empty: it would be found in every text.")
     words = r"\s+".join(re.escape(word) for word in topic.split())
     return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
 
