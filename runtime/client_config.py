@@ -23,7 +23,9 @@ _MAX_NAMES = 100
 _MAX_TAGS = 50
 _MAX_TAG_LENGTH = 200
 _PLACES = ("configurable", "context", "metadata")
+_CONFIG = "config"
 _LIMITS = ("recursion_limit", "recursionLimit")
+_SQUASHED_LIMIT = "recursionlimit"
 _SWITCHES = ("streamSubgraphs", "stream_subgraphs")
 
 _ORDINARY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -124,19 +126,21 @@ class ClientConfigRules(msgspec.Struct, frozen=True, kw_only=True):
     def properties(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         """Copy a client's properties, which may have any name but those that frameworks trust.
 
-        Agents of other protocols find configuration among them, so that it is treated as such.
+        Agents of other protocols find configuration among them, so that it is treated as such; under any spelling, for
+        there are adapters that fold names.
         """
         if not properties:
             return {}
         kept = {name: value for name, value in properties.items() if not _squashed(name).startswith(_TRUSTED)}
-        for place in _PLACES:
-            if isinstance(kept.get(place), Mapping):
-                kept[place] = self._names(place, kept[place])
-        for name in kept.keys() & set(_LIMITS):
-            limit = _limit(kept.pop(name))
-            kept.update({} if limit is None else {name: limit})
-        if isinstance(kept.get("config"), Mapping):
-            kept["config"] = self.config(kept["config"])
+        for name, value in list(kept.items()):
+            place = _squashed(name)
+            if place == _CONFIG and isinstance(value, Mapping):
+                kept[name] = self.config(value)
+            elif place in _PLACES and isinstance(value, Mapping):
+                kept[name] = self._names(place, value)
+            elif place == _SQUASHED_LIMIT:
+                limit = _limit(kept.pop(name))
+                kept.update({} if limit is None else {name: limit})
         return kept
 
     def _names(self, place: str, given: Mapping[str, Any]) -> dict[str, Any]:

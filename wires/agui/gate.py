@@ -183,9 +183,11 @@ class Gate:
 
     def _fresh_id(self, id_: str) -> str:
         """Return ``id_``, or another one if it has been used: clients would show what is opened twice twice."""
-        count = self._used.get(id_, 0)
-        self._used[id_] = count + 1
-        return id_ if not count else self._fresh_id(f"{id_}-{count + 1}")
+        while count := self._used.get(id_, 0):
+            self._used[id_] = count + 1
+            id_ = f"{id_}-{count + 1}"
+        self._used[id_] = 1
+        return id_
 
     def _text_start(self, event: events.TextMessageStart) -> None:
         if event.message_id not in self._texts:

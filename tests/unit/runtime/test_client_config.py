@@ -147,6 +147,20 @@ def test_properties_have_any_name_but_those_that_frameworks_trust() -> None:
     assert cleaned == {**kept, "configurable": {}, "config": {"configurable": {}}}
 
 
+@pytest.mark.parametrize("config", ["config", "Config", "CONFIG", "\uff43onfig", " config"])
+@pytest.mark.parametrize("place", ["configurable", "Configurable", "context", "CONTEXT", "meta-data"])
+def test_a_configuration_under_another_spelling_is_one_to_adapters_that_fold_names(config: str, place: str) -> None:
+    forged = {"langgraph_auth_user": 1, "user_id": 2, "thread_id": 3}
+    cleaned = ClientConfigRules().properties({config: {"callbacks": [], "configurable": forged}, place: forged})
+    assert cleaned == {config: {"configurable": {}}, place: {}}
+
+
+@pytest.mark.parametrize("name", ["Recursion-Limit", "RECURSION_LIMIT", "recursion limit"])
+def test_a_recursion_limit_under_another_spelling_is_bounded(name: str) -> None:
+    assert ClientConfigRules().properties({name: 10**9}) == {name: MAX_RECURSION_LIMIT}
+    assert ClientConfigRules().properties({name: "7"}) == {}
+
+
 def test_the_number_of_names_is_bounded() -> None:
     assert len(allowed_names({f"n{index}": index for index in range(1000)})) == 100
 

@@ -378,3 +378,12 @@ def test_whatever_is_yielded_the_rules_are_kept(run: list[events.Event], setting
         elif moment in ("END", "FINISHED") and kind != "RUN":
             opened.remove((kind, id_))
     assert not opened
+
+
+def test_ids_that_look_like_replacements_are_replaced_without_the_interpreters_stack() -> None:
+    gate = Gate("t", "r")
+    ids = ["a" + "-2" * number for number in range(1500)]
+    shown = gate.pass_([events.StepStarted(step_name="s")])
+    for id_ in (*ids, "a"):
+        shown = gate.pass_([events.TextMessageStart(message_id=id_), events.TextMessageEnd(message_id=id_)])
+    assert shown[0]["messageId"] == "a" + "-2" * 1500
