@@ -1,7 +1,8 @@
 """Bounds on the head of a request, which arrives before anybody knows who sends it, and on what nobody reads.
 
 uvicorn's fast protocol reads heads of any size, and copies a header again with each piece of it; and it waits for the
-rest of one for ever. Its other protocol, h11, has a bound on the size by itself.
+rest of one for ever. A body in chunks may have headers behind it, and words beside each chunk, of any size as well. Its
+other protocol, h11, has a bound on the size by itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 MAX_HEADERS = 200
 """Headers of one request."""
+
+FRAMING = 16
+"""How many bytes of framing each byte of a body may have: a chunk of one byte has five."""
 
 _END = b"\r\n\r\n"
 _STATUS = {408: b"408 Request Timeout", 431: b"431 Request Header Fields Too Large"}
@@ -65,7 +69,7 @@ class _Arriving:
     makes a dict of its own for each connection.
     """
 
-    __slots__ = ("end_of_last", "head_bytes", "in_head", "reports", "unread")
+    __slots__ = ("end_of_last", "framing", "head_bytes", "in_head", "reports", "unread")
 
     def __init__(self) -> None:
         self.reports: dict[Connection, Callable[[], None]] = {}
@@ -75,6 +79,8 @@ class _Arriving:
         self.in_head = True
         self.head_bytes = 0
         self.end_of_last = b""
+        self.framing = 0
+        """How many bytes have come since the head that are not the body's, beyond those that it may have."""
 
 
 if HttpToolsProtocol is not None:
@@ -153,7 +159,16 @@ if HttpToolsProtocol is not None:
             if arriving.in_head and self._exceeds(data):
                 self._refuse(431)
                 return
+            arriving.framing += 0 if arriving.in_head else len(data)
             super().data_received(data)
+            if arriving.framing > self.config.max_header_bytes:
+                self._refuse(431)
+
+        def on_body(self, body: bytes) -> None:
+            """Take a piece of the body."""
+            arriving = self._arriving
+            arriving.framing = max(0, arriving.framing - (1 + FRAMING) * len(body))
+            super().on_body(body)
 
         def eof_received(self) -> None:
             """Close the connection, as nothing more will come of it."""
@@ -182,7 +197,7 @@ if HttpToolsProtocol is not None:
             """End the head: what follows has limits of its own."""
             self.config.heads.remove(self)
             arriving = self._arriving
-            arriving.in_head, arriving.head_bytes, arriving.end_of_last = False, 0, b""
+            arriving.in_head, arriving.head_bytes, arriving.end_of_last, arriving.framing = False, 0, b"", 0
             super().on_headers_complete()
             cycle = cast("RequestResponseCycle | None", self.cycle)
             if cycle is not None and cycle.scope is self.scope:
@@ -192,7 +207,7 @@ if HttpToolsProtocol is not None:
 
         def on_message_complete(self) -> None:
             """End the request: whatever comes is another one."""
-            self._arriving.unread = False
+            self._arriving.unread, self._arriving.framing = False, 0
             self.transport.forget_unread()
             super().on_message_complete()
 
@@ -224,6 +239,11 @@ if HttpToolsProtocol is not None:
             before = self._arriving.head_bytes - len(data) - len(self._arriving.end_of_last)
             return end < 0 or before + end > limit
 
+        def _is_answering(self) -> bool:
+            """Whether an answer has begun, into which no other one may be written."""
+            cycle = cast("RequestResponseCycle | None", self.cycle)
+            return cycle is not None and cycle.response_started and not cycle.response_complete
+
         def _await_head(self) -> None:
             self._arriving.in_head = True
             self.config.heads.add(self)
@@ -231,5 +251,8 @@ if HttpToolsProtocol is not None:
         def _refuse(self, status: int) -> None:
             self.config.heads.remove(self)
             if not self.transport.is_closing():
+                if self._is_answering():
+                    self.transport.abort()
+                    return
                 self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % _STATUS[status])
                 self.transport.close()

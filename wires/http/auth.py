@@ -14,7 +14,7 @@ import msgspec
 from starlette.requests import HTTPConnection
 from typing_extensions import override
 
-from ...runtime.errors import ConfigurationError, NetworkError
+from ...runtime.errors import ConfigurationError, MisuseError, NetworkError
 from ...runtime.optional import optional
 
 if TYPE_CHECKING:
@@ -35,10 +35,19 @@ _PUBLIC_KEY = ("RS256", "ES256")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who was authenticated: ``id`` owns threads and is counted by limits, ``claims`` is what else is known of them."""
+    """Who was authenticated: ``id`` owns threads and is counted by limits, ``claims`` is what else is known of them.
+
+    Raises:
+        MisuseError: ``id`` is not a text, or empty: all of whom nothing is known would be one person.
+    """
 
     id: str
     claims: Mapping[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Check the id."""
+        if not isinstance(self.id, str) or not self.id.strip():
+            raise MisuseError("An identity's id is a text that is not empty.")
 
 
 class Authenticator(ABC):
@@ -171,7 +180,7 @@ class JwtAuth(Authenticator):
             raise NetworkError("The keys of access tokens cannot be fetched.") from error
         except self._jwt.PyJWTError:
             return None
-        return Identity(claims["sub"], claims)
+        return Identity(claims["sub"], claims) if claims["sub"].strip() else None
 
     async def _key_of(self, token: str) -> Any:
         if self._published is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from ...runtime.config import RuntimeConfig
 from ...runtime.errors import InputTooLargeError
@@ -149,6 +149,8 @@ async def _read_into(body: bytearray, request: Request, limit: int) -> None:
         raise _too_large()
     try:
         await within(BODY_SECONDS, _read_chunks(body, request, limit))
+    except ClientDisconnect as error:  # nobody's error, and nobody is there to read the answer
+        raise Refusal("The client left before its request was complete.", 400, code="INVALID_REQUEST") from error
     except TimeoutError as error:
         raise Refusal("The request body did not arrive in time.", 408, code="REQUEST_TIMEOUT") from error
 

@@ -64,6 +64,28 @@ async def test_a_large_body_is_not_part_of_the_head(server: Running) -> None:
         assert b" 200 " in await answer_to(server, sent[:at], sent[at:])
 
 
+CHUNKED = (
+    b"POST /api/copilotkit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Accept: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [b"1\r\n{\r\n0\r\nX-A: ", b"1;", b"1\r\n{\r\n1;"],
+    ids=["a header behind the body", "words beside a chunk", "words beside the second chunk"],
+)
+async def test_what_comes_beside_a_body_in_chunks_is_bounded(server: Running, beside: bytes) -> None:
+    assert b" 431 " in await answer_to(server, CHUNKED + beside, *[b"a" * 1000] * 1000)
+
+
+async def test_a_body_in_chunks_of_one_byte_is_read(server: Running) -> None:
+    body = json.dumps({"query": "{hello}", "variables": {"x": "y" * 2 * LIMIT}}).encode()
+    pieces = [b"1\r\n%c\r\n" % byte for byte in body]
+    sent = CHUNKED + b"".join(pieces) + b"0\r\nX-A: b\r\n\r\n"
+    assert b" 200 " in await answer_to(server, *(sent[at : at + 5000] for at in range(0, len(sent), 5000)))
+
+
 @pytest.mark.parametrize("then", [b"Connection: close", b"Accept: */*"])
 async def test_a_client_that_sends_far_too_much_gets_the_answer(server: Running, then: bytes) -> None:
     size = 16 << 20

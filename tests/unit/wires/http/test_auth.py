@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from starlette.requests import HTTPConnection
 
 from copilotkit_runtime import RuntimeConfig
-from copilotkit_runtime.runtime.errors import ConfigurationError, NetworkError
+from copilotkit_runtime.runtime.errors import ConfigurationError, MisuseError, NetworkError
 from copilotkit_runtime.wires.http.auth import (
     ApiKeyAuth,
     Authenticator,
@@ -182,3 +182,14 @@ def test_one_source_of_keys_is_needed(key: rsa.RSAPrivateKey) -> None:
     for sources in ({}, {"secret": SECRET, "public_key": private}):
         with pytest.raises(ConfigurationError, match="one of"):
             JwtAuth(**sources)
+
+
+@pytest.mark.parametrize("subject", ["", "  "])
+async def test_a_token_of_an_empty_subject_names_nobody(subject: str) -> None:
+    assert await ask(JwtAuth(secret=SECRET), authorization=token(sub=subject)) is None
+
+
+@pytest.mark.parametrize("id_", ["", " ", None, 7])
+def test_an_identity_has_a_name(id_: Any) -> None:
+    with pytest.raises(MisuseError, match="not empty"):
+        Identity(id_)
