@@ -50,17 +50,27 @@ async def _texts(runtime: CopilotRuntime) -> list[str]:
     return [message.content for message in state.messages if isinstance(message, TextMessage)] if state else []
 
 
+async def make_tables(server: Server, settings: StoreSettings) -> None:
+    """Make the server's tables with patience, which takes longer than any later command may."""
+    store = open_store(server.url, settings)
+    await store.start()
+    await store.stop()
+
+
 @pytest.fixture
 def impatient(settings: StoreSettings, monkeypatch: pytest.MonkeyPatch) -> StoreSettings:
     """Settings of a store that is given up soon."""
     monkeypatch.setattr(turn_saver, "PATIENCE_WITH_STORE_SECONDS", 0.2)
     monkeypatch.setattr(turn_saver, "SAVE_SECONDS", 3.0)
     monkeypatch.setattr(recording, "PATIENCE_SECONDS", 0.2)
-    return msgspec.structs.replace(settings, connect_timeout=3.0, command_timeout=0.5, retry_for=0.5, lease=2.0)
+    return msgspec.structs.replace(settings, connect_timeout=3.0, command_timeout=1.0, retry_for=0.5, lease=2.0)
 
 
 @pytest.mark.parametrize("server", ["redis", "postgres"], indirect=True)
-async def test_a_turn_waits_in_memory_for_a_store_that_is_away(server: Server, impatient: StoreSettings) -> None:
+async def test_a_turn_waits_in_memory_for_a_store_that_is_away(
+    server: Server, settings: StoreSettings, impatient: StoreSettings
+) -> None:
+    await make_tables(server, settings)
     agent = Answering()
     agent.gates["one"] = asyncio.Event()
     async with CopilotRuntime(providers=[agent], store=open_store(server.url, impatient)) as runtime:
