@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from starlette.convertors import PathConvertor, register_url_convertor
+
 from .http.body import Body
 from .http.client import ClientRequest
 from .http.cors import HeaderPairs
@@ -29,8 +31,17 @@ class Page(NamedTuple):
 
 Handler: TypeAlias = Callable[[Exchange, ClientRequest], Awaitable[None]]
 
-EVERY_PATH = "/{suffix:path}"
+EVERY_PATH = "/{suffix:every}"
 """The route of everything below the shared URL that has no other."""
+
+
+class _Everything(PathConvertor):
+    """All of a path. Starlette's own ends at a line's end, which ids may have."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("every", _Everything())
 
 
 class WireRoute(NamedTuple):

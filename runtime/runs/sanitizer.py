@@ -97,7 +97,8 @@ def _text_fields(kind: Any) -> tuple[tuple[str, Any], ...]:
 
 def _with_texts(event: Any) -> Any:
     """Return ``event`` with a text wherever there must be one: an agent's result is often its value instead."""
-    wrong = [name for name, type_ in _text_fields(type(event)) if not isinstance(getattr(event, name), type_)]
+    kind: Any = type(event)
+    wrong = [name for name, type_ in _text_fields(kind) if not isinstance(getattr(event, name), type_)]
     if not wrong:
         return event
     left_out: list[str] = []

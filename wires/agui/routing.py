@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -54,8 +54,8 @@ _PATHS = (
 class _Words(Convertor[str]):
     """The paths that begin with a word of this wire's, for applications whose other paths are not ours."""
 
-    regex = (
-        "(?:info|agent/.+|threads(?:/.*)?|memories(?:/.*)?|annotate|transcribe"
+    regex = (  # ids may have lines
+        "(?s:info|agent/.+|threads(?:/.*)?|memories(?:/.*)?|annotate|transcribe"
         "|inspector-metadata|inspector-learning|cpk-debug-events)/?"
     )
 
@@ -85,14 +85,17 @@ def find_target(method: str, path: str) -> Target:
         JsonRefusal: No operation has this path, or none with this method.
     """
     path = re.sub("/{2,}", "/", path).rstrip("/")
+    allowed: Iterable[str] = ()
     for pattern, operations in _PATHS:
         match = pattern.fullmatch(path)
         if match is None:
             continue
         names = _decoded(match.groupdict())
-        if method not in operations:
-            raise method_not_allowed(", ".join(operations))
-        return Target(operations[method], names)
+        if method in operations:
+            return Target(operations[method], names)
+        allowed = allowed or operations  # a thread may have the name of an operation
+    if allowed:
+        raise method_not_allowed(", ".join(allowed))
     raise not_found()
 
 

@@ -46,7 +46,8 @@ class Identity(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Check the id."""
-        if not isinstance(self.id, str) or not self.id.strip():
+        id_: object = self.id  # which an application gives
+        if not isinstance(id_, str) or not id_.strip():
             raise MisuseError("An identity's id is a text that is not empty.")
 
 

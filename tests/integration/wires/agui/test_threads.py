@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -49,6 +50,16 @@ async def test_threads_are_listed_to_their_owner_newest_first(client: httpx.Asyn
     assert await ids(client) == ["two", "one"]
     assert await ids(client, agentId="default") == ["two", "one"]
     client.headers["x-api-key"] = "b"
+    assert await ids(client) == []
+
+
+@pytest.mark.parametrize("id_", ["clear", "subscribe", "two\nlines", "a line\n", "\n"])
+async def test_a_thread_of_any_name_is_read_renamed_and_deleted(client: httpx.AsyncClient, id_: str) -> None:
+    await make(client, id_)
+    path = f"{PATH}/threads/{quote(id_, safe='')}"
+    assert len((await client.get(f"{path}/messages")).json()["messages"]) == 2
+    assert (await client.patch(path, json={"name": "Mine"})).json()["name"] == "Mine"
+    assert (await client.request("DELETE", path)).status_code == 200
     assert await ids(client) == []
 
 
