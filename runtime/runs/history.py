@@ -27,8 +27,9 @@ def merge_messages(
     """Return what is to be kept of a thread after a run, each message once.
 
     What the client sent counts: what it left out behind a message that it did send was taken back there. What it left
-    out before, it merely did not send again; and what was written after the request, it could not have seen. A turn
-    that was sent twice at once has the later answer. The client's instructions are not part of the thread.
+    out before, it merely did not send again; and what was written after the request, it could not have seen: neither
+    a message, nor the end of an answer of which it sent the beginning. A turn that was sent twice at once has the later
+    answer. The client's instructions are not part of the thread.
 
     Args:
         kept: The messages kept so far.
@@ -44,7 +45,16 @@ def merge_messages(
     behind = [message for index, message in unsent if index > last_sent and message.created_at >= since]
     unknown = list(dropwhile(lambda message: not is_users(message), behind)) if _ends_known(asked, kept) else behind
     added = _with_own_ids(list(added), {message.id for message in before if message.created_at < since})
+    whole = {message.id: message for message in kept}
+    asked = [_unless_begun(message, whole.get(message.id)) for message in asked]
     return list({message.id: message for message in (*before, *asked, *unknown, *added)}.values())
+
+
+def _unless_begun(sent: Message, kept: Message | None) -> Message:
+    """Return what was sent; what is kept, if that is an answer of which the client has only the beginning."""
+    if not isinstance(sent, TextMessage) or not isinstance(kept, TextMessage) or sent.role != "assistant":
+        return sent
+    return kept if kept.content.startswith(sent.content) else sent
 
 
 def is_users(message: Message) -> bool:

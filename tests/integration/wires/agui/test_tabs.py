@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.runs.log import TAIL_EVENTS
 from tests.support.agui_client import events_of, run_input, types_of, user
 from tests.support.local_server import PATH, client_of
@@ -183,6 +184,28 @@ async def test_a_turn_that_is_submitted_twice_has_the_second_answer_where_each_h
         kept = await runtime.load_agent_state(thread_id="t", agent_name="talker")
         assert kept is not None
         assert [message.id for message in kept.messages] == ["u1", "answer-to-u1-2"]
+
+
+async def test_a_follow_up_that_is_sent_while_an_answer_is_written_leaves_it_whole(talker: Talker) -> None:
+    runtime = CopilotRuntime(providers=[talker])
+    async with client_of(runtime) as client:
+        client.timeout = httpx.Timeout(PATIENCE)
+        first = asyncio.create_task(run(client))
+        await talker.paused.wait()
+        so_far = {"id": "answer-to-u1", "role": "assistant", "content": "so far "}
+        asked = run_input(user("Go on.", "u1"), so_far, user("And then?", "u2"), thread="t", run="r2")
+        second = asyncio.create_task(client.post(f"{PATH}/agent/talker/run", json=asked))
+
+        async def is_waiting() -> bool:
+            return runtime.service.active_runs == 2
+
+        await until(is_waiting)
+        talker.go_on.set()
+        await asyncio.gather(first, second)
+        kept = await runtime.load_agent_state(thread_id="t", agent_name="talker")
+    assert kept is not None
+    contents = [message.content for message in kept.messages if isinstance(message, TextMessage)]
+    assert contents == ["Go on.", WHOLE, "And then?", WHOLE]
 
 
 async def test_two_tabs_of_one_thread_take_turns_and_both_find_all_of_it(

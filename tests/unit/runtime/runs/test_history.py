@@ -39,6 +39,19 @@ def test_what_was_written_after_the_request_stays() -> None:
     assert ids(kept, said("u1", "u2"), said("a2")) == ["u1", "u2", "a1", "a2"]
 
 
+def test_an_answer_of_which_the_client_has_only_the_beginning_stays_whole() -> None:
+    def answer(content: str) -> Message:
+        return TextMessage(id="a1", role="assistant", content=content, created_at=EARLY)
+
+    def kept(sent: str) -> list[str]:
+        asked = [*said("u1"), answer(sent), *said("u2")]
+        merged = merge_messages([*said("u1"), answer("Hello world")], asked, [], ASKED)
+        return [message.content for message in merged if isinstance(message, TextMessage)]
+
+    assert kept("Hel") == ["u1", "Hello world", "u2"]
+    assert kept("Bye") == ["u1", "Bye", "u2"]
+
+
 def test_a_turn_that_was_sent_twice_at_once_has_the_later_answer() -> None:
     answer = TextMessage(id="a1", role="assistant", content="first", created_at=LATE)
     thread = [*said("u1"), answer]
