@@ -19,7 +19,7 @@ from .http.connection import connection_of
 from .http.cors import HeaderPairs
 from .http.exchange import Exchange
 from .http.refusal import Refusal
-from .http.request_log import logged
+from .http.request_log import RequestLog
 from .wire import Renderer, Wire, WireRoute
 
 Dispatch: TypeAlias = Callable[[Exchange], Awaitable[None]]
@@ -93,7 +93,7 @@ class Gateway:
         with (
             LogFields(correlation_id=exchange.id),
             self._instruments.request(exchange),
-            logged(exchange, all_requests=self._config.access_log),
+            RequestLog(exchange, all_requests=self._config.access_log),
         ):
             if request.method == "OPTIONS":
                 await exchange.preflight()

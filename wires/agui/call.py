@@ -40,7 +40,7 @@ def given_body(value: Any) -> GivenBody:
         return GivenBody(text=text, fault=str(error))
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class Call(msgspec.Struct, kw_only=True):
     """One call: the operation, what its path names, its body, also as it came by path, and its query."""
 
     target: Target
@@ -59,6 +59,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         if self.body.fault is not None:
             raise invalid_body(self.body.fault)
         return self.body.data
+
+    def release(self) -> None:
+        """Let go of the body, once it has been read: an answer may be streamed for minutes."""
+        self.body, self.raw = GivenBody(), b""
 
     @property
     def optional_json(self) -> Any:

@@ -113,6 +113,8 @@ class AGUIWire:
             raise invalid_request(f"The body is not JSON: {body.fault}")
         envelope = read_envelope(body.data)
         call = Call(target=envelope.target, body=given_body(envelope.body), query=envelope.query, single_route=True)
+        body.release()
+        del envelope
         await self._perform(exchange, client, call)
 
     def render(self, refusal: Refusal, exchange: Exchange) -> Rendered:
@@ -129,6 +131,7 @@ class AGUIWire:
         body = given_body(raw)
         check_size(len(raw), body.data, BodyLimits.of(self._config))
         call = Call(target=target, body=body, raw=raw, query=request.scope["query_string"].decode("utf-8", "replace"))
+        del raw, body
         await self._perform(exchange, client, call)
 
     async def _read(self, request: Request) -> bytes:

@@ -93,18 +93,21 @@ class Runs:
     async def run(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         """Run an agent and write what it does until it ends. A client that goes does not stop the run."""
         agent, given = await self._asked(call)
+        call.release()
         if given.is_proxied_mcp_request:
             await unless_disconnected(exchange, self._answer_app(exchange, agent, given))
         elif given.is_suggestion:
             await self._suggest(exchange, client, agent, given)
         else:
-            await self._run(exchange, client, agent, given, self._watch(call.target.names["agent"], given))
+            running = self._run(exchange, client, agent, given, self._watch(call.target.names["agent"], given))
+            del given  # an open stream would keep the thread as it was sent
+            await running
 
     async def _run(
         self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput, watch: Watch | None
     ) -> None:
         started: list[RunHandle] = []
-        async with self._admission.running(client, 1, started):
+        with self._admission.running(client, 1, started):
             # Until what is kept of the thread has been read, a stop may come.
             coming = RunInput(thread_id=given.thread_id, run_id=given.run_id)
             with self._service.about_to_begin(coming, client.identity):
@@ -113,6 +116,7 @@ class Runs:
             exchange.runs.append(handle)
             await self._name_thread(client, given)
             gate = self._gate(agent, given)
+            del given, coming
             try:
                 await unless_disconnected(exchange, self._stream(exchange, handle, gate, watch))
             finally:
@@ -151,7 +155,7 @@ class Runs:
         request.input.thread_id = f"suggestions-{uuid4()}"
         request.ephemeral = True
         started: list[RunHandle] = []
-        async with self._admission.running(client, 1, started):
+        with self._admission.running(client, 1, started):
             handle = await self._start(request)
             started.append(handle)
             exchange.runs.append(handle)

@@ -135,7 +135,7 @@ class GraphQLWire:
         await self._ready()
         context = GraphQLContext(service=self._service, client=client, runs=exchange.runs)
         runs = count if operation.operation is OperationType.MUTATION else 0
-        async with self._admission.running(client, runs, context.runs):
+        with self._admission.running(client, runs, context.runs):
             await self._deliver(exchange, format_, asked, context, incremental=incremental)
 
     async def _deliver(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 import structlog
@@ -92,25 +91,30 @@ class Admission:
         """
         await self._take("identity", _name_of(client), self._config.rate_limit, operations)
 
-    @asynccontextmanager
-    async def running(self, client: ClientRequest, count: int, runs: list[RunHandle]) -> AsyncIterator[None]:
-        """Hold places for ``count`` runs until the block is left and ``runs`` have ended.
+    def running(self, client: ClientRequest, count: int, runs: list[RunHandle]) -> HeldPlaces:
+        """Return a block that holds places for ``count`` runs until it is left and ``runs`` have ended.
+
+        Entering it raises ``Refusal`` if there are not so many left.
+        """
+        return HeldPlaces(self, _name_of(client), count, runs)
+
+    def take_places(self, name: str, count: int) -> None:
+        """Take places for runs of a client.
 
         Raises:
             Refusal: There are not so many left.
         """
-        name = _name_of(client)
         try:
             self._slots.take(name, count)
         except TooManyRequestsError as error:
             raise _too_many(error) from error
-        try:
-            yield
-        finally:
-            if all(run.is_over for run in runs):
-                self._slots.give_back(name, count)
-            else:
-                self._give_back_later(name, count, runs)
+
+    def give_back(self, name: str, count: int, runs: list[RunHandle]) -> None:
+        """Give places back, once all of the runs have ended."""
+        if all(run.is_over for run in runs):
+            self._slots.give_back(name, count)
+        else:
+            self._give_back_later(name, count, runs)
 
     async def close(self) -> None:
         """Clean up; called once, after the last request."""
@@ -148,6 +152,31 @@ class Admission:
             raise refusal(error, 503) from error
         if waiting > 0:
             raise _too_many(TooManyRequestsError("Too many requests. Please wait a moment.", waiting))
+
+
+class HeldPlaces:
+    """Places for runs, held in a block. A class, because each open stream is in such a block.
+
+    Args:
+        admission: Where the places are.
+        name: Whose they are.
+        count: How many.
+        runs: The runs, which are known later.
+    """
+
+    __slots__ = ("_admission", "_count", "_name", "_runs")
+
+    def __init__(self, admission: Admission, name: str, count: int, runs: list[RunHandle]) -> None:
+        self._admission = admission
+        self._name = name
+        self._count = count
+        self._runs = runs
+
+    def __enter__(self) -> None:
+        self._admission.take_places(self._name, self._count)
+
+    def __exit__(self, *_error: object) -> None:
+        self._admission.give_back(self._name, self._count, self._runs)
 
 
 def _headers_of(request: Request) -> dict[str, str]:

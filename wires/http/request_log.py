@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -22,20 +20,29 @@ _FAILED = 500  # what failed has been logged with its stack
 _PROBES = ("/health", "/ready", "/metrics")
 
 
-@contextmanager
-def logged(exchange: Exchange, *, all_requests: bool) -> Iterator[None]:
-    """Log the request that is answered in the block.
+class RequestLog:
+    """Logs the request that is answered in the block. A class, because each open stream is in such a block.
 
     Args:
         exchange: The request.
         all_requests: Whether those that are served are logged, too.
     """
-    began = monotonic()
-    try:
-        yield
-    finally:
-        if all_requests and _info_lines and not exchange.path.endswith(_PROBES):
-            log.info("request", **_place(exchange), **_facts(exchange), seconds=round(monotonic() - began, 3))
+
+    __slots__ = ("_all_requests", "_began", "_exchange")
+
+    def __init__(self, exchange: Exchange, *, all_requests: bool) -> None:
+        self._exchange = exchange
+        self._all_requests = all_requests
+        self._began = monotonic()
+
+    def __enter__(self) -> None:
+        self._began = monotonic()
+
+    def __exit__(self, *_error: object) -> None:
+        exchange = self._exchange
+        if self._all_requests and _info_lines and not exchange.path.endswith(_PROBES):
+            seconds = round(monotonic() - self._began, 3)
+            log.info("request", **_place(exchange), **_facts(exchange), seconds=seconds)
         reason = _reason(exchange)
         if reason is not None:
             log.warning("request_refused", **_place(exchange), reason=reason[:_MOST_CHARACTERS], **_client(exchange))

@@ -108,6 +108,7 @@ async def _write_rest(
             closing = framing.part(part) + closing
         else:
             await exchange.send(_body(framing.part(part)))
+            del part  # an open stream would keep it
             await batching.rest()
     await exchange.send({"type": "http.response.body", "body": closing, "more_body": False})
 
