@@ -516,6 +516,25 @@ async def test_a_run_that_a_worker_goes_on_with_counts_as_one_of_those_that_it_m
     assert second.most_at_once == 1
 
 
+async def test_a_run_that_a_worker_claims_while_it_is_about_to_end_goes_on_in_another(
+    deployment: Deployment, thread: str
+) -> None:
+    first, second, third = Resumable(), Resumable(), Resumable()
+    ending = await deployment.worker(first, {"on_crash": "resume"})
+    client = await deployment.web()
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread)))
+    await asyncio.wait_for(first.waiting.wait(), PATIENCE)
+    ending_too = await deployment.worker(second, {"on_crash": "resume"})
+    ending_too.service.draining = True
+    await ending.service.drain(0)
+    await ending_too.service.broken_runs.sweep()
+    await deployment.worker(third, {"on_crash": "resume"})
+    await asyncio.wait_for(third.waiting.wait(), PATIENCE)
+    await client.post(f"{AGUI}/patient/stop/{thread}")
+    assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_FINISHED"
+    assert (second.ran, third.ran) == ([], ["r"])
+
+
 async def test_a_run_that_a_newer_web_process_hands_over_fails_with_what_to_do(
     deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
