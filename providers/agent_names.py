@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..runtime.descriptions import described
 from ..runtime.errors import ConfigurationError
 
 
@@ -20,8 +21,7 @@ def check_names(provider: str, agents: object, *, example: str) -> None:
     """
     if not isinstance(agents, Mapping):
         raise ConfigurationError(
-            f"{provider} takes agents by name, not a {type(agents).__name__}."
-            f' Write {provider}({{"my_agent": {example}}}).'
+            f'{provider} takes agents by name, not {described(agents)}. Write {provider}({{"my_agent": {example}}}).'
         )
     for name in agents:
         if not isinstance(name, str) or not name:

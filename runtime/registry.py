@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from time import monotonic
 
 import structlog
 
+from .descriptions import described
 from .error_texts import to_public_error
 from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError
 from .provider import AgentDescriptor, AgentProvider
@@ -84,18 +86,15 @@ class ProviderRegistry:
         """List the agents of all providers. One that does not answer is logged, and left out.
 
         Raises:
-            ConfigurationError: Two providers have an agent of the same name.
+            ConfigurationError: Two agents have the same name, or a provider lists what are not agents.
         """
         found = Discovery({}, [])
         providers = self.all()
         lists = await asyncio.gather(*(self._agents_of(provider, found) for provider in providers))
         for provider, agents in zip(providers, lists, strict=True):
-            for agent in agents:
+            for agent in _checked(provider, agents):
                 if agent.name in found.agents:
-                    owner = found.agents[agent.name][1].name
-                    raise ConfigurationError(
-                        f"Two providers have an agent named '{agent.name}': '{owner}' and '{provider.name}'."
-                    )
+                    raise ConfigurationError(_named_twice(agent.name, found.agents[agent.name][1], provider))
                 found.agents[agent.name] = (agent, provider)
         self._known = found
         return found
@@ -134,3 +133,27 @@ class ProviderRegistry:
             log.warning("provider_does_not_answer", provider=provider.name, exc_info=error)
             found.failures.append(to_public_error(error))
             return []
+
+
+def _checked(provider: AgentProvider, agents: object) -> Iterable[AgentDescriptor]:
+    if isinstance(agents, str) or not isinstance(agents, Iterable):
+        raise _not_agents(provider, described(agents))
+    listed = list(agents)
+    if (wrong := next((each for each in listed if not isinstance(each, AgentDescriptor)), _NONE)) is not _NONE:
+        raise _not_agents(provider, f"a list with {described(wrong)}")
+    return listed
+
+
+_NONE = object()
+
+
+def _not_agents(provider: AgentProvider, returned: str) -> ConfigurationError:
+    return ConfigurationError(
+        f'{type(provider).__name__}.list_agents returns {returned}. Return [AgentDescriptor(name="my_agent")] there.'
+    )
+
+
+def _named_twice(agent_name: str, first: AgentProvider, second: AgentProvider) -> str:
+    if first is second:
+        return f"{type(first).__name__}.list_agents returns two agents named '{agent_name}'."
+    return f"Two providers have an agent named '{agent_name}': '{first.name}' and '{second.name}'."

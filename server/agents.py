@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, TypeGuard
 
+from ..runtime.descriptions import described
 from ..runtime.errors import ConfigurationError
 from ..runtime.provider import AgentProvider
-from .descriptions import described
 
 
 class Kind(Enum):
@@ -26,15 +26,20 @@ _FRAMEWORKS = {"langgraph": Kind.GRAPH, "crewai": Kind.CREW, "ag_ui": Kind.AGUI}
 def kind_of(value: object) -> Kind | None:
     """Return what kind of agent an object is, without importing a framework; None if it is none.
 
-    A function may make an agent of any kind, and is therefore of none.
+    A function may make an agent of any kind, and is therefore of none; so is a framework's own class.
     """
     if isinstance(value, str):
         return Kind.AGUI if value.startswith(("http://", "https://")) else None
-    classes = value.__mro__ if inspect.isclass(value) else type(value).__mro__
-    found = next((_FRAMEWORKS[root] for root in map(_root_package, classes) if root in _FRAMEWORKS), None)
-    if found is None and not inspect.isclass(value) and _speaks_agui(value):
-        return Kind.AGUI
-    return None if found is Kind.GRAPH and inspect.isclass(value) else found
+    found = next((_FRAMEWORKS[root] for root in _packages(value) if root in _FRAMEWORKS), None)
+    if inspect.isclass(value):
+        return found if found is Kind.CREW and _root_package(value) != "crewai" else None
+    return Kind.AGUI if found is None and _speaks_agui(value) else found
+
+
+def _packages(value: object) -> list[str]:
+    """Return the packages of a value's classes. Only its metaclass shows that a class is decorated with @CrewBase."""
+    own = value if inspect.isclass(value) else type(value)
+    return [_root_package(kind) for kind in (*own.__mro__, type(own))]
 
 
 def _root_package(kind: type) -> str:
@@ -42,8 +47,24 @@ def _root_package(kind: type) -> str:
 
 
 def _speaks_agui(value: object) -> bool:
-    own = any(kind.__module__ == "copilotkit_runtime.providers.agui.http" for kind in type(value).__mro__)
-    return own or (callable(getattr(value, "run", None)) and not isinstance(value, AgentProvider))
+    if any(kind.__module__ == "copilotkit_runtime.providers.agui.http" for kind in type(value).__mro__):
+        return True
+    runs = callable(getattr(value, "run", None)) and not isinstance(value, AgentProvider)
+    return runs and _foreign_framework(value) is None
+
+
+_FOREIGN = ("pydantic_ai", "agno", "llama_index", "google.adk", "strands", "autogen", "agents", "smolagents")
+"""Frameworks whose agents have a ``run`` that does not speak AG-UI."""
+
+
+def _foreign_framework(value: object) -> str | None:
+    modules = [f"{kind.__module__}." for kind in type(value).__mro__]
+    return next((package for package in _FOREIGN if any(name.startswith(f"{package}.") for name in modules)), None)
+
+
+def _answers_as_model(value: object) -> bool:
+    """Whether it is a chat model, a chain or a vendor's client, which ``CopilotRuntime(model=...)`` takes."""
+    return not {"langchain_core", "openai", "anthropic"}.isdisjoint(_packages(value))
 
 
 def providers_of(agents: Any) -> Iterator[AgentProvider]:
@@ -87,6 +108,16 @@ def _checked_kind(name: str, agent: object) -> Kind:
         )
     if inspect.iscoroutine(agent):
         raise ConfigurationError(f"agents: '{name}' is a coroutine. Await it first: agents={{\"{name}\": await …}}.")
+    if (package := _foreign_framework(agent)) is not None:
+        raise ConfigurationError(
+            f"agents: '{name}' is {described(agent)} of {package}, which does not speak AG-UI by itself. Wrap it in a"
+            " function for AGUIProvider, or serve it with AG-UI and name the URL: docs/agents.md has the lines."
+        )
+    if _answers_as_model(agent):
+        raise ConfigurationError(
+            f"agents: '{name}' is {described(agent)}, which answers as a model and not as an agent."
+            " Write model=… instead."
+        )
     raise ConfigurationError(
         f"agents: '{name}' is {described(agent)}, not a LangGraph graph, a crew or flow, an AG-UI agent or its"
         " http:// or https:// URL. For agents of your own write a provider: providers=[MyProvider()]."
@@ -185,6 +216,13 @@ def _check_run(provider: AgentProvider) -> None:
             f"{owner}.execute_run never yields. It is an async generator: yield the events of"
             " copilotkit_runtime.events, such as TextMessageStart, in place of returning."
         )
+    try:
+        inspect.signature(run).bind("my_agent", None, None)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{owner}.execute_run is called with an agent's name, its input and its context."
+            " Write `async def execute_run(self, agent_name, run, context)`."
+        ) from error
 
 
 _AWAITED = ("list_agents", "load_state", "save_state", "keeps_thread", "delete_thread", "start", "stop")

@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from starlette.applications import Starlette
 
 from ..runtime.config import RuntimeConfig
+from ..runtime.descriptions import described
 from ..runtime.errors import ConfigurationError
 from ..runtime.guardrails.interface import Guardrail
 from ..runtime.hooks.interface import Hooks
 from ..runtime.stores.interface import StateStore
 from ..wires.http.auth import Authenticator
-from .descriptions import described
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "config": ((RuntimeConfig,), 'a RuntimeConfig, such as RuntimeConfig(env="production")'),
     "store": ((str, StateStore), 'a URL, such as "sqlite:///states.sqlite", or a store'),
     "hooks": ((Hooks,), "a Hooks object, such as Hooks(on_error=report)"),
 }
+
+_OF_TYPESCRIPT = {
+    "service_adapter": 'Write model="openai:gpt-4o", or the like',
+    "serviceAdapter": 'Write model="openai:gpt-4o", or the like',
+    "remote_endpoints": "Write providers=[RemoteEndpointProvider(url)]",
+    "remoteEndpoints": "Write providers=[RemoteEndpointProvider(url)]",
+    "runner": "Write store=…",
+    "middleware": "Write hooks=Hooks(…)",
+}
+
+
+def refuse_unknown(unknown: Mapping[str, object], known: Iterable[str]) -> None:
+    """Refuse arguments that ``CopilotRuntime`` does not have.
+
+    Args:
+        unknown: The arguments, by name.
+        known: The names of those that it has.
+
+    Raises:
+        ConfigurationError: There is one; the text names what to write instead.
+    """
+    for name in unknown:
+        raise ConfigurationError(f"CopilotRuntime has no argument '{name}'.{_instead(name, known)}")
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    if name in RuntimeConfig.model_fields:
+        return f" It is a setting. Write config=RuntimeConfig({name}=…)."
+    if name in _OF_TYPESCRIPT:
+        return f" {_OF_TYPESCRIPT[name]}."
+    close = get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 def check_arguments(*, auth: Any, config: Any, hooks: Any, store: Any, transcribe: Any) -> None:

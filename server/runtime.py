@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, Self, overload
 
 from starlette.applications import Starlette
 
@@ -46,7 +46,7 @@ from ..wires.http.auth import Authenticate, Authenticator, authentication
 from ..wires.wire import Routed
 from . import app as http_app
 from .agents import checked_provider, checked_providers, providers_of
-from .arguments import check_application, check_arguments, listed_guardrails
+from .arguments import check_application, check_arguments, listed_guardrails, refuse_unknown
 from .background import BackgroundRun, follow, start_run
 from .execution import queue_worker, queued_execution
 from .probes import MetricsPage, ReadyProbe
@@ -81,10 +81,11 @@ class CopilotRuntime:
         open_generative_ui: Whether agents write pages for a client's sandbox, or which agents do; None for the
             settings'.
         mcp_apps: MCP servers whose tools bring interfaces: as ``mcp_servers``, besides those of the settings.
+        unknown: None: what is misspelt, or is a setting, is refused with what to write.
 
     Raises:
-        ConfigurationError: An argument is of the wrong kind, two providers share a name, the store's URL is not one,
-            or authentication is missing in production.
+        ConfigurationError: An argument is unknown or of the wrong kind, two providers share a name, the store's URL is
+            not one, or authentication is missing in production.
         MissingExtraError: What an agent needs is not installed.
     """
 
@@ -106,7 +107,9 @@ class CopilotRuntime:
         a2ui: A2UI | bool | None = None,
         open_generative_ui: bool | Iterable[str] | None = None,
         mcp_apps: Iterable[Any] = (),
+        **unknown: Never,
     ) -> None:
+        refuse_unknown(unknown, ("providers", *(CopilotRuntime.__init__.__kwdefaults__ or ())))
         check_arguments(auth=auth, config=config, hooks=hooks, store=store, transcribe=transcribe)
         given = [*checked_providers(providers), *providers_of({} if agents is None else agents)]
         log_without_values()

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
+from ...runtime.descriptions import described
 from ...runtime.errors import MisuseError
 from ...runtime.events import MessagesSnapshot
 from ...runtime.media import other_forms
@@ -136,7 +137,7 @@ def _agent(name: str, source: AgentSource) -> AGUIHttpAgent | _LocalAgent:
         return AGUIHttpAgent(source)
     if isinstance(source, InProcessAgent) or callable(source):
         return _LocalAgent(source)
-    raise MisuseError(f"Agent '{name}' is neither a URL nor anything with run(input): {type(source).__name__}")
+    raise MisuseError(f"Agent '{name}' is neither a URL nor anything with run(input): it is {described(source)}.")
 
 
 def _as_model(payload: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
+from ...runtime.descriptions import described
 from ...runtime.errors import MisuseError
 from ...runtime.provider import StateSchemas
 from .flow_state import PristineFlow, state_schema
@@ -21,16 +22,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 AgentSource: TypeAlias = Any
-"""A ``Crew`` or ``Flow``, a class decorated with ``@CrewBase``, or a function that makes one."""
+"""A ``Crew`` or ``Flow``, a class decorated with ``@CrewBase`` or an object of it, or a function that makes one."""
 
 
 class AgentFactory:
     """Makes an agent's crew or flow, and keeps runs on one that was given as an object apart."""
 
     def __init__(self, name: str, source: AgentSource) -> None:
+        _check(name, source)
         self.name = name
         self._source = source
-        self._is_factory = inspect.isclass(source) or not hasattr(source, "kickoff")
+        self._is_factory = not _is_made(source)
         self.is_crew = hasattr(source, "tasks") or hasattr(source, "crew")
         """Whether it is a crew, as far as that is known before a run."""
         self._one_at_a_time = threading.Lock()
@@ -38,8 +40,6 @@ class AgentFactory:
         self._traces: Traces | None = None
         self._pristine: PristineFlow | None = None
         self._placeholders: frozenset[str] | None = None
-        if self._is_factory and not callable(source):
-            raise MisuseError(f"Agent '{name}' is not a crew or flow, and nothing that makes one.")
 
     @contextmanager
     def made(self) -> Iterator[Any]:
@@ -105,10 +105,35 @@ class AgentFactory:
         return self._placeholders
 
 
+def _check(name: str, source: AgentSource) -> None:
+    if inspect.isclass(source):
+        if source.__module__.partition(".")[0] == "crewai":
+            raise MisuseError(
+                f"Agent '{name}' is CrewAI's own class {source.__name__}, which has nothing to do. Pass a crew or flow"
+                " that you made, a class of yours, or a function that returns one."
+            )
+    elif (hasattr(source, "kickoff") and not _runs(source)) or (not _is_made(source) and not callable(source)):
+        raise MisuseError(
+            f"Agent '{name}' is {described(source)}, not a crew or flow, and nothing that makes one."
+            " Pass Crew(agents=[…], tasks=[…]), or a function that returns one."
+        )
+
+
+def _is_made(source: AgentSource) -> bool:
+    """Whether it is a crew or flow, or an object of a class decorated with ``@CrewBase``, which may keep its crew."""
+    has_crew = hasattr(source, "kickoff") or callable(getattr(source, "crew", None))
+    return has_crew and not inspect.isclass(source)
+
+
+def _runs(made: object) -> bool:
+    """Whether it is a crew or a flow: CrewAI's single agents have a ``kickoff``, too."""
+    return hasattr(made, "fetch_inputs") or hasattr(made, "state")
+
+
 def _unwrapped(made: Any) -> Any:
     """Return the crew of a class decorated with ``@CrewBase``, and anything else as it is."""
     if not hasattr(made, "kickoff") and callable(getattr(made, "crew", None)):
         made = made.crew()
-    if not hasattr(made, "kickoff"):
-        raise MisuseError(f"Expected a crew or a flow, got {type(made).__name__}.")
+    if not hasattr(made, "kickoff") or not _runs(made):
+        raise MisuseError(f"Expected a crew or a flow, not {described(made)}.")
     return made

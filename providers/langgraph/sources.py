@@ -16,6 +16,7 @@ from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
 from ...runtime.context import RunContext
+from ...runtime.descriptions import described
 from ...runtime.errors import ConfigurationError
 from .checkpoints import OwnCheckpoints
 from .schema import Graph, GraphSchema, schema_of
@@ -126,7 +127,8 @@ class AgentGraph:
 
 
 def _is_factory(source: Any) -> bool:
-    return callable(source) and not isinstance(source, (Pregel, StateGraph))
+    builds_graphs = inspect.isclass(source) and issubclass(source, (Pregel, StateGraph))
+    return callable(source) and not builds_graphs and not isinstance(source, (Pregel, StateGraph))
 
 
 def _compiled(name: str, source: Any) -> Graph:
@@ -134,8 +136,7 @@ def _compiled(name: str, source: Any) -> Graph:
         return source.compile()
     if not isinstance(source, Pregel):
         raise ConfigurationError(
-            f"Agent '{name}' needs a compiled LangGraph graph or a function that returns one,"
-            f" not a {type(source).__name__}."
+            f"Agent '{name}' needs a compiled LangGraph graph or a function that returns one, not {described(source)}."
         )
     return source
 

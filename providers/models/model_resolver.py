@@ -15,7 +15,7 @@ from .attachments import LANGCHAIN
 from .callable_stream import is_message
 from .chat import ChatModel
 from .options import ModelOptions
-from .vendors import Vendors, check_spelling, vendor_takes
+from .vendors import Vendors, split, vendor_takes
 
 ModelSource: TypeAlias = object
 Choice: TypeAlias = ChatModel | AgentProvider | AsyncIterable[Any] | Generator[Any]
@@ -39,7 +39,7 @@ class ModelResolver:
 
     def __init__(self, source: ModelSource, options: ModelOptions) -> None:
         if isinstance(source, str):
-            check_spelling(source)
+            split(source)
         self.vendors = Vendors(options)
         self._options = options
         self._source = source if isinstance(source, str) else adopted(source, options) or source

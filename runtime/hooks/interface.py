@@ -7,12 +7,14 @@ passed as the exception itself, which ``ErrorEvent.as_json`` describes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from ..context import ForwardedParameters, Tool
+from ..descriptions import described
+from ..errors import ConfigurationError
 from ..messages import Message
 
 T = TypeVar("T")
@@ -153,6 +155,15 @@ class ErrorEvent(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
         }
 
 
+def _check_hooks(hooks: Observability | Hooks) -> None:
+    for field in fields(hooks):
+        hook = getattr(hooks, field.name)
+        if field.name.startswith("on_") and hook is not None and not callable(hook):
+            raise ConfigurationError(
+                f"{type(hooks).__name__}: {field.name} takes a function of one argument, not {described(hook)}."
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Observability:
     """What is reported of each call of a provider.
@@ -168,6 +179,14 @@ class Observability:
     on_response: Hook[ObservedResponse] | None = None
     on_error: Hook[ObservedError] | None = None
     progressive: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the hooks.
+
+        Raises:
+            ConfigurationError: One cannot be called.
+        """
+        _check_hooks(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,3 +211,11 @@ class Hooks:
     on_stop: Hook[Stopped] | None = None
     observability: Observability = Observability()
     timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check the hooks.
+
+        Raises:
+            ConfigurationError: One cannot be called.
+        """
+        _check_hooks(self)

@@ -123,8 +123,9 @@ async def _store(runtime: CopilotRuntime) -> Finding:
             await runtime.store.health()
             await runtime.store.stop()
     except (CopilotKitError, TimeoutError, OSError) as error:
-        reason = error.message if isinstance(error, CopilotKitError) else str(error) or "no answer"
-        return Finding("fail", f"store {runtime.store_name}: {reason}", "Start it, or name another one with --store.")
+        reason = str(error.__cause__ or error).rstrip(".") or "no answer"
+        remedy = "Name" if scheme_of(runtime.store_name) == "sqlite" else "Start it, or name"
+        return Finding("fail", f"store {runtime.store_name}: {reason}", f"{remedy} another one with --store.")
     return Finding("ok", f"store {runtime.store_name} answers")
 
 

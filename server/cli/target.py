@@ -14,13 +14,13 @@ from types import ModuleType, TracebackType
 from pydantic import ValidationError
 from starlette.applications import Starlette
 
+from ...runtime.descriptions import described
 from ...runtime.error_texts import missing_key
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.optional import optional
 from ...runtime.provider import AgentProvider
 from ...runtime.python_files import add_to_path, import_file
 from ..agents import Kind, kind_of
-from ..descriptions import described
 from ..runtime import CopilotRuntime
 from .options import is_of_settings
 
@@ -86,7 +86,7 @@ def _others(place: str, name: str, module: ModuleType) -> str:
     offers = [
         f"{place}:{other}"
         for other, value in vars(module).items()
-        if isinstance(value, CopilotRuntime) or (not inspect.isclass(value) and kind_of(value) in SERVED)
+        if isinstance(value, CopilotRuntime) or kind_of(value) in SERVED
     ]
     return f"{wanted} It has: {', '.join(offers[:_MOST_OFFERS])}." if offers else wanted
 
@@ -128,6 +128,9 @@ def _module(place: str) -> ModuleType:
 
 
 def _module_of_name(name: str) -> ModuleType:
+    if not name or name.startswith(".") or "/" in name:
+        file = f" Write {name}.py:runtime." if Path(f"{name}.py").is_file() else ""
+        raise ConfigurationError(f"'{name}' is neither a file whose name ends with .py nor a module.{file}")
     if "" not in sys.path:
         sys.path.insert(0, "")
     with _own_stack(name):

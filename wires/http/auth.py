@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import HTTPConnection
 from typing_extensions import override
 
+from ...runtime.descriptions import described
 from ...runtime.errors import ConfigurationError, MisuseError, NetworkError
 from ...runtime.optional import optional
 
@@ -81,10 +82,14 @@ class ApiKeyAuth(Authenticator):
         keys: Keys by identity; an identity may have several.
 
     Raises:
-        ConfigurationError: No keys are given, or an identity or a key is empty.
+        ConfigurationError: No keys by identity are given, or an identity or a key is empty.
     """
 
     def __init__(self, keys: Mapping[str, str | Sequence[str]]) -> None:
+        if not isinstance(keys, Mapping):
+            raise ConfigurationError(
+                f'ApiKeyAuth takes keys by identity, not {described(keys)}. Write ApiKeyAuth({{"me": "my-key"}}).'
+            )
         listed = ((identity, [key] if isinstance(key, str) else key) for identity, key in keys.items())
         pairs = [(identity, key) for identity, each in listed for key in each]
         if not pairs or not all(name.strip() for pair in pairs for name in pair):

@@ -5,16 +5,17 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.providers.crewai import CopilotKitState, CrewAIProvider
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import RunContext
-from copilotkit_runtime.runtime.errors import MisuseError
+from copilotkit_runtime.runtime.errors import ConfigurationError, MisuseError
 
 from .guests import PAINT, asking, collect, crew_of, of_kind, resuming, said, with_result
 from .openai_service import OpenAIService, Reply, says
@@ -246,7 +247,7 @@ async def test_a_factory_that_fails_fails_the_run() -> None:
 async def test_what_is_not_a_crew_is_a_misuse() -> None:
     with pytest.raises(MisuseError, match="nothing that makes one"):
         CrewAIProvider({"a": 5})
-    with pytest.raises(MisuseError, match="Expected a crew"):
+    with pytest.raises(MisuseError, match="Expected a crew or a flow, not an int"):
         await collect(CrewAIProvider({"a": lambda: 5}), asking())
 
 
@@ -259,6 +260,39 @@ async def test_a_crew_of_a_decorated_class_is_found() -> None:
                 return make()
 
         assert said(await collect(CrewAIProvider({"a": Writers}), asking())) == ["ok"]
+
+
+@pytest.mark.parametrize("given", [lambda made: made, lambda made: made()], ids=["its class", "an object"])
+async def test_a_crew_that_crewai_s_own_template_writes_is_an_agent(given: Callable[[Any], Any]) -> None:
+    async with OpenAIService(lambda _: says("ok")) as model:
+        make = crew_of(model.base_url)
+
+        from crewai.project import CrewBase
+
+        @CrewBase
+        class Writers:
+            agents_config: ClassVar[dict[str, Any]] = {}
+            tasks_config: ClassVar[dict[str, Any]] = {}
+
+            def crew(self) -> Any:
+                return make()
+
+        (provider,) = CopilotRuntime(agents={"a": given(Writers)}).list_providers()
+        assert said(await collect(provider, asking())) == ["ok"]
+
+
+def test_what_crewai_has_besides_crews_and_flows_is_reported() -> None:
+    from crewai import Agent, Crew, Task
+
+    single = Agent(role="Writer", goal="Write", backstory="Short.", llm="openai/gpt-4o-mini")
+    with pytest.raises(MisuseError, match=r"'a' is an Agent, not a crew or flow, .* Pass Crew\("):
+        CopilotRuntime(agents={"a": single})
+    with pytest.raises(MisuseError, match="'a' is a Task, not a crew or flow"):
+        CopilotRuntime(agents={"a": Task(description="d", expected_output="e", agent=single)})
+    with pytest.raises(ConfigurationError, match="'a' is the class Crew, not"):
+        CopilotRuntime(agents={"a": Crew})
+    with pytest.raises(MisuseError, match="'a' is CrewAI's own class Crew, which has nothing to do"):
+        CrewAIProvider({"a": Crew})
 
 
 async def test_memory_is_the_threads_own() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from langchain_core.language_models import FakeListChatModel
 from langgraph.graph import START, MessagesState, StateGraph
 
 from copilotkit_runtime import (
@@ -15,6 +16,7 @@ from copilotkit_runtime import (
     AgentProvider,
     ApiKeyAuth,
     CopilotRuntime,
+    Hooks,
     RunContext,
     RunInput,
     RuntimeConfig,
@@ -70,7 +72,35 @@ class Passing(Own):
         return super().list_agents()
 
 
+class Naming(Own):
+    def __init__(self, *named: Any) -> None:
+        self._named: Any = named
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return self._named  # type: ignore[no-any-return]
+
+
+class ListingNone(Own):
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return None  # type: ignore[return-value]
+
+
+class Forgetting(Own):
+    async def execute_run(self, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:  # type: ignore[override]
+        yield events.TextMessageStart(message_id="1")
+
+
+class ForeignAgent:
+    """As pydantic-ai's: its ``run`` takes a prompt."""
+
+    __module__ = "pydantic_ai.agent"
+
+    async def run(self, prompt: str) -> str:
+        return prompt
+
+
 anything: Any = Own()
+untyped: Any = CopilotRuntime
 
 
 def make() -> Own:
@@ -168,6 +198,37 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: CopilotRuntime().mount(make),  # type: ignore[arg-type]
         'app = Starlette(); runtime.mount(app, "/api/copilotkit"); app.mount("/", other).',
     ),
+    "a setting for an argument": (
+        lambda: untyped(port=8001),
+        "CopilotRuntime has no argument 'port'. It is a setting. Write config=RuntimeConfig(port=…).",
+    ),
+    "an argument misspelt": (lambda: untyped(agnts={}), "has no argument 'agnts'. Did you mean agents?"),
+    "an argument that is none": (lambda: untyped(zebra=1), "CopilotRuntime has no argument 'zebra'."),
+    "an adapter of the TypeScript runtime": (lambda: untyped(serviceAdapter=1), 'Write model="openai:gpt-4o"'),
+    "endpoints of the TypeScript runtime": (
+        lambda: untyped(remote_endpoints=[]),
+        "Write providers=[RemoteEndpointProvider(url)].",
+    ),
+    "a run without the agent's name": (
+        lambda: CopilotRuntime(providers=[Forgetting()]),
+        "Write `async def execute_run(self, agent_name, run, context)`.",
+    ),
+    "a model for an agent": (
+        lambda: CopilotRuntime(agents={"a": FakeListChatModel(responses=["hi"])}),
+        "'a' is a FakeListChatModel, which answers as a model and not as an agent. Write model=… instead.",
+    ),
+    "an agent of another framework": (
+        lambda: CopilotRuntime(agents={"a": ForeignAgent()}),
+        "'a' is a ForeignAgent of pydantic_ai, which does not speak AG-UI by itself.",
+    ),
+    "LangGraph's own class": (lambda: LangGraphProvider({"a": StateGraph}), "not the class StateGraph."),
+    "a number for a graph": (lambda: LangGraphProvider({"a": 1}), "not an int."),  # type: ignore[dict-item]
+    "keys without identities": (lambda: ApiKeyAuth("my-key"), 'not a str. Write ApiKeyAuth({"me": "my-key"}).'),  # type: ignore[arg-type]
+    "a hook that cannot be called": (
+        lambda: Hooks(on_error="log"),  # type: ignore[arg-type]
+        "Hooks: on_error takes a function of one argument, not a str.",
+    ),
+    "an empty model": (lambda: CopilotRuntime(model=""), "Write it as 'vendor:model', such as 'openai:gpt-4o'."),
     "a model with a slash": (
         lambda: CopilotRuntime(model="openai/gpt-4o"),
         "'openai/gpt-4o' names no vendor. Write it as 'openai:gpt-4o'.",
@@ -181,6 +242,21 @@ def test_a_mistake_is_reported_with_what_to_write(mistake: str) -> None:
     with pytest.raises(CopilotKitError) as caught:
         make()
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        (Naming("a"), "Naming.list_agents returns a list with a str. Return"),
+        (Naming({"name": "a"}), "Naming.list_agents returns a list with a dict. Return"),
+        (ListingNone(), "ListingNone.list_agents returns None. Return"),
+        (Naming(AgentDescriptor(name="a"), AgentDescriptor(name="a")), "returns two agents named 'a'."),
+    ],
+)
+async def test_agents_that_are_listed_wrongly_are_reported_with_what_to_return(provider: Own, said: str) -> None:
+    with pytest.raises(CopilotKitError) as caught:
+        await CopilotRuntime(providers=[provider]).discover_agents()
+    assert said in caught.value.message
 
 
 async def test_agents_may_be_given_by_name() -> None:
@@ -239,3 +315,21 @@ def test_an_application_for_a_target_is_answered_with_how_to_serve_it(tmp_path: 
     (tmp_path / "an_application.py").write_text(f"from {FastAPI.__module__} import FastAPI\napp = FastAPI()\n")
     with pytest.raises(CopilotKitError, match=r"is a FastAPI application\..* uvicorn .*an_application:app\."):
         load_runtime(f"{tmp_path / 'an_application.py'}:app")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("./served", "'./served' is neither a file whose name ends with .py nor a module. Write ./served.py:runtime."),
+        ("./nothing:runtime", "'./nothing' is neither a file whose name ends with .py nor a module."),
+        (":runtime", "'' is neither a file whose name ends with .py nor a module."),
+    ],
+)
+def test_a_path_without_its_ending_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, said: str
+) -> None:
+    (tmp_path / "served.py").write_text(GRAPH)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CopilotKitError) as caught:
+        load_runtime(target)
+    assert caught.value.message == said
