@@ -178,11 +178,17 @@ class TargetError(Exception):
     def __init__(self, place: str, error: Exception) -> None:
         key = missing_key(error)
         if key is None:
-            super().__init__(f"{place} cannot be loaded: it raises {type(error).__name__}.")
+            super().__init__(f"{place} cannot be loaded: {_cause(error)}.")
             self.stack = "".join(traceback.format_exception(type(error), error, _own_part(error)))
         else:
             super().__init__(f"{place} cannot be loaded: {key} is not set. Set it in the environment and start again.")
             self.stack = ""
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"it imports {error.name}, which is not installed"
+    return f"it raises {type(error).__name__}"
 
 
 def _own_part(error: Exception) -> TracebackType | None:

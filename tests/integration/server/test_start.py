@@ -147,6 +147,13 @@ def test_a_fault_in_the_targets_own_code_is_reported_with_its_part_of_the_stack(
     assert ended.stderr.splitlines()[-1].startswith(f"copilotkit-runtime: {target.partition(':')[0]} cannot be loaded")
 
 
+def test_a_package_that_a_target_imports_and_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import nothing_of_that_name.at_all\n")
+    ended = run("serve", "app.py:runtime", cwd=tmp_path)
+    said = "copilotkit-runtime: app.py cannot be loaded: it imports nothing_of_that_name, which is not installed."
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (1, said)
+
+
 @pytest.mark.parametrize("target", ["faulty:runtime", "faulty.py:runtime"])
 def test_a_fault_in_the_settings_that_a_target_gives_is_named_as_such(tmp_path: Path, target: str) -> None:
     code = "from copilotkit_runtime import CopilotRuntime, RuntimeConfig\n"
