@@ -74,6 +74,10 @@ class _Process:
         self._process = None
 
     def freeze(self) -> None:
+        """Stop all of its processes; the one that begins the others first, lest it begin another one meanwhile."""
+        (pid, *_) = self._pids()
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
         self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
