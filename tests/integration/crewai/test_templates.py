@@ -148,7 +148,7 @@ async def test_several_placeholders_are_not_all_given_the_message() -> None:
 
 def test_inputs_for_an_agent_that_is_not_there_are_refused() -> None:
     with pytest.raises(MisuseError, match="not there: b"):
-        CrewAIProvider({"a": Crew}, inputs={"b": {}})
+        CrewAIProvider({"a": lambda: Crew()}, inputs={"b": {}})
 
 
 async def test_a_client_cannot_append_a_conversation_to_the_tasks() -> None:

@@ -100,7 +100,7 @@ def test_what_is_neither_graph_nor_factory_is_refused_by_name(source: Any) -> No
 
 
 async def test_a_factory_that_builds_no_graph_is_refused_when_it_runs() -> None:
-    with pytest.raises(ConfigurationError, match="not a int"):
+    with pytest.raises(ConfigurationError, match="not an int"):
         await Page(lambda: 1).run("hi")
 
 
