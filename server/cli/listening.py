@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -31,6 +32,8 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ConfigurationError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
     listener.set_inheritable(True)
+    # For all processes that will share it: where another one is faster, accept() must not wait for the next client.
+    listener.setblocking(False)
     return listener
 
 
@@ -40,7 +43,9 @@ def acceptors(listener: socket.socket) -> list[socket.socket]:
     libuv accepts no more for one socket. With a thousand busy streams a turn takes some 20 ms, so that clients that
     come faster than that would wait for seconds, and longer the more of them there are.
     """
-    return [listener, *(listener.dup() for _ in range(1, ACCEPTED_AT_ONCE))]
+    # Not by socket.dup(), which sets whether it blocks anew: for all processes, as they share the open socket.
+    duplicates = [os.dup(listener.fileno()) for _ in range(1, ACCEPTED_AT_ONCE)]
+    return [listener, *(socket.socket(fileno=descriptor) for descriptor in duplicates)]
 
 
 def check_tls(certificate: Path, key: Path) -> None:

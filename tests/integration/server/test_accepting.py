@@ -5,6 +5,7 @@ On a process with a thousand busy streams each turn lasts as long as all that th
 
 from __future__ import annotations
 
+import os
 import socket
 from asyncio import sleep
 from contextlib import ExitStack, closing
@@ -51,3 +52,13 @@ async def _turns_until_accepted(connections: int) -> int:
 def test_connections_that_come_together_do_not_wait_for_a_turn_each() -> None:
     assert uvloop.run(_turns_until_accepted(16)) <= TURNS
     assert uvloop.run(_turns_until_accepted(64)) <= 2 * TURNS
+
+
+def test_a_socket_that_processes_share_never_blocks_one_of_them() -> None:
+    with ExitStack() as opened:
+        listener = opened.enter_context(bind("127.0.0.1", 0))
+        # As a process that is started later gets it: an object of its own for the same open socket.
+        passed_on = opened.enter_context(socket.socket(fileno=os.dup(listener.fileno())))
+        for each in acceptors(passed_on):
+            opened.enter_context(each)
+            assert not os.get_blocking(listener.fileno())
