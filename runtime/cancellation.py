@@ -7,13 +7,15 @@ clients of Redis and PostgreSQL use it. A task that was cancelled once may go on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from typing import Any, Generic, TypeVar
 
 import structlog
 
 CANCEL_AGAIN_SECONDS = 1.0
 END_SECONDS = 30.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,26 @@ def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> list[asyncio.Future[Any]
 
 def _name(task: asyncio.Future[Any]) -> str:
     return task.get_name() if isinstance(task, asyncio.Task) else type(task).__name__
+
+
+class OwnedTasks(Generic[T]):
+    """Tasks that go on beside what begins them, until their owner ends."""
+
+    def __init__(self) -> None:
+        self._going_on: set[asyncio.Task[T]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run ``work`` in a task of its own."""
+        task = asyncio.create_task(work, name=name)
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
+        return task
+
+    async def end(self, seconds: float) -> None:
+        """Wait for those that still go on, for a limited time, and then cancel them."""
+        if self._going_on:
+            _, late = await asyncio.wait(self._going_on, timeout=seconds)
+            await end_tasks(*late)
 
 
 class Interruption:

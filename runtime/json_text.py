@@ -62,7 +62,7 @@ def scrub_all(value: Any) -> Any:
 
 
 def nests_deeper(value: Any, limit: int) -> bool:
-    """Whether a JSON value has containers in more than ``limit`` levels. It takes no stack."""
+    """Return whether a JSON value has containers in more than ``limit`` levels. It takes no stack."""
     level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(limit):
         if not level:

@@ -14,7 +14,7 @@ import structlog
 
 from .actions.source import ActionEndpoint, EndpointActions
 from .active_runs import ActiveRuns
-from .cancellation import end_tasks
+from .cancellation import OwnedTasks
 from .client_config import ClientConfigRules
 from .config import RuntimeConfig
 from .context import RunInput
@@ -98,7 +98,7 @@ class RuntimeService:
             state_bytes=config.max_state_bytes,
         )
         self._active = ActiveRuns()
-        self._abandoned: set[asyncio.Task[None]] = set()
+        self._abandoned = OwnedTasks[None]()
         """Stops of runs whose clients left while they were handed over."""
         self._started: list[AgentProvider] = []
         self.execution: Execution | None = None
@@ -160,9 +160,7 @@ class RuntimeService:
     async def close(self) -> None:
         """End the runs that still go on, then stops the providers and the store."""
         await self.drain(0)
-        if self._abandoned:
-            await asyncio.wait(self._abandoned, timeout=ABANDON_SECONDS)
-            await end_tasks(*self._abandoned)
+        await self._abandoned.end(ABANDON_SECONDS)
         await self.turns.stop()
         await self.threads.stop()
         await self.preparation.stop()
@@ -462,9 +460,7 @@ class RuntimeService:
     def abandon(self, request: RunRequest) -> None:
         """Stop a run whose client left while it was handed over to another process."""
         if self.execution is not None:
-            task = asyncio.create_task(self._stop_abandoned(request), name="stop-abandoned-run")
-            self._abandoned.add(task)
-            task.add_done_callback(self._abandoned.discard)
+            self._abandoned.begin(self._stop_abandoned(request), "stop-abandoned-run")
 
     async def _stop_abandoned(self, request: RunRequest) -> None:
         asked, identity = request.input, request.context.identity

@@ -12,7 +12,7 @@ import structlog
 from typing_extensions import override
 
 from .. import events
-from ..cancellation import end_tasks
+from ..cancellation import OwnedTasks
 from ..errors import StoreError
 from ..runs.about import ENVELOPE
 from ..runs.archive import RunArchive
@@ -79,7 +79,7 @@ class QueuedExecution(Execution):
         self._directory = directory
         self._queue_of = queue_of
         self._observers = observers
-        self._handing: set[asyncio.Task[RemoteRun]] = set()
+        self._handing = OwnedTasks[RemoteRun]()
         """Runs that are being handed over, whoever waits for it."""
 
     @override
@@ -90,9 +90,7 @@ class QueuedExecution(Execution):
     @override
     async def close(self) -> None:
         await self._directory.stop()
-        if self._handing:
-            await asyncio.wait(self._handing, timeout=HANDING_SECONDS)
-            await end_tasks(*self._handing)
+        await self._handing.end(HANDING_SECONDS)
         await self._room.close()
         await self._engine.stop()
 
@@ -117,20 +115,13 @@ class QueuedExecution(Execution):
             self._limits.max_bytes,
         )
         ahead = await self._repeated(partial(self._room.ahead, queue))
-        handing = asyncio.create_task(self._put(order, queue, sealed, ahead), name="hand-over")
-        self._handing.add(handing)
-        handing.add_done_callback(self._handed_over)
+        handing = self._handing.begin(self._put(order, queue, sealed, ahead), "hand-over")
+        handing.add_done_callback(_log_failure)
         # A request that ends meanwhile, with its client or with this process, leaves no run that nobody is given.
         run = await asyncio.shield(handing)
         handle = RunHandle(run, run.subscribe())
         handle.ahead = ahead
         return handle
-
-    def _handed_over(self, handing: asyncio.Task[RemoteRun]) -> None:
-        self._handing.discard(handing)
-        error = None if handing.cancelled() else handing.exception()
-        if error is not None:
-            log.warning("run_not_handed_over", reason=str(error))
 
     async def _put(self, order: Order, queue: str, sealed: dict[str, Any], ahead: int) -> RemoteRun:
         for _ in range(HANDED_OVER_TIMES):
@@ -166,3 +157,10 @@ class QueuedExecution(Execution):
         except StoreError as error:  # it ends when it has waited for too long
             log.warning("run_not_withdrawn", thread_id=record.thread_id, run_id=record.run_id, reason=str(error))
         return True
+
+
+def _log_failure(handing: asyncio.Task[RemoteRun]) -> None:
+    # It may be that nobody waits for it any longer.
+    error = None if handing.cancelled() else handing.exception()
+    if error is not None:
+        log.warning("run_not_handed_over", reason=str(error))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from ..cancellation import end_tasks
+from ..cancellation import OwnedTasks
 from ..patience import within
 from ..thread_pool import Workers
 from .interface import Hook
@@ -31,7 +31,7 @@ class HookCalls:
     def __init__(self, workers: Workers, timeout: float) -> None:
         self._workers = workers
         self._timeout = timeout
-        self._going_on: set[asyncio.Task[None]] = set()
+        self._going_on = OwnedTasks[None]()
 
     async def call(self, hook: Hook[T], report: T) -> None:
         """Call a hook that may refuse.
@@ -64,14 +64,8 @@ class HookCalls:
 
     def own(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``call``, which must not raise, beside everything else."""
-        task = asyncio.create_task(call, name="hook")
-        self._going_on.add(task)
-        task.add_done_callback(self._going_on.discard)
-        return task
+        return self._going_on.begin(call, "hook")
 
     async def stop(self) -> None:
         """Wait for the hooks that still run, for as long as one may take, and then no longer."""
-        if not self._going_on:
-            return
-        _, late = await asyncio.wait(self._going_on, timeout=self._timeout)
-        await end_tasks(*late)
+        await self._going_on.end(self._timeout)
