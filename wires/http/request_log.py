@@ -33,7 +33,7 @@ class RequestLog:
     def __init__(self, exchange: Exchange, *, all_requests: bool) -> None:
         self._exchange = exchange
         self._all_requests = all_requests
-        self._began = monotonic()
+        self._began = 0.0
 
     def __enter__(self) -> None:
         self._began = monotonic()
