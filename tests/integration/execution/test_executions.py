@@ -266,16 +266,21 @@ async def test_a_request_that_ends_while_its_run_is_handed_over_leaves_what_its_
     await until(over, PATIENCE)
 
 
+async def just_taken(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, agent: str, asked: dict[str, Any]
+) -> tuple[CopilotRuntime, Gate, asyncio.Task[list[dict[str, Any]]]]:
+    """A worker that has taken a run from the store and not begun it, what holds it there, and the client's answer."""
+    worker, client, gate = await deployment.worker(EchoProvider()), await deployment.web(), Gate()
+    monkeypatch.setattr(worker.service.archive, "take", gate.after(worker.service.archive.take))
+    running = asyncio.create_task(run(client, agent, asked))
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    return worker, gate, running
+
+
 async def test_a_run_that_a_worker_takes_while_it_is_about_to_end_has_the_grace_period_too(
     deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = EchoProvider()
-    worker = await deployment.worker(provider)
-    client = await deployment.web()
-    gate = Gate()
-    monkeypatch.setattr(worker.service.archive, "take", gate.after(worker.service.archive.take))
-    running = asyncio.create_task(run(client, "echo", run_input(user("hello"), thread=thread)))
-    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    worker, gate, running = await just_taken(deployment, monkeypatch, "echo", run_input(user("hello"), thread=thread))
     draining = asyncio.create_task(worker.service.drain(PATIENCE))
     await asyncio.wait([draining], timeout=0.5)
     assert not draining.done()
@@ -287,13 +292,7 @@ async def test_a_run_that_a_worker_takes_while_it_is_about_to_end_has_the_grace_
 async def test_a_worker_that_stops_waits_for_no_run_that_it_has_only_just_taken(
     deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = EchoProvider()
-    worker = await deployment.worker(provider)
-    client = await deployment.web()
-    gate = Gate()
-    monkeypatch.setattr(worker.service.archive, "take", gate.after(worker.service.archive.take))
-    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread)))
-    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    worker, gate, running = await just_taken(deployment, monkeypatch, "patient", run_input(user("wait"), thread=thread))
     stopping = asyncio.create_task(worker.stop())
     await asyncio.wait([stopping], timeout=0.5)
     gate.opened.set()

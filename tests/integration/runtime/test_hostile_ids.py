@@ -12,8 +12,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from langchain_core.messages import AIMessage
-from langgraph.graph import START, MessagesState, StateGraph
 
 from copilotkit_runtime import (
     AgentDescriptor,
@@ -37,6 +35,7 @@ from tests.integration.stores.conftest import (  # noqa: F401 - fixtures
     url,
 )
 from tests.support.agui_client import PATH, run_input, user
+from tests.support.hearing_graph import hearing_graph
 from tests.support.polling import until
 from tests.support.request_bodies import generate, text_message
 
@@ -65,13 +64,6 @@ IDS = [
 ]
 AGENTS = ("graph", "kept", "outside")
 LOAD = "query($d: LoadAgentStateInput!){loadAgentState(data:$d){threadId threadExists state messages}}"
-
-
-def _graph() -> StateGraph[Any, Any, Any, Any]:
-    def work(state: MessagesState) -> dict[str, Any]:
-        return {"messages": [AIMessage("heard " + " | ".join(str(each.content) for each in state["messages"]))]}
-
-    return StateGraph(MessagesState).add_node("work", work).add_edge(START, "work")
 
 
 class Kept(AgentProvider):
@@ -115,7 +107,7 @@ class World:
                 yield event
 
         runtime = CopilotRuntime(
-            providers=[LangGraphProvider({"graph": _graph()}), Kept(), AGUIProvider({"outside": outside})],
+            providers=[LangGraphProvider({"graph": hearing_graph()}), Kept(), AGUIProvider({"outside": outside})],
             store=open_store(self.url, StoreSettings(ttl=self.ttl, prefix=self.prefix)),
             auth=ApiKeyAuth({"ann": "key-of-ann", "bob": "key-of-bob"}),
             config=RuntimeConfig(extensions=True, installed_providers=False),

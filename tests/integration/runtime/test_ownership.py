@@ -13,9 +13,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import START, MessagesState, StateGraph
 
 from copilotkit_runtime import (
     AgentDescriptor,
@@ -40,6 +38,7 @@ from tests.integration.stores.conftest import (  # noqa: F401 - fixtures
     server_folder,
     url,
 )
+from tests.support.hearing_graph import hearing_graph
 from tests.support.polling import until
 from tests.support.request_bodies import generate, text_message
 
@@ -67,13 +66,6 @@ AGENTS = ("a", "a:b", "own", "remote", "plain", "a%3Ab")
 LOAD = "query($d: LoadAgentStateInput!){loadAgentState(data:$d){threadId threadExists state messages}}"
 
 
-def _graph() -> StateGraph[Any, Any, Any, Any]:
-    def work(state: MessagesState) -> dict[str, Any]:
-        return {"messages": [AIMessage("heard " + " | ".join(str(each.content) for each in state["messages"]))]}
-
-    return StateGraph(MessagesState).add_node("work", work).add_edge(START, "work")
-
-
 class Remembering(AgentProvider):
     """Sends all that it was sent on a thread, which the runtime's store keeps."""
 
@@ -98,13 +90,14 @@ class World:
         self.ttl = ttl
         self.prefix = f"test-{uuid4().hex}"
         self.saver = InMemorySaver()
-        self.server = LangGraphServer(g=_graph())
+        self.server = LangGraphServer(g=hearing_graph())
         self.problems: list[str] = []
         self.answers: list[tuple[str, str]] = []
 
     def _runtime(self) -> CopilotRuntime:
         store: StateStore = open_store(self.store_url, StoreSettings(ttl=self.ttl, prefix=self.prefix))
-        graphs = {"a": _graph(), "a:b": _graph(), "a%3Ab": _graph(), "own": _graph().compile(checkpointer=self.saver)}
+        graphs: dict[str, Any] = {name: hearing_graph() for name in ("a", "a:b", "a%3Ab")}
+        graphs["own"] = hearing_graph().compile(checkpointer=self.saver)
         remote = LangGraphPlatformProvider(
             {"remote": Deployment(url=URL, graph_id="g")}, clients={URL: self.server.client()}
         )
