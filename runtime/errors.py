@@ -285,12 +285,27 @@ class RunHandedOverError(CopilotKitError):
         super().__init__("Another server goes on with this run.", status_code=503)
 
 
-class QueueFullError(CopilotKitError):
-    """As many runs wait for a worker as may. ``retry_after`` is the number of seconds to wait before the next try."""
+class TryLaterError(CopilotKitError):
+    """A run cannot be accepted now. ``retry_after`` is the number of seconds to wait before the next try."""
+
+    retry_after = 5
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message} Please try again in a moment.", status_code=503)
+
+
+class QueueFullError(TryLaterError):
+    """As many runs wait for a worker as may."""
 
     def __init__(self) -> None:
-        super().__init__("Too many runs are waiting. Please try again in a moment.", status_code=503)
-        self.retry_after = 5
+        super().__init__("Too many runs are waiting.")
+
+
+class NoWorkerError(TryLaterError):
+    """None of the workers is there that could execute a run."""
+
+    def __init__(self) -> None:
+        super().__init__("No worker is there that could execute this.")
 
 
 class ThreadBusyError(CopilotKitError):

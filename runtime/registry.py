@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 import structlog
 
 from .descriptions import described
 from .error_texts import to_public_error
-from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError
+from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError, TryLaterError
 from .provider import AgentDescriptor, AgentProvider
 
 log = structlog.get_logger(__name__)
@@ -48,6 +48,8 @@ class ProviderRegistry:
     """
 
     def __init__(self) -> None:
+        self.absent: Callable[[str | None], TryLaterError | None] = lambda _: None
+        """Returns why an agent that no provider has is only away, and None if it is unknown; for None, the model."""
         self._providers: dict[str, AgentProvider] = {}
         self._known: Discovery | None = None
 
@@ -120,7 +122,9 @@ class ProviderRegistry:
             lately = await self.discover()
         if agent_name in lately.agents:
             return lately.agents[agent_name][1]
-        raise next(iter(lately.failures), AgentNotFoundError(agent_name, list(lately.agents)))
+        if lately.failures:
+            raise lately.failures[0]
+        raise self.absent(agent_name) or AgentNotFoundError(agent_name, list(lately.agents))
 
     async def _lately(self) -> Discovery:
         return self._known if self._known is not None and self._known.fresh else await self.discover()

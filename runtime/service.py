@@ -414,7 +414,7 @@ class RuntimeService:
         if agent_name is not None:
             return await self.registry.owner_of(agent_name)
         if self.model is None:
-            raise NoModelError
+            raise self.registry.absent(None) or NoModelError()
         return self.model
 
     async def _begin(self, request: RunRequest, report: RequestReport) -> RunHandle:

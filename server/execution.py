@@ -41,6 +41,7 @@ def queued_execution(service: RuntimeService, config: RuntimeConfig) -> QueuedEx
         when_full=config.queue_full,
         max_bytes=config.store_max_bytes,
     )
+    service.registry.absent = directory.absent
     service.broken_runs.is_ours = lambda _: False
     queue_of = pinned_queues(config)
 

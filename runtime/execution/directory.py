@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from ..cancellation import end_tasks
-from ..errors import CopilotKitError
-from ..provider import AgentProvider
-from .engine import Card, QueueEngine
+from ..errors import CopilotKitError, NoWorkerError
+from ..provider import AgentDescriptor, AgentProvider
+from .engine import DEFAULT_QUEUE, Card, QueueEngine
 from .published import Answer, Call, PublishedProvider, RemoteProvider, WorkerCard, remote_provider
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ START_SECONDS = 30.0
 _FIRST_LOOKS_SECONDS = 0.25
 CALL_SECONDS = 10.0
 FORGET_SECONDS = 30.0
-"""For how long the agents of workers are shown that are gone: others may come back for them."""
+"""For how long an agent is shown that no worker has any longer: others may come back for it."""
+_MODEL = _NONE = ""
+"""In the place of a provider's name the workers' model, in that of an agent's no agent."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +55,11 @@ class WorkerDirectory:
         self._adopt = adopt
         self._own = {provider.name for provider in registry.all()}
         self._known: dict[str, RemoteProvider] = {}
-        self._seen: dict[str, float] = {}
-        self._model: RemoteProvider | None = None
+        self._seen: dict[tuple[str, str], float] = {}
+        """When a provider, with no agent's name, or one of its agents was last published."""
+        self._gone: dict[str, str] = {}
+        """The queues of agents that are published no longer, by their names."""
+        self._served: frozenset[str] = frozenset()
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -76,24 +81,52 @@ class WorkerDirectory:
 
     async def look(self) -> None:
         """Read what workers publish now."""
-        found = _facts(await self._engine.cards())
-        present = asyncio.get_running_loop().time()
-        for key, (facts, queues) in found.items():
-            self._seen[key] = present
-            known = self._known.get(key)
-            if known is None or known.facts != facts:
-                self._replace(key, remote_provider(facts, queues, self._ask, is_model=key == ""))
-        for key, seen in list(self._seen.items()):
-            if present - seen > FORGET_SECONDS:
-                del self._seen[key]
+        workers = _readable(await self._engine.cards())
+        found = _facts(workers)
+        self._served = frozenset(queue for worker in workers for queue in worker.queues)
+        self._note(found)
+        for key, known in list(self._known.items()):
+            if key in found or (key, _NONE) in self._seen:
+                facts, queues = found.get(key, (known.facts, [known.queue]))
+                found[key] = (msgspec.structs.replace(facts, agents=self._with_lately(key, facts, found)), queues)
+            else:
                 self._replace(key, None)
+        for key, (facts, queues) in found.items():
+            before = self._known.get(key)
+            if before is None or before.facts != facts:
+                self._replace(key, remote_provider(facts, queues, self._ask, is_model=key == _MODEL))
+
+    def absent(self, agent_name: str | None) -> NoWorkerError | None:
+        """Return why an agent that is not listed is only away, and None if it does not exist; for None, the model."""
+        queue = self._gone.get(_MODEL if agent_name is None else agent_name)
+        is_away = queue is not None and queue not in self._served
+        return NoWorkerError() if is_away or not self._known else None
+
+    def _note(self, found: Mapping[str, tuple[PublishedProvider, list[str]]]) -> None:
+        present = asyncio.get_running_loop().time()
+        for key, (facts, _) in found.items():
+            for name in (_NONE, *(agent.name for agent in facts.agents)):
+                self._seen[key, name] = present
+        self._seen = {place: seen for place, seen in self._seen.items() if present - seen <= FORGET_SECONDS}
+
+    def _with_lately(
+        self, key: str, facts: PublishedProvider, found: Mapping[str, tuple[PublishedProvider, list[str]]]
+    ) -> list[AgentDescriptor]:
+        """Return a provider's agents: those that are published, and those whose last worker has only just gone."""
+        published = {agent.name for others, _ in found.values() for agent in others.agents}
+        before = [agent for agent in self._known[key].facts.agents if agent.name not in published]
+        lately = [agent for agent in before if agent.queue not in self._served and (key, agent.name) in self._seen]
+        return [*(facts.agents if key in found else ()), *lately]
 
     def _replace(self, key: str, provider: RemoteProvider | None) -> None:
         before = self._known.pop(key, None)
         if provider is not None:
             self._known[key] = provider
             self._adopt(provider)
-        if key == "":
+        self._gone.update(_names(key, before))
+        for name in _names(key, provider):
+            self._gone.pop(name, None)
+        if key == _MODEL:
             self._use_model(provider)
             return
         if before is not None:
@@ -115,19 +148,38 @@ class WorkerDirectory:
                 log.warning("workers_not_listed", error=str(error))
 
 
-def _facts(cards: Iterable[Card]) -> dict[str, tuple[PublishedProvider, list[str]]]:
-    """Return the providers by name, the model under "", each with the queues of a worker that has it."""
-    found: dict[str, tuple[PublishedProvider, list[str]]] = {}
+def _names(key: str, provider: RemoteProvider | None) -> dict[str, str]:
+    """Return the queues of a provider's agents by their names."""
+    if provider is None:
+        return {}
+    return {_MODEL: DEFAULT_QUEUE} if key == _MODEL else {agent.name: agent.queue for agent in provider.facts.agents}
+
+
+def _readable(cards: Iterable[Card]) -> list[WorkerCard]:
+    """Return what can be read of what workers publish."""
+    workers = []
     for card in sorted(cards):
         try:
-            worker = msgspec.json.decode(card.body, type=WorkerCard)
+            workers.append(msgspec.json.decode(card.body, type=WorkerCard))
         except msgspec.DecodeError as error:
             log.warning("worker_not_readable", worker=card.worker, reason=str(error))
-            continue
+    return workers
+
+
+def _facts(workers: Iterable[WorkerCard]) -> dict[str, tuple[PublishedProvider, list[str]]]:
+    """Return the providers by name, the model under "", each with the queues of a worker that has it.
+
+    Of an agent that workers have by providers of different names, as while these are renamed, there is one.
+    """
+    found: dict[str, tuple[PublishedProvider, list[str]]] = {}
+    owners: dict[str, str] = {}
+    for worker in workers:
         for provider in worker.providers:
-            found[provider.name] = _joined(found.get(provider.name), provider, worker.queues)
+            own = [agent for agent in provider.agents if owners.setdefault(agent.name, provider.name) == provider.name]
+            offered = msgspec.structs.replace(provider, agents=own)
+            found[provider.name] = _joined(found.get(provider.name), offered, worker.queues)
         if worker.model is not None:
-            found.setdefault("", (worker.model, worker.queues))
+            found.setdefault(_MODEL, (worker.model, worker.queues))
     return found
 
 

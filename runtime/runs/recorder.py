@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
@@ -63,6 +64,8 @@ class Recorder:
             recording.on_first_events(self._write_soon)
         if recording.key is None:
             self._begin_work(recording)
+        elif recording.began_elsewhere:
+            self._store.stops.expect(recording.key, partial(self._look_soon, recording))
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._hurry = asyncio.Event()
             self._task = loop.create_task(self._sweep_all(), name="run-recorder")
@@ -70,6 +73,8 @@ class Recorder:
     def remove(self, recording: Recording) -> None:
         """Leave a run's log to whoever ends it."""
         self._recordings.pop(recording, None)
+        if recording.began_elsewhere and recording.key is not None:
+            self._store.stops.forget(recording.key)
 
     async def stop(self) -> None:
         """Stop writing."""
@@ -94,6 +99,10 @@ class Recorder:
     def _write_soon(self) -> None:
         self._hurry.set()
 
+    def _look_soon(self, recording: Recording) -> None:
+        recording.called = True
+        self._hurry.set()
+
     async def _pause(self, seconds: float) -> None:
         if self._pause_after_failure:
             await asyncio.sleep(seconds)
@@ -109,7 +118,7 @@ class Recorder:
             for group in _groups([part for part in parts if part.ahead is ahead]):
                 await self._write(group)
         now = monotonic()
-        silent = [each for each in self._ready() if each.silent(now) >= BEAT_SECONDS]
+        silent = [each for each in self._ready() if each.called or each.silent(now) >= BEAT_SECONDS]
         if silent:
             await self._renew(silent)
 
@@ -154,6 +163,8 @@ class Recorder:
 
     async def _renew(self, silent: Sequence[Recording]) -> None:
         keys = {each.key: each for each in silent if each.key is not None}
+        for each in silent:
+            each.called = False
         with _worked_at(silent):
             stops = await self._store.renew(list(keys), self._owner)
         for key, recording in keys.items():

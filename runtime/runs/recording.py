@@ -67,6 +67,8 @@ class Recording:
         """What is being done with the run at the store, while something is."""
         self.hurried = False
         """Whether its first events have come, for which a client waits elsewhere."""
+        self.called = False
+        """Whether it has been reported that somebody asks the run to stop; the next sign of life shows it."""
         self._written = 0  # the number of the last event that is stored
         self._signed = monotonic()  # when there was the last sign of life
         self._gathered = 0.0  # when the last batch was gathered

@@ -19,6 +19,8 @@ CHANNEL: LiteralString = "'copilotkit_runs_' || md5(current_schema())"
 """The channel's name, as an expression."""
 NOTIFY: LiteralString = f"SELECT count(pg_notify({CHANNEL}, note)) FROM unnest(%(notes)s::text[]) AS note"  # noqa: S608
 """Sends notes when the transaction is committed."""
+STOPS: LiteralString = "'copilotkit_stops_' || md5(current_schema())"
+"""The name of the channel on which runs are called to stop, as an expression."""
 NOTE_RUNS = 128
 """Of how many runs one note is: it may take 8,000 bytes."""
 NAMED_RUNS = 4096
@@ -50,6 +52,9 @@ class PostgresNews(NewsLine):
             one statement only takes ``LISTEN`` and sends no news.
     """
 
+    channel: LiteralString = CHANNEL
+    """What it listens to, as an expression."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: AsyncConnection | None = None
@@ -62,7 +67,7 @@ class PostgresNews(NewsLine):
     async def connect(self) -> None:
         async with translated():
             self._connection = connection = await self._database.connect()
-            cursor = await connection.execute(f"SELECT {CHANNEL}")
+            cursor = await connection.execute(f"SELECT {self.channel}")
             row = await cursor.fetchone()
             if row is None or row[0] is None:
                 raise StoreUnavailableError
@@ -77,7 +82,7 @@ class PostgresNews(NewsLine):
     @override
     async def probe(self) -> None:
         async with self._database.statement() as cursor:
-            await cursor.execute(NOTIFY, {"notes": [""]})
+            await cursor.execute(f"SELECT pg_notify({self.channel}, '')")
 
     @override
     async def receive(self, seconds: float) -> Sequence[RunNews] | None:
@@ -85,7 +90,7 @@ class PostgresNews(NewsLine):
             raise StoreUnavailableError
         async with translated():
             received = [note.payload async for note in self._connection.notifies(timeout=seconds, stop_after=1)]
-        return [news for note in received for entry in note.split() for news in _news(entry)] if received else None
+        return [news for note in received for entry in note.split() for news in self._read(entry)] if received else None
 
     @override
     async def follow(self, names: Collection[str]) -> None:
@@ -95,7 +100,16 @@ class PostgresNews(NewsLine):
     async def unfollow(self, names: Collection[str]) -> None:
         """Do nothing: news of all runs arrive."""
 
+    def _read(self, entry: str) -> list[RunNews]:
+        name, _, text = entry.partition(":")
+        return parse_news(name, text)
 
-def _news(entry: str) -> list[RunNews]:
-    name, _, text = entry.partition(":")
-    return parse_news(name, text)
+
+class PostgresStops(PostgresNews):
+    """Listens for the names of runs that are asked to stop."""
+
+    channel = STOPS
+
+    @override
+    def _read(self, entry: str) -> list[RunNews]:
+        return [RunNews(entry, None, False)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-from .postgres_news import NOTIFY
+from .postgres_news import NOTIFY, STOPS
 
 MIGRATION_LOCK = 0x636F70696C6F74
 MIGRATIONS: tuple[LiteralString, ...] = (
@@ -168,10 +168,13 @@ RENEW: LiteralString = f"""
 PEEK: LiteralString = f"""
     SELECT thread_id, number, last, status FROM ({_KEYS}) AS wanted JOIN copilotkit_runs USING (thread_id, number)
 """  # noqa: S608 - of constants
-STOP = """
-    UPDATE copilotkit_runs SET stop = true
-    WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running'
-"""
+STOP: LiteralString = f"""
+    WITH asked AS (
+        UPDATE copilotkit_runs SET stop = true
+        WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running' RETURNING number
+    )
+    SELECT pg_notify({STOPS}, %(name)s) FROM asked
+"""  # noqa: S608
 CLAIM = """
     UPDATE copilotkit_runs SET owner = %(owner)s, expires_at = clock_timestamp() + %(lease)s,
         takeovers = takeovers + 1

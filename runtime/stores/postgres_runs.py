@@ -16,7 +16,7 @@ from . import postgres_run_statements as sql
 from .group_reader import RunBatches, Wanted
 from .group_writer import RunBatch
 from .postgres_database import Database
-from .postgres_news import NOTIFY, PostgresNews, notes
+from .postgres_news import NOTIFY, PostgresNews, PostgresStops, notes, run_name
 from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, TRIMMED_AT_ONCE, RunLogStore, batches_each
 from .run_news import NewsLine
 from .run_records import (
@@ -168,7 +168,7 @@ class PostgresRuns(RunLogStore):
 
     @override
     async def _request_stop(self, key: RunKey) -> bool:
-        return await self._change(sql.STOP, key._asdict())
+        return await self._change(sql.STOP, {**key._asdict(), "name": run_name(key)})
 
     @override
     async def _abandoned(self, limit: int) -> list[RunRecord]:
@@ -229,6 +229,10 @@ class PostgresRuns(RunLogStore):
     @override
     def _line(self) -> NewsLine:
         return PostgresNews(self._database)
+
+    @override
+    def _stop_line(self) -> NewsLine:
+        return PostgresStops(self._database)
 
     async def _records(self, query: LiteralString, values: dict[str, Any]) -> list[RunRecord]:
         async with self._database.statement() as cursor:

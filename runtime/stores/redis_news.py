@@ -6,7 +6,7 @@ The nodes of a cluster pass on to each other what is published, so that any of t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import cast
+from typing import Any, cast
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import PubSub
@@ -48,7 +48,8 @@ class RedisNews(NewsLine):
         pool = ConnectionPool(lent.connection_class, max_connections=1, **lent.connection_kwargs)
         self._own = Redis.from_pool(pool)
         self._subscriptions = self._own.pubsub()
-        await self.follow([self._channel])
+        with translated():
+            await self._open().subscribe(self._channel)
 
     @override
     async def close(self) -> None:
@@ -66,16 +67,7 @@ class RedisNews(NewsLine):
     async def receive(self, seconds: float) -> Sequence[RunNews] | None:
         with translated():
             message = await self._open().get_message(timeout=seconds)
-        if message is None:
-            return None
-        match message["type"]:
-            case "message":
-                return parse_news(message["channel"].decode(), message["data"].decode(errors="replace"))
-            case "subscribe":
-                # What was published before is not received: the run is looked at once.
-                return [RunNews(message["channel"].decode(), None, False)]
-            case _:
-                return []
+        return None if message is None else self._read(message)
 
     @override
     async def follow(self, names: Collection[str]) -> None:
@@ -87,7 +79,34 @@ class RedisNews(NewsLine):
         with translated():
             await self._open().unsubscribe(*names)
 
+    def _read(self, message: dict[str, Any]) -> list[RunNews]:
+        match message["type"]:
+            case "message":
+                return parse_news(message["channel"].decode(), message["data"].decode(errors="replace"))
+            case "subscribe":
+                # What was published before is not received: the run is looked at once.
+                return [RunNews(message["channel"].decode(), None, False)]
+            case _:
+                return []
+
     def _open(self) -> PubSub:
         if self._subscriptions is None:
             raise StoreUnavailableError
         return self._subscriptions
+
+
+class RedisStops(RedisNews):
+    """Receives on one channel which runs are asked to stop."""
+
+    @override
+    async def follow(self, names: Collection[str]) -> None:
+        """Do nothing: the stops of all runs arrive."""
+
+    @override
+    async def unfollow(self, names: Collection[str]) -> None:
+        """Do nothing: the stops of all runs arrive."""
+
+    @override
+    def _read(self, message: dict[str, Any]) -> list[RunNews]:
+        is_news = message["type"] == "message"
+        return [RunNews(message["data"].decode(errors="replace"), None, False)] if is_news else []

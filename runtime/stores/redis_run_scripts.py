@@ -114,6 +114,7 @@ return 1
 STOP = """
 if redis.call('HGET', KEYS[1], 'status') ~= 'running' then return 0 end
 redis.call('HSET', KEYS[1], 'stop', '1')
+redis.call('PUBLISH', ARGV[1], KEYS[1])
 return 1
 """
 ABANDONED = f"""{_NOW}

@@ -21,7 +21,7 @@ from .group_writer import RunBatch
 from .records import moment
 from .redis_client import RedisClient, Word
 from .redis_errors import translated
-from .redis_news import RedisNews
+from .redis_news import RedisNews, RedisStops
 from .redis_scripts import Call, RedisScript
 from .redis_shards import Shards
 from .run_log import GRACE_SECONDS, RUNS_IN_GRACE, RunLogStore, batches_each
@@ -150,7 +150,7 @@ class RedisRuns(RunLogStore):
     @override
     async def _request_stop(self, key: RunKey) -> bool:
         with translated():
-            return bool(await self._stop_script([self._run(key)], []))
+            return bool(await self._stop_script([self._run(key)], [self._stop_channel]))
 
     @override
     async def _abandoned(self, limit: int) -> list[RunRecord]:
@@ -219,6 +219,10 @@ class RedisRuns(RunLogStore):
     def _line(self) -> NewsLine:
         return RedisNews(self._client, f"{self.settings.prefix}:run-news", self._run)
 
+    @override
+    def _stop_line(self) -> NewsLine:
+        return RedisStops(self._client, self._stop_channel, self._run)
+
     async def _announce_gone(self, runs: Sequence[str]) -> None:
         async with self._client.pipeline(transaction=False) as pipeline:
             for run in runs:
@@ -231,6 +235,10 @@ class RedisRuns(RunLogStore):
                 pipeline.execute_command("HMGET", run, *_FIELDS)
             rows = await pipeline.execute()
         return [_record(*row) for row in rows if row[0] is not None]
+
+    @property
+    def _stop_channel(self) -> str:
+        return f"{self.settings.prefix}:run-stops"
 
     def _prefix(self, thread_id: str) -> str:
         return f"{self._shards.of(thread_id)}:run:{quote(thread_id, safe='')}:"

@@ -32,6 +32,7 @@ from .run_records import (
 )
 from .run_watch import Follower, RunWatch
 from .settings import StoreSettings
+from .stop_news import StopNews
 
 GRACE_SECONDS = 60.0
 """How long the single events of an ended run are kept beside its compacted form, for those who still follow it."""
@@ -65,6 +66,8 @@ class RunLogStore(ABC):
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
         self._watch = RunWatch(self._peek, self._line())
+        self.stops = StopNews(self._stop_line())
+        """News of runs that are asked to stop."""
         self._reader = GroupReader(self._read_group)
         self._writer = GroupWriter(self._append_all)
         self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
@@ -75,6 +78,7 @@ class RunLogStore(ABC):
     async def stop(self) -> None:
         """Let go of what the store holds. Called once, before the state store is closed."""
         await self._watch.stop()
+        await self.stops.stop()
         await self._reader.stop()
         await self._writer.stop()
 
@@ -367,6 +371,10 @@ class RunLogStore(ABC):
 
     def _line(self) -> NewsLine | None:
         """Return where news of runs arrive; None for a store that sends none, which is looked at often."""
+        return None
+
+    def _stop_line(self) -> NewsLine | None:
+        """Return where news of stops arrive; None for a store that sends none."""
         return None
 
     @abstractmethod

@@ -175,7 +175,8 @@ class NewsListener:
             self._on_change()
 
     def _match_soon(self) -> None:
-        if self._connected and (self._matching is None or self._matching.done()):
+        is_matching = self._matching is not None and not self._matching.done()
+        if self._connected and not is_matching and self._wanted != self._followed:
             self._matching = asyncio.create_task(self._try_to_match(), name="run-news-follow")
 
     async def _try_to_match(self) -> None:

@@ -20,7 +20,7 @@ from .serve import run_here
 from .target import load_runtime
 
 HEALTH_PORT = 8001
-"""The default path of the probes."""
+"""The default port of the probes."""
 
 
 def work(target: str | None, layers: SettingLayers) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ...runtime.capabilities import capabilities_of
 from ...runtime.provider import AgentDescriptor, AgentProvider
 from ...runtime.service import RuntimeService
+from ..http.refusal import Refusal, busy
 from .refusals import agent_not_found
 
 DEFAULT = "default"
@@ -30,19 +31,24 @@ async def find_agent(service: RuntimeService, agent_id: str) -> Agent:
     """Find the agent that an id means.
 
     Raises:
-        JsonRefusal: No agent has it.
+        Refusal: No agent has it, or none for the moment.
     """
     agents = await service.registry.agents()
     name = _aliased(service, agents) if agent_id == DEFAULT else agent_id
     if name is None and service.model is not None:
         return Agent(None, service.model)
     if name is None:
-        raise agent_not_found(agent_id)
+        raise _not_there(service, agent_id)
     if name in agents:
         return Agent(name, agents[name][1])
     if agent_id == name and await _appeared(service, name):
         return Agent(name, await service.registry.owner_of(name))
-    raise agent_not_found(agent_id)
+    raise _not_there(service, agent_id)
+
+
+def _not_there(service: RuntimeService, agent_id: str) -> Refusal:
+    away = service.registry.absent(None if agent_id == DEFAULT else agent_id)
+    return agent_not_found(agent_id) if away is None else busy(away, away.retry_after)
 
 
 async def _appeared(service: RuntimeService, name: str) -> bool:

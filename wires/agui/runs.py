@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from ...runtime.context import RunContext, RunInput
-from ...runtime.errors import CopilotKitError, QueueFullError, ThreadNotFoundError
+from ...runtime.errors import CopilotKitError, ThreadNotFoundError, TryLaterError
 from ...runtime.generated_ui.apps import AppServers, read_app_request
 from ...runtime.input_limits import newest
 from ...runtime.messages import Message, ToolCallMessage
@@ -303,7 +303,7 @@ class Runs:
             return await self._service.start(request)
         except Refusal:
             raise
-        except QueueFullError as error:
+        except TryLaterError as error:
             raise busy(error, error.retry_after) from error
         except Exception as error:
             raise run_refusal(error, shown=self._config.shows_errors) from error

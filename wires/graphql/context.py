@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from graphql import GraphQLResolveInfo
 
-from ...runtime.errors import QueueFullError
+from ...runtime.errors import TryLaterError
 from ...runtime.request import RunRequest
 from ...runtime.runs.handle import RunHandle
 from ...runtime.service import RuntimeService
@@ -22,7 +22,7 @@ class GraphQLContext:
     service: RuntimeService
     client: ClientRequest
     runs: list[RunHandle] = field(default_factory=list)
-    full: QueueFullError | None = None
+    later: TryLaterError | None = None
     """Why a run was not accepted, if it may be asked for again in a moment."""
 
     async def start(self, request: RunRequest) -> RunHandle:
@@ -33,8 +33,8 @@ class GraphQLContext:
         """
         try:
             run = await self.service.start(request)
-        except QueueFullError as error:
-            self.full = error
+        except TryLaterError as error:
+            self.later = error
             raise
         except asyncio.CancelledError:
             if self.service.config.on_disconnect == "cancel":

@@ -180,8 +180,8 @@ def _check_accepted(context: GraphQLContext) -> None:
     Raises:
         Refusal: It was not.
     """
-    if context.full is not None and not context.runs:
-        raise busy(context.full, context.full.retry_after)
+    if context.later is not None and not context.runs:
+        raise busy(context.later, context.later.retry_after)
 
 
 def version_headers(request: Request) -> HeaderPairs:

@@ -21,12 +21,13 @@ from copilotkit_runtime.runtime.config import RuntimeConfig
 from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.errors import CopilotKitError
 from copilotkit_runtime.runtime.events import Event
-from copilotkit_runtime.runtime.execution import queued, saq_engine
+from copilotkit_runtime.runtime.execution import directory, queued, saq_engine
 from copilotkit_runtime.runtime.execution.envelope import VERSION, seal
 from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
 from copilotkit_runtime.runtime.execution.waiting_room import WaitingRoom
 from copilotkit_runtime.runtime.guardrails import Guardrail, InputCheck, Verdict
 from copilotkit_runtime.runtime.hooks import BeforeRequest
+from copilotkit_runtime.runtime.runs import recorder
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.run_records import RunKey
 from copilotkit_runtime.wires.http.auth import Identity
@@ -356,12 +357,20 @@ async def test_a_run_that_a_worker_has_taken_is_followed_whatever_the_store_sett
     assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_FINISHED"
 
 
-async def test_a_stop_reaches_the_worker(deployment: Deployment, thread: str) -> None:
+async def test_a_stop_is_sent_to_the_worker_which_need_not_look_for_it(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "BEAT_SECONDS", 3600.0)
     provider = EchoProvider()
-    await deployment.worker(provider)
+    worker = await deployment.worker(provider)
     client = await deployment.web()
     running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread)))
     await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+
+    async def stops_arrive() -> bool:
+        return worker.service.archive.store.stops.live
+
+    await until(stops_arrive, PATIENCE)
     stopped = await client.post(f"{AGUI}/patient/stop/{thread}")
     assert stopped.json()["stopped"] is True
     events = await asyncio.wait_for(running, PATIENCE)
@@ -408,6 +417,30 @@ async def test_agents_run_in_the_queues_that_they_are_pinned_to(deployment: Depl
     assert "queue" not in shown["heavy"]
 
 
+async def is_refused_for_now(client: httpx.AsyncClient, thread: str) -> None:
+    """A run is answered 503 with Retry-After on both wires."""
+    graphql = generate(text_message("hello"), agent="echo")
+    for path, body in ((f"{AGUI}/echo/run", run_input(user("hello"), thread=thread)), ("/api/copilotkit", graphql)):
+        response = await client.post(path, json=body)
+        assert response.status_code == 503, response.text
+        assert int(response.headers["retry-after"]) > 0
+
+
+async def test_a_web_process_that_starts_before_the_workers_refuses_runs_for_now_and_accepts_them_then(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "START_SECONDS", 0.0)
+    client = await deployment.web()
+    await is_refused_for_now(client, thread)
+    await deployment.worker(EchoProvider())
+
+    async def accepted() -> bool:
+        response = await client.post(f"{AGUI}/echo/run", json=run_input(user("hello"), thread=thread))
+        return response.status_code == 200
+
+    await until(accepted, PATIENCE)
+
+
 async def test_a_full_queue_is_answered_503_with_retry_after(
     deployment: Deployment, thread: str, places: list[int]
 ) -> None:
@@ -422,12 +455,7 @@ async def test_a_full_queue_is_answered_503_with_retry_after(
         return len(places) == 2
 
     await until(full, PATIENCE)
-    third = run_input(user("hello"), thread=f"{thread}-3", run="3")
-    graphql = generate(text_message("hello"), agent="echo")
-    for path, body in ((f"{AGUI}/echo/run", third), ("/api/copilotkit", graphql)):
-        response = await client.post(path, json=body)
-        assert response.status_code == 503, response.text
-        assert int(response.headers["retry-after"]) > 0
+    await is_refused_for_now(client, f"{thread}-3")
     await client.post(f"{AGUI}/patient/stop/{thread}-1")
     await asyncio.gather(running, waiting)
 

@@ -8,12 +8,9 @@ import msgspec
 import pytest
 
 from copilotkit_runtime.runtime.context import RunContext, RunInput
-from copilotkit_runtime.runtime.execution.directory import WorkerDirectory
-from copilotkit_runtime.runtime.execution.engine import Card
 from copilotkit_runtime.runtime.execution.envelope import VERSION, Envelope, UnreadableEnvelopeError, seal, unseal
 from copilotkit_runtime.runtime.execution.published import Answer, Call, WorkerCard
 from copilotkit_runtime.runtime.messages import TextMessage
-from copilotkit_runtime.runtime.registry import ProviderRegistry
 from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.runtime.runs.about import ENVELOPE
 
@@ -89,27 +86,3 @@ def test_questions_and_answers_of_a_later_version_are_read() -> None:
     asked = msgspec.convert({"method": "load_state", "provider": "p", "later": 1}, Call)
     assert (asked.method, asked.arguments) == ("load_state", [])
     assert msgspec.convert({"later": [1]}, Answer) == Answer()
-
-
-class Cards:
-    """An engine of which only the cards are read."""
-
-    def __init__(self, *bodies: str) -> None:
-        self._cards = [Card(f"worker-{number}", body) for number, body in enumerate(bodies)]
-
-    async def cards(self) -> list[Card]:
-        return self._cards
-
-
-async def test_a_worker_of_a_later_version_is_listed_and_one_that_cannot_be_read_is_passed_over() -> None:
-    later = {
-        "queues": ["default"],
-        "later": True,
-        "version": 2,
-        "providers": [{"name": "p", "kind": "Later", "agents": [{"name": "a", "later": {}}], "later": 1}],
-    }
-    registry = ProviderRegistry()
-    engine: Any = Cards(msgspec.json.encode(later).decode(), "not JSON", "[]")
-    directory = WorkerDirectory(engine, registry, lambda _: None, lambda _: None)
-    await directory.look()
-    assert list(await registry.agents()) == ["a"]
