@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import structlog
 
@@ -74,17 +74,11 @@ class ActionStage(Stage):
         self._backlog: deque[tuple[events.Event, _Call | None]] = deque()
         self._room = asyncio.Event()
         self._answering: asyncio.Task[None] | None = None
-        self._followers: dict[type, Callable[[Any], bool]] = {
-            events.ToolCallStart: self._start,
-            events.ToolCallArgs: self._arguments,
-            events.ToolCallEnd: self._end,
-            events.ToolCallResult: self._result,
-        }
 
     async def feed(self, event: events.Event) -> None:
         """Take the next event, and wait while too many are held back."""
-        follower = self._followers.get(type(event))
-        if follower is not None and not follower(event):
+        follower = self._FOLLOWERS.get(type(event))
+        if follower is not None and not follower(self, event):
             return
         call = self._calls.get(event.tool_call_id) if type(event) is events.ToolCallEnd else None
         if self._answering is not None:
@@ -142,6 +136,13 @@ class ActionStage(Stage):
         if call.task is not None:
             call.task.cancel()
         return True
+
+    _FOLLOWERS: ClassVar[dict[type, Callable[[ActionStage, Any], bool]]] = {
+        events.ToolCallStart: _start,
+        events.ToolCallArgs: _arguments,
+        events.ToolCallEnd: _end,
+        events.ToolCallResult: _result,
+    }
 
     async def _execute(self, call: _Call, action: Action) -> Outcome:
         call.begun = True

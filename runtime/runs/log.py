@@ -266,6 +266,7 @@ class Subscription:
 
     def wake(self) -> None:
         """Let a waiting reader look at the log."""
+        self.push = None  # it knows what is written, and that knows this reader
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 

@@ -282,6 +282,8 @@ class Run:
             await self._abandon()
         elif not task.done():
             await asyncio.wait([task], timeout=CANCEL_GRACE_SECONDS)
+        if task.done():
+            self._task = None  # what it was cancelled in knows the run
 
     async def _abandon(self) -> None:
         """End the run without its provider, which ignores that it has been cancelled."""
@@ -366,7 +368,7 @@ class Run:
     async def _flow(self) -> AsyncGenerator[Flow | None]:
         """Provide the stages of the run's events, if it has any; then pass on what they hold back, and end them."""
         self.provider_asked = True
-        stages = self._prepared.stages
+        stages, self._prepared.stages = self._prepared.stages, ()  # they know the run
         with self._observer.providing(self):
             if not stages:
                 yield None

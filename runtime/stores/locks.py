@@ -89,8 +89,8 @@ class RunLock:
         self.interrupt = interrupt
         self.queued = Signal()
         self.on_end: Callable[[], None] | None = None
-        self.lost = Signal(self._report_end)
-        self.stop_requested = Signal(self._report_end)
+        self.lost = Signal()
+        self.stop_requested = Signal()
         self.expires = 0.0
         self._locks = locks
 
@@ -119,8 +119,16 @@ class RunLock:
     ) -> None:
         await self._locks.release(self)
 
-    def _report_end(self) -> None:
-        if self.on_end is not None:
+    def lose(self) -> None:
+        """Note that the right passed to another run."""
+        self._note(self.lost)
+
+    def request_stop(self) -> None:
+        """Note that somebody asked this run to stop."""
+        self._note(self.stop_requested)
+
+    def _note(self, end: Signal) -> None:
+        if end.set() and self.on_end is not None:
             self.on_end()
 
 
@@ -188,7 +196,7 @@ class RunLocks:
         if self._keeper is not None:
             await end_tasks(self._keeper)
         for lock in list(self._held.values()):
-            lock.lost.set()
+            lock.lose()
             await self.release(lock)
 
     async def _queue(self, lock: RunLock) -> None:
@@ -249,7 +257,7 @@ class RunLocks:
                 await self._beat()
         except BaseException:
             for lock in self._held.values():
-                lock.lost.set()
+                lock.lose()
             raise
 
     async def _beat(self) -> None:
@@ -276,7 +284,7 @@ class RunLocks:
             return
         lock.expires = expires
         if stop:
-            lock.stop_requested.set()
+            lock.request_stop()
 
     def _lose_if_over(self, lock: RunLock) -> None:
         if monotonic() >= lock.expires:
@@ -297,4 +305,4 @@ class RunLocks:
 
     def _lose(self, lock: RunLock) -> None:
         self._held.pop(lock.ticket.token, None)
-        lock.lost.set()
+        lock.lose()

@@ -148,6 +148,7 @@ if HttpToolsProtocol is not None:
             super().connection_lost(exc)
             for report in list(self._arriving.reports.values()):
                 report()
+            self._forget_connection()
 
         def data_received(self, data: bytes) -> None:
             """Parse what has come, unless the head is too large with it."""
@@ -213,6 +214,7 @@ if HttpToolsProtocol is not None:
 
         def on_response_complete(self) -> None:
             """Limit for how long the rest of an answered request may come."""
+            self._forget_connection()
             super().on_response_complete()
             if self._arriving.unread and not self.transport.is_closing():
                 self.transport.limit_unread()
@@ -238,6 +240,12 @@ if HttpToolsProtocol is not None:
             end = (self._arriving.end_of_last + data).find(_END)
             before = self._arriving.head_bytes - len(data) - len(self._arriving.end_of_last)
             return end < 0 or before + end > limit
+
+        def _forget_connection(self) -> None:
+            """Let go of an ended request's connection, which knows the request: a ring, for the garbage collector."""
+            cycle = cast("RequestResponseCycle | None", self.cycle)
+            if cycle is not None and (cycle.response_complete or cycle.disconnected):  # and not one behind it
+                cycle.scope.pop("extensions", None)
 
         def _is_answering(self) -> bool:
             """Whether an answer has begun, into which no other one may be written."""

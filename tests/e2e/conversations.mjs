@@ -69,7 +69,7 @@ export function testConversations(open, { enveloped }) {
 
   test("shows the agent's suggestions, and sends the one that is chosen", async () => {
     const tab = await open({ agent: "", suggestions: "yes" });
-    await tab.suggestions.filter({ hasText: "Paint it" }).first().click();
+    await tab.chooseSuggestion("Paint it");
     await tab.hear("The page says: The background is now teal.");
     tab.assertNoProblems();
   });

@@ -39,18 +39,17 @@ class Source(Protocol):
 class EventStream(SilentStream):
     """Writes events to one client. Make one with ``open_stream``."""
 
-    __slots__ = ("_send", "_sink")
+    __slots__ = ("_exchange",)
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
-        self._send = exchange.send
-        self._sink = direct_sink(exchange, None, self)
+        self._exchange = exchange
 
     async def write(self, body: bytes) -> None:
         """Write bytes, at the pace at which the client reads them."""
         if body:
             self.silent_ticks = 0
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._exchange.send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def write_events(self, events: Sequence[Any]) -> None:
         """Write objects that encode to events."""
@@ -93,7 +92,7 @@ class EventStream(SilentStream):
         """
         text: TextContinuation | None = None
         batching = batching or Batching(0)
-        sink = None if batching.waits else self._sink
+        sink = None if batching.waits else direct_sink(self._exchange, None, self)
         while not gate.ended:
             push = None if text is None or sink is None else partial(text.push, sink)
             await self.until(partial(source.arrival, push))

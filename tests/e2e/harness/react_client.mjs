@@ -116,20 +116,26 @@ class Tab {
   async stop() {
     await this.page.bringToFront(); // a tab behind another draws no frames, without which a click waits for ever
     const answered = this.page.waitForResponse((response) => isStop(response.request()));
-    await this.#pressStop();
+    await this.#press(this.button, () => this.requests.filter(isStop).length, "the client to send the stop");
     await answered;
     await this.rest();
   }
 
-  /** Presses again, as a person does, while the client sends nothing: it may draw the button anew under the pointer. */
-  #pressStop() {
-    const stops = () => this.requests.filter(isStop).length;
-    const before = stops();
+  /** Sends the suggestion with this text. */
+  async chooseSuggestion(text) {
+    const suggestion = this.suggestions.filter({ hasText: text }).first();
+    await this.#press(suggestion, () => this.questions.count(), "the suggestion to become a question");
+  }
+
+  /** Presses until a count grows, as a person does: the client may draw the button anew under the pointer. */
+  async #press(button, count, what) {
+    const before = await count();
+    const grown = async () => (await count()) > before;
     const pressed = async () => {
-      if (stops() === before) await this.button.click();
-      return eventually(() => stops() > before, { withinMs: 1_000 }).then(() => true, () => false);
+      if (!(await grown())) await button.click();
+      return eventually(grown, { withinMs: 1_000 }).then(() => true, () => false);
     };
-    return eventually(pressed, { withinMs: WAIT_MS, what: "the client to send the stop" });
+    return eventually(pressed, { withinMs: WAIT_MS, what });
   }
 
   /** Waits until an answer contains `text`. */

@@ -10,12 +10,12 @@ import socket
 from asyncio import sleep
 from contextlib import ExitStack, closing
 
-import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
 from copilotkit_runtime.server.cli.listening import acceptors, bind
-from copilotkit_runtime.server.cli.request_heads import ServerConfig
+
+from .own_server import own_server
 
 TURNS = 5
 """Those that notice the connections and report them to the protocol, and some to spare."""
@@ -26,26 +26,15 @@ async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 async def _turns_until_accepted(connections: int) -> int:
-    listener = bind("127.0.0.1", 0)
-    config = ServerConfig(
-        _nothing, max_header_bytes=4096, request_head_seconds=60, lifespan="off", log_config=None, access_log=False
-    )
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    sockets = acceptors(listener)
-    await server.startup(sockets)
-    try:
+    async with own_server(_nothing) as (server, address):
         with ExitStack() as clients:
             for _ in range(connections):
                 # The system completes the connection, so that the loop need not have a turn meanwhile.
-                clients.enter_context(closing(socket.create_connection(listener.getsockname())))
+                clients.enter_context(closing(socket.create_connection(address)))
             turns = 0
             while len(server.server_state.connections) < connections:
                 await sleep(0)
                 turns += 1
-    finally:
-        await server.shutdown(sockets)
     return turns
 
 

@@ -131,7 +131,7 @@ async def test_what_waits_is_bounded_and_what_is_given_up_is_reported(
                 agent.gates[str(number)] = asyncio.Event()
                 run = await runtime.start_run("answering", str(number), thread_id=f"thread {number}")
                 await agent.begun.get()
-                store.locks[-1].lost.set()
+                store.locks[-1].lose()
                 await run.join()
             assert runtime.service.turns.waiting == 2
     assert sum(record["event"] == "turn_lost" for record in logs) >= 2

@@ -1,4 +1,4 @@
-"""A signal reaches those that wait, those that come late, and who is to be notified."""
+"""A signal reaches those that wait and those that come late."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ async def test_all_that_wait_go_on_when_it_happens() -> None:
     assert signal.is_set()
 
 
-async def test_it_is_reported_once() -> None:
-    reports: list[str] = []
-    signal = Signal(lambda: reports.append("happened"))
-    signal.set()
-    signal.set()
-    assert reports == ["happened"]
+def test_it_happens_once() -> None:
+    signal = Signal()
+    assert signal.set()
+    assert not signal.set()

@@ -128,7 +128,7 @@ async def test_a_run_that_lost_its_place_ends_with_an_error_and_writes_nothing()
         first = asking(client, "u-1")
         await gated.begun.get()
         [lock] = store.locks
-        lock.lost.set()
+        lock.lose()
         assert "state store did not answer" in status(await first)["details"]["description"]
         assert await runtime.load_agent_state(thread_id="t-1", agent_name="gated") is None
 
