@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from ..errors import ConfigurationError, StoreError
@@ -120,7 +121,11 @@ class Database:
             self._pool.connection() as connection,
             connection.cursor() as cursor,
         ):
-            yield cursor
+            try:
+                yield cursor
+            except ReadOnlySqlTransaction:
+                await connection.close()  # to a standby: the next one may be to the server
+                raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncCursor]:
@@ -193,7 +198,7 @@ async def translated() -> AsyncIterator[None]:
     """Turn what psycopg raises into the errors of stores."""
     try:
         yield
-    except (OperationalError, PoolTimeout, TooManyRequests, TimeoutError, OSError) as error:
+    except (OperationalError, ReadOnlySqlTransaction, PoolTimeout, TooManyRequests, TimeoutError, OSError) as error:
         raise StoreUnavailableError from error
     except Error as error:
         raise StoreError("The state store rejected a command.") from error

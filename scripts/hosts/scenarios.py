@@ -188,6 +188,7 @@ async def _away(host: Host, scale: Scale) -> None:
 async def _store_restarts(deployment: Deployment, scale: Scale) -> None:
     await asyncio.to_thread(deployment.store_host.die)
     await asyncio.to_thread(deployment.store.kill)
+    await asyncio.sleep(scale.away_seconds)
     deployment.store_host.plug()
     await asyncio.to_thread(deployment.store.start)
 

@@ -173,11 +173,7 @@ class PostgresServer(_Process):
         self.url = f"postgresql://postgres@{address}:{self._port}/postgres"
 
     def create(self) -> None:
-        self._data.mkdir(parents=True)
-        if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            shutil.chown(self._data, nobody.pw_uid, nobody.pw_gid)
+        self._make_folder()
         command = f"-U postgres -A trust -E UTF8 --locale=C --wal-segsize=1 --no-sync -D {self._data}"
         subprocess.run(
             [self._binaries / "initdb", *command.split(" ")],
@@ -188,6 +184,22 @@ class PostgresServer(_Process):
         )
         with (self._data / "pg_hba.conf").open("a") as file:
             file.write("host all all samenet trust\n")
+
+    def follow(self, server: PostgresServer) -> None:
+        """Start as the standby of another server on this address, in place of ``create`` and ``start``."""
+        self._make_folder()
+        command = f"-d {server.url} -D {self._data} --checkpoint=fast --no-sync --write-recovery-conf"
+        subprocess.run(
+            [self._binaries / "pg_basebackup", *command.split(" ")], check=True, cwd=self._data, **self._user
+        )
+        self.start()
+
+    def _make_folder(self) -> None:
+        self._data.mkdir(parents=True, mode=0o700)
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            shutil.chown(self._data, nobody.pw_uid, nobody.pw_gid)
 
     def start(self) -> None:
         options = f"-D {self._data} -p {self._port} -c unix_socket_directories= -c listen_addresses={self._address}"
