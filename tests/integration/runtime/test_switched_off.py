@@ -24,14 +24,14 @@ async def test_no_token_calls_a_feature_that_is_switched_off() -> None:
 async def test_a_run_that_only_this_process_can_read_is_recorded_without_a_call_per_token() -> None:
     runtime = runtimes()["off"]
     app = runtime.create_app()
-    counted = []
+    counted: list[Counter[str]] = []
     async with runtime:
         for tokens in (SHORT, LONG):
             calls: Counter[str] = Counter()
 
             def count(frame: FrameType, event: str, _argument: object, calls: Counter[str] = calls) -> None:
                 if event == "call":
-                    calls[Path(frame.f_code.co_filename).name] += 1
+                    calls["/".join(Path(frame.f_code.co_filename).parts[-3:])] += 1
 
             sys.setprofile(count)
             try:
@@ -40,6 +40,16 @@ async def test_a_run_that_only_this_process_can_read_is_recorded_without_a_call_
                 sys.setprofile(None)
             counted.append(calls)
     short, long = counted
-    assert short["archive.py"] > 0
-    for module in ("archive.py", "recorder.py", "recording.py", "compaction.py", "run_log.py", "memory_runs.py"):
+    assert short["runtime/runs/archive.py"] > 0
+    modules = (
+        "runs/archive",
+        "runs/recorder",
+        "runs/recording",
+        "runs/compaction",
+        "stores/run_log",
+        "stores/memory_runs",
+    )
+    for module in (f"runtime/{each}.py" for each in modules):
         assert (long[module] - short[module]) / (LONG - SHORT) < 0.05, module
+    executions = [module for module in long if module.startswith(("runtime/execution/", "server/execution"))]
+    assert executions == [], "a run that is executed here has no part in queues"
