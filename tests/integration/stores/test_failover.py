@@ -1,9 +1,9 @@
-"""A PostgreSQL server that dies while its standby is there: the store's URL names both, and all goes on there."""
+"""Servers that take no writes while another one takes over, as standbys and replicas, are as good as away."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
@@ -11,17 +11,23 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+import redis
 
-from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime import CopilotRuntime, events
 from copilotkit_runtime.runtime.config import RuntimeConfig
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.interface import AgentState
+from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
-from tests.integration.stores.servers import PostgresServer
+from tests.integration.stores.conftest import opened_runs, opened_store
+from tests.integration.stores.servers import PostgresServer, Server
 from tests.support.agui_client import connect, run, run_input, types_of, user
 from tests.support.echo_agent import EchoProvider
 from tests.support.polling import until
 
 PATIENCE = 60.0
+IMPATIENT = StoreSettings(retry_for=0.0)
+TOKEN = events.TextMessageContent(message_id="m", delta="x")
 AGUI = "/api/copilotkit/agent"
 _REPLAYED = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
 
@@ -48,6 +54,54 @@ class Pair:
                 standby.execute("SELECT pg_sleep(0.02)")
             self.first.kill()
             standby.execute("SELECT pg_promote()")
+
+
+REFUSING: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "a replica": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    "a replica that serves nothing old": (
+        ("CONFIG SET", "replica-serve-stale-data", "no"),
+        ("CONFIG SET", "replica-serve-stale-data", "yes"),
+    ),
+    "a master that has lost its replicas": (
+        ("CONFIG SET", "min-replicas-to-write", "1"),
+        ("CONFIG SET", "min-replicas-to-write", "0"),
+    ),
+}
+"""Commands after which a Redis server refuses writes, and those that end it."""
+
+
+@pytest.mark.parametrize("server", ["redis"], indirect=True)
+@pytest.mark.parametrize("state", REFUSING)
+async def test_a_redis_server_that_takes_no_writes_is_away_until_it_does(server: Server, state: str) -> None:
+    begin, end = REFUSING[state]
+    also = state.startswith("a replica that")
+    replica, alone = REFUSING["a replica"]
+    begins, ends = ([begin, replica], [alone, end]) if also else ([begin], [end])
+    async with opened_store(server.url, IMPATIENT) as store, opened_runs(server.url, IMPATIENT) as runs:
+        await store.save("thread", "agent", AgentState())
+        key = (await runs.open("thread", run_id="r", agent_name="agent", owner="me")).key
+        command(server, *begins)
+        writes: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.save("thread", "agent", AgentState()),
+            lambda: runs.append(key, "me", 1, [TOKEN]),
+            lambda: runs.open("thread", run_id="2", agent_name="agent", owner="me"),
+            lambda: store.claim("other", "somebody"),
+            lambda: store.delete_thread("thread"),
+        ]
+        try:
+            for write in writes:
+                with pytest.raises(StoreUnavailableError):
+                    await write()
+        finally:
+            command(server, *ends)
+        assert not await runs.append(key, "me", 1, [TOKEN])
+        assert (await store.save("thread", "agent", AgentState())).version == 2
+
+
+def command(server: Server, *commands: tuple[str, ...]) -> None:
+    with redis.Redis.from_url(server.url) as client:
+        for each in commands:
+            client.execute_command(*each)
 
 
 @pytest.fixture
@@ -82,6 +136,6 @@ async def test_a_run_goes_on_while_a_standby_becomes_the_server(pair: Pair) -> N
         assert (await client.post(f"{AGUI}/patient/stop/during")).json()["stopped"] is True
         assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_FINISHED"
         for thread in ("before", "during", "after"):
-            events = await connect(client, "echo", thread)
-            assert types_of(events)[-1] == "RUN_FINISHED"
-            assert "TEXT_MESSAGE_CONTENT" in types_of(events)
+            shown = types_of(await connect(client, "echo", thread))
+            assert shown[-1] == "RUN_FINISHED"
+            assert "TEXT_MESSAGE_CONTENT" in shown
