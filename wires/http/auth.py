@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,8 +14,9 @@ from starlette.requests import HTTPConnection
 from typing_extensions import override
 
 from ...runtime.descriptions import described
-from ...runtime.errors import ConfigurationError, MisuseError, NetworkError
+from ...runtime.errors import ConfigurationError, MisuseError
 from ...runtime.optional import optional
+from .published_keys import PublishedKeys
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -29,8 +29,6 @@ NO_AUTHENTICATION = (
     ' because a proxy or your own application authenticates, set auth = "none" (COPILOTKIT_AUTH=none).'
 )
 
-_KEYS_COOLDOWN = 1.0
-"""Seconds between two looks at published keys for one that is not known: tokens are anybody's to make up."""
 _HMAC = ("HS256",)
 _PUBLIC_KEY = ("RS256", "ES256")
 
@@ -117,7 +115,7 @@ class JwtAuth(Authenticator):
     Args:
         secret: The secret of tokens signed with HMAC.
         public_key: The PEM key of tokens signed with RSA, EC or Ed25519.
-        jwks_url: Where the keys are published; they are cached.
+        jwks_url: Where the keys are published; they are kept, for an hour while that does not answer.
         algorithms: What to accept: HS256 with a secret, else RS256 and ES256, unless named.
         audience: The ``aud`` asked for.
         issuer: The ``iss`` asked for.
@@ -160,9 +158,7 @@ class JwtAuth(Authenticator):
             raise ConfigurationError(f"jwt_public_key is not a PEM key for {', '.join(self._algorithms)}.")
         self._jwt = jwt
         self._key = secret if secret is not None else public_key
-        self._published = jwt.PyJWKClient(jwks_url, timeout=5) if jwks_url is not None else None
-        if self._published is not None:
-            self._published.cooldown_duration = _KEYS_COOLDOWN
+        self._published = PublishedKeys(jwks_url) if jwks_url is not None else None
         self._audience = audience
         self._issuer = issuer
         self._leeway = leeway
@@ -173,33 +169,23 @@ class JwtAuth(Authenticator):
         if token is None:
             return None
         try:
-            claims = self._jwt.decode(
-                token,
-                await self._key_of(token),
-                algorithms=self._algorithms,
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=self._leeway,
-                options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
-            )
-        except self._jwt.PyJWKClientConnectionError as error:
-            raise NetworkError("The keys of access tokens cannot be fetched.") from error
-        except self._jwt.PyJWTError:
+            key = self._key if self._published is None else await self._published.key_of(token)
+            claims = None if key is None else self._claims(token, key)
+        except (self._jwt.PyJWTError, RecursionError, OverflowError):  # the latter two: JSON that nobody writes
             return None
-        return Identity(claims["sub"], claims) if claims["sub"].strip() else None
+        return Identity(claims["sub"], claims) if claims is not None and claims["sub"].strip() else None
 
-    async def _key_of(self, token: str) -> Any:
-        if self._published is None:
-            return self._key
-        find = self._published.get_signing_key_from_jwt
-        try:
-            return (await asyncio.to_thread(find, token)).key
-        except self._jwt.PyJWKClientConnectionError:
-            raise
-        except self._jwt.PyJWKClientError:
-            # The key may have been published since the last look, and looks are seconds apart.
-            await asyncio.sleep(_KEYS_COOLDOWN)
-            return (await asyncio.to_thread(find, token)).key
+    def _claims(self, token: str, key: Any) -> dict[str, Any]:
+        claims: dict[str, Any] = self._jwt.decode(
+            token,
+            key,
+            algorithms=self._algorithms,
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=self._leeway,
+            options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
+        )
+        return claims
 
 
 def _fits(jwt: Any, algorithm: str, key: str) -> bool:

@@ -85,11 +85,11 @@ def test_the_public_key_is_not_taken_for_the_secret_of_hmac(tmp_path: Path) -> N
 def test_keys_that_are_published_let_in_and_are_an_error_while_they_cannot_be_fetched(tmp_path: Path) -> None:
     key = rsa.generate_private_key(65537, 2048)
     signed = jwt.encode({"sub": "ann", "exp": time.time() + 60}, key, "RS256", headers={"kid": "k"})
-    with publishing(key) as url, running(tmp_path, jwt_jwks_url=url) as server:
+    with publishing(key) as publisher, running(tmp_path, jwt_jwks_url=publisher.url) as server:
         assert asked(server, authorization=f"Bearer {signed}").status_code == 200
         other = token(rsa.generate_private_key(65537, 2048), "RS256", aud=None)
         assert asked(server, authorization=f"Bearer {other}").status_code == 401
-    with running(tmp_path, jwt_jwks_url=url) as server:
+    with running(tmp_path, jwt_jwks_url=publisher.url) as server:
         failed = asked(server, authorization=f"Bearer {signed}")
         told = failed.json()["errors"][0]
         assert (told["message"], told["extensions"]["code"]) == (
