@@ -6,14 +6,13 @@ import binascii
 import inspect
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
-from email import policy
-from email.parser import BytesParser
 from typing import Any, NamedTuple, TypeAlias
 
 import structlog
 
 from ...runtime.errors import AuthenticationError, CopilotKitError, NetworkError
 from ...runtime.thread_pool import Workers
+from ..http.form import form_parts
 from .call import GivenBody
 from .refusals import JsonRefusal
 
@@ -125,12 +124,9 @@ def _from_json(body: GivenBody) -> Audio:
 
 
 def _from_form(content_type: str, raw: bytes) -> Audio:
-    head = b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n"
-    message = BytesParser(policy=policy.HTTP).parsebytes(head + raw)
-    for part in message.iter_parts() if message.is_multipart() else ():
-        if part.get_param("name", header="content-disposition") == "audio":
-            data = part.get_payload(decode=True)
-            return Audio(data if isinstance(data, bytes) else b"", part.get_content_type(), part.get_filename() or "")
+    for part in form_parts(content_type, raw):
+        if part.name == "audio":
+            return Audio(part.data, part.content_type, part.filename)
     raise _refusal("invalid_request", "The form must have the recording in the field 'audio'.")
 
 
