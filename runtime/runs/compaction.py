@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from .. import events
-from .folded_events import CONTENT_OF, Content, End, Folded, FoldedActivity, FoldedState, Start, StreamedText, id_of
+from .folded_events import (
+    CONTENT_OF,
+    CONTENTS,
+    Content,
+    End,
+    Folded,
+    FoldedActivity,
+    FoldedState,
+    Start,
+    StreamedText,
+    id_of,
+)
 
 PIECES = frozenset((events.TextMessageContent, events.ToolCallArgs))
 """The events that are pieces of what an agent says."""
@@ -20,7 +31,7 @@ def compact(run: Iterable[events.Event]) -> list[events.Event]:
         ProtocolError: A state delta does not fit.
     """
     compactor = Compactor()
-    compactor.add_all(run)
+    compactor.add_all(list(run))
     return compactor.compacted()
 
 
@@ -51,6 +62,7 @@ class Compactor:
 
     def __init__(self) -> None:
         self._finished: list[events.Event] = []
+        self._unfolded = 0  # how many events have come since texts were folded
         self._begin()
 
     def add(self, event: events.Event) -> None:
@@ -65,7 +77,7 @@ class Compactor:
         else:
             adder(self, event)
 
-    def add_all(self, run: Iterable[events.Event]) -> None:
+    def add_all(self, run: Sequence[events.Event]) -> None:
         """Take events in turn. Text costs no call of its own: most events are pieces of it.
 
         Raises:
@@ -83,9 +95,10 @@ class Compactor:
                 self._keep(event)
             else:
                 adder(self, event)
-        for opened in self._open.values():
-            for streamed in opened.values():
-                streamed.text.fold()
+        self._unfolded += len(run)
+        # Not after each call, if so many texts are open: an agent may open one with each event.
+        if self._unfolded >= sum(map(len, self._open.values())):
+            self._fold()
 
     @property
     def pieces(self) -> int:
@@ -97,14 +110,17 @@ class Compactor:
         """Return the compacted form of all events so far. Later events do not change the result."""
         return [*self._finished, *self._current()]
 
+    def _fold(self) -> None:
+        self._unfolded = 0
+        for opened in self._open.values():
+            for streamed in opened.values():
+                streamed.text.fold()
+
     def _begin(self) -> None:
         self._entries: dict[int, events.Event | Folded] = {}
         self._next = 0
-        self._open: dict[type[events.Event], dict[str, StreamedText]] = {
-            events.TextMessageContent: {},
-            events.ToolCallArgs: {},
-            events.ReasoningMessageContent: {},
-        }
+        self._open: dict[type[events.Event], dict[str, StreamedText]] = {content: {} for content in CONTENTS}
+        self._resting: dict[type[events.Event], dict[str, StreamedText]] = {content: {} for content in CONTENTS}
         self._steps: dict[str, list[int]] = {}
         self._results: dict[str, int] = {}
         self._activities: dict[str, FoldedActivity] = {}
@@ -142,19 +158,30 @@ class Compactor:
         self._keep(streamed)
 
     def _content(self, event: Content) -> None:
-        streamed = self._open[type(event)].get(id_of(event))
+        streamed = self._opened(type(event), id_of(event))
         if streamed is None:
             self._keep(event)
         else:
             streamed.text.pieces.append(event.delta)
 
     def _end(self, event: End) -> None:
-        streamed = self._open[CONTENT_OF[type(event)]].pop(id_of(event), None)
+        content, id_ = CONTENT_OF[type(event)], id_of(event)
+        streamed = self._opened(content, id_)
+        self._open[content].pop(id_, None)
         if streamed is None:
             self._keep(event)
         else:
             streamed.end = event
             streamed.text.close()
+
+    def _opened(self, content: type[events.Event], id_: str) -> StreamedText | None:
+        """Return what an open text's next piece belongs to; behind a snapshot of the thread, a part of its own."""
+        first = self._resting[content].pop(id_, None)
+        if first is None:
+            return self._open[content].get(id_)
+        self._open[content][id_] = rest = StreamedText(content, id_, None)
+        self._continued.append((first, self._keep(rest)))
+        return rest
 
     def _result(self, event: events.ToolCallResult) -> None:
         place = self._results.get(event.tool_call_id)
@@ -199,10 +226,9 @@ class Compactor:
             del self._entries[self._snapshot]
         self._rejoin()
         self._snapshot = self._keep(event)
-        for opened in self._open.values():
-            for id_, first in opened.items():
-                opened[id_] = rest = StreamedText(first.content, id_, None)
-                self._continued.append((first, self._keep(rest)))
+        for content, opened in self._open.items():
+            self._resting[content].update(opened)
+            opened.clear()
 
     def _rejoin(self) -> None:
         for first, place in self._continued:

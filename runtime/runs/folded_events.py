@@ -118,6 +118,7 @@ CONTENT_OF: dict[type[events.Event], type[events.Event]] = {
     events.ReasoningMessageStart: events.ReasoningMessageContent,
     events.ReasoningMessageEnd: events.ReasoningMessageContent,
 }
+CONTENTS = tuple(dict.fromkeys(CONTENT_OF.values()))
 
 
 def id_of(event: Start | Content | End) -> str:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
 from typing import Any, TypeAlias
 
 from ...runtime.agui_messages import messages_from_agui, messages_to_agui
+from .streamed_texts import StreamedTexts, hash_of
 
 Json: TypeAlias = dict[str, Any]
 FreshId: TypeAlias = Callable[[str], str]
-
-HASHED_PIECES = 256
-"""How many pieces of a text wait to be hashed."""
 
 
 class UnseenMessages:
@@ -31,7 +28,7 @@ class UnseenMessages:
         self._client = set(known)
         self._streamed: set[str] = set()
         self._answered: set[str] = set()
-        self._texts: dict[str, _StreamedText] = {}
+        self._texts = StreamedTexts()
         self._copies: dict[str, str] = {}
         self._unplaced: Sequence[Any] | None = None
 
@@ -46,10 +43,7 @@ class UnseenMessages:
 
     def note_of(self, id_: str) -> Callable[[Sequence[str]], None]:
         """Return what takes note of the pieces of a message's text."""
-        text = self._texts.get(id_)
-        if text is None:
-            text = self._texts[id_] = _StreamedText()
-        return text.add
+        return self._texts.note_of(id_)
 
     def answered(self, call_id: str) -> None:
         """Take note of a call's result."""
@@ -81,10 +75,10 @@ class UnseenMessages:
 
     def _write(self, thread: Sequence[Any], fresh_id: FreshId) -> list[Json]:
         written: list[Json] = []
-        copies = self._uncopied(thread)
+        taken = self._taken(thread)
         for item in messages_to_agui(messages_from_agui(thread)):
             if item["role"] == "assistant" and item["id"] not in self._streamed:
-                self._take_for_copy(item, copies)
+                self._take_for_copy(item, taken)
             match item["role"]:
                 case "assistant":
                     written += self._assistant(item, fresh_id)
@@ -92,17 +86,17 @@ class UnseenMessages:
                     written.append(self._result(item))
         return written
 
-    def _uncopied(self, thread: Sequence[Any]) -> Counter[str]:
-        """Return how often each text was streamed that the snapshot does not have under its id, by its hash."""
+    def _taken(self, thread: Sequence[Any]) -> Counter[str]:
+        """Return how many streamed texts of each hash the snapshot has, under their own ids or as copies."""
         listed = {item.get("id") for item in thread if isinstance(item, dict)}
-        texts = Counter(text.digest() for id_, text in self._texts.items() if id_ not in listed)
-        return texts - Counter(text for id_, text in self._copies.items() if id_ in listed)
+        return self._texts.hashes_of(listed) + Counter(self._copies[id_] for id_ in listed if id_ in self._copies)
 
-    def _take_for_copy(self, item: Json, copies: Counter[str]) -> None:
-        digest = sha256(_encoded(item.get("content") or "")).hexdigest()
-        if copies[digest] > 0:
-            copies[digest] -= 1
-            self._copies[item["id"]] = digest
+    def _take_for_copy(self, item: Json, taken: Counter[str]) -> None:
+        """Take a message for one that was streamed under another id, if a text like its own is left over."""
+        text = hash_of(item.get("content") or "")
+        if self._texts.counts()[text] > taken[text]:
+            taken[text] += 1
+            self._copies[item["id"]] = text
             self._streamed.add(item["id"])
 
     def _assistant(self, item: Json, fresh_id: FreshId) -> list[Json]:
@@ -131,31 +125,6 @@ class UnseenMessages:
             "content": item["content"],
             "role": "tool",
         }
-
-
-class _StreamedText:
-    """A text as a hash, for the text itself may be long. It grows by many pieces at once, as hashing each is dear."""
-
-    def __init__(self) -> None:
-        self._hash = sha256()
-        self._pieces: list[str] = []
-
-    def add(self, pieces: Sequence[str]) -> None:
-        self._pieces += pieces
-        if len(self._pieces) >= HASHED_PIECES:
-            self._update()
-
-    def digest(self) -> str:
-        self._update()
-        return self._hash.hexdigest()
-
-    def _update(self) -> None:
-        self._hash.update(_encoded("".join(self._pieces)))
-        self._pieces.clear()
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _call(call: Json, parent: str) -> list[Json]:

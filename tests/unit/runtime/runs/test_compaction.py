@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from copilotkit_runtime import errors, events
 from copilotkit_runtime.runtime.runs.compaction import Compactor, compact
+from tests.support.executed_lines import lines_of
 from tests.unit.runtime.runs.streams import Events, kept, shown, streams, verified
 
 
@@ -139,3 +142,33 @@ def test_the_work_per_event_does_not_grow_with_what_came_before() -> None:
     assert content == events.TextMessageContent(message_id="m", delta="a" * 20_000)
     assert isinstance(state, events.StateSnapshot)
     assert len(state.snapshot["list"]) == 20_000
+
+
+def _open_beside_snapshots(number: int) -> Events:
+    """Texts that are all open while the agent sends its thread again and again."""
+    texts = [events.TextMessageStart(message_id=str(each)) for each in range(number)]
+    snapshot = events.MessagesSnapshot(messages=[])
+    return [*texts, *(each for text in texts for each in (snapshot, content(text.message_id)))]
+
+
+def _open_one_after_another(number: int) -> Events:
+    """Texts of which none ends."""
+    starts = [events.TextMessageStart(message_id=str(each)) for each in range(number)]
+    return [each for start in starts for each in (start, content(start.message_id))]
+
+
+def content(id_: str) -> events.Event:
+    return events.TextMessageContent(message_id=id_, delta="x")
+
+
+@pytest.mark.parametrize("stream_of", [_open_beside_snapshots, _open_one_after_another])
+def test_twice_the_open_texts_cost_twice_the_work(stream_of: Callable[[int], Events]) -> None:
+    small, large = (lines_of(partial(_compact_in_portions, stream_of(number))) for number in (100, 200))
+    assert large <= 2.2 * small
+
+
+def _compact_in_portions(stream: Events) -> None:
+    compactor = Compactor()
+    for start in range(0, len(stream), 4):
+        compactor.add_all(stream[start : start + 4])
+    compactor.compacted()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.wires.agui.frames import frame
 from copilotkit_runtime.wires.agui.gate import Gate, GateOptions
+from tests.support.executed_lines import lines_of
 
 FINISHED = events.RunFinished(thread_id="t", run_id="r")
 
@@ -259,6 +261,23 @@ def test_a_copy_under_another_id_is_not_shown_again() -> None:
     pieces = [events.TextMessageContent(message_id="a", delta=delta) for delta in "ok"]
     shown = body_of(*pieces, once, once, twice, twice, known=("u",))
     assert [event["messageId"] for event in shown if event["type"] == "TEXT_MESSAGE_START"] == ["a", "y"]
+
+
+def test_twice_the_texts_and_snapshots_cost_twice_the_work() -> None:
+    def show(number: int) -> None:
+        gate = Gate("t", "r", known=("u",))
+        for each in map(str, range(number)):
+            thread = [{"id": "u", "role": "user", "content": "hi"}, {"id": f"copy-{each}", **text_of(each)}]
+            gate.pass_([events.TextMessageContent(message_id=each, delta=each)])
+            gate.pass_([events.MessagesSnapshot(messages=thread)])
+
+    show(1)
+    small, large = (lines_of(partial(show, number)) for number in (100, 200))
+    assert large <= 2.2 * small
+
+
+def text_of(content: str) -> dict[str, str]:
+    return {"role": "assistant", "content": content}
 
 
 def test_a_history_that_the_client_has_no_part_of_is_not_an_answer() -> None:
