@@ -14,7 +14,6 @@ import msgspec
 import structlog
 
 from .. import events
-from ..cancellation import CANCEL_AGAIN_SECONDS
 from ..context import RunContext, RunInput
 from ..deadlines import Deadlines
 from ..error_texts import missing_key, to_public_error
@@ -53,6 +52,8 @@ LOG_BOUND = 256
 """By how many events the fastest reader may lag before the provider waits."""
 FINISH_GRACE_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 5.0
+CANCEL_AGAIN_SECONDS = 0.6
+"""When a run that goes on is cancelled again: early enough to end it within a second."""
 
 _ENDINGS = frozenset((events.RunFinished, events.RunError))
 """What the run adds itself, when its outcome is stored; a provider's own are left out."""
@@ -340,6 +341,8 @@ class Run:
             self.input = self._prepared.input
         if not self.provider.keeps_state:
             self._sanitizer.ids.know(self.input.messages)
+        if self._is_cancelled():
+            raise asyncio.CancelledError  # which a client of the store has swallowed
 
     async def _catch_up(self, past: Continuation, flow: Flow) -> None:
         for event in past.settle():
