@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from heapq import nlargest
 from itertools import islice
 from time import monotonic
 from typing import Any
@@ -17,12 +18,12 @@ from .records import Place, Record, RecordStore, Stamp, moment, now
 from .settings import StoreSettings
 from .thread_keys import thread_key
 
-_MICROS = 1_000_000
-
 
 class _Thread(msgspec.Struct):
     created: int
     updated: int
+    written: float = 0.0
+    """When it was last written to, by a clock that nobody sets."""
     owner: str | None = None
     records: dict[str, Record] = {}
     agents: set[str] = set()
@@ -127,13 +128,13 @@ class MemoryStore(RecordStore):
     @override
     async def _list(self, owner: str | None, limit: int, after: Place | None) -> list[ThreadInfo]:
         self._drop_old()
-        places = [
+        places = (
             Place(thread.updated, thread_id)
             for thread_id, thread in self._threads.items()
             if owner is None or thread.owner == owner
-        ]
-        places = [place for place in places if after is None or place < after]
-        return [self._info(place.thread_id) for place in sorted(places, reverse=True)[:limit]]
+        )
+        newest = nlargest(limit, (place for place in places if after is None or place < after))
+        return [self._info(place.thread_id) for place in newest]
 
     @override
     async def _thread(self, thread_id: str) -> ThreadInfo | None:
@@ -203,7 +204,7 @@ class MemoryStore(RecordStore):
 
     def _is_old(self, thread: _Thread) -> bool:
         ttl = self._settings.ttl
-        return ttl is not None and now() - thread.updated > ttl * _MICROS
+        return ttl is not None and monotonic() - thread.written > ttl
 
     def _record(self, thread_id: str, agent_name: str) -> Record | None:
         thread = self._living(thread_id)
@@ -216,7 +217,7 @@ class MemoryStore(RecordStore):
     def _touch(self, thread_id: str) -> _Thread:
         present = now()
         thread = self._living(thread_id) or _Thread(present, present)
-        thread.updated = present
+        thread.updated, thread.written = present, monotonic()
         self._threads[thread_id] = thread
         self._threads.move_to_end(thread_id)
         self._spellings.setdefault(thread_key(thread_id), thread_id)

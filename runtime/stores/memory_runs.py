@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from math import inf
 from time import monotonic
 
 import msgspec
@@ -271,10 +272,10 @@ class MemoryRuns(RunLogStore):
     def _forget_old(self) -> None:
         """Let go of runs that were last written too long ago: those of the threads that were are the first."""
         age = self.settings.run_age
-        oldest = 0 if age is None else now() - int(age * 1_000_000)
+        oldest = -inf if age is None else monotonic() - age  # which no jump of the wall clock changes
         while self._threads:
             thread_id, thread = next(iter(self._threads.items()))
-            for number in [number for number, run in thread.runs.items() if run.ended and run.updated < oldest]:
+            for number in [number for number, run in thread.runs.items() if run.ended and run.ended < oldest]:
                 self._grow(thread, -thread.runs.pop(number).size)
             if thread.runs:
                 return

@@ -84,7 +84,12 @@ local time = redis.call('TIME')
 local present = time[1] + time[2] / 1000000
 local speed, burst, tokens = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local kept = redis.call('HMGET', KEYS[1], 'level', 'since')
-local level = math.min(burst, (tonumber(kept[1]) or burst) + (present - (tonumber(kept[2]) or present)) * speed)
+local since = tonumber(kept[2]) or present
+if since > present then  -- the server's clock was set back
+  since = present
+  redis.call('HSET', KEYS[1], 'since', string.format('%.6f', present))
+end
+local level = math.min(burst, (tonumber(kept[1]) or burst) + (present - since) * speed)
 if level < tokens then
   return tostring((tokens - level) / speed)
 end

