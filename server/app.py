@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..wires.gateway import GatewayApplication
 from ..wires.http.connection import connection_of
+from ..wires.http.security_headers import security_headers
 from ..wires.wire import EVERY_PATH
 from .chat.page import front_routes, page_routes
 from .graphiql.routes import graphiql_routes
@@ -85,7 +87,10 @@ class RuntimeApplication(Starlette):
             connection.direct = not self.user_middleware and connection.send == send
             if connection.direct and not self.exception_handlers and not self.debug:
                 application = self._gateway_for(scope)
-        await (application or super().__call__)(scope, receive, send)
+        if application is not None:
+            await application(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, _secured(scope, send))
 
     def _gateway_for(self, scope: Scope) -> ASGIApp | None:
         """Return the application of the gateway that answers a request, with its parameters in the scope, or None."""
@@ -98,6 +103,19 @@ class RuntimeApplication(Starlette):
             scope.update(found, app=self, router=self.router, route=route)
             return route.app
         return None
+
+
+def _secured(scope: Scope, send: Send) -> Send:
+    """Return what sends an answer with the headers that the gateway's answers have: pages, probes and redirects too."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in security_headers(scope):
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending
 
 
 def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette:

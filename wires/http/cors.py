@@ -12,20 +12,27 @@ WITHOUT_PREFLIGHT = frozenset({"", "text/plain", "application/x-www-form-urlenco
 """The types of bodies that browsers post to other origins without asking first."""
 
 
+def admits(origin: str | None, origins: tuple[str, ...]) -> bool:
+    """Return whether pages of an origin may read answers."""
+    return "*" in origins or origin in origins
+
+
 def cors_headers(
     headers: Headers, origins: tuple[str, ...], credentials: bool | None = None, *, wildcard: bool = False
 ) -> HeaderPairs:
     """Return the headers that let the request's origin read the answer.
 
     A named origin may send credentials unless ``credentials`` is False; one that only ``*`` admits may not, and gets
-    ``*`` itself as the answer if ``wildcard``, whether or not it is named in the request.
+    ``*`` itself as the answer if ``wildcard``, whether or not it is named in the request. Where origins are named,
+    caches are to keep an answer for each, also of those that may not read it.
     """
     origin = headers.get("origin")
     named = origin in origins
+    varies = [("vary", "Origin")] if origins != ("*",) else []
     if wildcard and "*" in origins and not named:
-        return [("access-control-allow-origin", "*")]
-    if origin is None or not (named or "*" in origins):
-        return []
+        return [("access-control-allow-origin", "*"), *varies]
+    if origin is None or not admits(origin, origins):
+        return varies
     admitted = [("access-control-allow-origin", origin), ("vary", "Origin")]
     trusted = named and credentials is not False
     return [*admitted, ("access-control-allow-credentials", "true")] if trusted else admitted
@@ -36,8 +43,8 @@ def preflight_headers(
 ) -> HeaderPairs:
     """Return the answer to a preflight request: what was asked for is allowed."""
     admitted = cors_headers(headers, origins, credentials, wildcard=wildcard)
-    if not admitted:
-        return []
+    if "access-control-allow-origin" not in dict(admitted):
+        return admitted
     method = headers.get("access-control-request-method")
     asked = {
         "access-control-allow-methods": EVERY_METHOD if wildcard else method,

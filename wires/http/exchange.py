@@ -11,7 +11,7 @@ from starlette.types import Receive, Send
 from ...runtime.config import RuntimeConfig
 from ...runtime.runs.handle import RunHandle
 from .body import content_type_of
-from .cors import WITHOUT_PREFLIGHT, HeaderPairs, cors_headers, preflight_headers
+from .cors import WITHOUT_PREFLIGHT, HeaderPairs, admits, cors_headers, preflight_headers
 from .framing import header_pairs
 from .request_id import HEADER, correlation_id
 from .security_headers import security_headers
@@ -89,7 +89,7 @@ class Exchange:
     async def begin(self, status: int, headers: HeaderPairs) -> None:
         """Send the head of the answer."""
         self.status = status
-        common = [*self._headers, (HEADER, self.id), *security_headers(self.request), *self._queue_position()]
+        common = [*self._headers, (HEADER, self.id), *security_headers(self.request.scope), *self._queue_position()]
         if self.request.method != "OPTIONS":
             common += cors_headers(self.request.headers, *self._cors, wildcard=self.wildcard)
         await self._send_head(
@@ -115,11 +115,11 @@ class Exchange:
     @property
     def foreign_origin(self) -> str | None:
         """The origin of a page that may not read the answer, if the request comes from one."""
-        headers = self.request.headers
+        headers, (origins, _) = self.request.headers, self._cors
         origin = headers.get("origin")
         if origin is None or origin.partition("://")[2] == headers.get("host"):
             return None
-        return None if cors_headers(headers, *self._cors, wildcard=self.wildcard) else origin
+        return None if admits(origin, origins) else origin
 
     @property
     def skipped_preflight(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from starlette.types import Scope
 
 HeaderPairs = list[tuple[str, str]]
 
@@ -14,6 +14,6 @@ _ALWAYS = [
 _STRICT_TRANSPORT = ("strict-transport-security", "max-age=31536000")
 
 
-def security_headers(request: Request) -> HeaderPairs:
+def security_headers(scope: Scope) -> HeaderPairs:
     """Return the headers of every answer; over TLS, they make browsers stay with it."""
-    return [*_ALWAYS, _STRICT_TRANSPORT] if request.scope.get("scheme") == "https" else _ALWAYS
+    return [*_ALWAYS, _STRICT_TRANSPORT] if scope.get("scheme") == "https" else _ALWAYS

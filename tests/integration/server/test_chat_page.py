@@ -39,6 +39,20 @@ async def test_each_file_has_a_policy_and_an_etag(name: str) -> None:
     assert response.headers["etag"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/docs", "/favicon.ico", "/ready", "/stream-check", "/nowhere", f"{PATH}/ready", f"{PATH}/chat"),
+        *(f"{PATH}/chat/chat.js", f"{PATH}/chat/missing.js", f"{PATH}/graphiql/missing.js", f"{PATH}/graphiql/"),
+    ],
+)
+async def test_whatever_is_served_has_the_security_headers(path: str) -> None:
+    response = await got(app_of(), path)
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["x-frame-options"] == "DENY"
+    assert response.headers["referrer-policy"] == "no-referrer"
+
+
 @pytest.mark.parametrize("base", [PATH, "/deep/down/here", "/x"])
 async def test_the_root_shows_the_page_with_the_runtime_s_own_files(base: str) -> None:
     app = app_of(graphql_path=base)

@@ -168,6 +168,30 @@ async def test_a_named_origin_may_send_credentials_and_others_may_not_read() -> 
         assert "access-control-allow-origin" not in theirs.headers
 
 
+LISTED = ("http://page.test",)
+"""An origin that is named; ``null``, that of sandboxed pages, is never one."""
+
+
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/info", f"{PATH}/agent/scripted/connect", "/nowhere"])
+@pytest.mark.parametrize("origin", [None, "http://page.test", "http://other.test", "null", "http://PAGE.test"])
+async def test_answers_to_one_origin_are_not_another_s(origin: str | None, path: str, method: str) -> None:
+    asked = {"access-control-request-method": "POST", "access-control-request-private-network": "true"}
+    headers = {**({} if origin is None else {"origin": origin}), **(asked if method == "OPTIONS" else {})}
+    async with client_of(CopilotRuntime(config=RuntimeConfig(cors_origins=LISTED))) as client:
+        answer = (await client.request(method, path, headers=headers)).headers
+    assert "Origin" in answer.get_list("vary", split_commas=True)
+    assert answer.get("access-control-allow-origin") == (origin if origin in LISTED else None)
+    assert answer.get("access-control-allow-credentials") == ("true" if origin in LISTED else None)
+    assert "access-control-allow-private-network" not in answer
+
+
+@pytest.mark.parametrize("origin", ["null", "http://*.page.test", "page.test", "http://page.test/path"])
+def test_what_is_no_origin_cannot_be_listed(origin: str) -> None:
+    with pytest.raises(ValueError, match="each must be"):
+        RuntimeConfig(cors_origins=(origin,))
+
+
 async def test_a_preflight_allows_what_it_requests(client: httpx.AsyncClient) -> None:
     headers = {
         "origin": "http://page.test",
