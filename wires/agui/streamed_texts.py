@@ -34,9 +34,9 @@ class StreamedTexts:
         self._grown.clear()
         return self._counts
 
-    def hashes_of(self, ids: Iterable[str]) -> Counter[str]:
+    def hashes_of(self, ids: Iterable[str | None]) -> Counter[str]:
         """Return how many of some messages' texts have each hash."""
-        return Counter(self._texts[id_].digest() for id_ in ids if id_ in self._texts)
+        return Counter(self._texts[id_].digest() for id_ in ids if id_ is not None and id_ in self._texts)
 
 
 class _StreamedText:

@@ -101,5 +101,5 @@ class PublishedKeys:
         except (self._jwt.PyJWTError, OSError, ValueError, RecursionError) as error:
             self._failed, self._failure = monotonic(), error
         else:
-            self._keys = {each.key_id: each.key for each in found}
+            self._keys = {str(each.key_id): each.key for each in found}
             self._found, self._failure = monotonic(), None
