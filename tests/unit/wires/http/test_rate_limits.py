@@ -75,7 +75,7 @@ async def test_a_server_whose_clock_was_set_back_lets_nobody_wait_for_it(redis_u
     buckets, rate = RedisBuckets(redis_url, prefix="clock"), Rate.parse("20/second burst 1")
     hour_ahead = time() + 3600
     async with redis.asyncio.Redis.from_url(redis_url) as client:
-        await client.execute_command("HSET", "clock:rate:a", "level", "0", "since", str(hour_ahead))
+        await client.hset("clock:rate:a", mapping={"level": 0, "since": hour_ahead})
     waiting = await buckets.take("a", rate)
     assert 0 < waiting <= 0.05
     await asyncio.sleep(waiting + 0.02)
