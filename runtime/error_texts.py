@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from .errors import DEFAULT_MESSAGE, CopilotKitError, NetworkError
+from .errors import DEFAULT_MESSAGE, ConfigurationError, CopilotKitError, MissingVariableError, NetworkError
 from .redaction import shortened, without_secrets
 
 
@@ -142,8 +142,8 @@ def helpful_message(error: BaseException) -> str:
     pattern = _pattern_of(error)
     if pattern is not None:
         return _CANNED_BY_PATTERN[pattern]
-    if missing_key(error) is not None:
-        return _CANNED_BY_PATTERN["api key"]
+    if (variable := missing_key(error)) is not None:
+        return _CANNED_BY_PATTERN["api key"] if "key" in variable.lower() else DEFAULT_MESSAGE
     lowered = str(error).lower()
     if "network" in lowered:
         return _NETWORK_FALLBACK
@@ -163,22 +163,30 @@ def _correlation() -> dict[str, Any]:
 def to_public_error(error: BaseException, *, shown: bool = False) -> CopilotKitError:
     """Return ``error`` as one of the hierarchy: itself if it is one, else an error that hides its text.
 
+    The names of environment variables are hidden too: they are for developers.
+
     Args:
         error: The error.
         shown: Whether its class and its text are shown behind the public text, as developers need them.
     """
-    if isinstance(error, CopilotKitError):
+    if isinstance(error, CopilotKitError) and (shown or not isinstance(error, MissingVariableError)):
         return error
-    kind = NetworkError if _pattern_of(error) in _NETWORK_PATTERNS else CopilotKitError
     message = _with_words(helpful_message(error), error) if shown else helpful_message(error)
+    kind = _public_class(error)
     replacement = kind(message, original_type=type(error).__name__, extensions=_correlation())
     replacement.__cause__ = error
     return replacement
 
 
+def _public_class(error: BaseException) -> type[CopilotKitError]:
+    if isinstance(error, MissingVariableError):
+        return ConfigurationError
+    return NetworkError if _pattern_of(error) in _NETWORK_PATTERNS else CopilotKitError
+
+
 def _with_words(message: str, error: BaseException) -> str:
     key = missing_key(error)
-    message = message if key is None else f"{key} is not set, and the agent's model needs it."
+    message = message if key is None else MissingVariableError(key).message
     text = without_secrets(shortened(str(error), _SHOWN_CHARACTERS)).strip()
     return f"{message} ({type(error).__name__}: {text})" if text else f"{message} ({type(error).__name__})"
 
@@ -195,11 +203,13 @@ _VENDORS_KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "
 
 
 def missing_key(error: BaseException) -> str | None:
-    """Return the environment variable of the API key that a vendor's library misses; None if it misses none.
+    """Return the environment variable, most often of an API key, that a model misses; None if it misses none.
 
     Vendors' libraries have no common error for it, and frameworks wrap theirs: their texts are all there is.
     """
     for cause in _causes(error):
+        if isinstance(cause, MissingVariableError):
+            return cause.variable
         text = str(cause)[:2_000]
         if isinstance(cause, CopilotKitError) or getattr(cause, "status_code", None) is not None:
             continue  # a service has answered: there was a key

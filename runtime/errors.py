@@ -170,6 +170,18 @@ class ConfigurationError(CopilotKitError):
     default_code = ErrorCode.CONFIGURATION_ERROR
 
 
+class MissingVariableError(ConfigurationError):
+    """An environment variable that an agent's model needs, most often its API key, is not set.
+
+    Args:
+        variable: Its name.
+    """
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(f"{variable} is not set, and the agent's model needs it.")
+        self.variable = variable
+
+
 class MissingExtraError(MisuseError):
     """An optional dependency is not installed, or not in a version that works.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...runtime.errors import ConfigurationError
+from ...runtime.errors import MissingVariableError
 from ...runtime.optional import optional
 from .anthropic_chat import AnthropicChat
 from .chat import ChatModel
@@ -21,14 +21,14 @@ def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
 
     Raises:
         MissingExtraError: The SDK is not installed.
-        ConfigurationError: The key is missing.
+        MissingVariableError: The key is not set.
     """
     with optional(f"The model '{vendor}:{name}'", "anthropic"):
         import anthropic
     timeout = anthropic.Timeout(options.idle_seconds, connect=options.connect_seconds)
     client = anthropic.AsyncAnthropic(timeout=timeout, http_client=unlimited(anthropic))
     if not any(getattr(client, name, None) for name in ("api_key", "auth_token", "credentials")):
-        raise ConfigurationError("Anthropic needs its key in the environment variable ANTHROPIC_API_KEY.")
+        raise MissingVariableError("ANTHROPIC_API_KEY")
     return AnthropicChat(client, name, options, owned=True)
 
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import structlog
 
-from ...runtime.errors import ConfigurationError, CopilotKitError, MissingExtraError, MisuseError
+from ...runtime.errors import (
+    ConfigurationError,
+    CopilotKitError,
+    MissingExtraError,
+    MissingVariableError,
+    MisuseError,
+)
 from ...runtime.optional import optional
 from .chat import ChatModel
+from .missing_variables import missing_variable
 from .options import ModelOptions
 from .redaction import redacted
 
@@ -24,11 +31,12 @@ def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
 
     Raises:
         MissingExtraError: A package is not installed.
-        ConfigurationError: The model could not be set up, most often for want of a key.
+        MissingVariableError: The vendor's key is not set, or Amazon's region.
+        ConfigurationError: The model could not be set up for another reason.
         MisuseError: LangChain does not know the vendor either.
     """
     spec = f"{vendor}:{name}" if vendor else name
-    with optional(f"The model {spec!r}", "models"):
+    with optional(f"The model {spec!r}", _EXTRAS.get(vendor, "models")):
         from langchain.chat_models import init_chat_model
 
         from .langchain_chat import LangChainChat
@@ -45,6 +53,8 @@ def _refusal(spec: str, vendor: str, error: Exception) -> CopilotKitError:
         return MisuseError(f"The model {spec!r} needs a package: {error}")
     if isinstance(error, ValueError) and str(error).startswith(("Unsupported", "Unable to infer")):
         return MisuseError(f"No vendor is known for the model {spec!r}. {redacted(str(error))}")
+    if (variable := missing_variable(error)) is not None:
+        return MissingVariableError(variable)
     log.warning("model_not_set_up", model=spec, error=type(error).__name__)
     return ConfigurationError(
         f"The model {spec!r} could not be set up. Check its API key and settings.",

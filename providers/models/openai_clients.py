@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.errors import ConfigurationError
+from ...runtime.errors import ConfigurationError, MissingVariableError
 from ...runtime.optional import optional
 from .chat import ChatModel
+from .missing_variables import missing_variable
 from .openai_chat import OpenAIChat
 from .openai_dialects import AZURE, COMPATIBLE, Dialect, dialect_at
 from .options import ModelOptions
@@ -23,16 +24,24 @@ def open_chat(vendor: str, name: str, options: ModelOptions) -> ChatModel:
 
     Raises:
         MissingExtraError: The SDK is not installed.
-        ConfigurationError: The vendor's key or address is missing.
+        MissingVariableError: The vendor's key or address is not set.
+        ConfigurationError: The client cannot be made for another reason.
     """
     with optional(f"The model '{vendor}:{name}'", "openai"):
         import openai
     timeout = openai.Timeout(options.idle_seconds, connect=options.connect_seconds)
     try:
         client = _client(vendor, timeout=timeout, http_client=unlimited(openai))
-    except openai.OpenAIError as error:
-        raise ConfigurationError(f"The model '{vendor}:{name}' could not be set up: {error}") from error
+    except (openai.OpenAIError, ValueError) as error:
+        raise _refusal(vendor, name, error) from error
     return OpenAIChat(client, name, _dialect(vendor, client, options), options, owned=True)
+
+
+def _refusal(vendor: str, name: str, error: Exception) -> ConfigurationError:
+    variable = missing_variable(error)
+    if variable is not None:
+        return MissingVariableError(variable)
+    return ConfigurationError(f"The model '{vendor}:{name}' could not be set up: {error}")
 
 
 def adopt(client: openai.AsyncOpenAI, name: str | None, options: ModelOptions) -> ChatModel:
@@ -71,7 +80,7 @@ def _key(dialect: Dialect) -> str:
         return "none"
     key = os.environ.get(dialect.key_variable)
     if not key:
-        raise ConfigurationError(f"{dialect.title} needs its key in the environment variable {dialect.key_variable}.")
+        raise MissingVariableError(dialect.key_variable)
     return key
 
 

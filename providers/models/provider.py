@@ -95,10 +95,18 @@ class ModelProvider(AgentProvider):
                 yield event
         await kept.save(run, details)
 
+    async def check(self) -> None:
+        """Make a model that is known by name ready, which imports its vendor's package.
+
+        Raises:
+            CopilotKitError: It cannot answer: its package, its key or another setting is missing.
+        """
+        await self._chooser.warm()
+
     async def start(self) -> None:
-        """Import the vendor's package, so that the first run need not. What is missing is logged; runs report it."""
+        """Make the model ready, so that the first run need not. What is missing is logged; runs report it."""
         try:
-            await self._chooser.warm()
+            await self.check()
         except CopilotKitError as error:
             log.warning("model_not_ready", reason=error.message)
 

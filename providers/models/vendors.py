@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module
 from typing import cast
 
@@ -47,6 +48,8 @@ _BY_PREFIX = {
     "o4": "openai",
     "claude": "anthropic",
 }
+_CLOSE = 0.8
+"""How alike a vendor must be to be a misspelt one. LangChain's own names, such as ``azure_ai``, are less alike."""
 _ASSISTANTS = ("openai-assistant", "openai_assistant")
 NO_ASSISTANTS = (
     "OpenAI Assistants are not supported: OpenAI shut the Assistants API down on 26 August 2026. Name a model, such as"
@@ -74,7 +77,8 @@ class Vendors:
 
         Raises:
             MissingExtraError: The vendor's package is not installed.
-            ConfigurationError: The vendor's key or address is missing.
+            MissingVariableError: The vendor's key or address is not set.
+        ConfigurationError: The model could not be set up for another reason.
             MisuseError: The vendor is unknown.
         """
         vendor, name = split(spec)
@@ -100,14 +104,18 @@ class Vendors:
 
 
 def check_spelling(spec: str) -> None:
-    """Check that a vendor and a model are written with a colon between them.
+    """Check that a vendor and a model are written with a colon between them, and the vendor as it is spelt.
 
     Raises:
-        MisuseError: It is a slash, as other libraries have it.
+        MisuseError: It is a slash, as other libraries have it, or the vendor is nearly one of those here.
     """
     vendor, slash, name = spec.strip().partition("/")
     if slash and ":" not in vendor:
         raise MisuseError(f"{spec!r} names no vendor. Write it as '{vendor}:{name}'.")
+    vendor, colon, name = spec.strip().partition(":")
+    close = get_close_matches(vendor.lower(), VENDORS, n=1, cutoff=_CLOSE) if colon and vendor not in VENDORS else []
+    if close:
+        raise MisuseError(f"{spec!r} names no vendor. Did you mean '{close[0]}:{name}'?")
 
 
 def split(spec: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from ..errors import (
     AgentExitedError,
     CopilotKitError,
     GuardrailsDeniedError,
+    MissingVariableError,
     ProtocolError,
     RunHandedOverError,
     RunTimeoutError,
@@ -487,7 +488,7 @@ class Run:
         elif self.error is error:
             log.warning("run_failed", code=str(self.error.code), error=self.error.message, **self._log_fields())
         elif key is not None:  # what is to do is in the first line, not in the last of a stack
-            reason = f"{key} is not set, and the agent's model needs it."
+            reason = MissingVariableError(key).message
             log.error("run_failed", reason=reason, error=str(error), **self._log_fields(), **self.error.more)
         else:
             log.error("run_failed", exc_info=error, **self._log_fields(), **self.error.more)

@@ -14,7 +14,6 @@ from ...runtime.errors import ConfigurationError
 from ...runtime.info import RuntimeInfo, runtime_info
 from ...runtime.setting_sources import setting_layers
 from ...schema import load_sdl
-from ..runtime import CopilotRuntime
 from ..scaffold.project import ProjectKind, write_project
 from . import options as settings
 from .errors import exit_with_message
@@ -131,12 +130,15 @@ def chat(
     store: Store = None,
     config: Settings = None,
 ) -> None:
-    """Talk to an agent in the terminal: a line is a message, or the answer to what the agent asks."""
+    """Talk to an agent in the terminal: a line is a message, or the answer to what the agent asks.
+
+    End with status 1 if a run failed.
+    """
     from .conversation import converse
 
     with setting_layers(settings.layers(config, store=store)):
         runtime = load_runtime(target)
-    asyncio.run(converse(runtime, agent, thread))
+    raise typer.Exit(int(not asyncio.run(converse(runtime, agent, thread))))
 
 
 @app.command()
@@ -165,11 +167,11 @@ def doctor(
     config: Settings = None,
 ) -> None:
     """Look for what stands in the way, with a line on what to do. End with status 1 if something fails."""
-    from .doctor import examine
+    from .doctor import examine, loaded
 
     with setting_layers(settings.layers(config)):
-        runtime = CopilotRuntime() if target is None else load_runtime(target)
-    found = asyncio.run(examine(runtime, Path.cwd(), url, _headers(header or ())))
+        runtime, fault = loaded(target)
+    found = asyncio.run(examine(runtime, fault, Path.cwd(), url, _headers(header or ())))
     for finding in found:
         typer.echo(str(finding))
     raise typer.Exit(int(any(finding.mark == "fail" for finding in found)))

@@ -27,15 +27,23 @@ class Conversation:
         agent_name: The agent; None for the model.
         thread_id: The thread.
         write: Takes text as it comes.
+        report: Takes the message of a run that failed.
     """
 
     def __init__(
-        self, runtime: CopilotRuntime, agent_name: str | None, thread_id: str, write: Callable[[str], object]
+        self,
+        runtime: CopilotRuntime,
+        agent_name: str | None,
+        thread_id: str,
+        write: Callable[[str], object],
+        report: Callable[[str], object],
     ) -> None:
         self._runtime = runtime
         self._agent_name = agent_name
         self._thread_id = thread_id
-        self._write = write
+        self._write, self._report = write, report
+        self.failed = False
+        """Whether a run failed."""
         self._messages: list[Message] = []
         self._texts: dict[str, str] = {}
         self._question: str | None = None
@@ -79,14 +87,15 @@ class Conversation:
                 self._question = _text(event.value)
                 self._write(f"[asks] {self._question}\n")
             case events.RunError():
-                self._write(f"[error] {event.message}\n")
+                self.failed = True
+                self._report(f"[error] {event.message}\n")
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: str | None) -> None:
+async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: str | None) -> bool:
     """Read lines from standard input and answer each, until the end of the input.
 
     Args:
@@ -94,19 +103,22 @@ async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: s
         agent_name: The agent; None for the first one, or the model without agents.
         thread_id: The thread; None for a new one.
 
+    Returns:
+        Whether all runs succeeded.
+
     Raises:
         AgentNotFoundError: The agent does not exist.
         NoModelError: There is neither an agent nor a model.
     """
     async with runtime:
         chosen = await _chosen(runtime, agent_name)
-        conversation = Conversation(runtime, chosen, thread_id or str(uuid4()), _write)
+        conversation = Conversation(runtime, chosen, thread_id or str(uuid4()), _write, _write_error)
         _prompt(f"Talking to {chosen or 'the model'}. An empty line, or Ctrl+D, ends it.\n")
         while True:
             _prompt("> ")
             line = (await asyncio.to_thread(sys.stdin.readline)).strip()
             if not line:
-                return
+                return not conversation.failed
             await conversation.send(line)
 
 
@@ -122,6 +134,11 @@ async def _chosen(runtime: CopilotRuntime, name: str | None) -> str | None:
 def _write(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _write_error(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def _prompt(text: str) -> None:

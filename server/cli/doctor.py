@@ -17,8 +17,11 @@ from ...runtime.errors import CopilotKitError
 from ...runtime.info import DISTRIBUTION
 from ...runtime.stores.urls import scheme_of
 from ..runtime import CopilotRuntime
+from .errors import target_failure
 from .finding import Finding
+from .model_checks import check_keys, check_model
 from .proxy_check import check_server
+from .target import TargetError, load_runtime
 
 _EXTRAS = {
     "serve": "uvloop",
@@ -26,33 +29,50 @@ _EXTRAS = {
     "crewai": "crewai",
     "openai": "openai",
     "anthropic": "anthropic",
+    "models": "langchain",
+    "google": "langchain_google_genai",
+    "bedrock": "langchain_aws",
     "agui": "ag_ui",
     "mcp": "mcp",
     "redis": "redis",
     "postgres": "psycopg",
+    "queue": "saq",
     "auth": "jwt",
     "metrics": "prometheus_client",
     "otel": "opentelemetry",
 }
 _PACKAGES = ("ariadne", "graphql-core", "starlette", "uvicorn", "pydantic")
-_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY")
 _CLIENT = "@copilotkit/react-core"
 _OLDEST_PYTHON = (3, 11)
 _STORE_SECONDS = 5
 
 
-async def examine(runtime: CopilotRuntime, folder: Path, url: str | None, headers: dict[str, str]) -> list[Finding]:
+async def examine(
+    runtime: CopilotRuntime, fault: Finding | None, folder: Path, url: str | None, headers: dict[str, str]
+) -> list[Finding]:
     """Look at everything that can be looked at from here.
 
     Args:
         runtime: The runtime.
+        fault: Why it has no agents, if it could not be loaded.
         folder: Where a page's ``package.json`` may be.
         url: A running server behind its proxies, if that is to be looked at.
         headers: What to send to it, such as credentials.
     """
-    found = [*_versions(), *_extras(), *_keys(), *_port(runtime.config.host, runtime.config.port), *_clients(folder)]
-    found += [await _store(runtime), await _agents(runtime)]
+    config = runtime.config
+    found = [*_versions(), *_extras(), *check_keys(), *_port(config.host, config.port), *_clients(folder)]
+    found += [await _store(runtime), *await check_model(runtime), await _agents(runtime) if fault is None else fault]
     return [*found, *await asyncio.to_thread(list, check_server(url, headers))] if url is not None else found
+
+
+def loaded(target: str | None) -> tuple[CopilotRuntime, Finding | None]:
+    """Return the runtime of a target, or one with the settings alone, and why the target has none."""
+    if target is None:
+        return CopilotRuntime(), None
+    try:
+        return load_runtime(target), None
+    except (CopilotKitError, TargetError) as error:
+        return CopilotRuntime(), Finding("fail", f"target {target}: {target_failure(error)}")
 
 
 def _versions() -> Iterator[Finding]:
@@ -74,14 +94,6 @@ def _extras() -> Iterator[Finding]:
     yield Finding("ok", f"extras: {', '.join(there) or 'none'}")
     if missing:
         yield Finding("note", f"not installed: {', '.join(missing)}", f"pip install '{DISTRIBUTION}[NAME]' if needed.")
-
-
-def _keys() -> Iterator[Finding]:
-    known = [key for key in _KEYS if os.environ.get(key)]
-    if known:
-        yield Finding("ok", f"keys: {', '.join(known)} set")
-    else:
-        yield Finding("note", "no vendor's API key is set", f"Models need one, for instance {_KEYS[0]}.")
 
 
 def _port(host: str, port: int) -> Iterator[Finding]:

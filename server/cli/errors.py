@@ -27,11 +27,16 @@ def exit_with_message(status: int | None = None) -> Iterator[None]:
         if not is_of_settings(error):
             raise
         _end(status or 2, *faults(error))
-    except CopilotKitError as error:
-        _end(status or 2, error.message)
-    except TargetError as error:
-        typer.echo(error.stack, err=True, nl=False)
-        _end(status or 1, str(error))
+    except (CopilotKitError, TargetError) as error:
+        _end(status or (1 if isinstance(error, TargetError) else 2), target_failure(error))
+
+
+def target_failure(error: CopilotKitError | TargetError) -> str:
+    """Return the message of what failed; print the stack to standard error if it is a target's own code."""
+    if isinstance(error, CopilotKitError):
+        return error.message
+    typer.echo(error.stack, err=True, nl=False)
+    return str(error)
 
 
 def _end(status: int, *lines: str) -> None:

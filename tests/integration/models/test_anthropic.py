@@ -248,5 +248,5 @@ async def test_the_vendor_is_found_by_name_and_environment(
 async def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY"):
+    with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY is not set, and the agent's model needs it"):
         await ask("anthropic:claude-y")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,10 +14,12 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_google_genai import ChatGoogleGenerativeAI
 
 from copilotkit_runtime.providers.models import ModelOptions
 from copilotkit_runtime.providers.models.call_details import CallDetails
 from copilotkit_runtime.providers.models.langchain_chat import LangChainChat
+from copilotkit_runtime.providers.models.missing_variables import missing_variable
 from copilotkit_runtime.providers.models.prompt import prompt_of
 from copilotkit_runtime.providers.models.vendors import Vendors
 from copilotkit_runtime.runtime.context import ForwardedParameters
@@ -219,11 +222,36 @@ async def test_a_vendor_of_langchain_s_is_found_by_name(vendor: FakeVendor, monk
     assert vendor.requests[-1].path == "/openai/deployments/deployed/chat/completions"
 
 
-async def test_a_model_that_cannot_be_set_up_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "OPENAI_API_KEY"):
+VARIABLES = {
+    "azure_openai:deployed": "AZURE_OPENAI_API_KEY",
+    "bedrock_converse:amazon.nova": "AWS_REGION",
+}
+
+
+@pytest.mark.parametrize("spec", VARIABLES)
+async def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spec: str) -> None:
+    others = ("AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "OPENAI_API_KEY", "AWS_DEFAULT_REGION")
+    for name in (*others, *VARIABLES.values()):
         monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match=f"^{VARIABLES[spec]} is not set, and the agent's model needs it"):
+        await ask(spec)
+
+
+def test_the_key_that_google_s_package_misses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match="API key") as caught:
+        ChatGoogleGenerativeAI(model="gemini")
+    assert missing_variable(caught.value) == "GOOGLE_API_KEY"
+
+
+async def test_a_model_that_cannot_be_set_up_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(ConfigurationError, match="could not be set up"):
-        await ask("azure_openai:deployed")
+        await ask("bedrock_converse:amazon.nova")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from copilotkit_runtime.providers.models import ModelOptions
 from copilotkit_runtime.runtime.context import ForwardedParameters
-from copilotkit_runtime.runtime.errors import ConfigurationError, NetworkError
+from copilotkit_runtime.runtime.errors import ConfigurationError, MissingVariableError, NetworkError
 from copilotkit_runtime.runtime.events import ReasoningMessageContent, TextMessageStart, ToolCallEnd, ToolCallStart
 from copilotkit_runtime.runtime.messages import ImageMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
 from tests.integration.models.asking import WEATHER, ask, called, run_of, said
@@ -254,14 +254,30 @@ async def test_an_allowed_model_may_be_another_vendors(
     assert vendor.body["model"] == "small"
 
 
+KEYS = ("OPENAI_API_KEY", "GROQ_API_KEY", "UNIFY_API_KEY", "AZURE_OPENAI_API_KEY")
+
+
 @pytest.mark.parametrize(
-    ("spec", "variable"), [("openai:x", "OPENAI_API_KEY"), ("groq:x", "GROQ_API_KEY"), ("unify:x", "UNIFY_API_KEY")]
+    ("spec", "present", "variable"),
+    [
+        ("openai:x", "", "OPENAI_API_KEY"),
+        ("groq:x", "OPENAI_API_KEY", "GROQ_API_KEY"),
+        ("unify:x", "OPENAI_API_KEY", "UNIFY_API_KEY"),
+        ("azure:x", "", "AZURE_OPENAI_API_KEY"),
+        ("azure:x", "AZURE_OPENAI_API_KEY", "OPENAI_API_VERSION"),
+        ("azure:x", "AZURE_OPENAI_API_KEY OPENAI_API_VERSION", "AZURE_OPENAI_ENDPOINT"),
+    ],
 )
-async def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch, spec: str, variable: str) -> None:
-    for name in ("OPENAI_API_KEY", "GROQ_API_KEY", "UNIFY_API_KEY"):
+async def test_a_variable_that_is_not_set_is_named(
+    monkeypatch: pytest.MonkeyPatch, spec: str, present: str, variable: str
+) -> None:
+    for name in (*KEYS, "OPENAI_API_VERSION", "AZURE_OPENAI_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ConfigurationError, match=variable):
+    for name in present.split():
+        monkeypatch.setenv(name, "x")
+    with pytest.raises(MissingVariableError) as caught:
         await ask(spec)
+    assert caught.value.message == f"{variable} is not set, and the agent's model needs it."
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from copilotkit_runtime.server.scaffold.project import ProjectKind
-from tests.integration.server.process import COMMAND, PATIENCE, ROOT, environment, run, running
+from tests.integration.server.process import COMMAND, PATIENCE, environment, run, running
 from tests.support import agui_client as agui
 
 
@@ -167,38 +167,3 @@ def test_doctor_refuses_a_header_that_is_none(tmp_path: Path) -> None:
     ended = run("doctor", "--header", "my-key", cwd=tmp_path, port="0", store="memory://")
     assert ended.returncode == 2
     assert "NAME: VALUE" in ended.stderr
-
-
-def chat(
-    *lines: str, target: str = "examples/demo.py:runtime", agent: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    chosen = [] if agent is None else ["--agent", agent]
-    return subprocess.run(
-        [COMMAND, "chat", target, "--store", "memory://", *chosen],
-        cwd=ROOT,
-        env=environment(),
-        input="".join(f"{line}\n" for line in lines),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-def test_chat_answers_each_line_and_takes_answers_to_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    talked = chat("Hello there", "Ask me first", "of course", "Hello again")
-    assert talked.returncode == 0, talked.stderr
-    said = [line for line in talked.stdout.splitlines() if line]
-    assert said == [
-        "You said: Hello there",
-        "[asks] Shall I go on with this plan?",
-        "You said: Ask me first",
-        "You said: Hello again",
-    ]
-
-
-def test_chat_with_an_unknown_agent_names_those_there_are() -> None:
-    refused = chat("hi", agent="nobody")
-    assert refused.returncode == 2
-    assert "Available agents are: planner" in refused.stderr

@@ -34,13 +34,25 @@ def test_a_name_that_names_nothing_is_misuse(spec: str) -> None:
         split(spec)
 
 
+@pytest.mark.parametrize("spec", ["opanai:gpt-4o", "OpenAI:gpt-4o", "open_ai:gpt-4o"])
+def test_a_misspelt_vendor_is_answered_with_the_one_that_is_meant(spec: str) -> None:
+    with pytest.raises(MisuseError, match=f"'{spec}' names no vendor. Did you mean 'openai:gpt-4o'"):
+        split(spec)
+
+
+def test_vendors_of_langchain_are_not_taken_for_misspelt_ones() -> None:
+    for vendor in ("azure_ai", "azure_openai", "anthropic_bedrock", "openrouter", "google_genai"):
+        assert split(f"{vendor}:x") == (vendor, "x")
+
+
 @pytest.mark.parametrize(
     ("spec", "package", "extra"),
     [
         ("openai:x", "openai", "openai"),
         ("groq:x", "openai", "openai"),
         ("anthropic:x", "anthropic", "anthropic"),
-        ("google_genai:x", "langchain.chat_models", "models"),
+        ("google_genai:x", "langchain.chat_models", "google"),
+        ("mistralai:x", "langchain.chat_models", "models"),
     ],
 )
 async def test_a_missing_package_is_an_error_that_names_the_extra(

@@ -117,6 +117,31 @@ async def test_a_missing_key_is_named_and_not_a_stack(library: str) -> None:
         assert not any("exc_info" in line for line in failures)
 
 
+async def answers(config: RuntimeConfig) -> tuple[str, str]:
+    """Return what clients of both wires are told by a model that cannot answer."""
+    async with client_of(CopilotRuntime(model="openai:gpt-4o", config=config)) as client:
+        newer = (await agui.run(client, "default", agui.run_input(agui.user("hi"))))[-1]
+        older = await client.post(PATH, json=generate(text_message("hi")))
+        return newer["message"], older.text
+
+
+@pytest.mark.usefixtures("no_keys")
+async def test_a_plain_model_names_the_key_that_it_misses() -> None:
+    newer, older = await answers(DEVELOPMENT)
+    assert newer == "OPENAI_API_KEY is not set, and the agent's model needs it."
+    assert newer in older
+
+
+@pytest.mark.usefixtures("no_keys")
+async def test_in_production_the_log_alone_names_the_key_of_a_plain_model() -> None:
+    with capture_logs() as logs:
+        newer, older = await answers(PRODUCTION)
+    assert newer.startswith("API key error detected.")
+    assert "OPENAI_API_KEY" not in newer + older
+    failures = [line["reason"] for line in logs if line["event"] == "run_failed"]
+    assert failures == ["OPENAI_API_KEY is not set, and the agent's model needs it."] * 2
+
+
 @pytest.mark.usefixtures("no_keys")
 async def test_production_does_not_name_the_key() -> None:
     newer, _ = await told(vendors_error("openai"), PRODUCTION)

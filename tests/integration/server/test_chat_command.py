@@ -1,0 +1,86 @@
+"""``chat``: a conversation in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.server.own_process import Ended, run_here
+
+FAILING = """
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, events
+
+class Failing(AgentProvider):
+    name = "failing"
+
+    async def list_agents(self):
+        return [AgentDescriptor(name="my_agent")]
+
+    async def execute_run(self, agent_name, run, context):
+        if run.messages[-1].content == "fail":
+            raise LookupError("no city named Atlantis")
+        yield events.TextMessageStart(message_id=run.run_id)
+        yield events.TextMessageContent(message_id=run.run_id, delta="fine")
+        yield events.TextMessageEnd(message_id=run.run_id)
+
+runtime = CopilotRuntime([Failing()])
+"""
+
+
+class Chat:
+    """Types lines into ``chat``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._places = monkeypatch, capsys
+
+    def __call__(self, target: str, *lines: str, agent: str | None = None) -> Ended:
+        chosen = [] if agent is None else ["--agent", agent]
+        typed = "".join(f"{line}\n" for line in lines)
+        return run_here(*self._places, "chat", target, "--store", "memory://", *chosen, typed=typed)
+
+
+@pytest.fixture
+def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Chat:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    return Chat(monkeypatch, capsys)
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> str:
+    file = tmp_path / "failing_in_chat.py"
+    file.write_text(FAILING)
+    return f"{file}:runtime"
+
+
+def test_each_line_is_answered_and_may_answer_a_question(chat: Chat) -> None:
+    talked = chat("examples/demo.py:runtime", "Hello there", "Ask me first", "of course", "Hello again")
+    assert talked.status == 0, talked.err
+    assert [line for line in talked.out.splitlines() if line] == [
+        "You said: Hello there",
+        "[asks] Shall I go on with this plan?",
+        "You said: Ask me first",
+        "You said: Hello again",
+    ]
+
+
+def test_an_unknown_agent_is_answered_with_those_there_are(chat: Chat) -> None:
+    refused = chat("examples/demo.py:runtime", "hi", agent="nobody")
+    assert refused.status == 2
+    assert "Available agents are: planner" in refused.err
+
+
+def test_a_run_that_fails_is_reported_and_the_conversation_ends_with_1(chat: Chat, failing: str) -> None:
+    talked = chat(failing, "fail", "hi")
+    assert talked.status == 1
+    assert talked.err.rstrip().endswith("(LookupError: no city named Atlantis)")
+    assert talked.err.startswith("[error] ")
+    assert talked.out.split() == ["fine"]
+
+
+def test_a_model_without_its_key_names_it(chat: Chat, tmp_path: Path) -> None:
+    file = tmp_path / "keyless_in_chat.py"
+    file.write_text('from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime(model="openai:gpt-4o")\n')
+    talked = chat(str(file), "hi")
+    assert talked.status == 1
+    assert talked.err == "[error] OPENAI_API_KEY is not set, and the agent's model needs it.\n"
