@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..runtime.config import RuntimeConfig
@@ -19,6 +19,7 @@ from .http.connection import connection_of
 from .http.cors import HeaderPairs
 from .http.exchange import Exchange
 from .http.refusal import Refusal
+from .http.request import Request
 from .http.request_log import RequestLog
 from .wire import Renderer, Wire, WireRoute
 

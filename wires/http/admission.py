@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from ...runtime.config import RuntimeConfig
 from ...runtime.error_texts import to_public_error
@@ -19,6 +18,7 @@ from .auth import Authenticate, Identity, identify
 from .client import ClientRequest
 from .rate_limits import RunSlots, TooManyRequestsError, open_buckets
 from .refusal import Refusal, refusal
+from .request import RequestHeaders
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Admission:
             log.error("rates_not_counted", store=self._place, reason=str(error.__cause__ or error))  # noqa: TRY400
             raise
 
-    async def identify(self, request: Request) -> ClientRequest:
+    async def identify(self, request: HTTPConnection) -> ClientRequest:
         """Identify the caller.
 
         Raises:
@@ -77,7 +77,7 @@ class Admission:
         if identity is not None:
             structlog.contextvars.bind_contextvars(identity=identity.id)
         return ClientRequest(
-            headers=_headers_of(request),
+            headers=RequestHeaders.of(request).named,
             identity=identity.id if identity else None,
             claims=identity.claims if identity else {},
             address=address,
@@ -130,7 +130,7 @@ class Admission:
             await run.join()
         self._slots.give_back(name, count)
 
-    async def _identity(self, request: Request) -> Identity | None:
+    async def _identity(self, request: HTTPConnection) -> Identity | None:
         if self._authenticate is None:
             return None
         try:
@@ -177,23 +177,6 @@ class HeldPlaces:
 
     def __exit__(self, *_error: object) -> None:
         self._admission.give_back(self._name, self._count, self._runs)
-
-
-def _headers_of(request: Request) -> dict[str, str]:
-    """Return the headers; of those that came twice, the first, as Starlette reads them."""
-    return {
-        (_remembered if len(name) <= _REMEMBERED_CHARACTERS else _decoded)(name): value.decode("latin-1")
-        for name, value in reversed(request.headers.raw)
-    }
-
-
-def _decoded(name: bytes) -> str:
-    return name.decode("latin-1")
-
-
-# All clients of one kind send the same headers, whose names each open stream would have of its own.
-_REMEMBERED_CHARACTERS = 64
-_remembered = lru_cache(maxsize=256)(_decoded)
 
 
 def _name_of(client: ClientRequest) -> str:

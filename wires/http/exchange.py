@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.types import Receive, Send
 
 from ...runtime.config import RuntimeConfig
@@ -13,6 +11,7 @@ from ...runtime.runs.handle import RunHandle
 from .body import content_type_of
 from .cors import WITHOUT_PREFLIGHT, HeaderPairs, admits, cors_headers, preflight_headers
 from .framing import header_pairs
+from .request import Request, RequestHeaders
 from .request_id import HEADER, correlation_id
 from .security_headers import security_headers
 
@@ -73,7 +72,7 @@ class Exchange:
         return path
 
     @property
-    def headers(self) -> Headers:
+    def headers(self) -> RequestHeaders:
         """The headers of the request."""
         return self.request.headers
 
