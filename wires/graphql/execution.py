@@ -86,7 +86,7 @@ class Execution:
         result, runs, selections = await self._start_one(request, context) or await self._start_all(request, context)
         if result.data is None or selections is None:
             return self._payload(result)
-        renderer = IncrementalRenderer(self._schema, selections)
+        renderer = IncrementalRenderer(selections)
         for started in runs:
             await _begin(renderer, started, selections.known(started.details))
         return IncrementalAnswer(self._payload(result), renderer, [started.response for started in runs])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Protocol, TypeAlias
 
-from graphql import GraphQLObjectType, GraphQLSchema
 from graphql.execution.collect_fields import FieldDetails
 
 from .response import PENDING, Channel
@@ -32,12 +31,10 @@ class IncrementalRenderer:
     """Writes an answer's parts as they become ready, for one operation's selections.
 
     Args:
-        schema: The executable schema; leaves are serialised by its types.
         selections: What the operation selects.
     """
 
-    def __init__(self, schema: GraphQLSchema, selections: SelectionReader) -> None:
-        self._schema = schema
+    def __init__(self, selections: SelectionReader) -> None:
         self._selections = selections
         self._followers: list[_Follower] = []
         self._settled: dict[Channel[Any] | None, list[StreamedLeaves]] = {}
@@ -104,7 +101,7 @@ class IncrementalRenderer:
         if shape.item is not None:
             items, closed = (value.items, value.closed) if isinstance(value, Channel) else (value, True)
             return closed and all(self.ready(shape.item, item, details) for item in items)
-        return self.fields_ready(value, self._selections.selection(self._object_type(shape, value), details).fields)
+        return self.fields_ready(value, self._selections.selection(shape, value, details).fields)
 
     def write(self, shape: Shape, value: Any, details: list[FieldDetails], path: ResponsePath) -> Any:
         """Return a ready value as JSON data; what may follow it is remembered."""
@@ -114,7 +111,7 @@ class IncrementalRenderer:
             return shape.serialize(value)
         if shape.item is not None:
             return [self.write(shape.item, item, details, [*path, i]) for i, item in enumerate(value)]
-        selection = self._selections.selection(self._object_type(shape, value), details)
+        selection = self._selections.selection(shape, value, details)
         data = self.write_fields(value, selection.fields, path)
         if selection.deferred:
             self._follow(*(_Deferred(self, value, fragment, path) for fragment in selection.deferred))
@@ -160,14 +157,6 @@ class IncrementalRenderer:
         follower = StreamedLeaves if shape.serialize is not None else _Objects
         self._follow(follower(self, field, channel, path, count))
         return first
-
-    def _object_type(self, shape: Shape, value: Any) -> GraphQLObjectType:
-        if isinstance(shape.composite, GraphQLObjectType):
-            return shape.composite
-        found = self._schema.get_type(value.typename)
-        if not isinstance(found, GraphQLObjectType):
-            raise TypeError(f"{value!r} is of no type of the schema")
-        return found
 
 
 class _Deferred:

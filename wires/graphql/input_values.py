@@ -3,6 +3,8 @@
 graphql-core looks the types of a request's variables up anew for each value, which is a tenth of what a short answer
 costs. Here each type becomes a function, once for each document. What does not fit, or has a type that refers to
 itself, goes to graphql-core, whose errors clients get.
+
+A value that is absent or null is dealt with where it stands, so that what reads a type is called for values alone.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.utilities.coerce_input_value import coerce_default_value
 
 Read: TypeAlias = Callable[[Any], Any]
-"""Returns the value that resolvers get for a client's; raises if it does not fit."""
+"""Returns the value that resolvers get for a client's, which is not null; raises if it does not fit."""
 
 
 class _UnfitError(ValueError):
@@ -37,10 +39,27 @@ class _UnreadableError(Exception):
     """A type is one that graphql-core reads."""
 
 
+class _Place(NamedTuple):
+    """Where a value of some type may stand."""
+
+    read: Read
+    nullable: bool
+
+    def value(self, given: Any) -> Any:
+        """Return what resolvers get for a value that was given, or for null."""
+        if given is None:
+            if not self.nullable:
+                raise _UnfitError
+            return None
+        found = self.read(given)
+        if found is Undefined:
+            raise _UnfitError
+        return found
+
+
 class _Variable(NamedTuple):
     signature: GraphQLVariableSignature
-    read: Read
-    required: bool
+    place: _Place
 
 
 class VariableReader:
@@ -66,16 +85,16 @@ class VariableReader:
         """Return the values for an execution; None if they do not fit, for graphql-core to report why."""
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
-        for signature, read, required in self._variables:
+        for signature, place in self._variables:
             name = signature.name
             if name not in given:
-                if required:
+                if not place.nullable:
                     return None
                 sources[name] = VariableValueSource(signature)
                 continue
             sources[name] = VariableValueSource(signature, given[name])
             try:
-                coerced[name] = read(given[name])
+                coerced[name] = place.value(given[name])
             except Exception:  # noqa: BLE001 - scalars raise what they like, and graphql-core reports it
                 return None
         return VariableValues(sources, coerced)
@@ -84,73 +103,63 @@ class VariableReader:
 def _variable(signature: GraphQLVariableSignature | GraphQLError) -> _Variable:
     if isinstance(signature, GraphQLError) or signature.default is not None:
         raise _UnreadableError
-    return _Variable(signature, _reader(signature.type, ()), isinstance(signature.type, GraphQLNonNull))
+    return _Variable(signature, _place(signature.type, ()))
 
 
-def _reader(type_: GraphQLInputType, around: tuple[GraphQLInputType, ...]) -> Read:
-    """Return what reads values of a type.
+def _place(type_: GraphQLInputType, around: tuple[GraphQLInputType, ...]) -> _Place:
+    """Return a place for values of a type.
 
     Args:
         type_: The type.
-        around: The types of the objects that the value is in.
+        around: The types of the objects that the place is in.
     """
     if isinstance(type_, GraphQLNonNull):
-        return _present_reader(type_.of_type, around)
-    read = _present_reader(type_, around)
-    return lambda value: None if value is None else read(value)
+        return _Place(_reader(type_.of_type, around), nullable=False)
+    return _Place(_reader(type_, around), nullable=True)
 
 
-def _present_reader(type_: Any, around: tuple[GraphQLInputType, ...]) -> Read:
+def _reader(type_: Any, around: tuple[GraphQLInputType, ...]) -> Read:
     if isinstance(type_, GraphQLList):
-        return _list_reader(_reader(type_.of_type, around))
-    if isinstance(type_, GraphQLInputObjectType):
-        if type_ in around or type_.is_one_of:
-            raise _UnreadableError
-        return _object_reader(type_, (*around, type_))
-    return _leaf_reader(type_.coerce_input_value)
+        return _list_reader(_place(type_.of_type, around))
+    if not isinstance(type_, GraphQLInputObjectType):
+        coerce: Read = type_.coerce_input_value
+        return coerce
+    if type_ in around or type_.is_one_of:
+        raise _UnreadableError
+    return _object_reader(type_, (*around, type_))
 
 
-def _leaf_reader(read: Read) -> Read:
-    def read_leaf(value: Any) -> Any:
-        if value is None:
-            raise _UnfitError
-        found = read(value)
-        if found is Undefined:
-            raise _UnfitError
-        return found
-
-    return read_leaf
-
-
-def _list_reader(read: Read) -> Read:
+def _list_reader(item: _Place) -> Read:
     def read_list(value: Any) -> list[Any]:
-        if value is None:
-            raise _UnfitError
         # A value by itself is a list of one.
-        return list(map(read, value)) if isinstance(value, list | tuple) else [read(value)]
+        return [item.value(each) for each in value] if isinstance(value, list | tuple) else [item.value(value)]
 
     return read_list
 
 
 def _object_reader(type_: GraphQLInputObjectType, around: tuple[GraphQLInputType, ...]) -> Read:
     fields = [_field(name, field, around) for name, field in type_.fields.items()]
-    finish = type_.out_type
+    names, finish = frozenset(type_.fields), type_.out_type
 
     def read_object(value: Any) -> Any:
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not names.issuperset(value):
             raise _UnfitError
         found: dict[str, Any] = {}
-        given = 0
-        for name, out_name, read, default in fields:
+        for name, out_name, (read, nullable), default in fields:
             if name in value:
-                given += 1
-                found[out_name] = read(value[name])
+                # As in ``_Place.value``, without a call for each field.
+                item = value[name]
+                if item is not None:
+                    item = read(item)
+                elif not nullable:
+                    item = Undefined
+                if item is Undefined:
+                    raise _UnfitError
+                found[out_name] = item
             elif default is _REQUIRED:
                 raise _UnfitError
             elif default is not Undefined:
                 found[out_name] = default
-        if given != len(value):
-            raise _UnfitError
         return finish(found)
 
     return read_object
@@ -162,7 +171,7 @@ _REQUIRED = object()
 class _Field(NamedTuple):
     name: str
     out_name: str
-    read: Read
+    place: _Place
     default: Any
     """The value of a field that is not given; ``Undefined`` for none, ``_REQUIRED`` if it has to be given."""
 
@@ -171,4 +180,4 @@ def _field(name: str, field: GraphQLInputField, around: tuple[GraphQLInputType, 
     default = coerce_default_value(field)
     if default is Undefined and isinstance(field.type, GraphQLNonNull):
         default = _REQUIRED
-    return _Field(name, field.out_name or name, _reader(field.type, around), default)
+    return _Field(name, field.out_name or name, _place(field.type, around), default)

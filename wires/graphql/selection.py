@@ -112,13 +112,27 @@ class SelectionReader:
         """Return the field details that the reader keeps for those of a request: they have the same nodes."""
         return self._known.setdefault(tuple(id(one.node) for one in details), details)
 
-    def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
-        """Return what ``details``, which the reader keeps, select of ``type_``."""
-        key = (type_.name, id(details))
+    def selection(self, shape: Shape, value: Any, details: list[FieldDetails]) -> Selection:
+        """Return what ``details``, which the reader keeps, select of an object.
+
+        Args:
+            shape: The shape of the place where it stands.
+            value: The object; where it may be of several types, its ``typename`` names its own.
+            details: The field details.
+        """
+        type_ = shape.composite
+        name = type_.name if type(type_) is GraphQLObjectType else value.typename
+        key = (name, id(details))
         read = self._read.get(key)
         if read is None:
-            read = self._read[key] = self._collect(type_, details)
+            read = self._read[key] = self._collect(self._object_type(name), details)
         return read
+
+    def _object_type(self, name: str) -> GraphQLObjectType:
+        found = self._schema.get_type(name)
+        if not isinstance(found, GraphQLObjectType):
+            raise TypeError(f"{name} is not an object type of the schema")
+        return found
 
     def _collect(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
         collected = collect_subfields(self._schema, self._fragments, self._variables, self._operation, type_, details)
