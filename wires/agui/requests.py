@@ -111,7 +111,12 @@ def first_words(messages: list[dict[str, Any]]) -> str | None:
 
 
 def run_request(
-    given: RunAgentInput, agent_name: str | None, context: RunContext, *, cancelled: str | None = None
+    given: RunAgentInput,
+    agent_name: str | None,
+    context: RunContext,
+    messages: list[Message],
+    *,
+    cancelled: str | None = None,
 ) -> RunRequest:
     """Write a client's input as the runtime's request.
 
@@ -119,6 +124,7 @@ def run_request(
         given: The client's input.
         agent_name: The agent, or None for the model.
         context: The caller; the properties are filled in.
+        messages: The thread's messages, with those that the client sent.
         cancelled: The answer to interrupts that the client cancels.
     """
     properties = {key: value for key, value in given.forwarded_props.items() if key not in _NOT_PROPERTIES}
@@ -128,7 +134,7 @@ def run_request(
         input=RunInput(
             thread_id=given.thread_id,
             run_id=given.run_id,
-            messages=input_messages(given),
+            messages=messages,
             state=_object(given.state),
             builds_on_state=True,
             config=_config(given.forwarded_props),
@@ -194,7 +200,8 @@ def _number(value: Any) -> float | None:
 
 
 def _chosen_function(props: Mapping[str, Any]) -> str | None:
-    name = _object(_object(props.get("toolChoice")).get("function")).get("name")
+    choice = props.get("toolChoice")
+    name = _object(choice.get("function")).get("name") if isinstance(choice, dict) else None
     return name if isinstance(name, str) else None
 
 

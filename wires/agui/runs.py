@@ -151,7 +151,7 @@ class Runs:
         await self._suggest(exchange, client, agent, given)
 
     async def _suggest(self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput) -> None:
-        request = run_request(given, agent.name, self.context_of(client))
+        request = run_request(given, agent.name, self.context_of(client), input_messages(given))
         request.input.thread_id = f"suggestions-{uuid4()}"
         request.ephemeral = True
         started: list[RunHandle] = []
@@ -272,14 +272,18 @@ class Runs:
 
     async def _request(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> RunRequest:
         cancelled = self._config.interrupt_cancelled
-        request = run_request(given, agent.name, self.context_of(client), cancelled=cancelled)
+        messages = await self._messages(client, agent, given)
+        request = run_request(given, agent.name, self.context_of(client), messages, cancelled=cancelled)
         request.cloud_key = client.cloud_key
-        if not agent.provider.keeps_state:
-            kept = await self._kept(agent, given, client)
-            names = {call.id: call.name for call in kept if isinstance(call, ToolCallMessage)}
-            joined = join_history(kept, input_messages(given, names))
-            request.input.messages = newest(joined, self._config.max_messages)
         return request
+
+    async def _messages(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> list[Message]:
+        """Return the messages that were sent, and for an agent without a memory of its own those that are kept."""
+        if agent.provider.keeps_state:
+            return input_messages(given)
+        kept = await self._kept(agent, given, client)
+        names = {call.id: call.name for call in kept if isinstance(call, ToolCallMessage)}
+        return newest(join_history(kept, input_messages(given, names)), self._config.max_messages)
 
     async def _kept(self, agent: Agent, given: RunAgentInput, client: ClientRequest) -> Sequence[Message]:
         """Return what is kept of the thread's messages; of a model's thread, only if the client does not send all."""

@@ -26,6 +26,8 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
         kept: The messages that the server keeps, oldest first.
         sent: Those that the client sent, oldest first.
     """
+    if not kept:
+        return list(sent)
     sent = _under_kept_ids(kept, sent)
     known = {message.id for message in kept}
     if sent and sent[-1].id in known and is_users(sent[-1]):

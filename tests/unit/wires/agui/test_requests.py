@@ -12,7 +12,7 @@ from copilotkit_runtime.runtime.context import RunContext
 from copilotkit_runtime.runtime.messages import TextMessage, ToolResultMessage
 from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.wires.agui.forwarded_headers import forwarded_headers
-from copilotkit_runtime.wires.agui.requests import first_words, read_run_input, run_request
+from copilotkit_runtime.wires.agui.requests import first_words, input_messages, read_run_input, run_request
 from copilotkit_runtime.wires.agui.sent_messages import join_history
 from copilotkit_runtime.wires.http.refusal import Refusal
 
@@ -27,7 +27,7 @@ JSON = st.recursive(
 def request(**more: Any) -> RunRequest:
     """The request of a run input with these keys."""
     given_ = read_run_input({"threadId": "t", "runId": "r", **more}, MOST_MESSAGES)
-    return run_request(given_, "agent", RunContext())
+    return run_request(given_, "agent", RunContext(), input_messages(given_))
 
 
 def test_what_clients_send_reaches_its_place() -> None:
@@ -71,7 +71,7 @@ def test_a_cancelled_question_has_no_answer() -> None:
 def test_a_cancelled_question_has_the_answer_that_the_application_sets() -> None:
     cancelled = [{"interruptId": "i", "status": "cancelled"}]
     given_ = read_run_input({"threadId": "t", "runId": "r", "resume": cancelled}, MOST_MESSAGES)
-    [resume] = run_request(given_, "agent", RunContext(), cancelled="no").input.resume
+    [resume] = run_request(given_, "agent", RunContext(), [], cancelled="no").input.resume
     assert (resume.answer, resume.response, resume.cancelled) == ("no", "no", True)
 
 
