@@ -56,19 +56,28 @@ class Endpoints:
 
 
 def routes(endpoints: Endpoints, path: str) -> list[BaseRoute]:
-    """Return the routes of a runtime that is served under ``path``."""
+    """Return the routes of a runtime that is served under ``path``: those first that most requests go to."""
     base = path.rstrip("/")
     below = [Route(f"{base}/", endpoints.shared)] if base else []
-    own = [Route(f"{base}/health", endpoints.health), Route(base or "/", endpoints.shared), *below]
+    own = [*below, Route(f"{base}/health", endpoints.health)]
     chat = page_routes(base) if endpoints.chat and base else []
     graphiql = graphiql_routes(base) if endpoints.graphiql else []
-    return [*own, *chat, *graphiql, *endpoints.probes(base), *_owned(endpoints, base, base)]
+    words, rest = _owned(endpoints, base)
+    return [Route(base or "/", endpoints.shared), *words, *own, *chat, *graphiql, *endpoints.probes(base), *rest]
 
 
-def _owned(endpoints: Endpoints, base: str, prefix: str) -> list[BaseRoute]:
-    """Return the routes that wires own. At the root, none of them takes every path: others may be served there too."""
-    paths = (owned for owned in endpoints.owned if base or owned.path != EVERY_PATH)
-    return [Route(f"{prefix}{path}", application) for path, application in paths]
+def _owned(endpoints: Endpoints, base: str, prefix: str = "") -> tuple[list[BaseRoute], list[BaseRoute]]:
+    """Return the routes of paths that wires own, and those that take every path.
+
+    At the root, none takes every path: others may be served there too.
+    """
+    words: list[BaseRoute] = [
+        Route(f"{prefix}{base}{path}", app) for path, app in endpoints.owned if path != EVERY_PATH
+    ]
+    rest: list[BaseRoute] = [
+        Route(f"{prefix}{base}{path}", app) for path, app in endpoints.owned if path == EVERY_PATH and base
+    ]
+    return words, rest
 
 
 class RuntimeApplication(Starlette):
@@ -130,7 +139,8 @@ def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette
     base = path.rstrip("/")
     behind_prefix: list[BaseRoute] = [Route(f"/{{prefix:path}}{base}", endpoints.shared)]
     if base:
-        behind_prefix += _owned(endpoints, base, f"/{{prefix:path}}{base}")
+        words, rest = _owned(endpoints, base, "/{prefix:path}")
+        behind_prefix += words + rest
     elsewhere = Route("/{path:path}", endpoints.missing)
     front = front_routes(base, graphiql=endpoints.graphiql) if endpoints.chat else []
     own = [*routes(endpoints, path), *front, *endpoints.probes("")]
