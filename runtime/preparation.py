@@ -6,8 +6,7 @@ Actions, guardrails and hooks of one runtime live here; each run takes from them
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -143,8 +142,7 @@ class Preparation:
         """
         lock = self._lock(request, fail, nested=agents is None)
         if lock is not None:
-            with self._waiting_for(request):
-                await self._take_turn(lock, earlier)
+            await self._wait_for_turn(request, lock, earlier)
         try:
             # The messages of a run within a run pass the guardrails of the outer one.
             gate = _NO_GATE if agents is None else self._gate_for(request)
@@ -190,6 +188,18 @@ class Preparation:
         await _judge(gate, request)
         return bool(gate.guardrails)
 
+    async def _wait_for_turn(self, request: RunRequest, lock: ThreadLock, earlier: Earlier | None) -> None:
+        thread = (request.input.thread_id, request.agent_name)
+        if self._waiting[thread] >= self._config.max_waiting_runs:
+            raise ThreadBusyError("Too many runs wait for this thread.")
+        self._waiting[thread] += 1
+        try:
+            await self._take_turn(lock, earlier)
+        finally:
+            self._waiting[thread] -= 1
+            if not self._waiting[thread]:
+                del self._waiting[thread]
+
     async def _take_turn(self, lock: ThreadLock, earlier: Earlier | None) -> None:
         while True:
             await lock.acquire()
@@ -212,19 +222,6 @@ class Preparation:
             return None
         policy = "reject" if nested else self._config.busy_policy
         return ThreadLock(self._store, request.input.thread_id, request.agent_name, policy, fail)
-
-    @contextmanager
-    def _waiting_for(self, request: RunRequest) -> Iterator[None]:
-        thread = (request.input.thread_id, request.agent_name)
-        if self._waiting[thread] >= self._config.max_waiting_runs:
-            raise ThreadBusyError("Too many runs wait for this thread.")
-        self._waiting[thread] += 1
-        try:
-            yield
-        finally:
-            self._waiting[thread] -= 1
-            if not self._waiting[thread]:
-                del self._waiting[thread]
 
     def _gate_for(self, request: RunRequest) -> GuardrailGate:
         asked_for = (request.cloud or {}).get("guardrails") is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from sys import maxsize
 from typing import Any
@@ -267,9 +267,9 @@ class RuntimeService:
             await handle.cancel()
         return handle
 
-    def about_to_begin(self, run: RunInput, identity: str | None) -> AbstractContextManager[Beginning]:
-        """Note that a run is about to begin: while the block goes on, a stop is not lost."""
-        return self._beginnings.note(Asked(run.thread_id, run.run_id, identity))
+    def about_to_begin(self, run: RunInput, identity: str | None) -> Beginning:
+        """Return a block in which a run is about to begin: a stop is not lost meanwhile."""
+        return Beginning(Asked(run.thread_id, run.run_id, identity), self._beginnings)
 
     async def attach(
         self, thread_id: str, *, identity: str | None = None, after: int = 0, paces: bool = True

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -169,15 +168,11 @@ class RunLog(RunObserver):
     """Logs each run, and has every line that is logged within it name the thread, the run, the agent and the asker."""
 
     @override
-    @contextmanager
-    def starting(self, run: Run) -> Iterator[None]:
+    def starting(self, run: Run) -> LogFields:
         fields = {"thread_id": run.input.thread_id, "run_id": run.input.run_id, "agent": run.agent_name}
         if run.context.identity is not None:
             fields["identity"] = run.context.identity
-        with LogFields(**fields):
-            if _info_lines:
-                log.info("run_started")
-            yield
+        return _Starting(**fields)
 
     @override
     def ended(self, run: Run) -> None:
@@ -185,6 +180,16 @@ class RunLog(RunObserver):
             return
         seconds = round(monotonic() - run.started_at, 3)
         log.info("run_ended", outcome=run.status.value, seconds=seconds, **volume_of(run))
+
+
+class _Starting(LogFields):
+    """The fields of a run, with its first line."""
+
+    @override
+    def __enter__(self) -> None:
+        super().__enter__()
+        if _info_lines:
+            log.info("run_started")
 
 
 _info_lines = InfoLines(__name__)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ..stores.thread_keys import thread_key
 
@@ -30,16 +28,27 @@ class Asked(NamedTuple):
 
 
 class Beginning:
-    """A run that has been asked for. Hooks, checks and the store may take a while before it is there.
+    """A run that has been asked for, in the block: hooks, checks and the store may take a while before it is there.
 
     Args:
         asked: What was asked for.
+        all_: All runs that are about to begin.
     """
 
-    def __init__(self, asked: Asked) -> None:
+    __slots__ = ("_all", "asked", "stopped")
+
+    def __init__(self, asked: Asked, all_: Beginnings) -> None:
         self.asked = asked
         self.stopped = False
         """Whether the run is to be stopped as soon as it is there."""
+        self._all = all_
+
+    def __enter__(self) -> Self:
+        self._all.add(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._all.remove(self)
 
 
 class Beginnings:
@@ -50,23 +59,22 @@ class Beginnings:
         self._stops: dict[asyncio.Future[None], Asked] = {}
         """The stops that wait for a run which is about to come."""
 
-    @contextmanager
-    def note(self, asked: Asked) -> Iterator[Beginning]:
-        """Note that a run is about to begin, until it is there or refused.
+    def add(self, beginning: Beginning) -> None:
+        """Note that a run is about to begin.
 
         It may be noted twice: as soon as its request is read, and when it starts.
         """
-        beginning = Beginning(asked)
+        asked = beginning.asked
         beginning.stopped = any(each.stopped and each.asked == asked for each in self._beginnings)
         for waiting, stop in self._stops.items():
             if asked.is_meant_by(stop) and not waiting.done():
                 waiting.set_result(None)
                 beginning.stopped = True
         self._beginnings[beginning] = None
-        try:
-            yield beginning
-        finally:
-            del self._beginnings[beginning]
+
+    def remove(self, beginning: Beginning) -> None:
+        """Note that the run is there, or refused."""
+        del self._beginnings[beginning]
 
     def stop(self, stop: Asked) -> bool:
         """Have runs stopped as soon as they are there; return whether there are any."""

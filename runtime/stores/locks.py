@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, Self
-from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import structlog
 
 from ..cancellation import end_tasks
 from ..errors import StoreError, ThreadBusyError
+from ..fresh_ids import fresh_hex
 from ..signals import Signal
 from .retry import retry_unavailable
 from .settings import StoreSettings
@@ -151,7 +151,7 @@ class RunLocks:
 
     def lock(self, thread_id: str, agent_name: str, *, wait: float | None, interrupt: bool) -> RunLock:
         """Return a lock that is not yet acquired."""
-        return RunLock(self, Ticket(thread_id, agent_name, uuid4().hex), wait, interrupt)
+        return RunLock(self, Ticket(thread_id, agent_name, fresh_hex()), wait, interrupt)
 
     async def request_stop(self, thread_id: str, agent_name: str) -> None:
         """Request every holder of a ticket to stop."""
