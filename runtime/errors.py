@@ -297,6 +297,22 @@ class RunHandedOverError(CopilotKitError):
         super().__init__("Another server goes on with this run.", status_code=503)
 
 
+class RunBrokenOffError(CopilotKitError):
+    """The process that executed a run has died, and no other one goes on with it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server that executed this run has gone. Its messages until then are kept.", status_code=503
+        )
+
+
+class RunNotExecutedError(CopilotKitError):
+    """No worker has taken a run in time."""
+
+    def __init__(self) -> None:
+        super().__init__("No server was free to execute this run in time. Please try again.", status_code=503)
+
+
 class TryLaterError(CopilotKitError):
     """A run cannot be accepted now. ``retry_after`` is the number of seconds to wait before the next try."""
 

@@ -98,10 +98,16 @@ class Preparation:
             await guardrail.stop()
         await self._workers.stop()
 
-    def report(self, request: RunRequest, *, silent: bool = False) -> RequestReport:
-        """Return what calls the hooks for ``request``; ``silent`` for a run within a run, which has none."""
+    def report(self, request: RunRequest, *, silent: bool = False, began: float | None = None) -> RequestReport:
+        """Return what calls the hooks for a request.
+
+        Args:
+            request: The request.
+            silent: Whether it is for a run within a run, which has no hooks.
+            began: When it came, as a time stamp; None for now.
+        """
         hooks = Hooks() if silent else self._hooks
-        return RequestReport(hooks, self._calls, request, environment=self._config.env)
+        return RequestReport(hooks, self._calls, request, environment=self._config.env, began=began)
 
     @property
     def offers_agents(self) -> bool:

@@ -17,7 +17,7 @@ from .active_runs import ActiveRuns
 from .cancellation import OwnedTasks
 from .client_config import ClientConfigRules
 from .config import RuntimeConfig
-from .context import RunInput
+from .context import RunContext, RunInput
 from .errors import (
     AgentNotFoundError,
     CopilotKitError,
@@ -113,6 +113,7 @@ class RuntimeService:
         self.next_runs = NextRuns(run_log)
         self.retention = RunRetention(run_log)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume, self._keep_broken)
+        self.broken_runs.on_closed = self._report_closed
         self.archive.on_stop = self._active.report_stop
         self.threads.delete_with(self._delete_runs)
         self._starter = RunStarter(
@@ -143,7 +144,6 @@ class RuntimeService:
         """Start the store, then the providers, and checks that no two agents share a name."""
         self.draining = False
         await self._open_store()
-        await self.archive.start()
         self.next_runs.start()
         if self.execution is not None:
             await self.execution.open()
@@ -318,25 +318,32 @@ class RuntimeService:
         others = [RunHandle(run, run.subscribe()) for run in stored if not any(_is_same(run, one) for one in here)]
         return sorted([*here, *others], key=lambda handle: handle.number or maxsize)
 
-    async def follow(self, thread_id: str, *, identity: str | None = None, after: int = 0) -> RunHandle | None:
+    async def follow(
+        self, thread_id: str, *, run_id: str | None = None, identity: str | None = None, after: int = 0
+    ) -> RunHandle | None:
         """Follow the run that goes on in a thread, or else read its last run again.
 
         Args:
             thread_id: The thread.
+            run_id: Only the newest run of that id, whether or not it goes on.
             identity: The caller; None for the application itself.
             after: The number of the last event that the reader has.
 
         Returns:
-            None if no run of the thread is kept.
+            None if no such run is kept.
 
         Raises:
             ThreadNotFoundError: The thread does not exist, or is somebody else's.
             Lagged: What follows ``after`` is only kept compacted.
         """
-        handle = await self.attach(thread_id, identity=identity, after=after, paces=False)
-        if handle is not None:
+        spelling = await self.threads.find(thread_id, identity)
+        if run_id is not None:
+            here = self._active.of(spelling, run_id)
+            if here:
+                return follow(here[-1], after, paces=False)
+        elif (handle := await self.attach(thread_id, identity=identity, after=after, paces=False)) is not None:
             return handle
-        last = await self.archive.last(await self.threads.find(thread_id, identity))
+        last = await self.archive.last(spelling, run_id)
         return RunHandle(last, last.subscribe(after)) if last is not None else None
 
     async def stop(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
@@ -498,6 +505,17 @@ class RuntimeService:
                 if not provider.keeps_state:
                     self.turns.insert(await broken_turn(record, provider, history))
 
+    async def _report_closed(self, record: RunRecord, error: CopilotKitError) -> None:
+        """Report to hooks how a run ended that this process has closed, since no other one can."""
+        name = record.agent_name or None
+        asked = RunInput(thread_id=record.thread_id, run_id=record.run_id)
+        request = RunRequest(agent_name=name, input=asked, context=RunContext())
+        report = self.preparation.report(request, began=record.started_at.timestamp())
+        with suppress(AgentNotFoundError, NoModelError):
+            report.provider = (await self._provider_for(name)).name
+        report.failed(error)
+        report.close()
+
     async def _on_thread(self, request: RunRequest) -> RunRequest:
         """Return ``request`` with the spelling of its thread's id that everything is kept under."""
         asked, identity = request.input, request.context.identity
@@ -513,6 +531,7 @@ class RuntimeService:
     async def _open_store(self) -> None:
         try:
             await self.store.start()
+            await self.archive.start()
         except CopilotKitError as error:
             # The address and the cause are for the log: an application that starts late sends its clients the error.
             place = self.store.url or type(self.store).__name__

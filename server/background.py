@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -69,9 +69,27 @@ async def start_run(
     return BackgroundRun(handle)
 
 
-async def follow(service: RuntimeService, thread_id: str, *, after: int, owner: str | None) -> AsyncGenerator[Event]:
-    """Yield the events of a thread's last run, until it has ended (``CopilotRuntime.follow``)."""
-    handle = await service.follow(thread_id, identity=owner, after=after)
+async def follow(
+    service: RuntimeService,
+    thread_id: str,
+    *,
+    run_id: str | None,
+    after: int,
+    owner: str | None,
+    ready: Callable[[], Awaitable[None]],
+) -> AsyncGenerator[Event]:
+    """Yield the events of a thread's last run, until it has ended (``CopilotRuntime.follow``).
+
+    Args:
+        service: Where the run is looked for.
+        thread_id: The thread.
+        run_id: Only the newest run of this id; None for the thread's last.
+        after: The number of the last event that was read before.
+        owner: Whose thread it must be; None for the application.
+        ready: Awaited first: it starts what has not been started.
+    """
+    await ready()
+    handle = await service.follow(thread_id, run_id=run_id, identity=owner, after=after)
     if handle is None:
         return
     try:

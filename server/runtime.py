@@ -248,6 +248,7 @@ class CopilotRuntime:
         Raises:
             AgentNotFoundError: The agent does not exist.
         """
+        await self._ready()
         return await self.service.load_agent_state(thread_id=thread_id, agent_name=agent_name)
 
     async def save_agent_state(self, *, thread_id: str, agent_name: str, state: dict[str, Any]) -> None:
@@ -261,6 +262,7 @@ class CopilotRuntime:
         Raises:
             AgentNotFoundError: The agent does not exist.
         """
+        await self._ready()
         await self.service.save_agent_state(thread_id=thread_id, agent_name=agent_name, state=state)
 
     @property
@@ -276,10 +278,12 @@ class CopilotRuntime:
             limit: How many at most.
             cursor: ``cursor`` of the page before; None for the first.
         """
+        await self._ready()
         return await self.service.threads.page(owner=owner, limit=limit, cursor=cursor)
 
     async def thread(self, thread_id: str) -> ThreadInfo | None:
         """Look a thread's record up, by any spelling of its id, or None."""
+        await self._ready()
         return await self.service.threads.info(thread_id)
 
     async def delete_thread(self, thread_id: str, *, owner: str | None = None) -> bool:
@@ -296,6 +300,7 @@ class CopilotRuntime:
             ThreadNotFoundError: It is not ``owner``'s.
             ThreadBusyError: A run in it did not stop.
         """
+        await self._ready()
         return await self.service.threads.delete(thread_id, identity=owner)
 
     async def delete_threads(self, *, owner: str) -> int:
@@ -304,6 +309,7 @@ class CopilotRuntime:
         Raises:
             ThreadBusyError: A run in one of them did not stop.
         """
+        await self._ready()
         return await self.service.threads.delete_of(owner)
 
     async def compact_store(self) -> int:
@@ -312,6 +318,7 @@ class CopilotRuntime:
         Returns:
             How many threads were compacted: all but those in which a run went on.
         """
+        await self._ready()
         return await self.service.threads.compact()
 
     async def assign_thread(self, thread_id: str, owner: str) -> None:
@@ -320,6 +327,7 @@ class CopilotRuntime:
         Raises:
             ThreadNotFoundError: It is somebody else's.
         """
+        await self._ready()
         await self.service.threads.assign(thread_id, owner)
 
     async def start_run(
@@ -332,7 +340,7 @@ class CopilotRuntime:
         properties: dict[str, Any] | None = None,
         owner: str | None = None,
     ) -> BackgroundRun:
-        """Start a run without a client, which can join it at any time; start the runtime if it has not been started.
+        """Start a run without a client, which can join it at any time.
 
         Args:
             agent_name: The agent; None for the model.
@@ -348,8 +356,7 @@ class CopilotRuntime:
             ThreadNotFoundError: The thread is somebody else's.
             ShuttingDownError: The runtime is about to end.
         """
-        if not self._running and not self.service.draining:
-            await self.start()  # as the first request does
+        await self._ready()
         return await start_run(
             self.service,
             agent_name,
@@ -360,11 +367,14 @@ class CopilotRuntime:
             owner=owner,
         )
 
-    def follow(self, thread_id: str, *, after: int = 0, owner: str | None = None) -> AsyncGenerator[Event]:
+    def follow(
+        self, thread_id: str, *, run_id: str | None = None, after: int = 0, owner: str | None = None
+    ) -> AsyncGenerator[Event]:
         """Yield the events of a thread's run as they come, wherever it goes on; of its last run if none does.
 
         Args:
             thread_id: The thread.
+            run_id: Only the run of this id. Give it with ``after``, which counts the events of one run.
             after: The number of the last event that was read before; events are numbered from 1.
             owner: Whose thread it must be; None for the application, which may read all.
 
@@ -372,7 +382,12 @@ class CopilotRuntime:
             ThreadNotFoundError: The thread is not ``owner``'s.
             Lagged: What follows ``after`` is only kept compacted: follow again from 0.
         """
-        return follow(self.service, thread_id, after=after, owner=owner)
+        return follow(self.service, thread_id, run_id=run_id, after=after, owner=owner, ready=self._ready)
+
+    async def _ready(self) -> None:
+        """Start a runtime that has not been started yet, as its first request does; one that was stopped stays so."""
+        if not self._running and not self.service.draining:
+            await self.start()
 
     async def start(self) -> None:
         """Start the store and the providers; do nothing if the runtime has been started.
@@ -419,6 +434,7 @@ class CopilotRuntime:
             ThreadNotFoundError: The thread is not ``owner``'s.
         """
         if thread_id is not None:
+            await self._ready()
             return await self.service.stop(thread_id, run_id=run_id, identity=owner)
         await self._stop()
         return None

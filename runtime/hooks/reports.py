@@ -43,9 +43,12 @@ class RequestReport:
         calls: Calls them.
         request: The request.
         environment: Where the runtime works: ``development`` or ``production``.
+        began: When the request came, as a time stamp; None for now.
     """
 
-    def __init__(self, hooks: Hooks, calls: HookCalls, request: RunRequest, *, environment: str) -> None:
+    def __init__(
+        self, hooks: Hooks, calls: HookCalls, request: RunRequest, *, environment: str, began: float | None = None
+    ) -> None:
         self._hooks = hooks
         self._observability = hooks.observability
         self._calls = calls
@@ -55,7 +58,7 @@ class RequestReport:
         self.provider = ""
         """The name of the provider that is asked, once it is known."""
         self._environment = environment
-        self._began = time.time()
+        self._began = time.time() if began is None else began
         on_response = self._observability.on_response
         self._feed = ResponseFeed(calls, on_response) if on_response is not None else None
 

@@ -19,6 +19,7 @@ from ..context import RunInput
 from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage, ToolResultMessage
 from ..stores.errors import NotStoredError
+from ..stores.records import START_SECONDS
 from ..stores.retry import retry_unavailable
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey, RunLostError, RunRecord
@@ -60,7 +61,7 @@ class RunArchive:
 
     async def start(self) -> None:
         """Open the store of runs."""
-        await self.store.start()
+        await retry_unavailable(self.store.start, min(self.store.settings.retry_for, START_SECONDS))
 
     async def stop(self) -> None:
         """Close the store of runs, once what was to be stopped has ended."""
@@ -236,9 +237,13 @@ class RunArchive:
         records = await self.store.runs(thread_id, _RECENT_RUNS)
         return [RemoteRun(self.store, record) for record in records if record.status == "running"]
 
-    async def last(self, thread_id: str) -> RemoteRun | None:
-        """Return the last run of a thread, from what is stored of it, or None."""
-        latest = await self.store.latest(thread_id)
+    async def last(self, thread_id: str, run_id: str | None = None) -> RemoteRun | None:
+        """Return the last run of a thread, or the last one of that id, from what is stored of it; or None."""
+        if run_id is None:
+            latest = await self.store.latest(thread_id)
+        else:
+            records = await self.store.runs(thread_id)
+            latest = next((record for record in reversed(records) if record.run_id == run_id), None)
         return RemoteRun(self.store, latest) if latest is not None else None
 
     async def runs(self, thread_id: str) -> list[RunRecord]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import structlog
 
 from .. import events
-from ..errors import ShuttingDownError
+from ..errors import CopilotKitError, RunBrokenOffError, RunNotExecutedError, ShuttingDownError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunCompactedError, RunKey, RunRecord
 from ..sweeper import Sweeper
@@ -19,10 +19,8 @@ from .run import Run
 
 BROKEN_OFF = "RUN_BROKEN_OFF"
 """The code of the error that ends a run whose process has died."""
-BROKEN_OFF_TEXT = "The server that executed this run has gone. Its messages until then are kept."
 NOT_EXECUTED = "RUN_NOT_EXECUTED"
 """The code of the error that ends a run that no worker has taken in time."""
-NOT_EXECUTED_TEXT = "No server was free to execute this run in time. Please try again."
 PATIENCE_SECONDS = 60.0
 """For how long a run without a process is left to those that can execute it."""
 SWEEP_SECONDS = 1.0
@@ -54,7 +52,9 @@ class BrokenRuns:
         self.is_ours: Callable[[RunRecord], bool] = lambda _: True
         """Whether this process is one of those that execute a run; the others wait, and close it if nobody does."""
         self.on_resumed: Callable[[Run], None] = lambda _: None
-        """Called with each run that this process goes on with."""
+        """Called with each run that this process goes on with,"""
+        self.on_closed: Callable[[RunRecord, CopilotKitError], Awaitable[None]] = _nobody_learns
+        """and with each that it has closed, and why."""
         self._seen: dict[RunKey, float] = {}
         """Since when runs of others are seen here without a process."""
         self._store = store
@@ -86,8 +86,10 @@ class BrokenRuns:
 
     async def _close_late(self, record: RunRecord) -> None:
         log.warning("run_not_executed", thread_id=record.thread_id, run_id=record.run_id)
-        ending = events.RunError(message=NOT_EXECUTED_TEXT, code=NOT_EXECUTED)
+        error = RunNotExecutedError()
+        ending = events.RunError(message=error.message, code=NOT_EXECUTED)
         await close_record(self._store, self._owner, record, "failed", ending)
+        await self.on_closed(record, error)
 
     async def _take(self, record: RunRecord) -> None:
         try:
@@ -120,6 +122,12 @@ class BrokenRuns:
         return True
 
     async def _close(self, record: RunRecord, stored: Sequence[events.Event], last: int) -> None:
-        ending = events.RunError(message=BROKEN_OFF_TEXT, code=BROKEN_OFF)
+        error = RunBrokenOffError()
+        ending = events.RunError(message=error.message, code=BROKEN_OFF)
         whole = await close_record(self._store, self._owner, record, "broken", ending, stored, last)
         await self._keep(record, whole)
+        await self.on_closed(record, error)
+
+
+async def _nobody_learns(record: RunRecord, error: CopilotKitError) -> None:
+    """Do nothing."""

@@ -24,6 +24,13 @@ class StoreUnavailableError(StoreError):
         super().__init__(message)
 
 
+class StoreNotOpenError(StoreError):
+    """The store is used before it was started, or after it was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("The state store is not open. Use the runtime within `async with runtime:`.")
+
+
 class NotStoredError(StoreError):
     """A run's answer is whole, but the store was away for too long to keep it."""
 

@@ -16,7 +16,7 @@ from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from ..errors import ConfigurationError, StoreError
-from .errors import StoreUnavailableError
+from .errors import StoreNotOpenError, StoreUnavailableError
 from .settings import StoreSettings
 from .thread_keys import thread_key
 
@@ -114,7 +114,7 @@ class Database:
     async def statement(self) -> AsyncIterator[AsyncCursor]:
         """Lend a cursor for a single statement, which is a transaction by itself."""
         if self._pool is None:
-            raise StoreError("The state store was not started.")
+            raise StoreNotOpenError()
         async with (
             translated(),
             asyncio.timeout(self._settings.command_timeout),

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StoreError
-from .errors import StoreUnavailableError
+from .errors import StoreNotOpenError, StoreUnavailableError
 from .thread_keys import thread_key
 
 T = TypeVar("T")
 
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_BUSY_SNAPSHOT)
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+"""What other processes' work on the file causes: the codes, and in the bits above them their kinds."""
 
 _MIGRATIONS = (
     """
@@ -80,7 +81,7 @@ def translated() -> Iterator[None]:
     except TimeoutError as error:
         raise StoreUnavailableError from error
     except (sqlite3.Error, OSError) as error:
-        if getattr(error, "sqlite_errorcode", None) in _BUSY:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
             raise StoreUnavailableError from error
         raise StoreError("The state store's file cannot be used.") from error
 
@@ -146,13 +147,13 @@ class Database:
 
     def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
         if self._connection is None:
-            raise StoreError("The state store was not started.")
+            raise StoreNotOpenError()
         with _transaction(self._connection, begin):
             return work(self._connection)
 
     async def _work(self, work: Callable[[], T], seconds: float | None = None) -> T:
         if self._worker is None:
-            raise StoreError("The state store was not started.")
+            raise StoreNotOpenError()
         with translated():
             async with asyncio.timeout(2 * self._timeout if seconds is None else seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._worker, work)

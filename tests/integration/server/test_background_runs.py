@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from copilotkit_runtime import CopilotRuntime, errors, events
+from copilotkit_runtime import CopilotRuntime, ThreadPage, errors, events
 from tests.support.request_bodies import event, text
 from tests.support.scripted_agent import AGENT, ScriptedProvider
 
@@ -63,6 +64,57 @@ async def test_a_run_may_be_started_before_the_server_and_not_after_its_end(runt
         await runtime.stop()
     with pytest.raises(errors.ShuttingDownError):
         await runtime.start_run(AGENT, script(*text("m", "late")))
+
+
+@pytest.mark.parametrize("runtime", STORES, indirect=True)
+@pytest.mark.parametrize(
+    ("ask", "answer"),
+    [
+        (lambda runtime: runtime.threads(), ThreadPage(threads=[], cursor=None)),
+        (lambda runtime: runtime.thread("t"), None),
+        (lambda runtime: runtime.stop("t"), False),
+        (lambda runtime: runtime.delete_thread("t"), False),
+        (lambda runtime: runtime.delete_threads(owner="alice"), 0),
+        (lambda runtime: runtime.compact_store(), 0),
+        (lambda runtime: runtime.load_agent_state(thread_id="t", agent_name=AGENT), None),
+        (lambda runtime: anext(runtime.follow("t"), None), None),
+    ],
+    ids=["threads", "thread", "stop", "delete_thread", "delete_threads", "compact_store", "load", "follow"],
+)
+async def test_whatever_is_asked_first_starts_the_runtime(
+    runtime: CopilotRuntime, ask: Callable[[CopilotRuntime], Awaitable[object]], answer: object
+) -> None:
+    try:
+        assert await ask(runtime) == answer
+    finally:
+        await runtime.stop()
+
+
+async def test_a_runtime_that_was_stopped_reports_what_to_write(tmp_path: Path) -> None:
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], store=f"sqlite:///{tmp_path / 'states.sqlite'}")
+    async with runtime:
+        pass
+    with pytest.raises(errors.StoreError, match="async with runtime"):
+        await runtime.threads()
+
+
+@pytest.mark.parametrize("runtime", STORES, indirect=True)
+async def test_a_run_is_read_by_its_id_when_another_has_followed_it(runtime: CopilotRuntime) -> None:
+    async with runtime:
+        runs = [await runtime.start_run(AGENT, script(*text(id_, id_)), thread_id="t") for id_ in ("first", "second")]
+        assert [await run.join() for run in runs] == ["finished", "finished"]
+        for run, id_ in zip(runs, ("first", "second"), strict=True):
+            read = [each async for each in runtime.follow("t", run_id=run.run_id)]
+            assert read[:2] == [
+                events.RunStarted(thread_id="t", run_id=run.run_id),
+                events.TextMessageStart(message_id=id_),
+            ]
+            assert read[-1] == events.RunFinished(thread_id="t", run_id=run.run_id)
+        assert [each async for each in runtime.follow("t", run_id="nobody's")] == []
+        going_on = await runtime.start_run(AGENT, script({"hang": True}), thread_id="t")
+        assert await anext(runtime.follow("t", run_id=going_on.run_id)) == events.RunStarted(
+            thread_id="t", run_id=going_on.run_id
+        )
 
 
 @pytest.mark.parametrize("runtime", STORES, indirect=True)

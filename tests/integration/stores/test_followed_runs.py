@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from random import Random
 from statistics import median
 from time import monotonic
@@ -18,7 +19,7 @@ import httpx
 import msgspec
 import pytest
 
-from copilotkit_runtime import CopilotRuntime, events
+from copilotkit_runtime import CopilotRuntime, ErrorEvent, Hooks, errors, events
 from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.request import RunRequest
@@ -308,6 +309,24 @@ async def test_what_a_run_said_whose_process_has_gone_is_in_its_thread(
         return isinstance(half := kept.messages[-2], TextMessage) and half.content == "half"
 
     await until(is_kept)
+
+
+async def test_hooks_are_called_for_a_run_that_is_closed_because_its_process_has_gone(tmp_path: Path) -> None:
+    reported = asyncio.Queue[ErrorEvent]()
+    runtime = CopilotRuntime(
+        providers=[ScriptedProvider()],
+        store=f"sqlite:///{tmp_path / 'states.sqlite'}",
+        hooks=Hooks(on_error=reported.put),
+    )
+    async with runtime, asyncio.timeout(20):
+        store = runtime.service.archive.store
+        record = await store.open("t", run_id="r", agent_name=AGENT, owner="gone", about={})
+        await store.release(record.key, "gone")
+        report = await reported.get()
+        assert isinstance(report.error, errors.RunBrokenOffError)
+        assert (report.context.thread_id, report.context.run_id) == ("t", "r")
+        assert report.context.agent is not None
+        assert report.context.agent.name == AGENT
 
 
 @pytest.mark.parametrize("url", ["redis"], indirect=True)
