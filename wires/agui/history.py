@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, TypeAlias
 
 from ...runtime import events
 from ...runtime.messages import Message, ReasoningMessage, ToolResultMessage
-from ...runtime.runs.about import ALIASES, ANSWERS, brought_by
+from ...runtime.runs.about import ALIASES, brought_by
 from ...runtime.runs.archive import RunArchive
-from ...runtime.runs.history import is_users
 from ...runtime.runs.transcript import Transcript
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
@@ -47,20 +46,16 @@ class ThreadHistory:
         self._answers: dict[str, str] = {}
         """The results that the client has got, by the calls that they answer."""
 
-    async def replay(
-        self, records: Sequence[RunRecord], kept: AgentState, running: Iterable[Sequence[Message]] = ()
-    ) -> AsyncGenerator[Events]:
+    async def replay(self, records: Sequence[RunRecord], kept: AgentState) -> AsyncGenerator[Events]:
         """Yield the events of runs, each run's in one or several parts.
 
         Args:
             records: The runs that have ended, oldest first.
             kept: What the agent remembers; what the runs lack of it comes before or behind them.
-            running: The messages that came with each of the runs that follow, go on, and answer no question.
         """
-        current = await self._without_taken_back(records, running)
-        for older in self._remembered(_before(kept, current)):
+        for older in self._remembered(_before(kept, records)):
             yield older
-        for record in current:
+        for record in records:
             yield await self._run(record)
         if any(id_ not in self.seen for id_ in _message_ids(kept.messages)):
             for rest in self._remembered(kept):
@@ -104,38 +99,6 @@ class ThreadHistory:
         if record.agent_name == self._agent_key:
             return run
         return [event for event in run if not isinstance(event, _STATES)]
-
-    async def _without_taken_back(
-        self, records: Sequence[RunRecord], running: Iterable[Sequence[Message]]
-    ) -> Sequence[RunRecord]:
-        """Leave out the runs whose user's message was answered anew by a later one, or is being answered."""
-        current: list[RunRecord] = []
-        first_of: dict[str, int] = {}
-        runs = [*((record, brought_by(record.about)) for record in records), *((None, brought) for brought in running)]
-        for record, brought in runs:
-            ids = [message.id for message in brought if not isinstance(message, ToolResultMessage)]
-            asked = next((message.id for message in reversed(brought) if is_users(message)), None)
-            again = first_of.get(asked) if asked is not None else None
-            if again is not None and (record is None or await self._takes_back(record, current[again])):
-                del current[again:]
-                first_of = {id_: place for id_, place in first_of.items() if place < again}
-            if record is None:
-                continue
-            for id_ in ids:
-                first_of.setdefault(id_, len(current))
-            current.append(record)
-        return current
-
-    async def _takes_back(self, record: RunRecord, earlier: RunRecord) -> bool:
-        """Return whether a run with an earlier one's message answers that anew, and not a question of that run."""
-        answers = record.about.get(ANSWERS)
-        return not (await self._asks(earlier) if answers is None else answers)
-
-    async def _asks(self, record: RunRecord) -> bool:
-        """Return whether a run ended with a question."""
-        names = (events.INTERRUPT, events.COPILOTKIT_INTERRUPT)
-        run = await self._archive.history(record)
-        return any(isinstance(event, events.Custom) and event.name in names for event in run)
 
 
 def _before(kept: AgentState, records: Sequence[RunRecord]) -> AgentState:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from operator import itemgetter
+from sys import maxsize
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +22,7 @@ from .gate import Gate, GateOptions
 from .history import Events, ThreadHistory
 from .joined_run import JoinedRun
 from .replay import started_input
+from .turns import Turn, without_taken_back
 
 _MORE_LOOKS = 3
 """How often a thread is looked at again in which runs begin or end just now."""
@@ -93,14 +96,14 @@ class Past:
         known = self._got | {handle.number for handle in handles}
         self._ended = [record for record in records if record.number not in known and record.status != "running"]
         self._got.update(record.number for record in self._ended)
+        await self._leave_out_what_is_taken_back()
         # What an agent remembers while it works is not what it will remember.
         self._kept = await self._remembered() if first and not handles else AgentState()
         self.last = max((record.number for record in records if record.status != "running"), default=0)
 
     def replay(self) -> AsyncGenerator[Events]:
         """Yield the events of what has ended."""
-        running = [_brought(run) for run in self.running if not _answers(run)]
-        return self._history.replay(self._ended, self._kept, running)
+        return self._history.replay(self._ended, self._kept)
 
     def gate(self, run: GoingOn) -> Gate:
         """Return what the events of a run that goes on pass, once what came before it has been written."""
@@ -141,6 +144,20 @@ class Past:
         handles = await self._service.attach_all(self.thread_id)
         return handles, await self._service.archive.runs(self.thread_id)
 
+    async def _leave_out_what_is_taken_back(self) -> None:
+        turns: list[tuple[int, Turn[RunRecord | GoingOn]]] = [
+            *((record.number, _ended_turn(record)) for record in self._ended),
+            *((run.handle.number or maxsize, _turn(run)) for run in self.running),
+        ]
+        in_order = [turn for _, turn in sorted(turns, key=itemgetter(0))]
+        current = await without_taken_back(in_order, self._service.archive)
+        self._ended = [run for run in current if isinstance(run, RunRecord)]
+        for run in self.running:
+            if run not in current:
+                run.source.close()
+                self._got.update([] if run.handle.number is None else [run.handle.number])
+        self.running = [run for run in current if isinstance(run, GoingOn)]
+
     def _going_on(self, handle: RunHandle, records: Sequence[RunRecord]) -> GoingOn:
         record = next((record for record in records if record.number == handle.number), None)
         return GoingOn(handle, record, JoinedRun(handle, handle.reopened))
@@ -162,6 +179,14 @@ def _answers(run: GoingOn) -> bool:
     """Return whether a run that goes on was to answer the questions of the one before it."""
     kept = run.record.about.get(ANSWERS) if run.record is not None else None
     return bool(run.handle.run.input.resume) if kept is None else bool(kept)
+
+
+def _ended_turn(record: RunRecord) -> Turn[RunRecord | GoingOn]:
+    return Turn(record, brought_by(record.about), record.about.get(ANSWERS), record)
+
+
+def _turn(run: GoingOn) -> Turn[RunRecord | GoingOn]:
+    return Turn(run, _brought(run), _answers(run), run.record)
 
 
 def _brought(run: GoingOn) -> list[Message]:

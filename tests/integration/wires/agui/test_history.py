@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from tests.support.scripted_agent import ScriptedProvider
 ASK = {"event": {"type": "CUSTOM", "name": "on_interrupt", "value": "sure?"}}
 
 
-def runtime(folder: Path) -> CopilotRuntime:
+def runtime(folder: Path, **settings: Any) -> CopilotRuntime:
     """A runtime whose store outlives it."""
-    config = RuntimeConfig(store=f"sqlite:///{folder}/runs.db")
+    config = RuntimeConfig(store=f"sqlite:///{folder}/runs.db", **settings)
     return CopilotRuntime(providers=[ScriptedProvider()], model=ScriptedProvider(), config=config)
 
 
@@ -175,6 +176,49 @@ async def test_what_is_being_answered_anew_is_not_shown_with_its_old_answer(clie
                 text += "".join([piece async for piece in pieces])
     await running
     assert deltas(events_of(text)) == ["one", "new"]
+
+
+@asynccontextmanager
+async def going_on(app: CopilotRuntime, client: httpx.AsyncClient) -> AsyncIterator[list[asyncio.Task[httpx.Response]]]:
+    """Begin to answer a message, and to answer it again before that has ended; end both."""
+    runs: list[asyncio.Task[httpx.Response]] = []
+    for steps, id_ in ((say("old", "a1")[:2], "r1"), (say("new", "a2"), "r2")):
+        body = run_input(script(*steps, {"hang": True}, id_="u1"), run=id_)
+        runs.append(asyncio.create_task(client.post(f"{PATH}/agent/scripted/run", json=body)))
+
+        async def is_known(count: int = len(runs)) -> bool:
+            return len(await app.service.archive.runs("t")) == count
+
+        await until(is_known)
+    yield runs
+    await client.post(f"{PATH}/agent/scripted/stop/t")
+    await asyncio.gather(*runs)
+
+
+async def test_a_turn_that_is_submitted_twice_is_shown_with_its_second_answer_alone(tmp_path: Path) -> None:
+    app = runtime(tmp_path)
+    address = f"{PATH}/agent/scripted/connect"
+    async with (
+        client_of(app) as client,
+        asyncio.timeout(20),
+        going_on(app, client),
+        client.stream("POST", address, json=run_input(run="c")) as joined,
+    ):
+        pieces = joined.aiter_text()
+        text = await anext(pieces)
+        await client.post(f"{PATH}/agent/scripted/stop/t")
+        text += "".join([piece async for piece in pieces])
+    assert [event["runId"] for event in events_of(text) if event["type"] == "RUN_STARTED"] == ["r2"]
+
+
+async def test_a_turn_that_was_refused_takes_back_nothing(tmp_path: Path) -> None:
+    app = runtime(tmp_path, busy_policy="reject")
+    async with client_of(app) as client, asyncio.timeout(20):
+        async with going_on(app, client) as (_, second):
+            assert events_of((await second).text)[-1]["code"] == "THREAD_BUSY"
+        events = await connect(client, "scripted")
+    assert deltas(events) == ["old"]
+    assert [event["runId"] for event in events if event["type"] == "RUN_STARTED"] == ["r1", "r2"]
 
 
 async def test_a_run_that_goes_on_is_joined_behind_the_others(client: httpx.AsyncClient) -> None:

@@ -1,0 +1,73 @@
+"""The runs of a thread as turns: which of them a later one has taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from ...runtime import events
+from ...runtime.messages import Message, ToolResultMessage
+from ...runtime.runs.archive import RunArchive
+from ...runtime.runs.history import is_users
+from ...runtime.runs.run import THREAD_BUSY
+from ...runtime.stores.run_records import RunRecord
+
+T = TypeVar("T")
+
+_QUESTIONS = (events.INTERRUPT, events.COPILOTKIT_INTERRUPT)
+
+
+class Turn(NamedTuple, Generic[T]):
+    """A run of a thread, whether it has ended or goes on."""
+
+    run: T
+    brought: Sequence[Message]
+    """The messages that came with it."""
+    answers: bool | None
+    """Whether it was to answer the questions of the run before it; None if that was not kept."""
+    record: RunRecord | None
+    """Its record, if it has one yet."""
+
+
+async def without_taken_back(turns: Sequence[Turn[T]], archive: RunArchive) -> list[T]:
+    """Leave out the runs whose user's message a later one has answered anew, or is to answer.
+
+    Args:
+        turns: The runs, in the order in which they began.
+        archive: Where they are kept.
+    """
+    current: list[Turn[T]] = []
+    first_of: dict[str, int] = {}
+    for turn in turns:
+        asked = next((message.id for message in reversed(turn.brought) if is_users(message)), None)
+        again = first_of.get(asked) if asked is not None else None
+        if again is not None and await _takes_back(turn, current[again], archive):
+            del current[again:]
+            first_of = {id_: place for id_, place in first_of.items() if place < again}
+        for message in turn.brought:
+            if not isinstance(message, ToolResultMessage):
+                first_of.setdefault(message.id, len(current))
+        current.append(turn)
+    return [turn.run for turn in current]
+
+
+async def _takes_back(turn: Turn[T], earlier: Turn[T], archive: RunArchive) -> bool:
+    """Return whether a run with an earlier one's message answers that anew, and not a question of that run."""
+    if turn.record is not None and turn.record.status == "failed" and await _was_refused(turn.record, archive):
+        return False
+    return not (await _asks(earlier.record, archive) if turn.answers is None else turn.answers)
+
+
+async def _was_refused(record: RunRecord, archive: RunArchive) -> bool:
+    """Return whether a run said nothing, because another one had its thread."""
+    run = await archive.history(record)
+    is_busy = any(isinstance(event, events.RunError) and event.code == THREAD_BUSY for event in run)
+    return is_busy and all(isinstance(event, events.RunStarted | events.RunError) for event in run)
+
+
+async def _asks(record: RunRecord | None, archive: RunArchive) -> bool:
+    """Return whether a run ended with a question."""
+    if record is None or record.status == "running":
+        return False
+    run = await archive.history(record)
+    return any(isinstance(event, events.Custom) and event.name in _QUESTIONS for event in run)
