@@ -225,7 +225,7 @@ class RuntimeConfig(BaseSettings):
     """The maximum number of concurrent runs per identity, or per address without one, per process."""
     max_body_bytes: Count = 4 * _MEGABYTE
     """The maximum size of a request, without its images."""
-    max_image_bytes: Count = 16 * _MEGABYTE
+    max_image_bytes: Count = 32 * _MEGABYTE
     """The maximum size of all images and other media of a request, in base64."""
     max_messages: Count = 5_000
     """The maximum number of messages in a request."""

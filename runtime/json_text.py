@@ -7,6 +7,7 @@ A string of JavaScript's that was cut in the middle of a character ends in half 
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from typing import Any
 
@@ -106,12 +107,15 @@ def decode_client_json(text: str | bytes) -> Any:
     """Return what a client's JSON text holds, as ``decode_json`` does, with whole numbers beyond 64 bits as floats.
 
     So they are to JavaScript, and LangGraph's checkpoints take no longer ones. What models write is not treated so:
-    the arguments of an action may hold exact numbers of any length.
+    the arguments of an action may hold exact numbers of any length. A byte order mark before the text is skipped, as
+    ``Response.json()`` of JavaScript skips it.
 
     Raises:
         InputTooLargeError: It has too many values.
         msgspec.DecodeError: It is not JSON, nests too deep, or has a number that is no float either.
     """
+    if isinstance(text, bytes):
+        text = text.removeprefix(BOM_UTF8)
     value = decode_json(text)
     if not _may_have_long_number(text):
         return value

@@ -151,7 +151,7 @@ def messages_for(messages: Iterable[Message], takes: frozenset[str]) -> list[Mes
             raise UnsupportedMediaError(*_type_of(message))
     unanswered = _unanswered(thread)
     return [
-        message if accepted else _word_for(message)
+        message if accepted else word_for(message, "left out, as it cannot be read")
         for index, message in enumerate(thread)
         if (accepted := _accepts(takes, message)) or index >= unanswered
     ]
@@ -165,7 +165,8 @@ def _unanswered(thread: Sequence[Message]) -> int:
     return index
 
 
-def _word_for(message: Message) -> Message:
+def word_for(message: Message, reason: str) -> Message:
+    """Return what stands for an attachment that is not there, under the attachment's id; other messages as they are."""
     if not isinstance(message, ImageMessage | MediaMessage):
         return message
     kind, mime_type = _type_of(message)
@@ -173,7 +174,7 @@ def _word_for(message: Message) -> Message:
         id=message.id,
         created_at=message.created_at,
         role=message.role,
-        content=f"[{kind} of type {mime_type}: left out, as it cannot be read]",
+        content=f"[{kind} of type {mime_type}: {reason}]",
         parent_message_id=message.parent_message_id,
     )
 

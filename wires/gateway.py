@@ -56,6 +56,7 @@ class Gateway:
             if page is not None:
                 return exchange.page(page.html, page.policy)
             if _asks_nothing(exchange.request):
+                exchange.wildcard = True
                 headers = [("content-type", "application/json"), ("allow", "GET, POST")]
                 return exchange.respond(405, _NOTHING_ASKED, headers)
             return self._answer_shared(exchange, wires)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,7 +32,8 @@ def run_agent_input(run: RunInput, context: RunContext, *, forward_node_name: bo
         "state": run.state,
         "messages": messages_to_agui(run.messages),
     }
-    resume = [entry for answer in run.resume if (entry := _resume_entry(answer)) is not None]
+    answers = [each for answer in run.resume for each in _one_by_one(answer)]
+    resume = [entry for answer in answers if (entry := _resume_entry(answer)) is not None]
     return {**payload, "resume": resume} if resume else payload
 
 
@@ -53,9 +55,35 @@ def _command(answer: Resume) -> dict[str, Any]:
     return {**command, "interruptEvent": answer.value} if answer.value else command
 
 
+def _one_by_one(answer: Resume) -> list[Resume]:
+    """Return the answers to a list of interrupts of AG-UI 1.0: clients get those of one run as one question.
+
+    Each needs an answer. Of a single one, which may have been meant for any, the first interrupt is resolved.
+    """
+    asked = _decoded(answer.value)
+    if not isinstance(asked, list) or not asked or not all(_is_interrupt(each) for each in asked):
+        return [answer]
+    given = _answer(answer)
+    if not isinstance(given, list) or len(given) != len(asked):
+        given = [given]
+    answers = zip_longest(asked, given, fillvalue=msgspec.UNSET)
+    return [_answer_to(answer, each, part) for each, part in answers]
+
+
+def _answer_to(answer: Resume, asked: Any, given: Any) -> Resume:
+    cancelled = answer.cancelled or given is msgspec.UNSET
+    return msgspec.structs.replace(
+        answer,
+        value=msgspec.json.encode(asked).decode(),
+        answer=None if cancelled else given,
+        interrupt_id=None,
+        cancelled=cancelled,
+    )
+
+
 def _resume_entry(answer: Resume) -> dict[str, Any] | None:
     """Return the answer as AG-UI 1.0 wants it, if what was asked was an interrupt of AG-UI 1.0."""
-    id_ = answer.interrupt_id or _interrupt_id(answer.value)
+    id_ = _interrupt_id(answer.value) or answer.interrupt_id
     if id_ is None:
         return None
     if answer.cancelled:
@@ -64,12 +92,19 @@ def _resume_entry(answer: Resume) -> dict[str, Any] | None:
 
 
 def _interrupt_id(value: str) -> str | None:
+    asked = _decoded(value)
+    return str(asked["id"]) if _is_interrupt(asked) else None
+
+
+def _is_interrupt(asked: Any) -> bool:
+    return isinstance(asked, dict) and isinstance(asked.get("id"), str) and "reason" in asked
+
+
+def _decoded(value: str) -> Any:
     try:
-        asked = msgspec.json.decode(value)
+        return msgspec.json.decode(value)
     except msgspec.DecodeError:
         return None
-    known = isinstance(asked, dict) and isinstance(asked.get("id"), str) and "reason" in asked
-    return str(asked["id"]) if known else None
 
 
 def _answer(resume: Resume) -> Any:

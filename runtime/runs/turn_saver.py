@@ -16,11 +16,12 @@ from ..errors import StoreError, ThreadBusyError, ThreadLostError
 from ..messages import Message
 from ..patience import within
 from ..provider import AgentProvider
-from ..stores.errors import NotStoredError, StoreConflictError, StoreUnavailableError
+from ..stores.errors import NotStoredError, StateTooLargeError, StoreConflictError, StoreUnavailableError
 from ..stores.interface import AgentState, StateStore
 from ..stores.retry import retry_unavailable
 from ..sweeper import Sweeper
 from .history import insert_turn, merge_messages, without_instructions
+from .outgrown_threads import shortened
 from .run import Run
 from .turn import Turn
 
@@ -32,6 +33,8 @@ LATE_TURNS = 1_000
 LATE_BYTES = 64 << 20
 _RETRY_SECONDS = 2.0
 _LAST_TRY_SECONDS = 5.0
+_ROOM = 8
+"""Which part of the room for a thread is free again once the thread has been shortened."""
 _LOCK_SECONDS = 1.0
 """How long a late turn waits for its thread before others are tried."""
 
@@ -191,6 +194,23 @@ async def _kept(run: Turn) -> AgentState:
 
 
 async def _save(run: Turn, state: AgentState, version: int) -> None:
+    """Write what a thread has become, or what fits of it.
+
+    Raises:
+        StateTooLargeError: Its state or its newest turn alone does not fit.
+    """
+    try:
+        await _write(run, state, version)
+    except StateTooLargeError as error:
+        # With some room, so that not each of the next turns has to be shortened.
+        short = shortened(state, error.size - error.limit, error.limit // _ROOM)
+        if short is None:
+            raise
+        log.warning("thread_shortened", thread_id=run.input.thread_id, agent=run.agent_name, reason=error.message)
+        await _write(run, short, version)
+
+
+async def _write(run: Turn, state: AgentState, version: int) -> None:
     provider, thread_id = run.provider, run.input.thread_id
     if provider.store is None or type(provider).save_state is not AgentProvider.save_state:
         await provider.save_state(thread_id, run.agent_name, state)

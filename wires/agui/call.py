@@ -31,12 +31,12 @@ def given_body(value: Any) -> GivenBody:
         return GivenBody(data=value)
     if not value.strip():
         return GivenBody(fault="The body is empty.")
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     try:
-        return GivenBody(data=decode_client_json(text))
+        return GivenBody(data=decode_client_json(value))
     except InputTooLargeError as error:
         raise refusal(error, 413) from error
     except msgspec.DecodeError as error:
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         return GivenBody(text=text, fault=str(error))
 
 

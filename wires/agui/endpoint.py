@@ -96,7 +96,7 @@ class AGUIWire:
 
     def accepts(self, body: Mapping[str, Any]) -> bool:
         """Return whether a JSON object is an envelope."""
-        return isinstance(body.get("method"), str) and "query" not in body
+        return isinstance(body.get("method"), str) and body.get("query") is None
 
     def page(self, exchange: Exchange) -> Page | None:
         """Return None: the wire has no page."""

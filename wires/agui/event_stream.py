@@ -8,12 +8,16 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from ...runtime.cancellation import end_tasks
-from ...runtime.events import Event
+from ...runtime.error_texts import to_public_error
+from ...runtime.events import Event, RunError
 from ...runtime.runs.log import Lagged, Push
 from ..http.batching import Batching
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock, SilentStream
+from ..http.refusal import Refusal
 from ..http.streaming import direct_sink
 from .frames import KEEP_ALIVE, STREAM_HEADERS, frame
 from .gate import Gate
@@ -21,6 +25,8 @@ from .joined_run import JoinedRun
 from .text_continuation import TextContinuation
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Source(Protocol):
@@ -82,7 +88,7 @@ class EventStream(SilentStream):
         watch: Callable[[Sequence[Any]], None] | None = None,
         batching: Batching | None = None,
     ) -> None:
-        """Write a run through its gate until it ends.
+        """Write a run through its gate until it ends. That its log cannot be read any further is an end, too.
 
         Args:
             source: The reader's place in the run's log.
@@ -90,8 +96,19 @@ class EventStream(SilentStream):
             watch: Called with what is written.
             batching: Lets events wait for more.
         """
+        try:
+            await self._follow(source, gate, watch, batching or Batching(0))
+        except Exception as error:
+            log.exception("run_not_followed")
+            passed = gate.pass_([failure_of(error)])
+            if watch is not None:
+                watch(passed)
+            await self.write_events(passed)
+
+    async def _follow(
+        self, source: Source, gate: Gate, watch: Callable[[Sequence[Any]], None] | None, batching: Batching
+    ) -> None:
         text: TextContinuation | None = None
-        batching = batching or Batching(0)
         sink = None if batching.waits else direct_sink(self._exchange, None, self)
         while not gate.ended:
             push = None if text is None or sink is None else partial(text.push, sink)
@@ -117,6 +134,12 @@ class EventStream(SilentStream):
             text = gate.continued(batch[-1]) if batch and watch is None else None
 
 
+def failure_of(error: Exception) -> RunError:
+    """Return the event for what failed after a stream had begun, when no status can say so any more."""
+    public = error if isinstance(error, Refusal) else to_public_error(error)
+    return RunError(message=public.message, code=str(public.code))
+
+
 def _end_of(task: asyncio.Task[Any]) -> asyncio.Future[None]:
     ended = asyncio.get_running_loop().create_future()
     task.add_done_callback(lambda _task: None if ended.done() else ended.set_result(None))
@@ -125,7 +148,7 @@ def _end_of(task: asyncio.Task[Any]) -> asyncio.Future[None]:
 
 @asynccontextmanager
 async def open_stream(exchange: Exchange, clock: KeepAliveClock) -> AsyncIterator[EventStream]:
-    """Begin a stream, and end it when the block is left.
+    """Begin a stream, and end it when the block is left. What fails in the block is written as an error.
 
     Args:
         exchange: The request's way back.
@@ -138,6 +161,9 @@ async def open_stream(exchange: Exchange, clock: KeepAliveClock) -> AsyncIterato
     clock.add(stream)
     try:
         yield stream
+    except Exception as error:
+        log.exception("stream_failed")
+        await stream.write_events([failure_of(error)])
     finally:
         clock.remove(stream)
     await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -14,7 +14,7 @@ import msgspec
 from ...runtime import events
 from ...runtime.runs.usage import UsageByModel
 from .down_level import Reasoning, reasoning_writer
-from .interrupts import Interrupts
+from .interrupts import Interrupts, is_question
 from .state_view import StateView
 from .text_continuation import TextContinuation
 from .token_usage import usage_entries
@@ -288,7 +288,7 @@ class Gate:
             self._out.append(event)
 
     def _custom(self, event: events.Custom) -> None:
-        if event.name in (events.INTERRUPT, "LangGraphInterruptEvent", events.COPILOTKIT_INTERRUPT):
+        if is_question(event):
             self._interrupts.add(event)
         elif event.name == events.PREDICT_STATE:
             self._state.predict(event)

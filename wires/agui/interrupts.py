@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from ...runtime import events
+
+_NAMES = frozenset((events.INTERRUPT, events.COPILOTKIT_INTERRUPT, "LangGraphInterruptEvent"))
+
+
+def is_question(event: events.Event) -> TypeGuard[events.Custom]:
+    """Return whether an event asks a person something."""
+    return isinstance(event, events.Custom) and event.name in _NAMES
 
 
 class Interrupts:
@@ -16,24 +23,25 @@ class Interrupts:
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
-        self._values: list[Any] = []
+        self.values: list[Any] = []
+        """What is asked, in order."""
 
     def add(self, event: events.Custom) -> None:
         """Take a question."""
-        self._values.append(_sdk_value(event.value) if event.name == events.COPILOTKIT_INTERRUPT else event.value)
+        self.values.append(_sdk_value(event.value) if event.name == events.COPILOTKIT_INTERRUPT else event.value)
 
     def legacy(self) -> list[dict[str, Any]]:
         """Return the CUSTOM event that asks. Clients keep only the last, so that several questions are one list."""
-        if not self._values:
+        if not self.values:
             return []
-        value = self._values[0] if len(self._values) == 1 else self._values
+        value = self.values[0] if len(self.values) == 1 else self.values
         return [{"type": "CUSTOM", "name": events.INTERRUPT, "value": value}]
 
     def outcome(self) -> dict[str, Any] | None:
         """Return the outcome of RUN_FINISHED that asks, or None if nothing is asked."""
-        if not self._values:
+        if not self.values:
             return None
-        asked = [self._standard(value, number) for number, value in enumerate(self._values)]
+        asked = [self._standard(value, number) for number, value in enumerate(self.values)]
         return {"type": "interrupt", "interrupts": asked}
 
     def _standard(self, value: Any, number: int) -> dict[str, Any]:

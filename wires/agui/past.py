@@ -17,6 +17,8 @@ from ...runtime.runs.run import RunStatus
 from ...runtime.service import RuntimeService
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
+from ..http.refusal import Refusal
+from .agent_memory import remembered
 from .agents import Agent
 from .gate import Gate, GateOptions
 from .history import Events, ThreadHistory
@@ -24,6 +26,7 @@ from .joined_run import JoinedRun
 from .replay import started_input
 from .turns import Turn, without_taken_back
 
+_NOT_REMEMBERED = "The agent's memory of this conversation cannot be read now. Please try again."
 _MORE_LOOKS = 3
 """How often a thread is looked at again in which runs begin or end just now."""
 
@@ -86,6 +89,7 @@ class Past:
 
         Raises:
             ThreadNotFoundError: The thread is not there, or not the caller's.
+            Refusal: Only its agent could show it, and cannot now.
         """
         first, self.last = self.last is None, None
         self.close()
@@ -98,7 +102,7 @@ class Past:
         self._got.update(record.number for record in self._ended)
         await self._leave_out_what_is_taken_back()
         # What an agent remembers while it works is not what it will remember.
-        self._kept = await self._remembered() if first and not handles else AgentState()
+        self._kept = await self._remembered(records) if first and not handles else AgentState()
         self.last = max((record.number for record in records if record.status != "running"), default=0)
 
     def replay(self) -> AsyncGenerator[Events]:
@@ -162,11 +166,12 @@ class Past:
         record = next((record for record in records if record.number == handle.number), None)
         return GoingOn(handle, record, JoinedRun(handle, handle.reopened))
 
-    async def _remembered(self) -> AgentState:
+    async def _remembered(self, records: Sequence[RunRecord]) -> AgentState:
         """Return what the agent remembers of the thread: it may be more than the runs that are kept."""
-        if self._agent.name is None:
-            return AgentState()
-        return await self._agent.provider.load_state(self.thread_id, self._agent.name) or AgentState()
+        kept = await remembered(self._agent, self.thread_id)
+        if kept is None and not records and await self._service.threads.info(self.thread_id, self._identity):
+            raise Refusal(_NOT_REMEMBERED, 503, code="unavailable")
+        return kept or AgentState()
 
 
 def _has_missed(handles: Sequence[RunHandle], records: Sequence[RunRecord]) -> bool:

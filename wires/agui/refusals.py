@@ -48,7 +48,8 @@ def encode_refusal(refusal: Refusal) -> bytes:
     if isinstance(refusal, JsonRefusal):
         return msgspec.json.encode(refusal.body)
     code = _CODES.get(refusal.status) or refusal.code.lower()
-    return msgspec.json.encode({"error": code, "message": refusal.message})
+    message = f"{refusal.message}. {refusal.hint}" if refusal.hint else refusal.message
+    return msgspec.json.encode({"error": code, "message": message})
 
 
 def agent_not_found(agent_id: str) -> JsonRefusal:

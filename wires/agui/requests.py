@@ -158,16 +158,17 @@ def _tools(tools: Iterable[Any]) -> Iterable[Tool]:
         name = tool.get("name") if isinstance(tool, dict) else None
         if isinstance(name, str) and name:
             schema = _object(tool.get("parameters")) or {"type": "object", "properties": {}}
-            yield Tool(name=name, description=_text(tool.get("description")), parameters=schema)
+            yield Tool(name=name, description=as_text(tool.get("description")), parameters=schema)
 
 
 def _context(items: Iterable[Any]) -> Iterable[ContextItem]:
     for item in items:
         if isinstance(item, dict):
-            yield ContextItem(description=_text(item.get("description")), value=_text(item.get("value")))
+            yield ContextItem(description=as_text(item.get("description")), value=as_text(item.get("value")))
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a text as it is, and any other JSON value as its JSON; null is empty."""
     if value is None:
         return ""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
@@ -207,7 +208,7 @@ def _chosen_function(props: Mapping[str, Any]) -> str | None:
 
 def _resumes(given: RunAgentInput, cancelled: str | None) -> Iterable[Resume]:
     """Return the answers to interrupts, of the standard form or else of the older one."""
-    asked = _text(_object(given.forwarded_props.get("command")).get("interruptEvent"))
+    asked = as_text(_object(given.forwarded_props.get("command")).get("interruptEvent"))
     answers = [entry for entry in given.resume if isinstance(entry, dict)]
     if answers:
         yield from (_standard_answer(entry, asked, cancelled) for entry in answers)
@@ -228,7 +229,7 @@ def _answer(answer: Any, asked: str, id_: str | None = None, *, cancelled: bool 
     return Resume(
         name="LangGraphInterruptEvent",
         value=asked,
-        response=None if answer is None else _text(answer),
+        response=None if answer is None else as_text(answer),
         answer=answer,
         interrupt_id=id_,
         cancelled=cancelled,

@@ -37,6 +37,7 @@ from .gate import Gate, GateOptions
 from .history import messages_of
 from .joined_run import JoinedRun
 from .later_runs import LaterRuns, expiry_of
+from .open_questions import asked_last, lack_questions, with_questions
 from .past import Past
 from .refusals import respond_json, run_refusal, stop_refusal
 from .requests import (
@@ -275,6 +276,9 @@ class Runs:
         messages = await self._messages(client, agent, given)
         request = run_request(given, agent.name, self.context_of(client), messages, cancelled=cancelled)
         request.cloud_key = client.cloud_key
+        if lack_questions(request.input.resume):
+            asked = await self._asked_last(given.thread_id, agent, client)
+            request.input.resume = with_questions(request.input.resume, asked)
         return request
 
     async def _messages(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> list[Message]:
@@ -284,6 +288,13 @@ class Runs:
         kept = await self._kept(agent, given, client)
         names = {call.id: call.name for call in kept if isinstance(call, ToolCallMessage)}
         return newest(join_history(kept, input_messages(given, names)), self._config.max_messages)
+
+    async def _asked_last(self, thread_id: str, agent: Agent, client: ClientRequest) -> Sequence[Any]:
+        try:
+            spelling = await self._service.threads.find(thread_id, client.identity)
+        except ThreadNotFoundError:
+            return ()
+        return await asked_last(self._service.archive, spelling, agent.key)
 
     async def _kept(self, agent: Agent, given: RunAgentInput, client: ClientRequest) -> Sequence[Message]:
         """Return what is kept of the thread's messages; of a model's thread, only if the client does not send all."""

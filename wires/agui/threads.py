@@ -14,6 +14,7 @@ from ...runtime.service import RuntimeService
 from ...runtime.stores.interface import AgentState, ThreadInfo
 from ..http.client import ClientRequest
 from ..http.exchange import Exchange
+from .agent_memory import remembered
 from .agents import DEFAULT, Agent, find_agent
 from .call import Call
 from .gate import GateOptions
@@ -150,16 +151,14 @@ class ThreadOperations:
     async def _kept(self, client: ClientRequest, thread_id: str) -> AgentState:
         """Return what is kept of a thread; nothing if it is not there, or not the caller's."""
         info = await self._service.threads.info(thread_id, client.identity)
-        agents = await self._service.registry.agents()
-        for name in info.agents if info is not None else ():
-            if name in agents:
-                kept = await self._service.load_agent_state(
-                    thread_id=thread_id, agent_name=name, identity=client.identity
-                )
-                if kept is not None:
-                    return kept
         if info is None:
             return AgentState()
+        agents = await self._service.registry.agents()
+        for name in info.agents:
+            if name in agents:
+                kept = await remembered(Agent(name, agents[name][1]), info.thread_id)
+                if kept is not None and kept != AgentState():
+                    return kept
         archive = self._service.archive
         return AgentState(messages=await messages_of(archive, await archive.runs(info.thread_id)))
 

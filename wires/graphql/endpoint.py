@@ -79,7 +79,7 @@ class GraphQLWire:
 
     def accepts(self, body: Mapping[str, Any]) -> bool:
         """Return whether a JSON object is a GraphQL request."""
-        return "query" in body
+        return body.get("query") is not None
 
     def page(self, exchange: Exchange) -> Page | None:
         """Return GraphiQL for a browser that opens the URL."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -24,6 +25,11 @@ _TEXT_KEYS = ("content", "text", "result", "arguments")
 _MOST_BYTES = 6
 """Of one character in JSON text: that many, if it is written as its number."""
 
+_TOO_LARGE_HINT = (
+    "The conversation and its attachments are sent whole with each message, and are larger than this server takes."
+    " Begin a new conversation, or attach less."
+)
+
 BEGINNING_BYTES = 4096
 """How much of a body shows which wire it is for."""
 
@@ -31,6 +37,7 @@ _MOST_DIGITS = 18
 """Python refuses to read numbers of some thousand digits."""
 
 _JSON_TYPES = ("application/json", "application/graphql+json")
+_END_OF_TYPE = re.compile("[;,]")
 
 
 class BodyLimits(msgspec.Struct, kw_only=True, frozen=True):
@@ -86,7 +93,12 @@ class BodyRefusal(Refusal):
 
     def __init__(self, refusal: Refusal, beginning: bytes) -> None:
         super().__init__(
-            refusal.message, refusal.status, code=refusal.code, error=refusal.error, headers=refusal.headers
+            refusal.message,
+            refusal.status,
+            code=refusal.code,
+            error=refusal.error,
+            headers=refusal.headers,
+            hint=refusal.hint,
         )
         self.beginning = beginning
 
@@ -99,8 +111,11 @@ class UnreadBody(Refusal):
 
 
 def content_type_of(request: Request) -> str:
-    """Return the media type of a request's body, without its parameters."""
-    return request.headers.get("content-type", "").split(";")[0].strip()
+    """Return the media type of a request's body, in lower case and without its parameters.
+
+    Of several, the first: clients whose own headers name the type again send it twice, in one line.
+    """
+    return _END_OF_TYPE.split(request.headers.get("content-type", ""), maxsplit=1)[0].strip().lower()
 
 
 async def read_json(request: Request, limits: BodyLimits) -> Body:
@@ -191,4 +206,4 @@ def _excess(text: str, longest: int) -> int:
 
 
 def _too_large() -> Refusal:
-    return Refusal("Request body too large", 413, code="REQUEST_ENTITY_TOO_LARGE")
+    return Refusal("Request body too large", 413, code="REQUEST_ENTITY_TOO_LARGE", hint=_TOO_LARGE_HINT)

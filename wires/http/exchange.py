@@ -18,6 +18,9 @@ from .security_headers import security_headers
 QUEUE_POSITION = "x-copilotkit-queue-position"
 """The place of the answer's run in its queue, from 1, where others are ahead of it."""
 
+_NO_CONTENT = 204
+"""HTTP forbids answers of this status to have a length."""
+
 
 class Exchange:
     """Writes the answer to one request, with the headers of every answer: cross-origin, security and request id.
@@ -103,7 +106,8 @@ class Exchange:
 
     async def respond(self, status: int, body: bytes = b"", headers: HeaderPairs | None = None) -> None:
         """Send a whole answer."""
-        await self.begin(status, [*(headers or []), ("content-length", str(len(body)))])
+        length = [] if status == _NO_CONTENT else [("content-length", str(len(body)))]
+        await self.begin(status, [*(headers or []), *length])
         await self.send({"type": "http.response.body", "body": body})
 
     def join(self, run: RunHandle) -> None:
@@ -124,7 +128,7 @@ class Exchange:
     def skipped_preflight(self) -> bool:
         """Whether a page of a foreign origin sent the request without a browser asking first whether it may."""
         headers = self.request.headers
-        if self.method != "POST" or content_type_of(self.request).lower() not in WITHOUT_PREFLIGHT:
+        if self.method != "POST" or content_type_of(self.request) not in WITHOUT_PREFLIGHT:
             return False
         # Behind a proxy that changes the host, only the browser knows where a page comes from.
         return headers.get("sec-fetch-site") != "same-origin" and self.foreign_origin is not None

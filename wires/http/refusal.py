@@ -14,6 +14,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, which each wire renders in 
         code: The reason for programs.
         error: The error of the hierarchy behind it, if there is one.
         headers: More headers of the answer.
+        hint: What the client can do, where the wire's contract does not fix the text.
     """
 
     def __init__(
@@ -24,9 +25,11 @@ class Refusal(Exception):  # noqa: N818 - an answer, which each wire renders in 
         code: str = "BAD_REQUEST",
         error: CopilotKitError | None = None,
         headers: dict[str, str] | None = None,
+        hint: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.hint = hint
         self.status = status
         self.code = code
         self.error = error

@@ -17,7 +17,7 @@ from copilotkit_runtime import (
     RuntimeConfig,
     events,
 )
-from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
+from copilotkit_runtime.runtime.messages import ImageMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
 from tests.parity.wire import ask
 from tests.support.agui_client import PATH, connect, run, run_input, types_of, user
 from tests.support.local_server import client_of
@@ -184,3 +184,49 @@ async def test_an_attachment_that_was_refused_does_not_refuse_the_next_message(
     assert listener.texts() == ["hear this", "[audio of type audio/wav: left out, as it cannot be read]", "never mind"]
     await run(client, "listener", run_input(user("after a reload", "u3"), run="r3"))
     assert listener.texts()[-1] == "after a reload"
+
+
+class Looker(Listener):
+    """Takes pictures."""
+
+    takes = frozenset({"image"})
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_thread_may_grow_beyond_what_is_kept_of_it(*, whole: bool) -> None:
+    looker, config = Looker(), RuntimeConfig(store_max_bytes=10_000)
+    thread: list[dict[str, Any]] = []
+    async with client_of(CopilotRuntime(providers=[looker], config=config)) as client:
+        for turn in range(8):
+            picture = {"type": "image", "source": {"type": "data", "value": str(turn) * 4000, "mimeType": "image/png"}}
+            said = {"id": f"u{turn}", "role": "user", "content": [{"type": "text", "text": f"turn {turn}"}, picture]}
+            thread.append(said)
+            answered = await run(client, "listener", run_input(*(thread if whole else [said]), run=f"r{turn}"))
+            assert types_of(answered)[-1] == "RUN_FINISHED"
+            assert f"turn {turn}" in looker.texts()
+            assert isinstance(looker.given[-1], ImageMessage)
+            thread.append({"id": f"said-r{turn}", "role": "assistant", "content": "ok"})
+    assert {"turn 0", "turn 6"} <= set(looker.texts())
+    assert whole or "[image of type image/png: no longer kept]" in looker.texts()
+
+
+async def test_a_thread_of_texts_may_grow_beyond_what_is_kept_of_it() -> None:
+    listener, config = Listener(), RuntimeConfig(store_max_bytes=10_000)
+    async with client_of(CopilotRuntime(providers=[listener], config=config)) as client:
+        for turn in range(8):
+            said = user(f"turn {turn} " + "x" * 2000, f"u{turn}")
+            assert types_of(await run(client, "listener", run_input(said, run=f"r{turn}")))[-1] == "RUN_FINISHED"
+    kept = [text.split()[1] for text in listener.texts() if text.startswith("turn")]
+    assert kept == [str(number) for number in range(int(kept[0]), 8)]
+    assert 3 <= len(kept) < 8
+
+
+async def test_a_message_that_does_not_fit_into_what_is_kept_is_an_error_and_the_thread_goes_on() -> None:
+    listener, config = Listener(), RuntimeConfig(store_max_bytes=10_000)
+    async with client_of(CopilotRuntime(providers=[listener], config=config)) as client:
+        await run(client, "listener", run_input(user("hi", "u1"), run="r1"))
+        refused = await run(client, "listener", run_input(user("x" * 11_000, "u2"), run="r2"))
+        assert refused[-1]["type"] == "RUN_ERROR"
+        assert "the limit is 10000 bytes" in refused[-1]["message"]
+        answered = await run(client, "listener", run_input(user("shorter", "u3"), run="r3"))
+    assert types_of(answered)[-1] == "RUN_FINISHED"

@@ -13,6 +13,7 @@ import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentState, CopilotRuntime, RuntimeConfig, messages
 from copilotkit_runtime.runtime.runs.handle import RunHandle
+from copilotkit_runtime.wires.agui import agent_memory
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
 from tests.support.polling import until
@@ -291,3 +292,47 @@ async def test_a_run_is_joined_and_stopped_from_another_process(tmp_path: Path) 
         assert deltas(events) == ["so far"]
         assert events[-1] == {"type": "RUN_FINISHED", "threadId": "t", "runId": "r1"}
     assert events_of(theirs)[0]["input"]["messages"][0]["id"] == "u1"
+
+
+class ForgetfulProvider(ScriptedProvider):
+    """Has a memory of its own, elsewhere, that cannot be read."""
+
+    def __init__(self, *, hangs: bool = False) -> None:
+        self.away = False
+        self._hangs = hangs
+
+    async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
+        if self.away and self._hangs:
+            await asyncio.Event().wait()
+        if self.away:
+            raise OSError("connection refused: password swordfish")
+        return await super().load_state(thread_id, agent_name)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_an_agent_whose_memory_is_away_takes_no_history_from_its_client(
+    *, hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_memory, "MEMORY_SECONDS", 0.05)
+    provider = ForgetfulProvider(hangs=hangs)
+    async with client_of(CopilotRuntime(providers=[provider])) as client:
+        await run(client, "scripted", run_input(script(*say("kept"))))
+        provider.away = True
+        assert deltas(await connect(client, "scripted")) == ["kept"]
+        assert await connect(client, "scripted", "new") == []
+        messages = (await client.get(f"{PATH}/threads/t/messages")).json()["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("stays", [False, True])
+async def test_a_history_that_only_an_agent_has_is_missing_with_a_word(*, stays: bool) -> None:
+    provider = ForgetfulProvider()
+    runtime = CopilotRuntime(providers=[provider], config=RuntimeConfig(connect_stays_open=stays))
+    async with client_of(runtime) as client:
+        await runtime.service.threads.open("t", None, "scripted")
+        provider.away = True
+        answer = await client.post(f"{PATH}/agent/scripted/connect", json=run_input(run="c"))
+    assert "cannot be read now" in answer.text
+    assert "swordfish" not in answer.text
+    assert answer.status_code == (200 if stays else 503)
+    assert not stays or types_of(events_of(answer.text)) == ["RUN_ERROR"]

@@ -14,7 +14,7 @@ import pytest
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.runtime import registry
 from copilotkit_runtime.wires.agui.transcription import Audio, TranscriptionError
-from tests.support.agui_client import PATH, connect, run, run_input, say, script, types_of
+from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
 from tests.support.scripted_agent import ScriptedProvider
 
@@ -37,6 +37,27 @@ async def test_both_wires_share_the_url(client: httpx.AsyncClient) -> None:
 async def test_a_get_without_a_query_is_405(client: httpx.AsyncClient) -> None:
     response = await client.get(PATH)
     assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+async def test_an_envelope_may_have_a_query_that_is_null(client: httpx.AsyncClient) -> None:
+    assert "agents" in (await client.post(PATH, json={"method": "info", "query": None})).json()
+
+
+@pytest.mark.parametrize("path", ["", "/agent/scripted/run"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "Application/JSON; charset=UTF-8", "application/json, application/json"],
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+async def test_json_is_read_however_it_is_announced(
+    client: httpx.AsyncClient, path: str, content_type: str, mark: bytes
+) -> None:
+    body = run_input(script(*say("hello")))
+    envelope = {"method": "agent/run", "params": {"agentId": "scripted"}, "body": body}
+    content = mark + json.dumps(body if path else envelope).encode()
+    answer = await client.post(f"{PATH}{path}", content=content, headers={"content-type": content_type})
+    assert types_of(events_of(answer.text))[-1] == "RUN_FINISHED"
 
 
 async def test_info_lists_what_is_there(client: httpx.AsyncClient) -> None:
@@ -102,6 +123,7 @@ async def test_each_path_answers_as_clients_expect(
 ) -> None:
     response = await client.request(method, f"{PATH}{path}")
     assert (response.status_code, response.headers.get("allow")) == (status, allow)
+    assert ("content-length" in response.headers) == (status != 204)
     if response.content and status >= 400:
         assert response.json()["error"]
 
@@ -179,6 +201,8 @@ async def test_a_named_origin_may_send_credentials() -> None:
         assert ours.headers["access-control-allow-origin"] == "http://page.test"
         theirs = await client.get(f"{PATH}/info", headers={"origin": "http://other.test"})
         assert "access-control-allow-origin" not in theirs.headers
+        for answer in (ours, theirs, await client.get(f"{PATH}/info"), await client.options(f"{PATH}/info")):
+            assert answer.headers["vary"] == "Origin"
 
 
 async def test_who_may_not_call_is_refused_in_json() -> None:

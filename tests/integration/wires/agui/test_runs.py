@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
+from copilotkit_runtime.runtime.events import Event, ToolCallStart
+from copilotkit_runtime.runtime.request import RunRequest
+from copilotkit_runtime.runtime.runs.handle import RunHandle
+from copilotkit_runtime.wires.agui.runs import Runs
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
 from tests.support.scripted_agent import ScriptedProvider
+from tests.support.tool_calls import call
 
 
 @pytest.fixture
@@ -275,3 +280,33 @@ async def test_a_busy_thread_that_takes_no_second_run_reports_it() -> None:
             second = await run(client, "scripted", run_input(script(*say("me too")), run="r2"))
     assert types_of(second) == ["RUN_STARTED", "RUN_ERROR"]
     assert second[-1]["code"] == "THREAD_BUSY"
+
+
+async def test_a_run_that_cannot_be_followed_any_further_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Runs._start
+
+    async def started(self: Runs, request: RunRequest) -> RunHandle:
+        handle = await start(self, request)
+        take = handle.take
+
+        def taken() -> Sequence[Event]:
+            batch = take()
+            if any(isinstance(event, ToolCallStart) for event in batch):
+                raise OSError("password swordfish")
+            return batch
+
+        monkeypatch.setattr(handle, "take", taken)
+        return handle
+
+    monkeypatch.setattr(Runs, "_start", started)
+    text, begun = say("half"), {**call("c", "paint")[0], "after": 0.05}
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()])) as client:
+        shown = await run(client, "scripted", run_input(script(*text[:2], begun, {"hang": True})))
+    assert types_of(shown) == [
+        "RUN_STARTED",
+        "TEXT_MESSAGE_START",
+        "TEXT_MESSAGE_CONTENT",
+        "TEXT_MESSAGE_END",
+        "RUN_ERROR",
+    ]
+    assert "swordfish" not in shown[-1]["message"]
