@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +15,7 @@ from starlette.routing import Route
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.providers.agui import AGUIProvider
-from tests.support.agui_client import connect, run, run_input, user
+from tests.support.agui_client import connect, run, run_input
 from tests.support.local_server import client_of, served
 
 COLOUR = {"id": "i-1", "reason": "input", "message": "Which colour?"}
@@ -31,7 +30,7 @@ class Asker:
         self._outcome = {"type": "interrupt", "interrupts": list(asked)}
         self.answers: Any = None
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         given = await request.json()
         self.answers = given.get("resume")
         ids = {"threadId": given["threadId"], "runId": given["runId"]}
@@ -41,7 +40,7 @@ class Asker:
 
     @asynccontextmanager
     async def client(self, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-        async with served(Starlette(routes=[Route("/", self, methods=["POST"])])) as origin:
+        async with served(Starlette(routes=[Route("/", self.answer, methods=["POST"])])) as origin:
             runtime = CopilotRuntime(providers=[AGUIProvider({"asker": origin})], config=RuntimeConfig(**settings))
             async with client_of(runtime) as client:
                 yield client
@@ -71,30 +70,30 @@ TWO = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "received"), TWO)
-async def test_each_of_two_questions_gets_its_answer(answer: dict[str, Any], received: Any) -> None:
+async def test_each_of_two_questions_gets_its_answer() -> None:
     asker = Asker(*BOTH)
     async with asker.client() as client:
-        asked = await run(client, "asker", run_input(user("go")))
-        assert [event["value"] for event in asked if event["type"] == "CUSTOM"] == [BOTH]
-        assert [event["value"] for event in await connect(client, "asker") if event["type"] == "CUSTOM"] == [BOTH]
-        await run(client, "asker", run_input(user("go"), **answer))
-    assert asker.answers == received
+        for place, (answer, received) in enumerate(TWO):
+            thread = f"t{place}"
+            for shown in (await run(client, "asker", run_input(thread=thread)), await connect(client, "asker", thread)):
+                assert [event["value"] for event in shown if event["type"] == "CUSTOM"] == [BOTH]
+            await run(client, "asker", run_input(thread=thread, **answer))
+            assert asker.answers == received
 
 
-@pytest.mark.parametrize("answer", [False, None, "", "true", {"ok": 1}, ["a", "b"]])
-@pytest.mark.parametrize("repeats", [False, True])
-async def test_the_answer_of_a_client_of_any_age_names_the_question(answer: Any, *, repeats: bool) -> None:
+async def test_the_answer_of_a_client_of_any_age_names_the_question() -> None:
     asker = Asker(COLOUR)
     async with asker.client() as client:
-        await run(client, "asker", run_input(user("go")))
-        more = legacy(answer, **({"interruptEvent": COLOUR} if repeats else {}))
-        await run(client, "asker", run_input(user("go"), **more))
-    assert asker.answers == resolved(colour=answer)
+        for place, answer in enumerate([False, None, "", "true", {"ok": 1}, ["a", "b"]]):
+            for more in (legacy(answer), legacy(answer, interruptEvent=COLOUR)):
+                body = run_input(thread=f"t{place}")
+                await run(client, "asker", body)
+                await run(client, "asker", {**body, **more})
+                assert asker.answers == resolved(colour=answer)
 
 
 async def test_the_end_of_a_run_names_the_questions_as_the_agent_did() -> None:
     asker = Asker(*BOTH)
     async with asker.client(interrupt_outcome=True) as client:
-        asked = await run(client, "asker", run_input(user("go")))
+        asked = await run(client, "asker", run_input())
     assert asked[-1]["outcome"] == {"type": "interrupt", "interrupts": BOTH}
