@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from ...runtime.json_text import decode_json
-from ..http.body import Body, UnreadBody, read_body
+from ..http.body import JSON_TYPES, Body, UnreadBody, read_body
 from .errors import RequestError, bad_request
 
 _KNOWN = ("query", "variables", "operationName", "extensions")
@@ -37,7 +37,7 @@ async def read_parameters(request: Request, body: Body, max_body_bytes: int) -> 
     """
     if request.method == "GET":
         return _checked(_from_url(request))
-    if body.is_json:
+    if body.content_type in JSON_TYPES:  # as they are written, says the contract
         return _checked(_from_json(body))
     if body.content_type == "application/graphql":
         raw = await read_body(request, max_body_bytes)

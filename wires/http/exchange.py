@@ -128,7 +128,7 @@ class Exchange:
     def skipped_preflight(self) -> bool:
         """Whether a page of a foreign origin sent the request without a browser asking first whether it may."""
         headers = self.request.headers
-        if self.method != "POST" or content_type_of(self.request) not in WITHOUT_PREFLIGHT:
+        if self.method != "POST" or content_type_of(self.request).lower() not in WITHOUT_PREFLIGHT:
             return False
         # Behind a proxy that changes the host, only the browser knows where a page comes from.
         return headers.get("sec-fetch-site") != "same-origin" and self.foreign_origin is not None
