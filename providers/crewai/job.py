@@ -33,12 +33,20 @@ class Job:
     """The work of one run, done in the session's thread."""
 
     def __init__(
-        self, factory: AgentFactory, run: RunInput, inputs: Inputs, places: MemoryPlaces, *, stream: bool
+        self,
+        factory: AgentFactory,
+        run: RunInput,
+        inputs: Inputs,
+        places: MemoryPlaces,
+        *,
+        owner: str | None,
+        stream: bool,
     ) -> None:
         self._factory = factory
         self._run = run
         self._inputs = inputs
         self._places = places
+        self._owner = owner
         self._stream = stream
         self._text_log = TextLog()
         self._transcript = Transcript()
@@ -53,7 +61,8 @@ class Job:
     def work(self, session: Session) -> None:
         """Do the whole run, and hand on what happens; called in the run's thread."""
         memories = ThreadMemories(self._run.thread_id, session.check)
-        MEMORIES.set(RunMemories(memories, self._places))
+        made_within = ThreadMemories(self._run.thread_id, session.check, owner=self._owner)
+        MEMORIES.set(RunMemories(made_within, self._places))
         with self._factory.made() as made:
             self._translator.root = made
             add_stream_sink: Callable[[Callable[[Any, Any], None]], Any]

@@ -157,7 +157,7 @@ class CrewAIProvider(AgentProvider):
         """
         await self.start()
         async with self._slots:
-            session = self._waiting(agent_name, run) or self._begin(agent_name, run)
+            session = self._waiting(agent_name, run) or self._begin(agent_name, run, context.identity)
             with self._parked_or_over((run.thread_id, agent_name), session):
                 async with aclosing(session.events()) as stream:
                     async for event in stream:
@@ -173,8 +173,9 @@ class CrewAIProvider(AgentProvider):
         if session.pending:
             self._suspended.put(key, session)
 
-    def _begin(self, agent_name: str, run: RunInput) -> Session:
-        job = Job(self._agents[agent_name], run, self._inputs.get(agent_name, {}), self._places, stream=self._stream)
+    def _begin(self, agent_name: str, run: RunInput, owner: str | None) -> Session:
+        factory, inputs = self._agents[agent_name], self._inputs.get(agent_name, {})
+        job = Job(factory, run, inputs, self._places, owner=owner, stream=self._stream)
         session = Session(job.work, watch=job.watch, queue_size=self._queue_size)
         session.start()
         return session

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 
 from .thread_storage import ThreadStorage, scope_of_thread
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_PLACES = 256
 
+log = structlog.get_logger(__name__)
+
 
 class ThreadMemories:
     """Gives memories the part of a storage that is one thread's.
@@ -25,15 +29,17 @@ class ThreadMemories:
     Args:
         thread_id: The thread.
         check: Raises if nothing may be remembered for the run any more.
+        owner: Whose memories they are alone; None for whoever has the thread. Of memories that runs make by themselves
+            nobody knows after a restart where they are, so that the thread's next owner must not find them there.
     """
 
-    def __init__(self, thread_id: str, check: Callable[[], None] = lambda: None) -> None:
-        self._thread_id = thread_id
+    def __init__(self, thread_id: str, check: Callable[[], None] = lambda: None, *, owner: str | None = None) -> None:
+        self._path = scope_of_thread(thread_id, owner)
         self._check = check
 
     def part(self, backend: Any) -> ThreadStorage:
         """Return the thread's part of a storage."""
-        return ThreadStorage(backend, self._thread_id, self._check)
+        return ThreadStorage(backend, self._path, self._check)
 
     def part_of(self, memory: Any) -> ThreadStorage:
         """Return the thread's part of where a memory keeps things."""
@@ -48,7 +54,7 @@ class ThreadMemories:
             return None
         if not hasattr(memory, "_storage"):
             root = (getattr(memory, "root_scope", None) or "").rstrip("/")
-            return memory.scope(f"{root}{scope_of_thread(self._thread_id)}")
+            return memory.scope(f"{root}{self._path}")
         copy = memory.model_copy()
         if not isinstance(memory._storage, ThreadStorage):  # noqa: SLF001 - a new memory would load its model anew
             copy._storage = self.part(memory._storage)  # noqa: SLF001 - see above
@@ -85,20 +91,51 @@ class MemoryPlaces:
     """Where runs keep the memories that they make by themselves, within a flow for instance."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, None] = {}
+        self._named: dict[str, None] = {}
+        self._given: dict[object, Any] = {}
 
     def add(self, place: str) -> None:
         """Note a place; not more of them than there is room for."""
-        if len(self._seen) < MAX_PLACES:
-            self._seen[place] = None
+        if self._has_room():
+            self._named[place] = None
+
+    def add_storage(self, storage: Any) -> None:
+        """Note a storage that was given as an object."""
+        table = _table_of(storage)
+        if self._has_room():
+            self._given[table or id(storage)] = storage
 
     def parts(self, thread_id: str) -> list[ThreadStorage]:
         """Return a thread's part of CrewAI's own place, and of all that were noted."""
         memories = ThreadMemories(thread_id)
-        places = dict.fromkeys(self._seen)
+        places = dict.fromkeys(self._named)
         if _default_place().exists():
             places["lancedb"] = None
-        return [memories.part(storage_at(place)) for place in places]
+        storages = [*(storage_at(place) for place in places), *map(_reopened_storage, self._given.values())]
+        return [memories.part(storage) for storage in storages]
+
+    def _has_room(self) -> bool:
+        has_room = len(self._named) + len(self._given) < MAX_PLACES
+        if not has_room:
+            log.warning("crewai_memory_place_not_noted", most=MAX_PLACES)
+        return has_room
+
+
+def _table_of(storage: Any) -> tuple[str, str] | None:
+    """Return where a storage of LanceDB keeps its records, which any other of the same place does, too."""
+    module = sys.modules.get("crewai.memory.storage.lancedb_storage")
+    if module is None or not isinstance(storage, module.LanceDBStorage):
+        return None
+    return str(storage._path), storage._table_name  # noqa: SLF001 - it has no other names
+
+
+def _reopened_storage(storage: Any) -> Any:
+    """Return a storage that sees what others of the same place have written since it was made."""
+    table = _table_of(storage)
+    if table is None:
+        return storage
+    path, name = table
+    return import_module("crewai.memory.storage.lancedb_storage").LanceDBStorage(path=path, table_name=name)
 
 
 class RunMemories(msgspec.Struct, frozen=True):
@@ -115,7 +152,7 @@ class ThreadStorages:
     """Gives memories that a run makes by itself its thread's part of their storage.
 
     It first asks whoever chose the application's storages before it, and leaves those alone that are made outside of
-    runs, or are given as objects.
+    runs.
     """
 
     def __init__(self, chosen_before: Callable[[str], Any] | None) -> None:
@@ -139,6 +176,22 @@ def install_thread_storages() -> None:
     installed = _installed()
     if not isinstance(installed, ThreadStorages):
         import_module("crewai.memory.storage.factory").set_memory_storage_factory(ThreadStorages(installed))
+        _limit_given_storages()
+
+
+def _limit_given_storages() -> None:
+    """Let memories be their threads', too, that runs make of storages as objects: CrewAI asks no factory for them."""
+    memory = import_module("crewai.memory.unified_memory").Memory
+    make = memory.model_post_init
+
+    def model_post_init(self: Any, context: Any, /) -> None:
+        make(self, context)
+        run, storage = MEMORIES.get(), self._storage
+        if run is not None and not isinstance(storage, ThreadStorage):
+            run.places.add_storage(storage)
+            self._storage = run.thread.part(storage)
+
+    memory.model_post_init = model_post_init
 
 
 def storage_at(place: str) -> Any:

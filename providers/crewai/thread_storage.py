@@ -14,9 +14,17 @@ ALL = 1_000_000
 """More records than any thread has, for storages that list a number of them."""
 
 
-def scope_of_thread(thread_id: str) -> str:
-    """Return the path of a thread's memories. It is a digest, because CrewAI's own names are lossy."""
-    return f"/thread/{hashlib.sha256(thread_id.encode()).hexdigest()[:32]}"
+def scope_of_thread(thread_id: str, owner: str | None = None) -> str:
+    """Return the path of a thread's memories, or of those of one owner below it.
+
+    It is made of digests, because CrewAI's own names are lossy.
+    """
+    path = f"/thread/{_digest(thread_id)}"
+    return path if owner is None else f"{path}/{_digest(owner)}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 class ThreadStorage:
@@ -27,13 +35,13 @@ class ThreadStorage:
 
     Args:
         backend: Where the records are kept.
-        thread_id: Whose they are.
+        path: The path.
         check: Raises if nothing may be written any more.
     """
 
-    def __init__(self, backend: Any, thread_id: str, check: Callable[[], None]) -> None:
+    def __init__(self, backend: Any, path: str, check: Callable[[], None]) -> None:
         self._backend = backend
-        self._path = scope_of_thread(thread_id)
+        self._path = path
         self._check = check
 
     def save(self, records: list[Any]) -> None:

@@ -104,7 +104,24 @@ def remembering_inside(place: Path) -> Any:
     return RememberingInside
 
 
-FLOWS = [remembering, persisting, remembering_inside]
+def remembering_in_an_object(place: Path) -> Any:
+    """A class of flows whose own code makes a memory with a storage that is given as an object."""
+    from crewai import Flow, Memory
+    from crewai.flow.flow import start
+    from crewai.memory.storage.lancedb_storage import LanceDBStorage
+
+    class RememberingInAnObject(Flow[dict[str, Any]]):
+        @start()
+        def answer(self) -> str:
+            memory = Memory(storage=LanceDBStorage(path=str(place / "object"), table_name="own"), embedder=embedding)
+            found = memory.recall("anything", depth="shallow", limit=50)
+            memory.remember(self.state["messages"][-1]["content"], scope="/n", categories=["note"], importance=0.5)
+            return "recalled: " + " | ".join(sorted(match.record.content for match in found))
+
+    return RememberingInAnObject
+
+
+FLOWS = [remembering, persisting, remembering_inside, remembering_in_an_object]
 
 
 @asynccontextmanager
@@ -156,11 +173,20 @@ async def test_a_deleted_thread_s_traces_are_gone_and_no_other_s(flow: Any, stor
         assert "other of ann" in await say(client, "ann", "again", "two")
         await runtime.delete_threads(owner="ann")
         assert "secret of bob" in await say(client, "bob", "again", "three")
-    provider = CrewAIProvider({"flow": kind})
-    assert [await provider.keeps_thread(thread) for thread in ("one", "two", "three")] == [False, False, True]
+        kept = [await runtime.list_providers()[0].keeps_thread(thread) for thread in ("one", "two", "three")]
+        assert kept == [False, False, True]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", [remembering_inside, remembering_in_an_object])
+async def test_what_runs_remember_by_themselves_is_its_owner_s_alone(flow: Any, storage: Path) -> None:
+    kind = flow(storage)
+    async with served(kind, "memory://") as (_, client):
+        await say(client, "ann", "secret of ann")
+    async with served(kind, "memory://") as (_, client):
+        assert "secret" not in await say(client, "bob", "hello")
+
+
+@pytest.mark.parametrize("flow", [remembering, persisting, remembering_inside])
 async def test_after_a_restart_that_lost_the_owners_a_thread_is_nobody_s(flow: Any, storage: Path) -> None:
     kind = flow(storage)
     async with served(kind, "memory://") as (_, client):
