@@ -15,7 +15,7 @@ _NO_ARGUMENTS = frozenset({"{}", "null", '""'})
 
 
 class JsonProgress:
-    """Knows when the JSON of an object or list is complete, at a cost linear in its length."""
+    """Detects when the JSON of an object or list is complete, at a cost linear in its length."""
 
     def __init__(self) -> None:
         self.begun = False

@@ -1,1 +1,1 @@
-"""The service layer: runs, events, messages, state, delivery. It knows no agent framework."""
+"""The service layer: runs, events, messages, state, delivery. It depends on no agent framework."""

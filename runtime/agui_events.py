@@ -203,7 +203,7 @@ def parse_model(model: Any) -> WireEvent:
         return events.TextMessageContent(message_id=model.message_id, delta=model.delta)
     if kind is events.ToolCallArgs:
         return events.ToolCallArgs(tool_call_id=model.tool_call_id, delta=model.delta)
-    # A framework's raw event may hold what no serialiser knows, and nobody reads it here.
+    # A framework's raw event may hold what cannot be serialised, and it is not read here.
     return parse_mapping(model.model_dump(mode="json", by_alias=True, exclude={"raw_event"}))
 
 

@@ -56,7 +56,7 @@ class Resume(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class RunInput(msgspec.Struct, kw_only=True):
-    """All that an agent needs to know to do one run."""
+    """The input of one run."""
 
     thread_id: str
     run_id: str

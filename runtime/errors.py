@@ -20,7 +20,7 @@ DEFAULT_MESSAGE = "An unexpected error occurred. Please check the logs for more 
 
 
 class ErrorCode(StrEnum):
-    """The codes that the published clients know."""
+    """The codes that the published clients handle."""
 
     NETWORK_ERROR = "NETWORK_ERROR"
     NOT_FOUND = "NOT_FOUND"
@@ -135,7 +135,7 @@ def _see_more(code: ErrorCode) -> str:
 
 
 class MisuseError(CopilotKitError):
-    """The runtime was set up or asked in a way that cannot work."""
+    """The settings, or the arguments of a call, cannot work."""
 
     default_code = ErrorCode.MISUSE
 
@@ -387,4 +387,4 @@ class ProtocolError(CopilotKitError):
 
 
 class StoreError(CopilotKitError):
-    """A state store could not do what it was asked."""
+    """An operation of the state store failed."""

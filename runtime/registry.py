@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 CACHE_SECONDS = 10.0
 DISCOVERY_SECONDS = 4.0
-"""How long a provider may take to say which agents it has: clients wait for it, and not longer than five seconds."""
+"""How long a provider may take to list its agents: clients wait for it, and not longer than five seconds."""
 
 
 class Discovery:

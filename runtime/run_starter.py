@@ -1,4 +1,4 @@
-"""Starts runs, whoever asked for them: a client, another process, or a run that calls an agent as a tool."""
+"""Starts runs: for clients, for other processes, and for runs that call an agent as a tool."""
 
 from __future__ import annotations
 

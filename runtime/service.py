@@ -102,7 +102,7 @@ class RuntimeService:
         """Stops of runs whose clients left while they were handed over."""
         self._started: list[AgentProvider] = []
         self.execution: Execution | None = None
-        """Who executes runs; None for this process."""
+        """What executes runs elsewhere; None for this process."""
         self.begun: Callable[[], Awaitable[None]] = _nothing_begins
         """Returns once the runs of other processes that this one is taking have begun."""
         self.threads = Threads(store, self._all_providers, lambda: self._active)

@@ -28,7 +28,7 @@ class Readiness(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ReadinessCheck:
-    """Asks the store and the providers whether they answer; a second call at once gets the same answer.
+    """Checks that the store and the providers answer; a second call at once gets the same result.
 
     Args:
         service: The runtime's service.

@@ -81,7 +81,7 @@ class Gateway:
         Args:
             status: The status of the answer.
             headers: Its headers.
-            probe: Whether machines ask there, every few seconds, whether the process is alive.
+            probe: Whether health checks go there, of which one comes every few seconds.
         """
 
         async def dispatch(exchange: Exchange) -> None:
@@ -151,7 +151,7 @@ class GatewayApplication:
         gateway: Serves its requests.
         dispatch: What is particular to it.
         wildcard: Whether answers admit all origins by ``*``, where the settings admit all.
-        probe: Whether machines ask there, every few seconds, whether the process is alive.
+        probe: Whether health checks go there, of which one comes every few seconds.
     """
 
     def __init__(self, gateway: Gateway, dispatch: Dispatch, *, wildcard: bool = False, probe: bool = False) -> None:

@@ -54,7 +54,7 @@ class AgentFactory:
 
     @property
     def persists(self) -> bool:
-        """Whether conversations are seen to be kept, as far as that is known before a run."""
+        """Whether conversations are kept, as far as that can be seen before a run."""
         return persists(self._source) if self._traces is None else bool(self._traces)
 
     def holds(self, thread_id: str) -> bool:

@@ -32,7 +32,7 @@ class ListedCheckpoint(Struct, frozen=True):
 
     @property
     def root_id(self) -> str:
-        """The root graph's checkpoint of whose step this subgraph's is a part."""
+        """The root graph's checkpoint whose step this subgraph's is part of."""
         parents = self.metadata.get("parents")
         return str(parents.get("", "")) if isinstance(parents, Mapping) else ""
 

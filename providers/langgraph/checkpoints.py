@@ -138,13 +138,13 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """Return what the saver knows of a delta channel's past."""
+        """Return what the saver has of a delta channel's past."""
         return self._saver.get_delta_channel_history(config=self._inner(config), channels=channels)
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """Return what the saver knows of a delta channel's past."""
+        """Return what the saver has of a delta channel's past."""
         return await self._saver.aget_delta_channel_history(config=self._inner(config), channels=channels)
 
     def _inner(self, config: RunnableConfig) -> RunnableConfig:

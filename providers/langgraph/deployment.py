@@ -123,7 +123,7 @@ class RemoteThread:
         self._headers = dict(headers)
 
     async def state(self, config: RunnableConfig) -> StateSnapshot:
-        """Return the server's answer; a thread that it does not know has no values."""
+        """Return the server's answer; an unknown thread has no values."""
         try:
             answer = await self._client.threads.get_state(
                 self._thread_id, checkpoint=_checkpoint(config), headers=self._headers

@@ -38,7 +38,7 @@ def conversation(messages: Iterable[Message]) -> Sequence[Message]:
 
 
 class CheckpointMessages:
-    """What a checkpoint knows of the client's messages.
+    """What a checkpoint has of the client's messages.
 
     Args:
         messages: The checkpoint's. ``self.messages`` are the same under the calls' client ids.

@@ -130,7 +130,7 @@ class _Waiting:
 
     @cached_property
     def _by_question(self) -> dict[str, list[str]]:
-        """The ids of the interrupts that ask the same, the first one last."""
+        """The ids of the interrupts with the same question, the first one last."""
         found: dict[str, list[str]] = {}
         for id_, interrupt in reversed(self._pending.items()):
             found.setdefault(_question(_asked(interrupt)), []).append(id_)

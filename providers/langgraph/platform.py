@@ -80,7 +80,7 @@ class LangGraphPlatformProvider(AgentProvider):
         self._assistants: dict[str, Assistant] = {}
 
     async def list_agents(self) -> list[AgentDescriptor]:
-        """Return the registered agents; the servers are not asked."""
+        """Return the registered agents, without a request to the servers."""
         return [AgentDescriptor(name=name, description=self._descriptions.get(name, "")) for name in self._deployments]
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:

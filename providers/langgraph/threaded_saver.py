@@ -31,7 +31,7 @@ class ThreadedSaver(OwnCheckpoints):
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """Return what the saver knows of a delta channel's past."""
+        """Return what the saver has of a delta channel's past."""
         return await asyncio.to_thread(self.get_delta_channel_history, config=config, channels=channels)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:

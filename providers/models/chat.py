@@ -19,7 +19,7 @@ class ChatModel(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Return the model's name, as the vendor knows it."""
+        """Return the vendor's name for the model."""
 
     @abstractmethod
     def named(self, name: str) -> ChatModel:

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Vendor(msgspec.Struct, frozen=True):
-    """Who answers.
+    """The vendor that answers.
 
     Attributes:
         title: The vendor, as errors call it.

@@ -1,4 +1,4 @@
-"""The chunks of OpenAI's protocol, as OpenAI sends them and as those do who take after it."""
+"""The chunks of OpenAI's protocol, from OpenAI and from compatible vendors."""
 
 from __future__ import annotations
 

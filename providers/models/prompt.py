@@ -56,7 +56,7 @@ class Prompt(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def prompt_of(run: RunInput, details: CallDetails | None = None) -> Prompt:
-    """Return what ``run`` asks of a model.
+    """Return what ``run`` sends to a model.
 
     Args:
         run: The run.

@@ -43,7 +43,7 @@ class _Call:
 
 
 class ActionStage(Stage):
-    """Watches for the ends of calls of known actions.
+    """Executes server-side actions as the calls of them end.
 
     An action starts when its call is complete, so that parallel calls are executed at the same time. Its result
     follows right behind its call: the events that come meanwhile are held back, which in the end makes the provider

@@ -16,7 +16,7 @@ class Order:
 
     request: RunRequest
     provider: AgentProvider
-    """Whose agent, or model, is to run."""
+    """The provider of the agent, or of the model, that is to run."""
     hook_called: bool
     """Whether there is a hook before requests here."""
     judged: bool

@@ -20,7 +20,7 @@ ASKED = ("load_state", "save_state", "keeps_thread", "delete_thread", "delete_ow
 
 
 class PublishedProvider(msgspec.Struct, kw_only=True, frozen=True):
-    """What is to be known of a provider elsewhere. ``asked`` are the methods that it has of its own."""
+    """A provider elsewhere, as its workers publish it. ``asked`` are the methods that it has of its own."""
 
     name: str
     kind: str

@@ -48,7 +48,7 @@ TAKEN_SECONDS = 10
 """After how long a job is delivered again whose taker did not report that it is done."""
 RETRIES = 1000
 ANSWER_SECONDS = 30
-"""How long an answer waits for who asked."""
+"""How long an answer is kept for its caller."""
 _POLL_SECONDS = 0.02
 _LOOK_SECONDS = 1.0
 """How often a PostgreSQL queue is looked at: SAQ misses what is put there between its look and its waiting for news."""

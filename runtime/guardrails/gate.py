@@ -21,7 +21,7 @@ UNAVAILABLE = "An unknown error has occurred in the guardrails validation"
 
 
 class GuardrailGate:
-    """Lets texts pass that all guardrails allow; they are asked in order, and the first refusal counts.
+    """Lets texts pass that all guardrails allow; they are called in order, and the first refusal counts.
 
     Args:
         guardrails: Who judges.

@@ -110,7 +110,7 @@ class ResponseFacts(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 
 
 class AgentFacts(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, frozen=True):
-    """Who was asked."""
+    """The agent that was called."""
 
     name: str
     node_name: str | None = None

@@ -73,7 +73,7 @@ class RequestReport:
             await self._calls.call(self._hooks.on_before_request, report)
 
     async def on_request(self, run_input: RunInput) -> None:
-        """Call the hook for requests: the provider is about to be asked with ``run_input``."""
+        """Call the hook for requests: the provider is about to be called with ``run_input``."""
         if self._observability.on_request is not None:
             report = ObservedRequest(
                 **self._whose(),

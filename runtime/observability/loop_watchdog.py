@@ -1,4 +1,4 @@
-"""Reports who blocks the event loop."""
+"""Reports what blocks the event loop."""
 
 from __future__ import annotations
 

@@ -37,4 +37,4 @@ class ServedRequest(Protocol):
 
     @property
     def is_probe(self) -> bool:
-        """Whether a machine asks, every few seconds, whether the process is there."""
+        """Whether it is a health check, of which one comes every few seconds."""

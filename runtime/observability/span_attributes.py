@@ -34,7 +34,7 @@ def server_attributes(served: ServedRequest) -> Attributes:
 
 
 def answer_attributes(status: int) -> Attributes:
-    """Return what is known of a request when it has been answered; 0 if its client left before."""
+    """Return the attributes of a request that has been answered; the status is 0 if its client left before."""
     if not status:
         return {}
     return {"http.response.status_code": status, **({"error.type": str(status)} if is_failure(status) else {})}
@@ -60,7 +60,7 @@ def queue_attributes(queue: str) -> Attributes:
 
 
 def run_attributes(run: Run) -> Attributes:
-    """Return what is known of a run when it starts."""
+    """Return the attributes of a run that starts."""
     attributes: Attributes = {
         "gen_ai.conversation.id": run.input.thread_id,
         "copilotkit.run_id": run.input.run_id,
@@ -90,7 +90,7 @@ def invocation_name(run: Run) -> str:
 
 
 def invocation_attributes(run: Run) -> Attributes:
-    """Return what is known of an agent at work."""
+    """Return the attributes of an agent at work."""
     return {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.provider.name": run.provider.name,
@@ -109,7 +109,7 @@ def tool_attributes(name: str, call_id: str) -> Attributes:
 
 
 def chat_attributes(provider: str, model: str | None, usage: TokenUsage) -> Attributes:
-    """Return what is known of a call of a model."""
+    """Return the attributes of a call of a model."""
     names: Attributes = {"gen_ai.request.model": model, "gen_ai.response.model": model} if model else {}
     return {
         "gen_ai.operation.name": "chat",

@@ -53,7 +53,7 @@ class RunArchive:
         self.on_stop: Callable[[Run], None] = lambda _: None
         """Called with a run of this process that somebody elsewhere has asked to stop."""
         self.owner = uuid4().hex
-        """This process, as the store knows it."""
+        """This process's name in the store."""
         self._recorder = Recorder(store, self.owner)
         self._recordings: dict[Run, Recording] = {}
         self._resumable: set[Run] = set()

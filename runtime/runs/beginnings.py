@@ -9,7 +9,7 @@ from ..stores.thread_keys import thread_key
 
 
 class Asked(NamedTuple):
-    """Who asks for a run, or for its stop: the client's ids, and the caller.
+    """A request for a run, or for its stop: the client's ids, and the caller.
 
     A stop without a run's id means all runs of the thread; one without a caller is the application's.
     """

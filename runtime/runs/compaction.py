@@ -20,7 +20,7 @@ from .folded_events import (
 )
 
 PIECES = frozenset((events.TextMessageContent, events.ToolCallArgs))
-"""The events that are pieces of what an agent says."""
+"""The events that are pieces of an agent's texts."""
 _BORDERS = frozenset((events.AGENT_ENTERED, events.AGENT_LEFT))
 
 

@@ -80,7 +80,7 @@ class RunStatus(Enum):
 
 @dataclass(kw_only=True, slots=True)
 class PreparedRun:
-    """What a run needs to ask its provider: its input, the stages of its events, and its right to the thread."""
+    """What a run needs to call its provider: its input, the stages of its events, and its right to the thread."""
 
     input: RunInput
     stages: Sequence[StageFactory] = ()
@@ -213,7 +213,7 @@ class Run:
         self._over = Signal()
         self._past = past
         self._shown = self._verifier if past is None else EventVerifier()
-        """Knows what is open in the log, where that is not what is open in the provider's stream."""
+        """Tracks what is open in the log, where that is not what is open in the provider's stream."""
         self._fence = Fence(self._may_write)
         if past is not None:
             self._restore(past)

@@ -26,7 +26,7 @@ class Turn(Protocol):
 
     @property
     def provider(self) -> AgentProvider:
-        """Who executed it."""
+        """The provider that executed it."""
 
     @property
     def agent_name(self) -> str:

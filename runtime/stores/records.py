@@ -31,7 +31,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Stamp(NamedTuple):
-    """What a store knows about an entry. Times are in microseconds since 1970."""
+    """The metadata of an entry. Times are in microseconds since 1970."""
 
     version: int
     owner: str | None

@@ -26,7 +26,7 @@ from .redis_slots import Address, Command, Slots, parse_slots, slot_of
 _REDIRECTIONS = 8
 _PAUSE = 0.05
 _REFRESH_SECONDS = 0.2
-"""How long who has the slots is not looked up again while a master does not answer."""
+"""How long the slots' masters are not looked up again while one of them does not answer."""
 _NO_CLUSTER = "The store's URL has cluster=true, but its server is not a node of a Redis Cluster."
 
 

@@ -23,7 +23,7 @@ Watch = Callable[[Sequence[Any]], None]
 
 
 class DebugFeed:
-    """Hands what is written to clients to those who watch.
+    """Passes what is written to clients on to those who watch.
 
     Args:
         clock: Decides when silent streams write a comment.

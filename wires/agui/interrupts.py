@@ -38,7 +38,7 @@ class Interrupts:
         return [{"type": "CUSTOM", "name": events.INTERRUPT, "value": value}]
 
     def outcome(self) -> dict[str, Any] | None:
-        """Return the outcome of RUN_FINISHED that asks, or None if nothing is asked."""
+        """Return the outcome of RUN_FINISHED with the open interrupts, or None without any."""
         if not self.values:
             return None
         asked = [self._standard(value, number) for number, value in enumerate(self.values)]

@@ -32,7 +32,7 @@ _MOST_DIGITS = 18
 
 
 class ThreadOperations:
-    """Answers what clients ask about threads.
+    """Answers requests about threads.
 
     Args:
         service: Keeps the threads.

@@ -42,7 +42,7 @@ _BROKEN_ARGUMENTS = "An unknown error has occurred in the action execution argum
 
 
 class _Speaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose states are shown: an agent's, or none if ``agent_name`` is empty."""
+    """The agent whose states are shown; none if ``agent_name`` is empty."""
 
     agent_name: str
     run_id: str

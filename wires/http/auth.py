@@ -34,10 +34,10 @@ _PUBLIC_KEY = ("RS256", "ES256")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who was authenticated: ``id`` owns threads and is counted by limits, ``claims`` is what else is known of them.
+    """An authenticated caller: ``id`` owns threads and is counted by limits, ``claims`` is what else is known of them.
 
     Raises:
-        MisuseError: ``id`` is not a text, or empty: all of whom nothing is known would be one person.
+        MisuseError: ``id`` is not a text, or empty: all callers without one would be one person.
     """
 
     id: str

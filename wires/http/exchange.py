@@ -59,7 +59,7 @@ class Exchange:
         self.joined: list[RunHandle] = []
         """and those that were joined."""
         self.is_probe = False
-        """Whether a machine asks, every few seconds, whether the process is there."""
+        """Whether it is a health check, of which one comes every few seconds."""
         self._cors = (config.cors_origins, config.cors_credentials)
         self._headers = headers
 
