@@ -277,17 +277,16 @@ async def _connected_postgres(pool: AsyncConnectionPool, name: str, limit: float
 
 
 def _pool(url: str, settings: StoreSettings) -> AsyncConnectionPool:
-    from psycopg_pool import AsyncConnectionPool
+    from ..stores.postgres_database import connection_options
+    from ..stores.postgres_pool import ConnectionCheck, ConnectionPool
 
-    from ..stores.postgres_database import ConnectionCheck, connection_options
-
-    return AsyncConnectionPool(
+    return ConnectionPool(
         kwargs=connection_options(url, settings),
         min_size=1,
         max_size=_MOST_CONNECTIONS,
         open=False,
         configure=_without_waiting_for_disks,
-        check=ConnectionCheck(),
+        check=ConnectionCheck(settings.command_timeout),
         timeout=settings.command_timeout,
         reconnect_timeout=settings.connect_timeout,
     )

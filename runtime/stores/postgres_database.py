@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import monotonic
 from typing import Any, LiteralString
-from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ReadOnlySqlTransaction
-from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from ..errors import ConfigurationError, StoreError
 from .errors import StoreNotOpenError, StoreUnavailableError
+from .postgres_pool import ConnectionCheck, ConnectionPool
 from .settings import StoreSettings
 from .thread_keys import thread_key
 
@@ -67,8 +65,6 @@ _SET_KEYS = """
     WHERE kept.thread_id = given.thread_id
 """
 
-TRUSTED_SECONDS = 1.0
-"""For how long a connection that was lent is lent again without a test, unless its server has ended it."""
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -86,7 +82,7 @@ class Database:
     def __init__(self, url: str, settings: StoreSettings) -> None:
         self._settings = settings
         self._options = connection_options(url, settings)
-        self._pool: AsyncConnectionPool | None = None
+        self._pool: ConnectionPool | None = None
 
     async def open(self) -> None:
         """Connect, and bring the tables up to date."""
@@ -153,44 +149,17 @@ def connection_options(url: str, settings: StoreSettings) -> dict[str, Any]:
     return {"autocommit": True, **limits, **given}
 
 
-def open_pool(options: dict[str, Any], settings: StoreSettings) -> AsyncConnectionPool:
+def open_pool(options: dict[str, Any], settings: StoreSettings) -> ConnectionPool:
     """Return a pool, not open yet. It tests a connection before lending it: a restarted server cuts them all."""
-    return AsyncConnectionPool(
+    return ConnectionPool(
         kwargs=options,
         min_size=1,
         max_size=settings.pool_size,
         open=False,
-        check=ConnectionCheck(),
+        check=ConnectionCheck(settings.command_timeout),
         timeout=settings.command_timeout,
         reconnect_timeout=settings.connect_timeout,
     )
-
-
-class ConnectionCheck:
-    """Tests connections of a pool before they are lent, without a round trip for those in use all the time.
-
-    What has been lent lately is tested only if something has arrived on it unasked, as when its server has gone.
-    """
-
-    def __init__(self) -> None:
-        self._lent: WeakKeyDictionary[AsyncConnection, float] = WeakKeyDictionary()
-
-    async def __call__(self, connection: AsyncConnection) -> None:
-        """Test a connection.
-
-        Raises:
-            OperationalError: It is of no use any longer.
-        """
-        now = monotonic()
-        if now - self._lent.get(connection, 0.0) > TRUSTED_SECONDS or _is_readable(connection.fileno()):
-            await AsyncConnectionPool.check_connection(connection)
-        self._lent[connection] = now
-
-
-def _is_readable(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 @asynccontextmanager
