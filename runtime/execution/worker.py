@@ -20,7 +20,7 @@ from ..runs.archive import RunArchive
 from ..runs.broken_runs import BrokenRuns
 from ..runs.observer import Observers
 from ..runs.run import Run
-from ..stores.run_records import RunRecord
+from ..stores.run_records import RunKey, RunRecord
 from .engine import DEFAULT_QUEUE, CallDelivery, Card, QueueEngine, TicketDelivery
 from .envelope import Envelope, UnreadableEnvelopeError, seconds_waited, unseal
 from .published import Call, WorkerCard, perform, published
@@ -81,7 +81,7 @@ class Worker:
         self._slots = asyncio.Semaphore(concurrency)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._beginning: set[asyncio.Future[None]] = set()
+        self._beginning: dict[RunKey, asyncio.Future[None]] = {}
         """For each run that is being taken a future, done once it has begun or somebody else has it."""
         self._takers: list[asyncio.Task[None]] = []
         self._mine: frozenset[str] = frozenset()
@@ -126,11 +126,13 @@ class Worker:
                 await self._take_run(queue, delivery)
 
     async def _take_run(self, queue: str, delivery: TicketDelivery) -> None:
+        if delivery.key in self._beginning:
+            return  # the delivery before is still at it, and this one is made again
         if self._goes_on():
             await self._slots.acquire()
             if self._goes_on():
                 begun = asyncio.get_running_loop().create_future()
-                self._beginning.add(begun)
+                self._beginning[delivery.key] = begun
                 self._spawn(self._execute(delivery, begun))
                 return
             self._slots.release()
@@ -143,7 +145,7 @@ class Worker:
     async def _begun(self) -> None:
         """Wait until the runs that are being taken have begun."""
         while self._beginning:
-            await asyncio.wait(self._beginning)
+            await asyncio.wait(list(self._beginning.values()))
 
     async def _wait_for_slot(self) -> None:
         # Where several queues are served, one that is empty must not keep a place from the others.
@@ -161,12 +163,17 @@ class Worker:
 
     async def _begin_run(self, delivery: TicketDelivery, begun: asyncio.Future[None]) -> Run | None:
         try:
-            record = await self._attempt(self._service.archive.take(delivery.key))
-            self._spawn(self._attempt(delivery.done()))  # beside the run, which need not wait for it
+            record = await self._attempt(self._take(delivery))
             return await self._started(record) if record is not None else None
         finally:
-            self._beginning.discard(begun)
+            del self._beginning[delivery.key]
             begun.set_result(None)
+
+    async def _take(self, delivery: TicketDelivery) -> RunRecord | None:
+        """Take a run in the store; one for which that does not answer is delivered again."""
+        record = await self._service.archive.take(delivery.key)
+        self._spawn(self._attempt(delivery.done()))  # beside the run, which need not wait for it
+        return record
 
     async def _occupy(self, run: Run) -> None:
         """Let a run that this process goes on with count as one that it has taken."""

@@ -18,7 +18,7 @@ from .. import events
 from ..context import RunInput
 from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage, ToolResultMessage
-from ..stores.errors import NotStoredError
+from ..stores.errors import NotStoredError, StoreUnavailableError
 from ..stores.records import START_SECONDS
 from ..stores.retry import retry_unavailable
 from ..stores.run_log import RunLogStore
@@ -126,13 +126,26 @@ class RunArchive:
     async def take(self, key: RunKey) -> RunRecord | None:
         """Take a run that waits for a process to execute it; None if it waits no longer.
 
-        Until ``settle`` returns it may be given to another process, if the store's server crashes.
+        Until ``settle`` returns it may be given to another process, if the store's server crashes. Call it for one
+        delivery of a run at a time.
+
+        Raises:
+            StoreError: The store does not answer; it may have been taken all the same.
         """
-        record = await self.store.take(key, self.owner, WAITING)
+        try:
+            record = await self.store.take(key, self.owner, WAITING)
+        except StoreUnavailableError:
+            record = await retry_unavailable(partial(self._take_again, key), self.store.settings.retry_for)
         if record is not None:
             # It is delivered once more, so that the server has crashed and forgotten who took it before.
             for recording in [each for each in self._recordings.values() if each.key == key]:
                 recording.lose()
+        return record
+
+    async def _take_again(self, key: RunKey) -> RunRecord | None:
+        record = await self.store.take(key, self.owner, WAITING)
+        if record is None and not any(each.key == key for each in self._recordings.values()):
+            return await self.store.take(key, self.owner, self.owner)  # the answer was lost, and not what was done
         return record
 
     async def settle(self, record: RunRecord) -> None:

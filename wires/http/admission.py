@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from ...runtime.config import RuntimeConfig
 from ...runtime.error_texts import to_public_error
-from ...runtime.errors import AuthenticationError, CopilotKitError
+from ...runtime.errors import AuthenticationError, CopilotKitError, StoreError
 from ...runtime.rates import Rate
 from ...runtime.runs.handle import RunHandle
 from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
@@ -126,9 +126,13 @@ class Admission:
         leaving.add_done_callback(self._leaving.discard)
 
     async def _give_back(self, name: str, count: int, runs: list[RunHandle]) -> None:
-        for run in runs:
-            await run.join()
-        self._slots.give_back(name, count)
+        try:
+            for run in runs:
+                await run.join()
+        except StoreError as error:  # whether they have ended cannot be seen; the places are not lost for it
+            log.warning("runs_not_joined", runs=len(runs), reason=str(error))
+        finally:
+            self._slots.give_back(name, count)
 
     async def _identity(self, request: HTTPConnection) -> Identity | None:
         if self._authenticate is None:

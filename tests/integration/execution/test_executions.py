@@ -335,6 +335,47 @@ async def test_a_run_that_a_worker_could_not_give_back_is_delivered_again(
     assert (ending.ran, staying.ran) == ([], ["r"])
 
 
+@pytest.mark.parametrize("lost", ["the question", "the answer"])
+async def test_a_run_that_a_worker_takes_while_the_store_does_not_answer_is_executed_once(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    provider = EchoProvider()
+    worker = await deployment.worker(provider)
+    store = worker.service.archive.store
+    take, failures = store.take, [StoreUnavailableError(), StoreUnavailableError()]
+
+    async def take_unless_away(key: RunKey, owner: str, held_by: str) -> Any:
+        taken = await take(key, owner, held_by) if lost == "the answer" or not failures else None
+        if failures:
+            raise failures.pop()
+        return taken
+
+    monkeypatch.setattr(store, "take", take_unless_away)
+    client = await deployment.web({"queue_timeout_seconds": 20})
+    assert types_of(await run(client, "echo", run_input(user("hello"), thread=thread)))[-1] == "RUN_FINISHED"
+    assert (provider.ran, failures) == (["r"], [])
+
+
+async def test_a_run_that_no_worker_could_take_is_delivered_again(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
+    provider = EchoProvider()
+    worker = await deployment.worker(provider)
+    archive, failures = worker.service.archive, [StoreUnavailableError()]
+    take = archive.take
+
+    async def take_unless_away(key: RunKey) -> Any:
+        if failures:
+            raise failures.pop()
+        return await take(key)
+
+    monkeypatch.setattr(archive, "take", take_unless_away)
+    client = await deployment.web({"queue_timeout_seconds": 20})
+    assert types_of(await run(client, "echo", run_input(user("hello"), thread=thread)))[-1] == "RUN_FINISHED"
+    assert (provider.ran, failures) == (["r"], [])
+
+
 async def test_a_run_that_a_worker_has_taken_is_followed_whatever_the_store_settles(
     deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
