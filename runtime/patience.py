@@ -7,7 +7,7 @@ come whole or a store in memory, is there at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +34,20 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
         return found
     async with asyncio.timeout(seconds):
         return await _Begun(work, waits_for)
+
+
+async def noticing(seconds: float, work: Coroutine[Any, Any, T], notice: Callable[[], None]) -> T:
+    """Await ``work`` for as long as it takes, and call ``notice`` if it waits for more than ``seconds``."""
+    try:
+        waits_for = work.send(None)
+    except StopIteration as done:
+        found: T = done.value
+        return found
+    timer = asyncio.get_running_loop().call_later(seconds, notice)
+    try:
+        return await _Begun(work, waits_for)
+    finally:
+        timer.cancel()
 
 
 class _Begun(Generic[T]):

@@ -9,7 +9,7 @@ from typing import Protocol
 from ..errors import CopilotKitError
 from ..events import Event
 from ..messages import Message
-from .log import Push
+from .log import Lagged, Push, Subscription
 from .remote import RemoteRun, RemoteSubscription
 from .run import Run, RunStatus
 
@@ -118,6 +118,16 @@ class RunHandle:
         if isinstance(self.run, RemoteRun):
             return RunHandle(self.run, self.run.subscribe())
         return RunHandle(self.run, self.run.subscribe(attached=False), self._place)
+
+    def detach(self) -> Sequence[Event]:
+        """Slow the run down no longer; return the events that have been taken, the first of them compacted.
+
+        Raises:
+            Lagged: The reader slows nothing down.
+        """
+        if not isinstance(self._source, Subscription):
+            raise Lagged
+        return self._source.detach()
 
     def take_history(self) -> Sequence[Event]:
         """Return all events of the run, the first ones compacted, after ``take`` has raised ``Lagged``.

@@ -147,7 +147,7 @@ class RunLog:
             raise Lagged
         reader = Subscription(self, min(after, self.last), attached=attached)
         self._readers.append(reader)
-        self._pace_changed()
+        self.pace_changed()
         return reader
 
     def since(self, after: int) -> list[Event]:
@@ -170,13 +170,24 @@ class RunLog:
         compacted = 0 if self._compactor is None else self._compactor.pieces
         return compacted + sum(type(event) in PIECES for event in self._tail)
 
+    def until(self, offset: int) -> list[Event]:
+        """Return the events up to a number, of which the first may come compacted.
+
+        Raises:
+            Lagged: Those behind it are no longer kept one by one.
+        """
+        if offset < self._cut:
+            raise Lagged
+        whole = self.everything()
+        return whole[: len(whole) - (self.last - offset)]
+
     def remove(self, reader: Subscription) -> None:
         """Forget a reader."""
         if reader in self.waiting:
             self.waiting.remove(reader)
         if reader in self._readers:
             self._readers.remove(reader)
-            self._pace_changed()
+            self.pace_changed()
 
     def behind(self, offset: int) -> Sequence[Event]:
         """Return the events behind one; all of them, the first part compacted, for 0.
@@ -213,7 +224,8 @@ class RunLog:
         self._cut += TAIL_EVENTS
         self._full_at = self._cut + 2 * TAIL_EVENTS
 
-    def _pace_changed(self) -> None:
+    def pace_changed(self) -> None:
+        """Look anew at who may slow the run down."""
         self._free_until = 0
         self.make_room()
 
@@ -289,6 +301,17 @@ class Subscription:
         """Wait for events and take them: at least one; none once the log has been read to its end."""
         await self.arrival()
         return self.take()
+
+    def detach(self) -> list[Event]:
+        """Slow the run down no longer; return the events that have been taken, the first of them compacted.
+
+        Raises:
+            Lagged: The reader has fallen behind a faster one, and slows nothing down.
+        """
+        taken = self._log.until(self.offset)
+        self.attached = False
+        self._log.pace_changed()
+        return taken
 
     def close(self) -> None:
         """Stop reading, and stop slowing the run down."""

@@ -13,6 +13,7 @@ import structlog
 from ...runtime.cancellation import end_tasks
 from ...runtime.error_texts import to_public_error
 from ...runtime.events import Event, RunError
+from ...runtime.patience import noticing
 from ...runtime.runs.log import Lagged, Push
 from ..http.batching import Batching
 from ..http.exchange import Exchange
@@ -22,7 +23,11 @@ from ..http.streaming import direct_sink
 from .frames import KEEP_ALIVE, STREAM_HEADERS, frame
 from .gate import Gate
 from .joined_run import JoinedRun
+from .started_run import StartedRun
 from .text_continuation import TextContinuation
+
+STALL_SECONDS = 5.0
+"""How long a client that reads nothing may hold up the run that it has started."""
 
 T = TypeVar("T")
 
@@ -45,17 +50,24 @@ class Source(Protocol):
 class EventStream(SilentStream):
     """Writes events to one client. Make one with ``open_stream``."""
 
-    __slots__ = ("_exchange",)
+    __slots__ = ("_exchange", "_let_go")
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
         self._exchange = exchange
+        self._let_go: Callable[[], None] | None = None
 
     async def write(self, body: bytes) -> None:
         """Write bytes, at the pace at which the client reads them."""
         if body:
             self.silent_ticks = 0
-            await self._exchange.send({"type": "http.response.body", "body": body, "more_body": True})
+            if self._let_go is None:
+                await self._send(body)
+            else:
+                await noticing(STALL_SECONDS, self._send(body), self._let_go)
+
+    async def _send(self, body: bytes) -> None:
+        await self._exchange.send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def write_events(self, events: Sequence[Any]) -> None:
         """Write objects that encode to events."""
@@ -109,6 +121,7 @@ class EventStream(SilentStream):
         self, source: Source, gate: Gate, watch: Callable[[Sequence[Any]], None] | None, batching: Batching
     ) -> None:
         text: TextContinuation | None = None
+        self._let_go = source.let_go if isinstance(source, StartedRun) else None
         sink = None if batching.waits else direct_sink(self._exchange, None, self)
         while not gate.ended:
             push = None if text is None or sink is None else partial(text.push, sink)
@@ -116,8 +129,8 @@ class EventStream(SilentStream):
             try:
                 batch = source.take()
             except Lagged:
-                if not isinstance(source, JoinedRun):
-                    raise  # the reader that paces a run is not left behind
+                if not isinstance(source, JoinedRun | StartedRun):
+                    raise
                 await source.catch_up()
                 continue
             frames = text.frames(batch) if text is not None else None

@@ -20,12 +20,14 @@ class JoinedRun:
     Args:
         handle: The reader's place in the log.
         reopen: Reads the log from its beginning.
+        taken: What has been taken of it.
     """
 
-    def __init__(self, handle: RunHandle, reopen: Reopen) -> None:
+    def __init__(self, handle: RunHandle, reopen: Reopen, taken: Sequence[events.Event] = ()) -> None:
         self._handle = handle
         self._reopen = reopen
         self._ledger = ReadEvents()
+        self._ledger.note(taken)
         self._behind = False
 
     def arrival(self, push: Push | None = None) -> asyncio.Future[None]:

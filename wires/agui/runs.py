@@ -49,6 +49,7 @@ from .requests import (
     run_request,
 )
 from .sent_messages import join_history
+from .started_run import StartedRun
 
 log = structlog.get_logger(__name__)
 
@@ -130,8 +131,9 @@ class Runs:
     async def _follow(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
         async with open_stream(exchange, self._clock) as stream:
             # What is kept of a run elsewhere may be compacted before this process has read it.
-            source = JoinedRun(handle, handle.reopened) if handle.is_elsewhere else handle
-            await stream.follow(source, gate, watch, Batching(self._config.stream_batch_seconds))
+            source = JoinedRun(handle, handle.reopened) if handle.is_elsewhere else StartedRun(handle)
+            with closing(source):
+                await stream.follow(source, gate, watch, Batching(self._config.stream_batch_seconds))
 
     async def _name_thread(self, client: ClientRequest, given: RunAgentInput) -> None:
         """Name a thread that has no name after the first message of its user."""

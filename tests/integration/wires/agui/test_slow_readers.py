@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime.wires.agui import event_stream
 from scripts.benchmark.load_app import MARK
 from scripts.benchmark.load_streams import resident_megabytes
 from tests.parity.servers import Server, ours, serving
-from tests.support.agui_client import run_input, user
+from tests.support.agui_client import PATH, connect, events_of, run_input, types_of, user
+from tests.support.local_server import client_of
 from tests.support.polling import until
 
 WORDS = 60_000
@@ -72,3 +76,37 @@ async def test_a_reader_at_a_kilobyte_a_second_neither_delays_a_fast_one_nor_cos
 
 async def _has_read(reader: SlowReader) -> bool:
     return reader.read > 0
+
+
+class Speaker(AgentProvider):
+    """Sends more than sockets hold, in pieces with a number each."""
+
+    name = "speaker"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return [AgentDescriptor(name="speaker")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
+        yield events.TextMessageStart(message_id="a")
+        for number in range(PIECES):
+            yield events.TextMessageContent(message_id="a", delta=f"<{number}>".ljust(10_000))
+        yield events.TextMessageEnd(message_id="a")
+
+
+PIECES = 1_200
+
+
+async def test_a_client_that_sleeps_does_not_hold_its_run_up_and_has_all_of_it_when_it_wakes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_stream, "STALL_SECONDS", 0.05)
+    async with client_of(CopilotRuntime(providers=[Speaker()])) as client:
+        body = run_input(user("go"))
+        async with client.stream("POST", f"{PATH}/agent/speaker/run", json=body) as asleep:
+            past = await connect(client, "speaker")
+            assert types_of(past)[-1] == "RUN_FINISHED"
+            woken = events_of((await asleep.aread()).decode())
+    whole = "".join(f"<{number}>".ljust(10_000) for number in range(PIECES))
+    for shown in (past, woken):
+        assert "".join(event["delta"] for event in shown if event["type"] == "TEXT_MESSAGE_CONTENT") == whole
+    assert types_of(woken)[-2:] == ["TEXT_MESSAGE_END", "RUN_FINISHED"]
