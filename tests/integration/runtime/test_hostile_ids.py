@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -23,10 +24,12 @@ from copilotkit_runtime import (
     RuntimeConfig,
     events,
 )
-from copilotkit_runtime.providers.agui import AGUIProvider
+from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
+from copilotkit_runtime.providers.remote import RemoteEndpointProvider
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
+from copilotkit_runtime.testing import Request, ScriptedService, head
 from tests.integration.stores.conftest import (  # noqa: F401 - fixtures
     KINDS,
     postgres_url,
@@ -62,7 +65,7 @@ IDS = [
     *(UUID, f"ck-{UUID}", UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}", f"urn:uuid:{UUID}"),
     *(LONG, f"{LONG}a", f"{LONG}b", "m" * 1024, "m" * 1025, "\u00e9" * 600),
 ]
-AGENTS = ("graph", "kept", "outside")
+AGENTS = ("graph", "kept", "outside", "served", "remote")
 LOAD = "query($d: LoadAgentStateInput!){loadAgentState(data:$d){threadId threadExists state messages}}"
 
 
@@ -84,7 +87,7 @@ class Kept(AgentProvider):
 
 
 class World:
-    """A served runtime that can be restarted, and an agent elsewhere that remembers threads by their ids."""
+    """A served runtime that can be restarted, and agents elsewhere that remember threads by their ids."""
 
     def __init__(self, store_url: str, ttl: float = 600.0) -> None:
         self.url, self.ttl, self.prefix = store_url, ttl, f"test-{uuid4().hex}"
@@ -93,10 +96,28 @@ class World:
     async def _outside(self, asked: Any) -> AsyncIterator[Any]:
         said = self.remembered[asked.thread_id]
         said += [str(message.content) for message in asked.messages]
-        ids = {"threadId": asked.thread_id, "runId": asked.run_id}
-        yield {"type": "RUN_STARTED", **ids}
-        yield {"type": "TEXT_MESSAGE_CHUNK", "messageId": uuid4().hex, "delta": " | ".join(said)}
-        yield {"type": "RUN_FINISHED", **ids}
+        for event in _answer(asked.thread_id, asked.run_id, said):
+            yield event
+
+    async def _service(self, request: Request) -> AsyncIterator[bytes]:
+        """Serve an AG-UI agent, and one behind CopilotKit's protocol of remote endpoints."""
+        if request.path == "/info":
+            yield _whole({"actions": [], "agents": [{"name": "remote", "type": "crewai"}]})
+            return
+        said = self.remembered[request.json["threadId"]]
+        if request.path == "/agents/state":
+            yield _whole({"threadId": "", "threadExists": bool(said), "state": {"said": said}, "messages": []})
+            return
+        said += [str(message.get("content")) for message in request.json["messages"]]
+        if request.path == "/agui":
+            yield head("text/event-stream")
+            for event in _answer(request.json["threadId"], request.json["runId"], said):
+                yield b"data: " + json.dumps(event).encode() + b"\n\n"
+            return
+        yield head("application/json")
+        for line in ({"type": "TextMessageStart", "messageId": "m"}, {"type": "TextMessageContent", "messageId": "m"}):
+            yield json.dumps({**line, "content": " | ".join(said)}).encode() + b"\n"
+        yield b'{"type":"TextMessageEnd","messageId":"m"}\n'
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Client]:
@@ -106,15 +127,33 @@ class World:
             async for event in self._outside(asked):
                 yield event
 
+        async with ScriptedService(self._service) as service:
+            elsewhere = AGUIProvider({"outside": outside, "served": AGUIHttpAgent(f"{service.url}/agui")})
+            async with self._runtime(elsewhere, RemoteEndpointProvider(service.url)) as client:
+                yield client
+
+    @asynccontextmanager
+    async def _runtime(self, *elsewhere: AgentProvider) -> AsyncIterator[Client]:
         runtime = CopilotRuntime(
-            providers=[LangGraphProvider({"graph": hearing_graph()}), Kept(), AGUIProvider({"outside": outside})],
+            providers=[LangGraphProvider({"graph": hearing_graph()}), Kept(), *elsewhere],
             store=open_store(self.url, StoreSettings(ttl=self.ttl, prefix=self.prefix)),
             auth=ApiKeyAuth({"ann": "key-of-ann", "bob": "key-of-bob"}),
-            config=RuntimeConfig(extensions=True, installed_providers=False),
+            config=RuntimeConfig(extensions=True, debug_events=True, installed_providers=False),
         )
         transport = httpx.ASGITransport(app=runtime.create_app())
         async with runtime, httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client:
             yield Client(client, runtime)
+
+
+def _answer(thread_id: str, run_id: str, said: list[str]) -> list[dict[str, Any]]:
+    ids = {"threadId": thread_id, "runId": run_id}
+    chunk = {"type": "TEXT_MESSAGE_CHUNK", "messageId": uuid4().hex, "delta": " | ".join(said)}
+    return [{"type": "RUN_STARTED", **ids}, chunk, {"type": "RUN_FINISHED", **ids}]
+
+
+def _whole(body: Any) -> bytes:
+    encoded = json.dumps(body).encode()
+    return head("application/json", length=len(encoded)) + encoded
 
 
 class Client:
@@ -273,6 +312,8 @@ def test_nobody_gets_anything_by_an_id_that_is_like_another_s(url: str) -> None:
         async with world.serving() as client:
             await begin(client, ids)
             before = await ann_s(client, ids)
+            has_secret = ["of-ann" in text for text in before]
+            assert {AGENTS[number // 3 % len(AGENTS)] for number, found in enumerate(has_secret) if found} == {*AGENTS}
             assert await attack(client, ids, VERBS) == []
             assert await ann_s(client, ids) == before
         if url.startswith("memory"):
