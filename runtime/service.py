@@ -49,6 +49,7 @@ from .runs.origin import Origin
 from .runs.remote import RemoteRun
 from .runs.retention import RunRetention
 from .runs.run import Run
+from .runs.taken_back import turn_of, without_taken_back
 from .runs.turn import broken_turn
 from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
@@ -502,8 +503,14 @@ class RuntimeService:
         if record.agent_name:
             with suppress(AgentNotFoundError):
                 provider = await self.registry.owner_of(record.agent_name)
-                if not provider.keeps_state:
+                if not provider.keeps_state and await self._counts(record):
                     self.turns.insert(await broken_turn(record, provider, history))
+
+    async def _counts(self, record: RunRecord) -> bool:
+        """Return whether no later run has answered the message of one that has been closed."""
+        records = [each for each in await self.archive.runs(record.thread_id) if each.status != "running"]
+        current = await without_taken_back([turn_of(each) for each in records], self.archive)
+        return any(each.number == record.number for each in current)
 
     async def _report_closed(self, record: RunRecord, error: CopilotKitError) -> None:
         """Report to hooks how a run ended that this process has closed, since no other one can."""

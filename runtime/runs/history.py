@@ -40,14 +40,28 @@ def merge_messages(
     kept, asked = without_instructions(kept), without_instructions(asked)
     sent = {message.id for message in asked}
     last_sent = max((index for index, message in enumerate(kept) if message.id in sent), default=len(kept))
-    unsent = [(index, message) for index, message in enumerate(kept) if message.id not in sent]
-    before = [message for index, message in unsent if index < last_sent]
-    behind = [message for index, message in unsent if index > last_sent and message.created_at >= since]
+    before = _behind_each(kept[:last_sent], sent)
+    behind = [each for each in kept[last_sent + 1 :] if each.id not in sent and each.created_at >= since]
     unknown = list(dropwhile(lambda message: not is_users(message), behind)) if _ends_known(asked, kept) else behind
-    added = _with_own_ids(list(added), {message.id for message in before if message.created_at < since})
+    older = (message.id for unsent in before.values() for message in unsent if message.created_at < since)
+    added = _with_own_ids(list(added), set(older))
     whole = {message.id: message for message in kept}
-    asked = [_unless_begun(message, whole.get(message.id)) for message in asked]
-    return list({message.id: message for message in (*before, *asked, *unknown, *added)}.values())
+    merged = list(before.get(None, ()))
+    for message in asked:
+        merged += [_unless_begun(message, whole.get(message.id)), *before.get(message.id, ())]
+    return list({message.id: message for message in (*merged, *unknown, *added)}.values())
+
+
+def _behind_each(kept: Iterable[Message], sent: Set[str]) -> dict[str | None, list[Message]]:
+    """Return the messages that were not sent, by the one before them that was; by None where none was."""
+    behind: dict[str | None, list[Message]] = {}
+    place: str | None = None
+    for message in kept:
+        if message.id in sent:
+            place = message.id
+        else:
+            behind.setdefault(place, []).append(message)
+    return behind
 
 
 def _unless_begun(sent: Message, kept: Message | None) -> Message:
@@ -72,7 +86,8 @@ def insert_turn(
 ) -> list[Message]:
     """Return what is to be kept of a thread once a turn is stored late, in front of the messages that came after it.
 
-    Another process may have stored the beginning of the same turn, if it took this one's process for dead.
+    Another process may have stored the beginning of the same turn, if it took this one's process for dead. Where the
+    same message was answered by two runs at once, the answer that began later counts.
 
     Args:
         kept: The messages kept so far; all of what is newer than the turn stays.
@@ -84,6 +99,11 @@ def insert_turn(
     parts = {each.id: each for each in _answer_to(asked, kept) if _is_same(each, whole.get(each.id))}
     whole.update((id_, part) for id_, part in parts.items() if _length(part) > _length(whole[id_]))
     kept = [message for message in kept if message.id not in parts]
+    others = [each for each in _answer_to(asked, kept) if each.created_at >= since]
+    if others and whole and others[0].created_at > next(iter(whole.values())).created_at:
+        return kept
+    taken_back = {message.id for message in others}
+    kept = [message for message in kept if message.id not in taken_back]
     later = [message for message in kept if message.created_at >= since]
     earlier = [message for message in kept if message.created_at < since]
     added = _with_own_ids(list(whole.values()), {message.id for message in later})

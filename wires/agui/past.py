@@ -14,6 +14,7 @@ from ...runtime.runs.about import ANSWERS, brought_by
 from ...runtime.runs.archive import brought_messages
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.run import RunStatus
+from ...runtime.runs.taken_back import Turn, without_taken_back
 from ...runtime.service import RuntimeService
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
@@ -24,7 +25,6 @@ from .gate import Gate, GateOptions
 from .history import Events, ThreadHistory
 from .joined_run import JoinedRun
 from .replay import started_input
-from .turns import Turn, without_taken_back
 
 _NOT_REMEMBERED = "The agent's memory of this conversation cannot be read now. Please try again."
 _MORE_LOOKS = 3

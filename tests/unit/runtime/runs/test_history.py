@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from copilotkit_runtime.runtime.messages import Message, TextMessage
 from copilotkit_runtime.runtime.runs.history import insert_turn, merge_messages, without_instructions
 
@@ -104,3 +106,18 @@ def test_a_late_turn_leaves_what_a_later_one_said_under_the_same_id() -> None:
     kept = [*said("u1", "u2", at=LATE), replied("a", "Yes")]
     whole = insert_turn(kept, said("u1"), [replied("a", "Yes, again.")], ASKED)
     assert [message.id for message in whole] == ["u1", "a-2", "u2", "a"]
+
+
+def test_what_the_client_did_not_send_stays_in_its_place() -> None:
+    kept = [*said("u0"), replied("a0", "Not sent."), *said("u1"), replied("a1", "Neither."), *said("u2")]
+    order = ids(kept, said("u0", "u2", "u3"), [replied("a3", "Yes.")])
+    assert order == ["u0", "a0", "u1", "a1", "u2", "u3", "a3"]
+
+
+@pytest.mark.parametrize(("late", "left"), [(-1, "second"), (1, "first")])
+def test_of_two_answers_to_one_message_the_one_that_began_later_is_left(late: int, left: str) -> None:
+    answered = [replied("second", "Again.")]
+    added = [replied("first", "Once.")]
+    added[0].created_at = answered[0].created_at + timedelta(seconds=late)
+    kept = [*said("u1"), *answered, *said("u2", at=LATE + timedelta(minutes=1))]
+    assert [message.id for message in insert_turn(kept, said("u1"), added, ASKED)] == ["u1", left, "u2"]

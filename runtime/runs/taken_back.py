@@ -1,16 +1,17 @@
-"""The runs of a thread as turns: which of them a later one has taken back."""
+"""The runs of a thread that count: those that no later one has taken back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from ...runtime import events
-from ...runtime.messages import Message, ToolResultMessage
-from ...runtime.runs.archive import RunArchive
-from ...runtime.runs.history import is_users
-from ...runtime.runs.run import THREAD_BUSY
-from ...runtime.stores.run_records import RunRecord
+from .. import events
+from ..messages import Message, ToolResultMessage
+from ..stores.run_records import RunRecord
+from .about import ANSWERS, brought_by
+from .archive import RunArchive
+from .history import is_users
+from .run import THREAD_BUSY
 
 T = TypeVar("T")
 
@@ -27,6 +28,11 @@ class Turn(NamedTuple, Generic[T]):
     """Whether it was to answer the questions of the run before it; None if that was not kept."""
     record: RunRecord | None
     """Its record, if it has one yet."""
+
+
+def turn_of(record: RunRecord) -> Turn[RunRecord]:
+    """Return a run that has ended as a turn."""
+    return Turn(record, brought_by(record.about), record.about.get(ANSWERS), record)
 
 
 async def without_taken_back(turns: Sequence[Turn[T]], archive: RunArchive) -> list[T]:

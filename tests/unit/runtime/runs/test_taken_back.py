@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from copilotkit_runtime import messages
 from copilotkit_runtime.runtime.runs.archive import RunArchive
+from copilotkit_runtime.runtime.runs.taken_back import Turn, without_taken_back
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.runtime.stores.urls import open_run_log
-from copilotkit_runtime.wires.agui.turns import Turn, without_taken_back
 
 
 async def kept(*runs: tuple[str, Sequence[str]]) -> list[str]:
