@@ -344,8 +344,6 @@ class Run:
             self.input = self._prepared.input
         if not self.provider.keeps_state:
             self._sanitizer.ids.know(self.input.messages)
-        if self._is_cancelled():
-            raise asyncio.CancelledError  # which a client of the store has swallowed
 
     async def _catch_up(self, past: Continuation, flow: Flow) -> None:
         for event in past.settle():

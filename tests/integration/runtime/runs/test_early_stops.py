@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.runtime.runs.handle import RunHandle
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
-from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from tests.support.polling import until
 from tests.support.request_bodies import text
 from tests.support.scripted_agent import AGENT, ScriptedProvider
@@ -38,23 +37,6 @@ class Gate:
         """Wait."""
         self.reached.set()
         await self.opened.wait()
-
-
-class SwallowingStore(MemoryStore):
-    """Swallows the first cancellation of whoever wants a lock."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached = asyncio.Event()
-
-    @asynccontextmanager
-    async def lock(self, *given: Any, **more: Any) -> AsyncIterator[Any]:  # type: ignore[override]
-        """Give the lock once somebody has tried to cancel."""
-        self.reached.set()
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-        async with super().lock(*given, **more) as held:
-            yield held
 
 
 def asked(*script: Any, run_id: str = "run", identity: str | None = None, thread: str = THREAD) -> RunRequest:
@@ -87,18 +69,6 @@ async def both(tmp_path: Path) -> AsyncIterator[tuple[CopilotRuntime, CopilotRun
             await stack.enter_async_context(runtime(url)),
             await stack.enter_async_context(runtime(url)),
         )
-
-
-async def test_a_stop_that_is_swallowed_while_a_run_gets_ready_calls_no_agent() -> None:
-    """As ``asyncio.wait_for`` on Python 3.11 does, in the clients of Redis and PostgreSQL."""
-    store = SwallowingStore()
-    async with CopilotRuntime(providers=[ScriptedProvider()], store=store) as served:
-        handle = await served.service.start(asked(*text("m", "too late")))
-        await store.reached.wait()
-        async with asyncio.timeout(20):
-            await handle.cancel()
-            whole = await rest(handle)
-    assert not any(isinstance(event, events.TextMessageContent) for event in whole)
 
 
 @pytest.mark.parametrize("run_id", ["run", None])
