@@ -23,26 +23,31 @@ class Interrupts:
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
-        self.values: list[Any] = []
-        """What is asked, in order."""
+        self._values: list[Any] = []
 
     def add(self, event: events.Custom) -> None:
         """Take a question."""
-        self.values.append(_sdk_value(event.value) if event.name == events.COPILOTKIT_INTERRUPT else event.value)
+        self._values.append(_sdk_value(event.value) if event.name == events.COPILOTKIT_INTERRUPT else event.value)
 
     def legacy(self) -> list[dict[str, Any]]:
         """Return the CUSTOM event that asks. Clients keep only the last, so that several questions are one list."""
-        if not self.values:
+        if not self._values:
             return []
-        value = self.values[0] if len(self.values) == 1 else self.values
+        value = self._values[0] if len(self._values) == 1 else self._values
         return [{"type": "CUSTOM", "name": events.INTERRUPT, "value": value}]
 
     def outcome(self) -> dict[str, Any] | None:
         """Return the outcome of RUN_FINISHED with the open interrupts, or None without any."""
-        if not self.values:
+        if not self._values:
             return None
-        asked = [self._standard(value, number) for number, value in enumerate(self.values)]
-        return {"type": "interrupt", "interrupts": asked}
+        return {"type": "interrupt", "interrupts": self._as_standard()}
+
+    def by_id(self) -> dict[str, Any]:
+        """Return what is asked, in order, by the ids in the outcome."""
+        return {asked["id"]: value for asked, value in zip(self._as_standard(), self._values, strict=True)}
+
+    def _as_standard(self) -> list[dict[str, Any]]:
+        return [self._standard(value, number) for number, value in enumerate(self._values)]
 
     def _standard(self, value: Any, number: int) -> dict[str, Any]:
         if isinstance(value, dict) and isinstance(value.get("id"), str) and isinstance(value.get("reason"), str):

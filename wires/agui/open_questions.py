@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,16 +13,16 @@ from .interrupts import Interrupts, is_question
 from .requests import as_text
 
 
-async def asked_last(archive: RunArchive, thread_id: str, agent_key: str) -> list[Any]:
-    """Return the questions with which an agent's last run in a thread ended, as clients were asked them."""
+async def asked_last(archive: RunArchive, thread_id: str, agent_key: str) -> dict[str, Any]:
+    """Return the questions with which an agent's last run in a thread ended, in order, by the ids that clients got."""
     records = [record for record in await archive.runs(thread_id) if record.agent_name == agent_key]
     if not records or records[-1].status == "running":
-        return []
+        return {}
     asked = Interrupts(records[-1].run_id)
     for event in await archive.history(records[-1]):
         if is_question(event):
             asked.add(event)
-    return asked.values
+    return asked.by_id()
 
 
 def lack_questions(answers: Sequence[Resume]) -> bool:
@@ -30,15 +30,15 @@ def lack_questions(answers: Sequence[Resume]) -> bool:
     return any(not answer.value for answer in answers)
 
 
-def with_questions(answers: Sequence[Resume], asked: Sequence[Any]) -> list[Resume]:
+def with_questions(answers: Sequence[Resume], asked: Mapping[str, Any]) -> list[Resume]:
     """Return answers with what was asked: by the interrupt's id, else by position; one answer may be for all."""
+    values = list(asked.values())
     if len(answers) == 1 and answers[0].interrupt_id is None:
-        whole = asked[0] if len(asked) == 1 else list(asked)
-        return [_to(answers[0], whole)] if asked else list(answers)
-    named = {value["id"]: value for value in asked if isinstance(value, dict) and isinstance(value.get("id"), str)}
-    placed = dict(enumerate(asked))
+        whole = values[0] if len(values) == 1 else values
+        return [_to(answers[0], whole)] if values else list(answers)
+    placed = dict(enumerate(values))
     return [
-        _to(answer, named.get(answer.interrupt_id or "", placed.get(place))) for place, answer in enumerate(answers)
+        _to(answer, asked.get(answer.interrupt_id or "", placed.get(place))) for place, answer in enumerate(answers)
     ]
 
 

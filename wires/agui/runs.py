@@ -291,11 +291,11 @@ class Runs:
         names = {call.id: call.name for call in kept if isinstance(call, ToolCallMessage)}
         return newest(join_history(kept, input_messages(given, names)), self._config.max_messages)
 
-    async def _asked_last(self, thread_id: str, agent: Agent, client: ClientRequest) -> Sequence[Any]:
+    async def _asked_last(self, thread_id: str, agent: Agent, client: ClientRequest) -> Mapping[str, Any]:
         try:
             spelling = await self._service.threads.find(thread_id, client.identity)
         except ThreadNotFoundError:
-            return ()
+            return {}
         return await asked_last(self._service.archive, spelling, agent.key)
 
     async def _kept(self, agent: Agent, given: RunAgentInput, client: ClientRequest) -> Sequence[Message]:
