@@ -52,7 +52,8 @@ class Interrupts:
     def _standard(self, value: Any, number: int) -> dict[str, Any]:
         if isinstance(value, dict) and isinstance(value.get("id"), str) and isinstance(value.get("reason"), str):
             return {key: value[key] for key in _STANDARD_KEYS if value.get(key) is not None}
-        message = {"message": value} if isinstance(value, str) else {}
+        text = value.get("message") if isinstance(value, dict) else value
+        message = {"message": text} if isinstance(text, str) else {}
         return {"id": f"{self._run_id}-{number}", "reason": "input", **message, "metadata": {"value": value}}
 
 
