@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
-from scripts.benchmark.features import Counting, answer
+from scripts.benchmark.features import Counting, answer, without_collections
 
 WIRES = ("graphql", "agui")
 SHORT, LONG = 200, 1_200
@@ -35,11 +35,12 @@ async def calls(app: Any, tokens: int, wire: str) -> int:
         nonlocal counted
         counted += event == "call"
 
-    sys.setprofile(count)
-    try:
-        await answer(app, tokens, wire)
-    finally:
-        sys.setprofile(None)
+    with without_collections():
+        sys.setprofile(count)
+        try:
+            await answer(app, tokens, wire)
+        finally:
+            sys.setprofile(None)
     return counted
 
 

@@ -9,11 +9,13 @@ has more. Function calls come out alike on every machine; the processor's time s
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -171,12 +173,24 @@ async def calls(app: Any, tokens: int) -> Counter[str]:
             counted["all"] += 1
             counted[known[file] or "other"] += 1
 
-    sys.setprofile(count)
-    try:
-        await answer(app, tokens)
-    finally:
-        sys.setprofile(None)
+    with without_collections():
+        sys.setprofile(count)
+        try:
+            await answer(app, tokens)
+        finally:
+            sys.setprofile(None)
     return counted
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Collect garbage now and not in the block: finalizers of what others left behind would be counted."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def calls_per_token(app: Any) -> dict[str, float]:
