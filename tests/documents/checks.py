@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import httpx
 import jwt
@@ -33,14 +35,19 @@ def credentials(text: str) -> dict[str, str]:
 
 def complaints(server: Server) -> list[str]:
     """What the runtime itself logged that is more than news."""
-    return [line for line in server.log.read_text(encoding="utf-8").splitlines() if _is_complaint(line)]
+    return [line for line in server.log.read_text(encoding="utf-8").splitlines() if _is_of_runtime(line)]
 
 
-def _is_complaint(line: str) -> bool:
+def _is_of_runtime(line: str) -> bool:
     logged = json.loads(line) if line.startswith("{") else {"logger": "", "level": "info"}
-    if logged.get("event") == "request_refused" and logged["status"] == httpx.codes.UNAUTHORIZED:
+    return logged["logger"].startswith("copilotkit_runtime") and is_complaint(logged)
+
+
+def is_complaint(logged: Mapping[str, Any]) -> bool:
+    """Whether a logged line is more than news."""
+    if logged["event"] == "request_refused" and logged["status"] == httpx.codes.UNAUTHORIZED:
         return False  # these checks themselves knock without credentials
-    return logged["logger"].startswith("copilotkit_runtime") and logged["level"] not in {"debug", "info"}
+    return logged["level"] not in {"debug", "info"}
 
 
 async def answers(server: Server, command: str, program: str) -> None:
@@ -51,7 +58,7 @@ async def answers(server: Server, command: str, program: str) -> None:
         for path in paths:
             await is_there(server.url.rstrip("/") + path, guarded="auth=" in program)
         return
-    await chats(server, server.url, credentials(command + program))
+    await chats(server.said, server.url, credentials(command + program))
 
 
 async def is_there(url: str, *, guarded: bool) -> None:
@@ -64,12 +71,12 @@ async def is_there(url: str, *, guarded: bool) -> None:
         assert response.json() == {"data": {"hello": "Hello World"}}
 
 
-async def chats(server: Server, url: str, headers: dict[str, str]) -> None:
-    """Every agent answers, and so does the model if there is one."""
+async def chats(said: str, url: str, headers: dict[str, str]) -> None:
+    """Every agent of a server answers, and so does its model if it said that it has one."""
     async with httpx.AsyncClient(timeout=40, headers=headers) as client:
         response = await client.post(url, json={"query": "{ availableAgents { agents { name } } }"})
         agents = [agent["name"] for agent in response.json()["data"]["availableAgents"]["agents"]]
-        model = "  model    " in server.said and "  model    none" not in server.said
+        model = "  model    " in said and "  model    none" not in said
         assert agents or model
         for agent in [*agents, *([None] if model else [])]:
             await speaks(client, url, agent)

@@ -1,4 +1,8 @@
-"""The Python of README.md and the guides serves, or runs."""
+"""The Python of README.md and the guides serves, or runs.
+
+Runtimes are served in this process. Those that a command of their guide serves are served in a process of their own,
+too: test_commands.py.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.documents.blocks import BLOCKS, ROOT, Block, each
-from tests.documents.checks import chats, complaints, credentials
+from tests.documents.checks import chats, credentials
+from tests.documents.here import served_here
 from tests.documents.neighbours import neighbours
-from tests.documents.reader import BIN, environment, lay_out, run, serving
+from tests.documents.reader import environment, lay_out, run
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore::DeprecationWarning:crewai.*")]
 
 SCRIPT = ROOT / "tests" / "documents" / "script.py"
 PYTHON = [block for block in BLOCKS if block.language == "python"]
@@ -34,11 +39,12 @@ async def written(block: Block, folder: Path, name: str, open_folder: Path) -> A
 async def test_a_runtime_is_served_and_answers(
     block: Block, tmp_path: Path, open_folder: Path, vendor_settings: dict[str, str]
 ) -> None:
-    async with written(block, tmp_path, "block.py", open_folder) as file:
-        command = [str(BIN / "copilotkit-runtime"), "serve", f"{file.name}:runtime"]
-        async with serving(command, tmp_path, environment(**vendor_settings), tmp_path) as server:
-            await chats(server, server.url, credentials(file.read_text(encoding="utf-8")))
-            assert complaints(server) == []
+    async with (
+        written(block, tmp_path, "block.py", open_folder) as file,
+        served_here(file, environment(**vendor_settings)) as server,
+    ):
+        await chats(server.said, server.url, credentials(file.read_text(encoding="utf-8")))
+        assert server.complaints() == []
 
 
 @each([block for block in PYTHON if not block.makes_runtime])

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.documents.blocks import BLOCKS
+from tests.documents.checks import answers, complaints
 from tests.documents.neighbours import neighbours_of
 from tests.documents.reader import PATIENCE, Server, environment, lay_out, on_any_port, program_of, run, serving, shell
 from tests.documents.shown import LOCAL, Session, asks, fits, output_of, pattern_of, sessions
@@ -24,11 +25,11 @@ def test_every_command_for_a_server_has_one() -> None:
 
 
 @pytest.mark.parametrize("session", [pytest.param(session, id=session.server.place) for session in SESSIONS])
-async def test_a_server_and_the_commands_for_it_print_what_is_shown(
+async def test_a_server_answers_and_with_the_commands_for_it_prints_what_is_shown(
     session: Session, tmp_path: Path, open_folder: Path, vendor_settings: dict[str, str]
 ) -> None:
     lay_out(tmp_path, session.server)
-    async with neighbours_of(program_of(session.server, tmp_path), open_folder):
+    async with neighbours_of(program_of(session.server, tmp_path), open_folder) as program:
         command = shell(on_any_port(session.server.text), tmp_path)
         async with serving(command, tmp_path, environment(**vendor_settings), tmp_path) as server:
             await prints(server, output_of(session.server) or "…\n")
@@ -37,6 +38,8 @@ async def test_a_server_and_the_commands_for_it_print_what_is_shown(
                 ended = await run(shell(text, tmp_path), tmp_path, environment(**vendor_settings))
                 assert ended.status == 0, ended.log
                 assert fits(ended.said, output_of(block) or "…\n"), ended.said
+            await answers(server, session.server.text, program)
+            assert complaints(server) == []
 
 
 async def prints(server: Server, shown: str) -> None:

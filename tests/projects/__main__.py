@@ -48,7 +48,7 @@ async def talk(folder: Path, commands: Path) -> None:
         settings = {**own, **keys, "PATH": f"{commands}{os.pathsep}{own['PATH']}", "NO_COLOR": "1"}
         command = ["copilotkit-runtime", "dev", "app.py:runtime", "--no-open", "--port", "0"]
         async with serving(command, folder / "project", settings, folder) as server:
-            await chats(server, server.url, {})
+            await chats(server.said, server.url, {})
 
 
 def main(wheels: Path, kinds: list[ProjectKind]) -> None:
