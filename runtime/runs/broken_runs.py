@@ -22,7 +22,7 @@ BROKEN_OFF = "RUN_BROKEN_OFF"
 NOT_EXECUTED = "RUN_NOT_EXECUTED"
 """The code of the error that ends a run that no worker has taken in time."""
 PATIENCE_SECONDS = 60.0
-"""For how long a run without a process is left to those that can execute it."""
+"""For how long a run whose process has gone is left to those that can go on with it."""
 SWEEP_SECONDS = 1.0
 """How often runs are looked for whose process has gone."""
 MAX_TAKEOVERS = 3
@@ -77,12 +77,17 @@ class BrokenRuns:
         found = await self._store.abandoned()
         self._seen = {record.key: self._seen.get(record.key, monotonic()) for record in found}
         for record in found:
-            if not self.is_ours(record) and monotonic() - self._seen[record.key] < PATIENCE_SECONDS:
-                continue
-            if ENVELOPE in record.about and await self._store.take(record.key, self._owner, WAITING):
+            if await self._was_not_executed(record):
                 await self._close_late(record)
-            elif await self._store.claim(record.key, self._owner):
+            elif self._is_free(record) and await self._store.claim(record.key, self._owner):
                 await self._take(record)
+
+    async def _was_not_executed(self, record: RunRecord) -> bool:
+        """Take a run whose time to wait for a worker is over, so that no worker can; return False if one has."""
+        return ENVELOPE in record.about and await self._store.take(record.key, self._owner, WAITING) is not None
+
+    def _is_free(self, record: RunRecord) -> bool:
+        return self.is_ours(record) or monotonic() - self._seen[record.key] >= PATIENCE_SECONDS
 
     async def _close_late(self, record: RunRecord) -> None:
         log.warning("run_not_executed", thread_id=record.thread_id, run_id=record.run_id)
