@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from copilotkit_runtime.runtime.execution import worker
 from tests.integration.stores.conftest import (
     fragile_servers,
     postgres_url,
@@ -12,4 +15,10 @@ from tests.integration.stores.conftest import (
     url,
 )
 
-__all__ = ["fragile_servers", "postgres_url", "redis_url", "server", "server_folder", "settings", "url"]
+__all__ = ["brief_takes", "fragile_servers", "postgres_url", "redis_url", "server", "server_folder", "settings", "url"]
+
+
+@pytest.fixture
+def brief_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers of this process wait briefly for runs: one that stops lets its last wait end by itself."""
+    monkeypatch.setattr(worker, "TAKE_SECONDS", 0.2)

@@ -22,7 +22,7 @@ from tests.support.polling import until
 PATIENCE = 60.0
 AGUI = "/api/copilotkit/agent"
 
-pytestmark = pytest.mark.parametrize("server", ["postgres"], indirect=True)
+pytestmark = [pytest.mark.parametrize("server", ["postgres"], indirect=True), pytest.mark.usefixtures("brief_takes")]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import psycopg
@@ -14,10 +14,7 @@ import redis
 from copilotkit_runtime.runtime.execution import saq_engine
 from copilotkit_runtime.runtime.execution.engine import CallFailedError, Card, QueueEngine
 from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
-from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.run_records import RunKey
-from copilotkit_runtime.runtime.stores.settings import StoreSettings
-from tests.integration.stores.servers import Server
 from tests.support.polling import until
 
 PATIENCE = 30.0
@@ -177,43 +174,3 @@ async def test_workers_are_seen_until_their_time_is_over(another: Another) -> No
         return dict(await web.cards()) == {"one": '{"a": 1}'}
 
     await until(gone, 30)
-
-
-@pytest.mark.parametrize("server", ["redis", "postgres"], indirect=True)
-async def test_a_server_that_is_away_is_an_error_of_the_store(url: str, server: Server) -> None:
-    del url
-    engine = SaqEngine(server.url, "away")
-    await engine.start()
-    server.kill()
-    try:
-        with pytest.raises(StoreUnavailableError):
-            async with asyncio.timeout(60):
-                await engine.put("q", RunKey("thread", 1))
-    finally:
-        server.start()
-        await engine.stop()
-
-
-@pytest.mark.parametrize("server", ["redis", "postgres"], indirect=True)
-async def test_a_server_that_hangs_is_an_error_of_the_store(url: str, server: Server) -> None:
-    del url
-    engine = SaqEngine(server.url, "hanging", StoreSettings(command_timeout=3))
-    await engine.start()
-    try:
-        await engine.put("q", RunKey("thread", 1))
-        server.freeze()
-        try:
-            async with asyncio.timeout(60):
-                for work in (engine.put("q", RunKey("thread", 2)), engine.waiting("q")):
-                    with pytest.raises(StoreUnavailableError):
-                        await work
-                with suppress(StoreUnavailableError):  # or it ends as if nothing had come: whoever takes tries again
-                    assert await engine.take("q", 0.1) is None
-        finally:
-            server.thaw()
-        async with asyncio.timeout(60):
-            delivery = await engine.take("q", PATIENCE)
-            assert delivery is not None
-            await delivery.done()
-    finally:
-        await engine.stop()

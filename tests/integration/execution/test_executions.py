@@ -89,7 +89,7 @@ def thread() -> str:
     return f"thread-{uuid4()}"
 
 
-pytestmark = pytest.mark.parametrize("url", KINDS, indirect=True)
+pytestmark = [pytest.mark.parametrize("url", KINDS, indirect=True), pytest.mark.usefixtures("brief_takes")]
 
 
 @pytest.fixture
