@@ -90,14 +90,19 @@ async def test_a_stop_of_a_run_that_has_just_ended_leaves_the_next_one_alone(cli
 async def test_a_stop_of_another_run_or_of_somebody_else_stops_nothing(meant: dict[str, Any]) -> None:
     config = RuntimeConfig(api_keys=("ann:key-of-ann-0123456789", "bob:key-of-bob-0123456789"))
     ann, bob = ({"authorization": f"Bearer key-of-{name}-0123456789"} for name in ("ann", "bob"))
-    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], config=config)) as client:
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], config=config)
+    # Without a server between them the stop ends with its caller; else the runtime's own end would wait for it.
+    transport = httpx.ASGITransport(runtime.create_app())
+    async with runtime, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         address = f"{PATH}/agent/scripted/stop/t"
         headers = ann if meant else bob
         stopping = asyncio.create_task(client.post(address, json=meant, headers=headers))
         await asyncio.wait([stopping], timeout=0.2)
         client.headers.update(ann)
         shown = await run(client, "scripted", run_input(script(*say("said"))))
+        assert not stopping.done()
         stopping.cancel()
+        await asyncio.wait([stopping])
     assert "said" in str(shown)
 
 
