@@ -175,15 +175,19 @@ async def test_of_many_writers_that_expect_nothing_one_wins(store: StateStore) -
 
 
 async def test_a_hundred_increments_at_once_lose_nothing(store: StateStore) -> None:
+    left = 100
+
     async def increment() -> None:
+        nonlocal left
         while True:
             kept = await store.load("thread", "agent") or AgentState()
             raised = AgentState(state={"count": kept.state.get("count", 0) + 1})
             try:
                 await store.save("thread", "agent", raised, expected_version=kept.version)
             except StoreConflictError:
-                await asyncio.sleep(random.uniform(0, 0.1))
+                await asyncio.sleep(random.uniform(0, 0.01 * left))  # the more there are, the more get in the way
                 continue
+            left -= 1
             return
 
     await asyncio.gather(*(increment() for _ in range(100)))
