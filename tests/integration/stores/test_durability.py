@@ -21,6 +21,8 @@ from tests.support.request_bodies import event, generate, scripted, text, text_m
 LOAD = """query loadAgentState($data: LoadAgentStateInput!) {
     loadAgentState(data: $data) { threadExists state messages } }"""
 KINDS = ("sqlite", "redis", "postgres")
+LEASE = "5"
+"""For how many seconds a killed process's threads are kept from others."""
 LOCKED_SECONDS = 40.0
 STARTING_SECONDS = 120
 """Longer than workers take until they read from the socket, which their parent opened before them."""
@@ -34,9 +36,11 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
-def durable(store_url: str, *arguments: str) -> Target:
+def durable(store_url: str, *arguments: str, **settings: str) -> Target:
     app = ours("tests/support/durable_runtime.py:runtime")
-    return Target("durable", (*app.command, *arguments), {"COPILOTKIT_STORE": store_url})
+    given = {"store": store_url, **settings}
+    variables = {f"COPILOTKIT_{name.upper()}": value for name, value in given.items()}
+    return Target("durable", (*app.command, *arguments), variables)
 
 
 async def load(client: httpx.AsyncClient, url: str, agent: str, thread_id: str) -> dict[str, Any]:
@@ -77,7 +81,7 @@ async def begin_and_hang(client: httpx.AsyncClient, url: str, thread_id: str) ->
 async def test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run(store_url: str) -> None:
     thread_id = f"thread-{os.urandom(4).hex()}"
     async with httpx.AsyncClient(timeout=20) as client:
-        with serving(durable(store_url)) as server:
+        with serving(durable(store_url, store_lease_seconds=LEASE)) as server:
             await turn(client, server.url, thread_id, "one")
             await turn(client, server.url, thread_id, "one", "two")
             hanging = await begin_and_hang(client, server.url, thread_id)

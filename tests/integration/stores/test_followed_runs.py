@@ -29,7 +29,7 @@ from copilotkit_runtime.runtime.runs.handle import RunHandle
 from copilotkit_runtime.runtime.stores import redis_runs
 from copilotkit_runtime.runtime.stores.run_records import RunCompactedError
 from tests.integration.stores.conftest import CLUSTER
-from tests.integration.stores.test_durability import durable
+from tests.integration.stores.test_durability import LEASE, durable
 from tests.parity.servers import serving
 from tests.support.polling import until
 from tests.support.request_bodies import event, scripted, text
@@ -224,7 +224,7 @@ async def test_runs_of_a_killed_process_are_closed_by_another(url: str) -> None:
         {"hang": True},
     ]
     async with httpx.AsyncClient(timeout=90) as client:
-        with serving(durable(url)) as server:
+        with serving(durable(url, store_lease_seconds=LEASE)) as server:
             hanging = [
                 asyncio.create_task(client.post(server.url, json=scripted(*script, threadId=thread_id)))
                 for thread_id in threads
@@ -234,9 +234,8 @@ async def test_runs_of_a_killed_process_are_closed_by_another(url: str) -> None:
                 opened = events.ToolCallStart(tool_call_id="c", tool_call_name="t")
                 begun = [await reading_until(follower, opened) for follower in followers]
                 os.kill(server.pid, signal.SIGKILL)
-                killed = monotonic()
-                ends = await asyncio.gather(*(rest(follower) for follower in followers))
-                assert monotonic() - killed < 20 + 15 + 10
+                async with asyncio.timeout(45):
+                    ends = await asyncio.gather(*(rest(follower) for follower in followers))
                 for before, after, thread_id in zip(begun, ends, threads, strict=True):
                     whole = [*before, *after]
                     verified(whole)
