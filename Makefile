@@ -172,7 +172,8 @@ guests: install
 # What needs a test machine. Two at a time: browsers, builds and downloads leave much of two cores idle.
 CHECKS := e2e test test-projects clients audit schema-diff test-floors release-check deploy-check hosts-check
 
-check: lint typecheck docs
+check:
+	$(MAKE) --jobs=2 --output-sync=target typecheck lint docs
 	$(MAKE) --jobs=2 --keep-going --output-sync=target $(CHECKS)
 
 # Draws the packages' imports in docs/architecture.md anew.
