@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import httpx
 import pytest
@@ -26,6 +27,7 @@ from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from tests.parity.fold import fold
 from tests.parity.wire import PartReader, ask
 from tests.support.local_server import PATH, client_of, served
+from tests.support.polling import until
 from tests.support.request_bodies import action, event, generate, scripted, text, text_message
 from tests.support.scripted_agent import ScriptedProvider
 
@@ -89,28 +91,28 @@ class Talker(AgentProvider):
             self.cancelled.set()
 
 
-async def first_parts(client: httpx.AsyncClient, body: dict[str, object], until: str) -> None:
-    """Reads an answer until ``until`` comes, then leaves."""
+async def first_parts(client: httpx.AsyncClient, body: dict[str, object], end: str) -> None:
+    """Reads an answer until ``end`` comes, then leaves."""
     reader, seen = PartReader(), ""
     async with client.stream("POST", PATH, json=body) as response:
         async for chunk in response.aiter_bytes():
             seen += json.dumps(reader.feed(chunk))
-            if until in seen:
+            if end in seen:
                 return
-    raise AssertionError(f"the answer ended without {until!r}: {seen}")
+    raise AssertionError(f"the answer ended without {end!r}: {seen}")
 
 
 async def test_a_word_arrives_while_the_agent_is_still_silent_about_the_next() -> None:
     talker = Talker()
     async with client_of(CopilotRuntime(providers=[talker])) as client, asyncio.timeout(20):
-        await first_parts(client, generate(text_message("hi"), agent="talker"), until="word")
+        await first_parts(client, generate(text_message("hi"), agent="talker"), end="word")
 
 
 async def test_a_client_that_leaves_cancels_its_run_within_a_second_and_keeps_what_was_sent() -> None:
     talker, store = Talker(), WatchedStore()
     runtime = CopilotRuntime(providers=[talker], store=store)
     async with client_of(runtime) as client:
-        await first_parts(client, generate(text_message("hi"), agent="talker"), until="word")
+        await first_parts(client, generate(text_message("hi"), agent="talker"), end="word")
         async with asyncio.timeout(10):
             await talker.cancelled.wait()
             await store.saved.wait()
@@ -124,11 +126,31 @@ async def test_a_run_may_outlive_its_client() -> None:
     runtime = CopilotRuntime(providers=[ScriptedProvider()], store=store, config=config)
     late = {**event("STATE_SNAPSHOT", snapshot={"done": True}), "after": 0.3}
     async with client_of(runtime) as client, asyncio.timeout(20):
-        await first_parts(client, scripted(*text("a", "word"), late), until="word")
+        await first_parts(client, scripted(*text("a", "word"), late), end="word")
         await store.saved.wait()
         kept = await runtime.load_agent_state(thread_id="t-1", agent_name="scripted")
     assert kept is not None
     assert kept.state == {"done": True}
+
+
+async def test_a_tab_that_was_asleep_while_its_run_went_on_gets_the_whole_answer_once() -> None:
+    words = [f"{number} " for number in range(600)]
+    runtime = CopilotRuntime(providers=[ScriptedProvider()])
+
+    async def has_ended() -> bool:
+        return runtime.service.active_runs == 0
+
+    async with client_of(runtime) as client, asyncio.timeout(30):
+        reader, parts = PartReader(), list[Any]()
+        async with client.stream("POST", PATH, json=scripted(*text("a", *words))) as response:
+            pieces = response.aiter_bytes()
+            parts += reader.feed(await anext(pieces))
+            await until(has_ended)
+            async for piece in pieces:
+                parts += reader.feed(piece)
+    answer = fold(parts)
+    assert answer["status"]["code"] == "Success"
+    assert "".join(answer["messages"][0]["content"]) == "".join(words)
 
 
 async def test_a_provider_whose_own_work_was_cancelled_has_failed_and_the_client_is_notified() -> None:
@@ -193,7 +215,7 @@ async def test_an_agent_is_given_all_that_the_client_sent() -> None:
     body["variables"]["properties"] = {"tenant": "acme"}
     async with client_of(CopilotRuntime(providers=[talker])) as client:
         client.headers.update({"x-trace": "7", "cookie": "a=b", "x-copilotcloud-public-api-key": "ck_1"})
-        await first_parts(client, body, until="word")
+        await first_parts(client, body, end="word")
     run, context = talker.given, talker.context
     assert run is not None
     assert context is not None
