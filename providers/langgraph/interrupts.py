@@ -17,7 +17,7 @@ from ...runtime.events import COPILOTKIT_INTERRUPT, INTERRUPT, Custom, Event
 from ...runtime.messages import TextMessage, ToolCallMessage, new_id
 from .encoding import Encoder, Json
 from .messages import as_langchain, from_langchain
-from .reviews import decisions, review_answer
+from .reviews import cancelled_review, decisions, review_answer
 
 _SDK_VALUE = "__copilotkit_interrupt_value__"
 _SDK_MESSAGES = "__copilotkit_messages__"
@@ -104,7 +104,8 @@ def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[
         else:
             given = dict.fromkeys(waiting.asking(answer.value) or waiting.ids()[:1], value)
         waiting.answered(given)
-        by_id.update({id_: review_answer(asked[id_], each) for id_, each in given.items()})
+        shaped = cancelled_review if answer.cancelled else review_answer
+        by_id.update({id_: shaped(asked[id_], each) for id_, each in given.items()})
     return by_id
 
 

@@ -26,6 +26,17 @@ def review_answer(asked: Any, answer: Json) -> Json:
     return answer if decided is None else decided
 
 
+def cancelled_review(asked: Any, answer: Json) -> Json:
+    """Return what a review takes for an interrupt that was cancelled: unless ``answer`` decides, a rejection.
+
+    Args:
+        asked: The interrupt's value.
+        answer: What the settings have agents get for a cancelled interrupt, by default null.
+    """
+    rejected = decisions(asked, answer) or decisions(asked, False)
+    return answer if rejected is None else rejected
+
+
 def decisions(asked: Any, answer: Json) -> Json | None:
     """Return what a review takes for ``answer``; None if ``asked`` is not a review, or the answer leaves a doubt."""
     if isinstance(asked, Mapping) and asked.get("type") == "tool_approval":

@@ -3,8 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langgraph.types import Interrupt
 
+from copilotkit_runtime.providers.langgraph.interrupts import resume_map
 from copilotkit_runtime.providers.langgraph.reviews import review_answer
+from copilotkit_runtime.runtime.context import Resume
 
 
 def review(*allowed: tuple[str, ...]) -> dict[str, Any]:
@@ -71,3 +74,19 @@ def test_an_answer_gets_the_shape_that_the_review_takes(asked: Any, answer: Any,
 )
 def test_an_answer_stays_as_it_is_where_there_is_a_doubt(asked: Any, answer: Any) -> None:
     assert review_answer(asked, answer) == answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "given"),
+    [
+        (review(ALL, ALL), None, {"decisions": [{"type": "reject"}, {"type": "reject"}]}),
+        (review(ALL), "reject: too dear", {"decisions": [{"type": "reject", "message": "too dear"}]}),
+        (review(ALL), "cancelled", {"decisions": [{"type": "reject"}]}),
+        (review(("approve",)), None, None),
+        ({"question": "Sure?"}, None, None),
+        ({"question": "Sure?"}, "cancelled", "cancelled"),
+    ],
+)
+def test_a_review_that_is_cancelled_is_rejected(asked: Any, answer: Any, given: Any) -> None:
+    cancelled = Resume(name="on_interrupt", value="", answer=answer, cancelled=True)
+    assert resume_map([Interrupt(value=asked, id="i")], [cancelled]) == {"i": given}
