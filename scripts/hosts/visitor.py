@@ -115,8 +115,13 @@ class AGUIVisitor(Visitor):
         while not self._over:
             await asyncio.sleep(PAUSE_SECONDS)
             answered = await self._read("connect", run_input(thread=self.thread, run="c"))
-            if answered and self.run not in self.seen.runs:  # who finds no run sends the message again
+            if answered and self._is_unknown:  # who finds no run sends the message again
                 await self._read("run", body)
+
+    @property
+    def _is_unknown(self) -> bool:
+        failed = any(end.startswith("RUN_ERROR") for end in self.seen.ends)
+        return self.run not in self.seen.runs and not failed
 
     @property
     def _over(self) -> bool:
