@@ -24,6 +24,7 @@ from .engine import CallDelivery, CallFailedError, Card, QueueEngine, TicketDeli
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
     from psycopg_pool import AsyncConnectionPool
+    from saq.queue.postgres import ListenMultiplexer
 
     from .saq_postgres import PromptQueue
 
@@ -223,14 +224,17 @@ class SaqEngine(QueueEngine):
             await cast("PromptQueue", calls).forget(ANSWER_SECONDS)
 
     async def _next(self, queue: Queue, seconds: float) -> Job | None:
-        await self._keep_listening(queue)
         clock = asyncio.get_running_loop().time
         deadline = clock() + seconds
         while True:
+            await self._keep_listening(queue)
             left = deadline - clock()
             job = await self._dequeued(queue, left if self._pool is None else min(left, _LOOK_SECONDS))
-            if job is not None or clock() >= deadline:
+            left = deadline - clock()
+            if job is not None or left <= 0:
                 return job
+            if self._is_deaf(queue):  # SAQ waits for nothing then
+                await asyncio.sleep(min(left, _LOOK_SECONDS))
 
     async def _dequeued(self, queue: Queue, seconds: float) -> Job | None:
         task = asyncio.current_task()
@@ -245,9 +249,17 @@ class SaqEngine(QueueEngine):
 
     async def _keep_listening(self, queue: Queue) -> None:
         # Else SAQ listens anew for each job, and misses what is put into the queue until it does.
+        if self._is_deaf(queue):
+            self._listening.discard(queue.name)
+            await _listener(queue).close()
         if self._pool is not None and queue.name not in self._listening:
             self._listening.add(queue.name)
-            await queue._listener.subscribe("")  # type: ignore[attr-defined]  # noqa: SLF001
+            await _listener(queue).subscribe("")
+
+    def _is_deaf(self, queue: Queue) -> bool:
+        """Return whether what listened to a queue has ended, with its connection."""
+        listening = None if self._pool is None else _listener(queue)._daemon_task  # noqa: SLF001
+        return listening is not None and _has_ended(listening)
 
     async def _queue(self, name: str) -> Queue:
         if name not in self._queues:
@@ -263,6 +275,16 @@ class SaqEngine(QueueEngine):
                 await queue.connect()
             return queue
         return await _connected_postgres(self._pool, name, self._limit)
+
+
+def _listener(queue: Queue) -> ListenMultiplexer:
+    return cast("PromptQueue", queue)._listener  # noqa: SLF001
+
+
+def _has_ended(task: asyncio.Task[None]) -> bool:
+    if task.done() and not task.cancelled():
+        task.exception()  # which nobody else looks at
+    return task.done()
 
 
 async def _connected_postgres(pool: AsyncConnectionPool, name: str, limit: float) -> Queue:
