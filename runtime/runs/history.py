@@ -29,7 +29,8 @@ def merge_messages(
     What the client sent counts: what it left out behind a message that it did send was taken back there. What it left
     out before, it merely did not send again; and what was written after the request, it could not have seen: neither
     a message, nor the end of an answer of which it sent the beginning. A turn that was sent twice at once has the later
-    answer. The client's instructions are not part of the thread.
+    answer; one that is answered anew without a word keeps its old one. The client's instructions are no part of the
+    thread.
 
     Args:
         kept: The messages kept so far.
@@ -44,7 +45,7 @@ def merge_messages(
     behind = [each for each in kept[last_sent + 1 :] if each.id not in sent and each.created_at >= since]
     unknown = list(dropwhile(lambda message: not is_users(message), behind)) if _ends_known(asked, kept) else behind
     older = (message.id for unsent in before.values() for message in unsent if message.created_at < since)
-    added = _with_own_ids(list(added), set(older))
+    added = _with_own_ids(list(added) or list(_answer_to(asked, kept)), set(older))
     whole = {message.id: message for message in kept}
     merged = list(before.get(None, ()))
     for message in asked:
@@ -99,8 +100,8 @@ def insert_turn(
     parts = {each.id: each for each in _answer_to(asked, kept) if _is_same(each, whole.get(each.id))}
     whole.update((id_, part) for id_, part in parts.items() if _length(part) > _length(whole[id_]))
     kept = [message for message in kept if message.id not in parts]
-    others = [each for each in _answer_to(asked, kept) if each.created_at >= since]
-    if others and whole and others[0].created_at > next(iter(whole.values())).created_at:
+    others = [each for each in _answer_to(asked, kept) if each.created_at >= since] if whole else []
+    if others and others[0].created_at > next(iter(whole.values())).created_at:
         return kept
     taken_back = {message.id for message in others}
     kept = [message for message in kept if message.id not in taken_back]

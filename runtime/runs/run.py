@@ -59,11 +59,9 @@ CANCEL_AGAIN_SECONDS = 0.6
 _ENDINGS = frozenset((events.RunFinished, events.RunError))
 """What the run adds itself, when its outcome is stored; a provider's own are left out."""
 
-THREAD_BUSY = "THREAD_BUSY"
-"""The code of a run that did not get its thread, or has lost it."""
 _CODES: dict[type[CopilotKitError], str] = {
     GuardrailsDeniedError: GUARDRAILS_FAILED,
-    ThreadBusyError: THREAD_BUSY,
+    ThreadBusyError: "THREAD_BUSY",
     RunHandedOverError: "RUN_HANDED_OVER",
 }
 """The errors that clients know by a code of their own."""

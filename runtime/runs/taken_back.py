@@ -11,10 +11,10 @@ from ..stores.run_records import RunRecord
 from .about import ANSWERS, brought_by
 from .archive import RunArchive
 from .history import is_users
-from .run import THREAD_BUSY
 
 T = TypeVar("T")
 
+_FRAME = events.RunStarted | events.RunError | events.RunFinished
 _QUESTIONS = (events.INTERRUPT, events.COPILOTKIT_INTERRUPT)
 
 
@@ -59,16 +59,17 @@ async def without_taken_back(turns: Sequence[Turn[T]], archive: RunArchive) -> l
 
 async def _takes_back(turn: Turn[T], earlier: Turn[T], archive: RunArchive) -> bool:
     """Return whether a run with an earlier one's message answers that anew, and not a question of that run."""
-    if turn.record is not None and turn.record.status == "failed" and await _was_refused(turn.record, archive):
+    if turn.record is not None and await _said_nothing(turn.record, archive):
         return False
     return not (await _asks(earlier.record, archive) if turn.answers is None else turn.answers)
 
 
-async def _was_refused(record: RunRecord, archive: RunArchive) -> bool:
-    """Return whether a run said nothing, because another one had its thread."""
+async def _said_nothing(record: RunRecord, archive: RunArchive) -> bool:
+    """Return whether a run ended before its end without a word: it was refused, or stopped while it waited."""
+    if record.status in ("running", "finished"):
+        return False
     run = await archive.history(record)
-    is_busy = any(isinstance(event, events.RunError) and event.code == THREAD_BUSY for event in run)
-    return is_busy and all(isinstance(event, events.RunStarted | events.RunError) for event in run)
+    return all(isinstance(event, _FRAME) for event in run)
 
 
 async def _asks(record: RunRecord | None, archive: RunArchive) -> bool:

@@ -222,6 +222,17 @@ async def test_a_turn_that_was_refused_takes_back_nothing(tmp_path: Path) -> Non
     assert [event["runId"] for event in events if event["type"] == "RUN_STARTED"] == ["r1", "r2"]
 
 
+async def test_a_turn_that_was_stopped_while_it_waited_takes_back_nothing(client: httpx.AsyncClient) -> None:
+    await play(client, "u1", *say("old", "a1"))
+    body = run_input(script({"hang": True}, id_="u1"), run="r2")
+    async with client.stream("POST", f"{PATH}/agent/scripted/run", json=body) as stopped:
+        pieces = stopped.aiter_text()
+        assert "RUN_STARTED" in await anext(pieces)
+        await client.post(f"{PATH}/agent/scripted/stop/t")
+        assert "RUN_FINISHED" in "".join([piece async for piece in pieces])
+    assert deltas(await connect(client, "scripted")) == ["old"]
+
+
 async def test_a_run_that_goes_on_is_joined_behind_the_others(client: httpx.AsyncClient) -> None:
     await play(client, "u1", *say("one", "a1"))
     body = run_input(script(*say("two", "a2")[:2], {"hang": True}, id_="u2"), run="r2")

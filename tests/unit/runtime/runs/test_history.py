@@ -114,6 +114,16 @@ def test_what_the_client_did_not_send_stays_in_its_place() -> None:
     assert order == ["u0", "a0", "u1", "a1", "u2", "u3", "a3"]
 
 
+def test_a_new_answer_without_a_word_leaves_the_old_one() -> None:
+    kept = [*said("u1"), TextMessage(id="a1", role="assistant", content="Old.", created_at=EARLY)]
+    assert ids(kept, said("u1"), []) == ["u1", "a1"]
+
+
+def test_a_late_turn_that_said_nothing_leaves_the_other_answer() -> None:
+    kept = [*said("u1"), replied("a1", "Whole.")]
+    assert insert_turn(kept, said("u1"), [], ASKED) == kept
+
+
 @pytest.mark.parametrize(("late", "left"), [(-1, "second"), (1, "first")])
 def test_of_two_answers_to_one_message_the_one_that_began_later_is_left(late: int, left: str) -> None:
     answered = [replied("second", "Again.")]
