@@ -50,20 +50,21 @@ def _speaks_agui(value: object) -> bool:
     if any(kind.__module__ == "copilotkit_runtime.providers.agui.http" for kind in type(value).__mro__):
         return True
     runs = callable(getattr(value, "run", None)) and not isinstance(value, AgentProvider)
-    return runs and _foreign_framework(value) is None
+    return runs and foreign_framework(value) is None
 
 
 _FOREIGN = ("pydantic_ai", "agno", "llama_index", "google.adk", "strands", "autogen", "agents", "smolagents")
 """Frameworks whose agents have a ``run`` that does not speak AG-UI."""
 
 
-def _foreign_framework(value: object) -> str | None:
+def foreign_framework(value: object) -> str | None:
+    """Return the framework whose agent a value is, if it is one whose agents do not speak AG-UI."""
     modules = [f"{kind.__module__}." for kind in type(value).__mro__]
     return next((package for package in _FOREIGN if any(name.startswith(f"{package}.") for name in modules)), None)
 
 
-def _answers_as_model(value: object) -> bool:
-    """Whether it is a chat model, a chain or a vendor's client, which ``CopilotRuntime(model=...)`` takes."""
+def answers_as_model(value: object) -> bool:
+    """Return whether a value is what ``CopilotRuntime(model=...)`` takes: a chat model, a chain, a vendor's client."""
     return not {"langchain_core", "openai", "anthropic"}.isdisjoint(_packages(value))
 
 
@@ -108,12 +109,12 @@ def _checked_kind(name: str, agent: object) -> Kind:
         )
     if inspect.iscoroutine(agent):
         raise ConfigurationError(f"agents: '{name}' is a coroutine. Await it first: agents={{\"{name}\": await …}}.")
-    if (package := _foreign_framework(agent)) is not None:
+    if (package := foreign_framework(agent)) is not None:
         raise ConfigurationError(
             f"agents: '{name}' is {described(agent)} of {package}, which does not speak AG-UI by itself. Wrap it in a"
             " function for AGUIProvider, or serve it with AG-UI and name the URL: docs/agents.md has the lines."
         )
-    if _answers_as_model(agent):
+    if answers_as_model(agent):
         raise ConfigurationError(
             f"agents: '{name}' is {described(agent)}, which answers as a model and not as an agent."
             " Write model=… instead."

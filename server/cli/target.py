@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 import traceback
 from collections.abc import Iterator
@@ -14,22 +13,26 @@ from types import ModuleType, TracebackType
 from pydantic import ValidationError
 from starlette.applications import Starlette
 
-from ...runtime.descriptions import described
 from ...runtime.error_texts import missing_key
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.optional import optional
-from ...runtime.provider import AgentProvider
 from ...runtime.python_files import add_to_path, import_file
-from ..agents import Kind, kind_of
+from ..agents import kind_of
 from ..runtime import CopilotRuntime
+from .load_failures import cause
 from .options import is_of_settings
+from .target_advice import (
+    DEFAULT_NAME,
+    SERVED,
+    about_application,
+    about_file,
+    about_folder,
+    about_module,
+    file_hint,
+    others,
+)
 
 GRAPH_FILE = "langgraph.json"
-DEFAULT_NAME = "runtime"
-SERVED = (Kind.GRAPH, Kind.CREW)
-"""What is served as it is, by the name that it has in its module."""
-
-_MOST_OFFERS = 10
 
 _PACKAGE = Path(__file__).parents[2]
 _OURS = tuple(str(_PACKAGE / room) for room in ("runtime", "providers", "server"))
@@ -62,8 +65,8 @@ def load_runtime(target: str | None) -> CopilotRuntime:
     if kind_of(found) in SERVED:
         return _of_agent(place, name, found)
     if isinstance(found, Starlette):
-        raise ConfigurationError(_about_application(place, name, found))
-    raise ConfigurationError(f"{place} has no CopilotRuntime named '{name}'.{_others(place, name, module)}")
+        raise ConfigurationError(about_application(place, name, found))
+    raise ConfigurationError(f"{place} has no CopilotRuntime named '{name}'.{others(place, name, module)}")
 
 
 def _of_agent(place: str, name: str, agent: object) -> CopilotRuntime:
@@ -71,52 +74,26 @@ def _of_agent(place: str, name: str, agent: object) -> CopilotRuntime:
         return CopilotRuntime(agents={name: agent})
 
 
-def _about_application(place: str, name: str, application: Starlette) -> str:
-    file = Path(place)
-    module = f"--app-dir {file.parent} {file.stem}" if place.endswith(".py") else place
-    return (
-        f"'{name}' in {place} is a {type(application).__name__} application. If a runtime is mounted on it, serve it"
-        f" with: uvicorn {module}:{name}. Else write CopilotRuntime(…).mount({name}) first."
-    )
-
-
-def _others(place: str, name: str, module: ModuleType) -> str:
-    """Return sentences about what has the wanted name, and about what can be served from the module."""
-    wanted = _about_other(name, getattr(module, name)) if hasattr(module, name) else ""
-    offers = [
-        f"{place}:{other}"
-        for other, value in vars(module).items()
-        if isinstance(value, CopilotRuntime) or kind_of(value) in SERVED
-    ]
-    return f"{wanted} It has: {', '.join(offers[:_MOST_OFFERS])}." if offers else wanted
-
-
-def _about_other(name: str, found: object) -> str:
-    is_a = f" '{name}' is {described(found)}."
-    if isinstance(found, AgentProvider):
-        return f"{is_a} Write runtime = CopilotRuntime(providers=[{name}]) there."
-    if inspect.isroutine(found):
-        return f"{is_a} If it makes an agent, write agent = {name}() there, and serve that."
-    return is_a
-
-
 def _of_default() -> CopilotRuntime:
     if not Path(GRAPH_FILE).is_file():
         raise ConfigurationError(
             f"Name what to serve: file.py:runtime, module:runtime, or a folder that holds a {GRAPH_FILE}."
+            f"{''.join(file_hint(Path()))}"
         )
     return _of_graphs(Path(GRAPH_FILE))
 
 
 def _split(target: str) -> tuple[str, str]:
     place, colon, name = target.rpartition(":")
-    return (place, name) if colon else (target, DEFAULT_NAME)
+    if target.startswith(("http://", "https://")):
+        raise ConfigurationError(about_module(target.partition(":")[0]))
+    return (place, name or DEFAULT_NAME) if colon else (target, DEFAULT_NAME)
 
 
 def _of_graphs(path: Path) -> CopilotRuntime:
     file = path / GRAPH_FILE if path.is_dir() else path
     if not file.is_file():
-        raise ConfigurationError(f"The file {file} does not exist.")
+        raise ConfigurationError(about_folder(path, GRAPH_FILE) if path.is_dir() else about_file(file))
     with optional("LangGraph", "langgraph"):
         from ...providers.langgraph import LangGraphProvider
     with _own_stack(str(file)):
@@ -128,9 +105,8 @@ def _module(place: str) -> ModuleType:
 
 
 def _module_of_name(name: str) -> ModuleType:
-    if not name or name.startswith(".") or "/" in name:
-        file = f" Write {name}.py:runtime." if Path(f"{name}.py").is_file() else ""
-        raise ConfigurationError(f"'{name}' is neither a file whose name ends with .py nor a module.{file}")
+    if not name or name.startswith(".") or "/" in name or Path(name).is_file():
+        raise ConfigurationError(about_module(name))
     if "" not in sys.path:
         sys.path.insert(0, "")
     with _own_stack(name):
@@ -139,13 +115,19 @@ def _module_of_name(name: str) -> ModuleType:
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise
-            raise ConfigurationError(f"The module {name} does not exist.") from error
+            raise ConfigurationError(f"The module {name} does not exist.{_colon_hint(name)}") from error
+
+
+def _colon_hint(name: str) -> str:
+    """Return the sentence about a dot where a colon was meant."""
+    module, dot, attribute = name.rpartition(".")
+    return f" Did you mean {module}:{attribute}?" if dot and module in sys.modules else ""
 
 
 def _module_of_file(file: Path) -> ModuleType:
     path = file.resolve()
     if not path.is_file():
-        raise ConfigurationError(f"The file {file} does not exist.")
+        raise ConfigurationError(about_file(file))
     add_to_path(path.parent)
     with _own_stack(str(file)):
         return import_file(path, path.stem)
@@ -161,7 +143,7 @@ def _own_stack(place: str) -> Iterator[None]:
         yield
     except CopilotKitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ValidationError) and is_of_settings(error):
             raise
         raise TargetError(place, error) from error
@@ -175,23 +157,17 @@ class TargetError(Exception):
         error: What it raised.
     """
 
-    def __init__(self, place: str, error: Exception) -> None:
+    def __init__(self, place: str, error: BaseException) -> None:
         key = missing_key(error)
         if key is None:
-            super().__init__(f"{place} cannot be loaded: {_cause(error)}.")
+            super().__init__(f"{place} cannot be loaded: {cause(error)}.")
             self.stack = "".join(traceback.format_exception(type(error), error, _own_part(error)))
         else:
             super().__init__(f"{place} cannot be loaded: {key} is not set. Set it in the environment and start again.")
             self.stack = ""
 
 
-def _cause(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"it imports {error.name}, which is not installed"
-    return f"it raises {type(error).__name__}"
-
-
-def _own_part(error: Exception) -> TracebackType | None:
+def _own_part(error: BaseException) -> TracebackType | None:
     """Return the stack from the target's first frame on; all of it without such a frame; None if it is not Python."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_LOADERS):

@@ -298,7 +298,8 @@ async def test_a_graph_in_a_file_is_a_target(tmp_path: Path) -> None:
         ("number", " 'number' is an int."),
         (
             "make_graph",
-            " 'make_graph' is a function. If it makes an agent, write agent = make_graph() there, and serve that.",
+            " 'make_graph' is a function. If it makes a runtime or an agent, write made = make_graph() there, and serve"
+            " that.",
         ),
         ("own", " 'own' is an Own. Write runtime = CopilotRuntime(providers=[own]) there."),
     ],

@@ -109,7 +109,11 @@ def test_files_of_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         (["none.py:runtime"], "The file none.py does not exist."),
         (["none:runtime"], "The module none does not exist."),
         (["none.json"], "The file none.json does not exist."),
-        (["json:runtime"], "json has no CopilotRuntime named 'runtime'."),
+        (
+            ["json:runtime"],
+            "json has no CopilotRuntime named 'runtime'."
+            " Write runtime = CopilotRuntime(…) in it, outside of functions and conditions.",
+        ),
     ],
 )
 def test_a_target_that_is_not_there_is_reported_without_a_stack(tmp_path: Path, target: list[str], said: str) -> None:

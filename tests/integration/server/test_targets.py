@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from copilotkit_runtime.runtime.errors import CopilotKitError
 from copilotkit_runtime.server.cli.target import TargetError, load_runtime
 
 SERVED = """
@@ -56,3 +57,54 @@ def test_a_file_that_raises_is_not_kept_and_leaves_what_has_its_name(tmp_path: P
     assert "json.py" in raised.value.stack
     assert "python_files" not in raised.value.stack
     assert sys.modules["json"] is json
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def broken(:\n", r"target_slip.py has a syntax error in line 1: "),
+        ("raise ValueError('no port given')\n", r"it raises ValueError: no port given\."),
+        ("import sys\nsys.exit(3)\n", r"it calls sys\.exit\(\)\."),
+        ("import target_nowhere\n", r"it imports target_nowhere, which is not installed\."),
+        ("import json.nothing\n", r"it imports json\.nothing, which does not exist|'json' is not a package"),
+        ("from copilotkit_runtime import CopilotRuntme\n", r"has no CopilotRuntme\. Did you mean CopilotRuntime\?"),
+        (
+            "from copilotkit_runtime import LangGraphProvider\n",
+            r"Write from copilotkit_runtime\.providers\.langgraph import LangGraphProvider\.",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_reported_with_what_is_wrong_in_it(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    file = write(tmp_path, "target_slip.py", text)
+    with pytest.raises(TargetError, match=said):
+        load_runtime(file)
+
+
+def test_files_that_import_each_other_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "target_tools.py", "from target_circle import NAME\nTOOL = NAME\n")
+    file = write(tmp_path, "target_circle.py", "from target_tools import TOOL\nNAME = TOOL\n")
+    with pytest.raises(TargetError, match=r"target_circle and target_tools import each other\."):
+        load_runtime(file)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("target_servd.py", r"does not exist\. Did you mean .*target_served\.py\?"),
+        ("https://example.test/agent", r"A URL is not served"),
+        ("", r"has no langgraph\.json\. Did you mean .*target_served\.py:runtime\?"),
+        ("target_served.py:Runtime", r"'Runtime' is the class Runtime\. Write runtime = Runtime\(…\) there\."),
+        (
+            "target_served.py:make",
+            r"is a function\. If it makes a runtime or an agent, write made = asyncio\.run\(make\(\)\)",
+        ),
+    ],
+)
+def test_a_slip_in_the_target_is_reported_with_what_to_write(tmp_path: Path, target: str, said: str) -> None:
+    classes = "class Runtime(CopilotRuntime): ...\nasync def make(): ...\n"
+    write(tmp_path, "target_served.py", f"ORIGIN = 'https://slip.test'\n{SERVED}{classes}")
+    place = target if target.startswith("https:") else f"{tmp_path}/{target}"
+    with pytest.raises(CopilotKitError, match=said):
+        load_runtime(place)
