@@ -43,6 +43,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "runtime/observability/span_stage.py": ("otel",),
     "runtime/observability/tracing.py": ("otel",),
     "wires/http/auth.py": ("auth",),
+    "wires/http/published_keys.py": ("auth",),
     "wires/http/rate_limits.py": ("redis",),
 }
 # Distributions that share a package.
