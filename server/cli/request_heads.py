@@ -27,6 +27,9 @@ MAX_HEADERS = 200
 FRAMING = 16
 """How many bytes of framing each byte of a body may have: a chunk of one byte has five."""
 
+FIRST_REQUEST_SECONDS = 1.0
+"""How long a server that ends waits for the first request of a connection that it has accepted."""
+
 _END = b"\r\n\r\n"
 _STATUS = {408: b"408 Request Timeout", 431: b"431 Request Header Fields Too Large"}
 
@@ -69,7 +72,7 @@ class _Arriving:
     makes a dict of its own for each connection.
     """
 
-    __slots__ = ("end_of_last", "framing", "head_bytes", "in_head", "reports", "unread")
+    __slots__ = ("end_of_last", "framing", "head_bytes", "in_head", "is_last", "reports", "unread")
 
     def __init__(self) -> None:
         self.reports: dict[Connection, Callable[[], None]] = {}
@@ -77,6 +80,8 @@ class _Arriving:
         self.unread = False
         """Whether part of a request is still to come."""
         self.in_head = True
+        self.is_last = False
+        """Whether the server ends, so that no request follows this one."""
         self.head_bytes = 0
         self.end_of_last = b""
         self.framing = 0
@@ -202,6 +207,8 @@ if HttpToolsProtocol is not None:
             super().on_headers_complete()
             cycle = cast("RequestResponseCycle | None", self.cycle)
             if cycle is not None and cycle.scope is self.scope:
+                if arriving.is_last:
+                    cycle.keep_alive = False
                 cycle.message_event = cast("asyncio.Event", LazyEvent())
                 connection = ServerConnection(cycle, arriving.reports)
                 self.scope["extensions"] = {EXTENSION: connection}  # type: ignore[dict-item]
@@ -220,11 +227,22 @@ if HttpToolsProtocol is not None:
                 self.transport.limit_unread()
 
         def shutdown(self) -> None:
-            """End the connection; at the end of the server nobody is waited for who sends what is not read."""
+            """End the connection; at the end of the server nobody is waited for who sends what is not read.
+
+            One that was accepted just now may have its first request on the way, which would be lost.
+            """
             self._arriving.unread = False
             if self.transport.lingers:
                 self.transport.close_now()
-            super().shutdown()
+            if cast("RequestResponseCycle | None", self.cycle) is not None:
+                super().shutdown()
+                return
+            self._arriving.is_last = True
+            self.loop.call_later(FIRST_REQUEST_SECONDS, self._end_silent)
+
+        def _end_silent(self) -> None:
+            if cast("RequestResponseCycle | None", self.cycle) is None:
+                self.transport.close()
 
         def end_overdue(self) -> None:
             """Refuse a head that has not come in time."""

@@ -1,0 +1,53 @@
+"""A server that ends answers the first request of a connection that it has just accepted.
+
+Whoever connects while workers are replaced, one by one, would else lose a request for which there is a server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
+
+import uvicorn
+from starlette.responses import PlainTextResponse
+
+from tests.support.polling import until
+
+from .own_server import own_server
+
+REQUEST = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n"
+
+
+async def _connect(server: uvicorn.Server, address: tuple[str, int]) -> tuple[StreamReader, StreamWriter]:
+    connected = await asyncio.open_connection(*address)
+
+    async def accepted() -> bool:
+        return bool(server.server_state.connections)
+
+    await until(accepted)
+    return connected
+
+
+def _shut_down(server: uvicorn.Server) -> None:
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+
+
+async def test_the_first_request_of_a_connection_is_answered_though_the_server_ends() -> None:
+    async with own_server(PlainTextResponse("answered")) as (server, address), asyncio.timeout(30):
+        reader, writer = await _connect(server, address)
+        _shut_down(server)
+        writer.write(REQUEST)
+        answer = await reader.read()  # to the end: the connection is closed behind it
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in answer.lower()
+    assert answer.endswith(b"answered")
+
+
+async def test_a_connection_on_which_nothing_comes_ends_with_the_server() -> None:
+    async with own_server(PlainTextResponse("answered")) as (server, address), asyncio.timeout(30):
+        reader, writer = await _connect(server, address)
+        _shut_down(server)
+        assert await reader.read() == b""
+        writer.close()
