@@ -15,19 +15,20 @@ class StreamedTexts:
 
     def __init__(self) -> None:
         self._texts: dict[str, _StreamedText] = {}
-        self._grown: set[_StreamedText] = set()
+        self._grown: set[str] = set()
+        """The ids of those that have grown since they were counted."""
         self._counts: Counter[str] = Counter()
 
     def note_of(self, id_: str) -> Callable[[Sequence[str]], None]:
         """Return what takes note of the pieces of a message's text."""
         text = self._texts.get(id_)
         if text is None:
-            text = self._texts[id_] = _StreamedText(self._grown)
+            text = self._texts[id_] = _StreamedText(id_, self._grown)
         return text.add
 
     def counts(self) -> Counter[str]:
         """Return how many texts have each hash."""
-        for text in self._grown:
+        for text in (self._texts[id_] for id_ in self._grown):
             self._counts[text.counted] -= 1
             text.counted = text.digest()
             self._counts[text.counted] += 1
@@ -40,20 +41,26 @@ class StreamedTexts:
 
 
 class _StreamedText:
-    """A text that grows by many pieces at once, as hashing each is dear."""
+    """A text that grows by many pieces at once, as hashing each is dear.
 
-    __slots__ = ("_grown", "_hash", "_pieces", "counted")
+    Args:
+        id_: The message's id.
+        grown: Gets the id when the text grows.
+    """
 
-    def __init__(self, grown: set[_StreamedText]) -> None:
+    __slots__ = ("_grown", "_hash", "_id", "_pieces", "counted")
+
+    def __init__(self, id_: str, grown: set[str]) -> None:
         self.counted = ""
         """The hash that it is counted under."""
+        self._id = id_
         self._grown = grown
         self._hash = sha256()
         self._pieces: list[str] = []
 
     def add(self, pieces: Sequence[str]) -> None:
         if not self._pieces:
-            self._grown.add(self)
+            self._grown.add(self._id)
         self._pieces += pieces
         if len(self._pieces) >= HASHED_PIECES:
             self._update()

@@ -62,9 +62,9 @@ async def test_tables_of_a_newer_release_are_left_alone(url: str) -> None:
 async def test_a_store_that_was_not_started_reports_it(url: str) -> None:
     store = open_store(url)
 
-    with pytest.raises(StoreError, match="not started"):
+    with pytest.raises(StoreError, match="not open"):
         await store.load("thread", "agent")
-    with pytest.raises(StoreError, match="not started"):
+    with pytest.raises(StoreError, match="not open"):
         await store.save("thread", "agent", AgentState())
 
 
