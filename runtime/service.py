@@ -290,7 +290,9 @@ class RuntimeService:
             ThreadNotFoundError: The thread does not exist, or is somebody else's.
             Lagged: What follows ``after`` is only kept compacted.
         """
-        spelling = await self.threads.find(thread_id, identity)
+        return await self._attached(await self.threads.find(thread_id, identity), after, paces=paces)
+
+    async def _attached(self, spelling: str, after: int, *, paces: bool) -> RunHandle | None:
         run = self._active.newest(spelling)
         if run is not None:
             return follow(run, after, paces=paces)
@@ -342,7 +344,7 @@ class RuntimeService:
             here = self._active.of(spelling, run_id)
             if here:
                 return follow(here[-1], after, paces=False)
-        elif (handle := await self.attach(thread_id, identity=identity, after=after, paces=False)) is not None:
+        elif (handle := await self._attached(spelling, after, paces=False)) is not None:
             return handle
         last = await self.archive.last(spelling, run_id)
         return RunHandle(last, last.subscribe(after)) if last is not None else None
