@@ -250,6 +250,8 @@ TERMINAL = (RunFinished, RunError)
 
 INTERRUPT = "on_interrupt"
 COPILOTKIT_INTERRUPT = "CopilotKitLangGraphInterruptEvent"
+QUESTIONS = frozenset((INTERRUPT, COPILOTKIT_INTERRUPT, "LangGraphInterruptEvent"))
+"""The names of events that ask a person something."""
 PREDICT_STATE = "PredictState"
 EXIT = "Exit"
 EXTENSIONS = "Extensions"

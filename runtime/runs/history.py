@@ -41,7 +41,7 @@ def merge_messages(
     kept, asked = without_instructions(kept), without_instructions(asked)
     sent = {message.id for message in asked}
     last_sent = max((index for index, message in enumerate(kept) if message.id in sent), default=len(kept))
-    before = _behind_each(kept[:last_sent], sent)
+    before = behind_each(kept[:last_sent], sent)
     behind = [each for each in kept[last_sent + 1 :] if each.id not in sent and each.created_at >= since]
     unknown = list(dropwhile(lambda message: not is_users(message), behind)) if _ends_known(asked, kept) else behind
     older = (message.id for unsent in before.values() for message in unsent if message.created_at < since)
@@ -53,12 +53,19 @@ def merge_messages(
     return list({message.id: message for message in (*merged, *unknown, *added)}.values())
 
 
-def _behind_each(kept: Iterable[Message], sent: Set[str]) -> dict[str | None, list[Message]]:
-    """Return the messages that were not sent, by the one before them that was; by None where none was."""
+def behind_each(
+    messages: Iterable[Message], known: Set[str], place: str | None = None
+) -> dict[str | None, list[Message]]:
+    """Return the messages whose ids are not known, by the id of the known one before them.
+
+    Args:
+        messages: The messages, in order.
+        known: The ids that are known.
+        place: Where those stand that no known one comes before.
+    """
     behind: dict[str | None, list[Message]] = {}
-    place: str | None = None
-    for message in kept:
-        if message.id in sent:
+    for message in messages:
+        if message.id in known:
             place = message.id
         else:
             behind.setdefault(place, []).append(message)

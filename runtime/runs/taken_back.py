@@ -13,15 +13,16 @@ from .archive import RunArchive
 from .history import is_users
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _FRAME = events.RunStarted | events.RunError | events.RunFinished
 _QUESTIONS = (events.INTERRUPT, events.COPILOTKIT_INTERRUPT)
 
 
-class Turn(NamedTuple, Generic[T]):
+class Turn(NamedTuple, Generic[T_co]):
     """A run of a thread, whether it has ended or goes on."""
 
-    run: T
+    run: T_co
     brought: Sequence[Message]
     """The messages that came with it."""
     answers: bool | None

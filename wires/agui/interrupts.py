@@ -6,12 +6,10 @@ from typing import Any, TypeGuard
 
 from ...runtime import events
 
-_NAMES = frozenset((events.INTERRUPT, events.COPILOTKIT_INTERRUPT, "LangGraphInterruptEvent"))
-
 
 def is_question(event: events.Event) -> TypeGuard[events.Custom]:
     """Return whether an event asks a person something."""
-    return isinstance(event, events.Custom) and event.name in _NAMES
+    return isinstance(event, events.Custom) and event.name in events.QUESTIONS
 
 
 class Interrupts:

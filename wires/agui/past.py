@@ -14,7 +14,7 @@ from ...runtime.runs.about import ANSWERS, brought_by
 from ...runtime.runs.archive import brought_messages
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.run import RunStatus
-from ...runtime.runs.taken_back import Turn, without_taken_back
+from ...runtime.runs.taken_back import Turn, turn_of, without_taken_back
 from ...runtime.service import RuntimeService
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
@@ -150,7 +150,7 @@ class Past:
 
     async def _leave_out_what_is_taken_back(self) -> None:
         turns: list[tuple[int, Turn[RunRecord | GoingOn]]] = [
-            *((record.number, _ended_turn(record)) for record in self._ended),
+            *((record.number, turn_of(record)) for record in self._ended),
             *((run.handle.number or maxsize, _turn(run)) for run in self.running),
         ]
         in_order = [turn for _, turn in sorted(turns, key=itemgetter(0))]
@@ -184,10 +184,6 @@ def _answers(run: GoingOn) -> bool:
     """Return whether a run that goes on was to answer the questions of the one before it."""
     kept = run.record.about.get(ANSWERS) if run.record is not None else None
     return bool(run.handle.run.input.resume) if kept is None else bool(kept)
-
-
-def _ended_turn(record: RunRecord) -> Turn[RunRecord | GoingOn]:
-    return Turn(record, brought_by(record.about), record.about.get(ANSWERS), record)
 
 
 def _turn(run: GoingOn) -> Turn[RunRecord | GoingOn]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ...runtime.messages import Message, TextMessage, ToolResultMessage
-from ...runtime.runs.history import is_users
+from ...runtime.runs.history import behind_each, is_users
 
 
 def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
@@ -35,14 +35,9 @@ def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Messa
         kept = kept[: cut + 1]
         known = {message.id for message in kept}
     edits = {message.id: message for message in sent}
-    after: dict[str | None, list[Message]] = {}
-    anchor: str | None = kept[-1].id if kept and sent and not any(message.id in known for message in sent) else None
+    anchor: str | None = kept[-1].id if sent and not any(message.id in known for message in sent) else None
     turn = _begin_of_turn(sent, known)
-    for message in sent[:turn]:
-        if message.id in known:
-            anchor = message.id
-        else:
-            after.setdefault(anchor, []).append(message)
+    after = behind_each(sent[:turn], known, anchor)
     joined = list(after.get(None, ()))
     for message in kept:
         joined.append(_edited(message, edits.get(message.id)))

@@ -16,8 +16,6 @@ from .response import (
     TextMessageOutput,
 )
 
-_QUESTIONS = frozenset((events.INTERRUPT, events.COPILOTKIT_INTERRUPT, "LangGraphInterruptEvent"))
-
 
 def missing_events(response: CopilotResponse, history: Iterable[events.Event]) -> Iterator[events.Event]:
     """Return what ``history``, a run's whole and compacted events, holds beyond what ``response`` shows.
@@ -40,7 +38,7 @@ def _read_of(response: CopilotResponse) -> ReadEvents:
             characters[events.ToolCallArgs, message.id] = _length(message.arguments)
         elif isinstance(message, ResultMessageOutput):
             once.add((events.ToolCallResult, message.action_execution_id))
-    return ReadEvents(once, characters, len(response.meta_events), lambda event: event.name in _QUESTIONS)
+    return ReadEvents(once, characters, len(response.meta_events), lambda event: event.name in events.QUESTIONS)
 
 
 def _length(text: Channel[str]) -> int:
