@@ -62,22 +62,14 @@ def routes(endpoints: Endpoints, path: str) -> list[BaseRoute]:
     own = [*below, Route(f"{base}/health", endpoints.health)]
     chat = page_routes(base) if endpoints.chat and base else []
     graphiql = graphiql_routes(base) if endpoints.graphiql else []
-    words, rest = _owned(endpoints, base)
+    words = _owned(endpoints, base, every=False)
+    rest = _owned(endpoints, base, every=True) if base else []  # others may be served at the root too
     return [Route(base or "/", endpoints.shared), *words, *own, *chat, *graphiql, *endpoints.probes(base), *rest]
 
 
-def _owned(endpoints: Endpoints, base: str, prefix: str = "") -> tuple[list[BaseRoute], list[BaseRoute]]:
-    """Return the routes of paths that wires own, and those that take every path.
-
-    At the root, none takes every path: others may be served there too.
-    """
-    words: list[BaseRoute] = [
-        Route(f"{prefix}{base}{path}", app) for path, app in endpoints.owned if path != EVERY_PATH
-    ]
-    rest: list[BaseRoute] = [
-        Route(f"{prefix}{base}{path}", app) for path, app in endpoints.owned if path == EVERY_PATH and base
-    ]
-    return words, rest
+def _owned(endpoints: Endpoints, base: str, *, every: bool) -> list[BaseRoute]:
+    """Return the routes that wires own below ``base``: those that take every path, or the others."""
+    return [Route(f"{base}{path}", app) for path, app in endpoints.owned if (path == EVERY_PATH) is every]
 
 
 class RuntimeApplication(Starlette):
@@ -139,8 +131,8 @@ def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette
     base = path.rstrip("/")
     behind_prefix: list[BaseRoute] = [Route(f"/{{prefix:path}}{base}", endpoints.shared)]
     if base:
-        words, rest = _owned(endpoints, base, "/{prefix:path}")
-        behind_prefix += words + rest
+        for every in (False, True):
+            behind_prefix += _owned(endpoints, f"/{{prefix:path}}{base}", every=every)
     elsewhere = Route("/{path:path}", endpoints.missing)
     front = front_routes(base, graphiql=endpoints.graphiql) if endpoints.chat else []
     own = [*routes(endpoints, path), *front, *endpoints.probes("")]

@@ -38,18 +38,18 @@ def check_keys() -> Iterator[Finding]:
         yield Finding("note", "no vendor's API key is set", "Models need one, for instance OPENAI_API_KEY.")
 
 
-async def check_model(runtime: CopilotRuntime) -> Iterator[Finding]:
+async def check_model(runtime: CopilotRuntime) -> list[Finding]:
     """Look whether the runtime's model could answer. Where workers execute runs, they need what is missing."""
     model = runtime.service.model
     if not isinstance(model, ModelProvider):
-        return iter(())
+        return []
     try:
         await model.check()
     except CopilotKitError as error:
         mark: Literal["note", "fail"] = "note" if runtime.config.execution == "queue" else "fail"
         advice = "Set it where the server starts." if isinstance(error, MissingVariableError) else ""
         reason = error.message.rstrip(".") if advice else error.message
-        return iter((Finding(mark, f"model {runtime.model_name}: {reason}", advice),))
+        return [Finding(mark, f"model {runtime.model_name}: {reason}", advice)]
     finally:
         await model.stop()
-    return iter((Finding("ok", f"model {runtime.model_name} is set up"),))
+    return [Finding("ok", f"model {runtime.model_name} is set up")]

@@ -137,6 +137,7 @@ if HttpToolsProtocol is not None:
         """
 
         config: ServerConfig
+        cycle: RequestResponseCycle | None  # type: ignore[assignment]
         transport: LingeringTransport
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -205,7 +206,7 @@ if HttpToolsProtocol is not None:
             arriving = self._arriving
             arriving.in_head, arriving.head_bytes, arriving.end_of_last, arriving.framing = False, 0, b"", 0
             super().on_headers_complete()
-            cycle = cast("RequestResponseCycle | None", self.cycle)
+            cycle = self.cycle
             if cycle is not None and cycle.scope is self.scope:
                 if arriving.is_last:
                     cycle.keep_alive = False
@@ -234,14 +235,14 @@ if HttpToolsProtocol is not None:
             self._arriving.unread = False
             if self.transport.lingers:
                 self.transport.close_now()
-            if cast("RequestResponseCycle | None", self.cycle) is not None:
+            if self.cycle is not None:
                 super().shutdown()
                 return
             self._arriving.is_last = True
             self.loop.call_later(FIRST_REQUEST_SECONDS, self._end_silent)
 
         def _end_silent(self) -> None:
-            if cast("RequestResponseCycle | None", self.cycle) is None:
+            if self.cycle is None:
                 self.transport.close()
 
         def end_overdue(self) -> None:
@@ -261,13 +262,13 @@ if HttpToolsProtocol is not None:
 
         def _forget_connection(self) -> None:
             """Let go of an ended request's connection, which knows the request: a ring, for the garbage collector."""
-            cycle = cast("RequestResponseCycle | None", self.cycle)
+            cycle = self.cycle
             if cycle is not None and (cycle.response_complete or cycle.disconnected):  # and not one behind it
                 cycle.scope.pop("extensions", None)
 
         def _is_answering(self) -> bool:
             """Whether an answer has begun, into which no other one may be written."""
-            cycle = cast("RequestResponseCycle | None", self.cycle)
+            cycle = self.cycle
             return cycle is not None and cycle.response_started and not cycle.response_complete
 
         def _await_head(self) -> None:

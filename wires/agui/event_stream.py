@@ -22,7 +22,6 @@ from ..http.refusal import Refusal
 from ..http.streaming import direct_sink
 from .frames import KEEP_ALIVE, STREAM_HEADERS, frame
 from .gate import Gate
-from .joined_run import JoinedRun
 from .started_run import StartedRun
 from .text_continuation import TextContinuation
 
@@ -44,7 +43,18 @@ class Source(Protocol):
         """
 
     def take(self) -> Sequence[Event]:
-        """Return the events since the last call; none once the log has been read to its end."""
+        """Return the events since the last call; none once the log has been read to its end.
+
+        Raises:
+            Lagged: What follows is no longer kept one by one: call ``catch_up``.
+        """
+
+    async def catch_up(self) -> None:
+        """Read the log from its beginning; ``take`` leaves out what has been taken before.
+
+        Raises:
+            Lagged: The reader paces the run, and cannot have been left behind.
+        """
 
 
 class EventStream(SilentStream):
@@ -129,8 +139,6 @@ class EventStream(SilentStream):
             try:
                 batch = source.take()
             except Lagged:
-                if not isinstance(source, JoinedRun | StartedRun):
-                    raise
                 await source.catch_up()
                 continue
             frames = text.frames(batch) if text is not None else None
