@@ -131,7 +131,7 @@ class RunStarter:
             deadlines=self._deadlines,
             on_end=self._ended,
             observer=self._observers,
-            prepare=prepare if record is None else partial(self._prepare_taken, prepare, record),
+            prepare=prepare if record is None else partial(self._prepare_taken, prepare, record, origin.settled),
             ephemeral=request.ephemeral,
             past=past,
             shows_errors=self._config.shows_errors,
@@ -147,8 +147,13 @@ class RunStarter:
         run.start()
         return run
 
-    async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
+    async def execute(self, record: RunRecord, envelope: Envelope, settled: Callable[[], None]) -> Run:
         """Execute a run that another process has handed over and this one has taken.
+
+        Args:
+            record: Its record.
+            envelope: What it needs.
+            settled: Called once a crash of the store's server cannot undo that this process took it.
 
         Raises:
             AgentNotFoundError: The agent does not exist here.
@@ -165,7 +170,7 @@ class RunStarter:
         except Exception as error:  # noqa: BLE001 - the hook's own answer ends the run
             refused = error
         agents = [] if request.ephemeral else await self.agents_offered(request)
-        origin = Origin(record=record, refused=refused, judged=envelope.judged)
+        origin = Origin(record=record, refused=refused, judged=envelope.judged, settled=settled)
         return self.start(provider, request, report, agents, origin)
 
     async def resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> Run | None:
@@ -224,8 +229,14 @@ class RunStarter:
         inner = msgspec.structs.replace(request, agent_name=agent_name, input=given, cloud=None)
         return self.start(provider, inner, self._preparation.report(inner, silent=True), None)
 
-    async def _prepare_taken(self, prepare: Callable[[], Any], record: RunRecord) -> PreparedRun:
-        return await prepare_and_settle(prepare, partial(self._archive.settle_taken, record))
+    async def _prepare_taken(
+        self, prepare: Callable[[], Any], record: RunRecord, settled: Callable[[], None]
+    ) -> PreparedRun:
+        async def settle() -> None:
+            await self._archive.settle_taken(record)
+            settled()
+
+        return await prepare_and_settle(prepare, settle)
 
     async def _ended(self, run: Run) -> None:
         self._active.remove(run)

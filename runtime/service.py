@@ -479,14 +479,19 @@ class RuntimeService:
         except CopilotKitError as error:
             log.warning("run_not_stopped", thread_id=asked.thread_id, run_id=asked.run_id, reason=error.message)
 
-    async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
+    async def execute(self, record: RunRecord, envelope: Envelope, settled: Callable[[], None]) -> Run:
         """Execute a run that another process has handed over and this one has taken.
+
+        Args:
+            record: Its record.
+            envelope: What it needs.
+            settled: Called once a crash of the store's server cannot undo that this process took it.
 
         Raises:
             AgentNotFoundError: The agent does not exist here.
             NoModelError: No agent is named, and no model is set here.
         """
-        return await self._starter.execute(record, envelope)
+        return await self._starter.execute(record, envelope, settled)
 
     async def _resume(self, record: RunRecord, stored: Sequence[Event], last: int) -> Run | None:
         """Go on with a run of another process, which this one has claimed; return it if that can be done.

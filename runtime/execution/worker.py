@@ -47,8 +47,8 @@ class Service(Protocol):
     draining: bool
     begun: Callable[[], Awaitable[None]]
 
-    async def execute(self, record: RunRecord, envelope: Envelope) -> Run:
-        """Execute a run that this process has taken."""
+    async def execute(self, record: RunRecord, envelope: Envelope, settled: Callable[[], None]) -> Run:
+        """Execute a run that this process has taken; ``settled`` is called once no crash can undo that."""
 
     async def drain(self, grace_seconds: float) -> None:
         """End the runs of this process."""
@@ -163,38 +163,48 @@ class Worker:
 
     async def _begin_run(self, delivery: TicketDelivery, begun: asyncio.Future[None]) -> Run | None:
         try:
-            record = await self._attempt(self._take(delivery))
-            return await self._started(record) if record is not None else None
+            run: Run | None = await self._attempt(self._take(delivery))
+            return run
         finally:
             del self._beginning[delivery.key]
             begun.set_result(None)
 
-    async def _take(self, delivery: TicketDelivery) -> RunRecord | None:
-        """Take a run in the store; one for which that does not answer is delivered again."""
+    async def _take(self, delivery: TicketDelivery) -> Run | None:
+        """Take a run and start it; one for which the store does not answer, or which it forgets, is delivered again."""
+
+        def settled() -> None:
+            self._spawn(self._attempt(delivery.done()))  # beside the run, which need not wait for it
+
         record = await self._service.archive.take(delivery.key)
-        self._spawn(self._attempt(delivery.done()))  # beside the run, which need not wait for it
-        return record
+        if record is None:
+            settled()
+            return None
+        return await self._started(record, settled)
 
     async def _occupy(self, run: Run) -> None:
         """Let a run that this process goes on with count as one that it has taken."""
         async with self._slots:
             await run.join()
 
-    async def _started(self, record: RunRecord) -> Run | None:
+    async def _started(self, record: RunRecord, settled: Callable[[], None]) -> Run | None:
         try:
-            return await self._start(record, unseal(record.about))
+            return await self._start(record, unseal(record.about), settled)
         except CopilotKitError as error:
             log.warning("run_not_executed", thread_id=record.thread_id, run_id=record.run_id, reason=error.message)
             code = "RUN_NOT_EXECUTED" if isinstance(error, UnreadableEnvelopeError) else str(error.code)
             ending = events.RunError(message=error.message, code=code)
-            await self._attempt(self._service.archive.refuse(record, ending))
+            await self._attempt(self._refuse(record, ending, settled))
             return None
 
-    async def _start(self, record: RunRecord, envelope: Envelope) -> Run:
+    async def _refuse(self, record: RunRecord, ending: events.RunError, settled: Callable[[], None]) -> None:
+        await self._service.archive.refuse(record, ending)
+        settled()
+
+    async def _start(self, record: RunRecord, envelope: Envelope, settled: Callable[[], None]) -> Run:
         bound = structlog.contextvars.bound_contextvars(**envelope.correlation)
         with bound, self._service.observers.carried(envelope.trace):
             self._service.observers.waited(envelope.queue, seconds_waited(envelope))
-            return await self._service.execute(record, envelope)
+            return await self._service.execute(record, envelope, settled)
 
     async def _take_calls(self, queue: str) -> None:
         while self._goes_on():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..stores.run_records import RunRecord
@@ -20,6 +21,8 @@ class Origin:
     """Why it fails at once."""
     judged: bool = False
     """Whether guardrails have let its input pass."""
+    settled: Callable[[], None] = lambda: None
+    """Called once a crash of the store's server cannot undo that this process took it."""
 
 
 HERE = Origin()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -13,7 +14,11 @@ import pytest
 
 from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.runtime.config import RuntimeConfig
-from copilotkit_runtime.runtime.stores.run_records import RunRecord
+from copilotkit_runtime.runtime.execution import saq_engine
+from copilotkit_runtime.runtime.execution.engine import DEFAULT_QUEUE
+from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.run_records import RunKey, RunRecord
 from tests.integration.stores.servers import Server
 from tests.support.agui_client import events_of, run, run_input, types_of, user
 from tests.support.echo_agent import EchoProvider
@@ -112,3 +117,52 @@ async def test_a_crash_between_a_commit_and_its_settling_executes_no_run_twice_a
     assert types_of(again)[-1] == "RUN_FINISHED"
     assert provider.ran.count("next") == 1
     assert [record.run_id for record in await web.service.archive.runs(thread)] == ["r", "next"]
+
+
+async def test_a_run_is_delivered_again_if_a_crash_forgets_who_took_it_and_not_its_delivery(
+    server: Server, stack: AsyncExitStack, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
+    await asyncio.to_thread(written_late, server.url)
+    provider = EchoProvider()
+    config = RuntimeConfig(store=server.url, execution="queue")
+    worker = CopilotRuntime([provider], config=config)
+    worker.become_worker()
+    web = CopilotRuntime(config=config)
+    await started(stack, worker)
+    client = await served(stack, web)
+    settling = Settling(web, monkeypatch)
+    store, taken, engines = worker.service.archive.store, list[bool](), list[SaqEngine]()
+    take, deliver = store.take, SaqEngine.take
+
+    async def deliver_by(engine: SaqEngine, *given: Any) -> Any:
+        engines.append(engine)
+        return await deliver(engine, *given)
+
+    async def queue_answers() -> bool:
+        try:
+            await engines[-1].waiting(DEFAULT_QUEUE)
+        except StoreUnavailableError:
+            return False
+        return True
+
+    async def take_and_crash(key: RunKey, owner: str, held_by: str) -> RunRecord | None:
+        if taken:
+            record = await take(key, owner, held_by)
+            taken.append(record is not None)
+            return record
+        await asyncio.wait_for(settling.reached.wait(), PATIENCE)
+        await asyncio.to_thread(on_disk, server.url)
+        record = await take(key, owner, held_by)
+        taken.append(record is not None)
+        await crash(server, kept=False)
+        await until(queue_answers, PATIENCE)
+        settling.released.set()
+        return record
+
+    monkeypatch.setattr(SaqEngine, "take", deliver_by)
+    monkeypatch.setattr(store, "take", take_and_crash)
+    answer = await client.post(f"{AGUI}/echo/run", json=run_input(user("hello"), thread=thread, run="r"))
+    assert types_of(events_of(answer.text))[-1] == "RUN_FINISHED"
+    assert provider.ran == ["r"]
+    assert taken[:2] == [True, True]
