@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import override
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 with optional("The execution of runs in a queue", "queue", package="saq"):
     from saq import Job, Queue, Status
-    from saq.queue.base import JobError
+    from saq.job import TERMINAL_STATUSES
     from saq.utils import now
 
 _SERVER_ERRORS: tuple[type[Exception], ...] = (OSError,)
@@ -174,21 +175,19 @@ class SaqEngine(QueueEngine):
     @override
     async def call(self, queue: str, body: str, seconds: float) -> str:
         opened = await self._queue(_calls(queue))
-        async with _answered(seconds + self._limit):
-            try:
-                answer: str | None = await opened.apply(
-                    CALL,
-                    timeout=seconds,
-                    poll_interval=_POLL_SECONDS,
-                    body=body,
-                    started=now(),
-                    ttl=ANSWER_SECONDS,
-                    retries=1,
-                )
-            except (TimeoutError, JobError) as error:
-                raise CallFailedError(queue) from error
-        if answer is None:  # the server has crashed, and forgotten it
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        async with _answered(self._limit):
+            job = await opened.enqueue(
+                CALL, timeout=ceil(seconds), body=body, started=now(), ttl=ANSWER_SECONDS, retries=1
+            )
+        while job is not None and job.status not in TERMINAL_STATUSES and clock() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)  # by hand, for SAQ waits in a task whose cancellation may get lost
+            async with _answered(self._limit):
+                job = await opened.job(job.key)
+        if job is None or job.status is not Status.COMPLETE:  # not there: the server has crashed, and forgotten it
             raise CallFailedError(queue)
+        answer: str = job.result
         return answer
 
     @override

@@ -48,7 +48,9 @@ def bring(application: Application, sources: str, place: Path) -> Path:
 def _unpack(archive: IO[bytes], place: Path) -> None:
     try:
         with tarfile.open(fileobj=archive, mode="r|") as tar:
-            tar.extractall(place, filter="data")
+            # Set here and not passed, since Python 3.11.2, which Debian 12 has, knows no filters.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(place)  # noqa: S202 - git made it
     except tarfile.ReadError:
         # What git reports of it is the better reason.
         archive.read()
