@@ -49,7 +49,7 @@ from .runs.origin import Origin
 from .runs.remote import RemoteRun
 from .runs.retention import RunRetention
 from .runs.run import Run
-from .runs.taken_back import turn_of, without_taken_back
+from .runs.taken_back import ended_attempt, without_taken_back
 from .runs.turn import broken_turn
 from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
@@ -516,7 +516,7 @@ class RuntimeService:
     async def _counts(self, record: RunRecord) -> bool:
         """Return whether no later run has answered the message of one that has been closed."""
         records = [each for each in await self.archive.runs(record.thread_id) if each.status != "running"]
-        current = await without_taken_back([turn_of(each) for each in records], self.archive)
+        current = await without_taken_back([ended_attempt(each) for each in records], self.archive)
         return any(each.number == record.number for each in current)
 
     async def _report_closed(self, record: RunRecord, error: CopilotKitError) -> None:

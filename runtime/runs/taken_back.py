@@ -16,11 +16,10 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _FRAME = events.RunStarted | events.RunError | events.RunFinished
-_QUESTIONS = (events.INTERRUPT, events.COPILOTKIT_INTERRUPT)
 
 
-class Turn(NamedTuple, Generic[T_co]):
-    """A run of a thread, whether it has ended or goes on."""
+class Attempt(NamedTuple, Generic[T_co]):
+    """A run as an attempt to answer a message of the user, whether it has ended or goes on."""
 
     run: T_co
     brought: Sequence[Message]
@@ -31,38 +30,38 @@ class Turn(NamedTuple, Generic[T_co]):
     """Its record, if it has one yet."""
 
 
-def turn_of(record: RunRecord) -> Turn[RunRecord]:
-    """Return a run that has ended as a turn."""
-    return Turn(record, brought_by(record.about), record.about.get(ANSWERS), record)
+def ended_attempt(record: RunRecord) -> Attempt[RunRecord]:
+    """Return a run that has ended as an attempt."""
+    return Attempt(record, brought_by(record.about), record.about.get(ANSWERS), record)
 
 
-async def without_taken_back(turns: Sequence[Turn[T]], archive: RunArchive) -> list[T]:
+async def without_taken_back(attempts: Sequence[Attempt[T]], archive: RunArchive) -> list[T]:
     """Leave out the runs whose user's message a later one has answered anew, or is to answer.
 
     Args:
-        turns: The runs, in the order in which they began.
+        attempts: The runs, in the order in which they began.
         archive: Where they are kept.
     """
-    current: list[Turn[T]] = []
+    current: list[Attempt[T]] = []
     first_of: dict[str, int] = {}
-    for turn in turns:
-        asked = next((message.id for message in reversed(turn.brought) if is_users(message)), None)
+    for attempt in attempts:
+        asked = next((message.id for message in reversed(attempt.brought) if is_users(message)), None)
         again = first_of.get(asked) if asked is not None else None
-        if again is not None and await _takes_back(turn, current[again], archive):
+        if again is not None and await _takes_back(attempt, current[again], archive):
             del current[again:]
             first_of = {id_: place for id_, place in first_of.items() if place < again}
-        for message in turn.brought:
+        for message in attempt.brought:
             if not isinstance(message, ToolResultMessage):
                 first_of.setdefault(message.id, len(current))
-        current.append(turn)
-    return [turn.run for turn in current]
+        current.append(attempt)
+    return [attempt.run for attempt in current]
 
 
-async def _takes_back(turn: Turn[T], earlier: Turn[T], archive: RunArchive) -> bool:
+async def _takes_back(attempt: Attempt[T], earlier: Attempt[T], archive: RunArchive) -> bool:
     """Return whether a run with an earlier one's message answers that anew, and not a question of that run."""
-    if turn.record is not None and await _said_nothing(turn.record, archive):
+    if attempt.record is not None and await _said_nothing(attempt.record, archive):
         return False
-    return not (await _asks(earlier.record, archive) if turn.answers is None else turn.answers)
+    return not (await _asks(earlier.record, archive) if attempt.answers is None else attempt.answers)
 
 
 async def _said_nothing(record: RunRecord, archive: RunArchive) -> bool:
@@ -78,4 +77,4 @@ async def _asks(record: RunRecord | None, archive: RunArchive) -> bool:
     if record is None or record.status == "running":
         return False
     run = await archive.history(record)
-    return any(isinstance(event, events.Custom) and event.name in _QUESTIONS for event in run)
+    return any(isinstance(event, events.Custom) and event.name in events.QUESTIONS for event in run)

@@ -14,7 +14,7 @@ from ...runtime.runs.about import ANSWERS, brought_by
 from ...runtime.runs.archive import brought_messages
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.run import RunStatus
-from ...runtime.runs.taken_back import Turn, turn_of, without_taken_back
+from ...runtime.runs.taken_back import Attempt, ended_attempt, without_taken_back
 from ...runtime.service import RuntimeService
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
@@ -149,11 +149,11 @@ class Past:
         return handles, await self._service.archive.runs(self.thread_id)
 
     async def _leave_out_what_is_taken_back(self) -> None:
-        turns: list[tuple[int, Turn[RunRecord | GoingOn]]] = [
-            *((record.number, turn_of(record)) for record in self._ended),
-            *((run.handle.number or maxsize, _turn(run)) for run in self.running),
+        attempts: list[tuple[int, Attempt[RunRecord | GoingOn]]] = [
+            *((record.number, ended_attempt(record)) for record in self._ended),
+            *((run.handle.number or maxsize, _attempt(run)) for run in self.running),
         ]
-        in_order = [turn for _, turn in sorted(turns, key=itemgetter(0))]
+        in_order = [attempt for _, attempt in sorted(attempts, key=itemgetter(0))]
         current = await without_taken_back(in_order, self._service.archive)
         self._ended = [run for run in current if isinstance(run, RunRecord)]
         for run in self.running:
@@ -186,8 +186,8 @@ def _answers(run: GoingOn) -> bool:
     return bool(run.handle.run.input.resume) if kept is None else bool(kept)
 
 
-def _turn(run: GoingOn) -> Turn[RunRecord | GoingOn]:
-    return Turn(run, _brought(run), _answers(run), run.record)
+def _attempt(run: GoingOn) -> Attempt[RunRecord | GoingOn]:
+    return Attempt(run, _brought(run), _answers(run), run.record)
 
 
 def _brought(run: GoingOn) -> list[Message]:
