@@ -251,6 +251,7 @@ class Gate:
                 self._out.append(_result(shown, f"result-{shown}", STOPPED))
 
     def _call_result(self, event: events.ToolCallResult) -> None:
+        self._call_end(events.ToolCallEnd(tool_call_id=event.tool_call_id))  # which its agent may have left open
         message_id = event.message_id or f"result-{event.tool_call_id}"
         self._unseen.streamed(message_id)
         self._unseen.answered(event.tool_call_id)
