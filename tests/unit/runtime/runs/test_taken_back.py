@@ -33,7 +33,7 @@ async def test_a_run_that_brings_an_earlier_message_besides_its_own_takes_back_n
 
 
 @pytest.mark.parametrize(
-    ("name", "left"), [*((name, ["asked", "answered"]) for name in QUESTIONS), ("other", ["answered"])]
+    ("name", "left"), [*((name, ["asked", "answered"]) for name in sorted(QUESTIONS)), ("other", ["answered"])]
 )
 async def test_the_answer_to_a_question_of_an_earlier_release_takes_back_nothing(name: str, left: list[str]) -> None:
     archive = RunArchive(open_run_log(MemoryStore()))
