@@ -26,6 +26,7 @@ from copilotkit_runtime import (
     RunInput,
     RuntimeConfig,
     events,
+    messages,
 )
 from copilotkit_runtime.runtime.errors import MissingExtraError
 from copilotkit_runtime.testing import Request, ScriptedService, head
@@ -271,7 +272,7 @@ async def crewai() -> None:
 
 
 async def agui() -> None:
-    """A conversation with an agent behind a URL."""
+    """A conversation with an agent behind a URL, and a picture for one in this process."""
     stream = [
         {"type": "RUN_STARTED", "threadId": "t", "runId": "r"},
         {"type": "TEXT_MESSAGE_START", "messageId": "a", "role": "assistant"},
@@ -285,6 +286,26 @@ async def agui() -> None:
         async with service:
             runtime = CopilotRuntime(providers=[AGUIProvider({"agent": service.url})])
             assert await conversation(runtime) == "from the agent"
+    await shown_picture()
+
+
+async def shown_picture() -> None:
+    """An agent gets the models of ``ag_ui.core``, with what a user attaches, and sends them."""
+    from ag_ui import core
+
+    from copilotkit_runtime.providers.agui import AGUIProvider
+
+    def agent(given: core.RunAgentInput) -> Iterator[core.BaseEvent]:
+        shown = given.messages[0].content
+        start, content = core.EventType.TEXT_MESSAGE_START, core.EventType.TEXT_MESSAGE_CONTENT
+        yield core.TextMessageStartEvent(type=start, message_id="a", role="assistant")
+        yield core.TextMessageContentEvent(type=content, message_id="a", delta=f"a picture: {'AAAA' in str(shown)}")
+        yield core.TextMessageEndEvent(type=core.EventType.TEXT_MESSAGE_END, message_id="a")
+
+    picture = messages.ImageMessage(role="user", format="png", bytes="AAAA")
+    run = RunInput(thread_id="t", run_id="r", messages=[picture])
+    sent = [event async for event in AGUIProvider({"agent": agent}).execute_run("agent", run, RunContext())]
+    assert "a picture: True" in [getattr(event, "delta", None) for event in sent], sent
 
 
 async def remote() -> None:
