@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...runtime.error_texts import to_public_error
-from ...runtime.errors import AgentNotFoundError, CopilotKitError, ThreadNotFoundError
+from ...runtime.errors import (
+    AgentNotFoundError,
+    CopilotKitError,
+    InputTooLargeError,
+    MisuseError,
+    ThreadNotFoundError,
+)
+from ...runtime.json_text import decode_client_json
 from ...runtime.shown_state import shown_state
+from ...runtime.stores.errors import StateEncodingError, StateTooLargeError, StoreKeyError
 from ...runtime.stores.interface import AgentState
 from ..http.admission import Admission
 from ..http.body import content_type_of, read_body
@@ -23,7 +31,6 @@ from .state_messages import state_messages
 if TYPE_CHECKING:
     from ...runtime.service import RuntimeService
 
-_NOT_FOUND = (AgentNotFoundError, ThreadNotFoundError)
 _JSON = [("content-type", "application/json; charset=utf-8"), ("cache-control", "no-store")]
 
 
@@ -73,7 +80,7 @@ class RestExtensions:
             await self._ready()
             answer = await work()
         except CopilotKitError as error:
-            raise refusal(error, 404 if isinstance(error, _NOT_FOUND) else 503) from error
+            raise refusal(error, _status_of(error)) from error
         except Refusal:
             raise
         except Exception as error:
@@ -104,9 +111,20 @@ class RestExtensions:
             raise bad_request("The body must be application/json.", status=415)
         body = await read_body(exchange.request, self._service.config.max_body_bytes)
         try:
-            return msgspec.json.decode(body, type=SaveState)
-        except (msgspec.DecodeError, RecursionError) as error:
+            return msgspec.convert(decode_client_json(body), SaveState)
+        except msgspec.DecodeError as error:  # of values of wrong types, too
             raise bad_request(f"The body is not a state to save: {error}") from error
+
+
+def _status_of(error: CopilotKitError) -> int:
+    match error:
+        case AgentNotFoundError() | ThreadNotFoundError():
+            return 404
+        case InputTooLargeError() | StateTooLargeError():
+            return 413
+        case StoreKeyError() | StateEncodingError() | MisuseError():
+            return 400
+    return 503
 
 
 def _check_method(exchange: Exchange, *allowed: str) -> None:

@@ -134,6 +134,17 @@ async def test_a_state_is_saved_and_read_back_by_its_owner_alone(extended: httpx
     assert (await extended.put(place, json={**asked, "state": {}})).status_code == 404
 
 
+def _json(content: bytes) -> dict[str, Any]:
+    return {"content": content, "headers": {"content-type": "application/json"}}
+
+
+async def test_half_a_character_in_a_state_is_saved_as_on_the_wires(extended: httpx.AsyncClient) -> None:
+    place = f"{PATH}/agents/scripted/state"
+    saved = await extended.put(place, **_json(rb'{"threadId":"t","state":{"cut":"a\ud83d"}}'))
+    assert saved.status_code == 200
+    assert (await extended.get(place, params={"threadId": "t"})).json()["state"] == {"cut": "a\ufffd"}
+
+
 @pytest.mark.parametrize(
     ("path", "request_", "status"),
     [
@@ -141,7 +152,13 @@ async def test_a_state_is_saved_and_read_back_by_its_owner_alone(extended: httpx
         ("agents/scripted/state", {"json": {"threadId": "t"}}, 400),
         ("agents/scripted/state", {"json": {"threadId": "t", "state": {}, "more": 1}}, 400),
         ("agents/scripted/state", {"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
-        ("agents/scripted/state", {"content": b"{", "headers": {"content-type": "application/json"}}, 400),
+        ("agents/scripted/state", _json(b"{"), 400),
+        ("agents/scripted/state", {"json": {"threadId": "", "state": {}}}, 400),
+        ("agents/scripted/state", {"json": {"threadId": "t\0", "state": {}}}, 400),
+        ("agents/scripted/state", {"json": {"threadId": "t" * 1025, "state": {}}}, 400),
+        ("agents/scripted/state", {"json": {"threadId": "t", "state": {"a": [None] * 250_001}}}, 413),
+        ("agents/scripted/state", _json(b'{"threadId":"t","state":{"a":' + b"[" * 401 + b"]" * 401 + b"}}"), 400),
+        ("agents/scripted/state", _json(b'{"threadId":"t","state":{"a":' + b"[" * 9999 + b"]" * 9999 + b"}}"), 400),
     ],
 )
 async def test_a_state_that_cannot_be_saved_is_refused(
