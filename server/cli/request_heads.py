@@ -72,9 +72,11 @@ class _Arriving:
     makes a dict of its own for each connection.
     """
 
-    __slots__ = ("end_of_last", "framing", "head_bytes", "in_head", "is_last", "reports", "unread")
+    __slots__ = ("answered", "end_of_last", "framing", "head_bytes", "in_head", "is_last", "reports", "unread")
 
     def __init__(self) -> None:
+        self.answered: RequestResponseCycle | None = None
+        """The request that is being answered: not the one that is being read, if the client does not wait."""
         self.reports: dict[Connection, Callable[[], None]] = {}
         """Whom the end of the connection is reported to."""
         self.unread = False
@@ -152,9 +154,9 @@ if HttpToolsProtocol is not None:
             """Stop waiting, and report the end to those who still work for the client."""
             self.config.heads.remove(self)
             super().connection_lost(exc)
+            self._lose_answered()
             for report in list(self._arriving.reports.values()):
                 report()
-            self._forget_connection()
 
         def data_received(self, data: bytes) -> None:
             """Parse what has come, unless the head is too large with it."""
@@ -208,6 +210,8 @@ if HttpToolsProtocol is not None:
             super().on_headers_complete()
             cycle = self.cycle
             if cycle is not None and cycle.scope is self.scope:
+                if arriving.answered is None:
+                    arriving.answered = cycle
                 if arriving.is_last:
                     cycle.keep_alive = False
                 cycle.message_event = cast("asyncio.Event", LazyEvent())
@@ -221,9 +225,11 @@ if HttpToolsProtocol is not None:
             super().on_message_complete()
 
         def on_response_complete(self) -> None:
-            """Limit for how long the rest of an answered request may come."""
+            """Answer the next request, if it has come, and limit for how long the rest of this one may."""
+            following = self.pipeline[-1][0] if self.pipeline else None
             self._forget_connection()
             super().on_response_complete()
+            self._arriving.answered = following
             if self._arriving.unread and not self.transport.is_closing():
                 self.transport.limit_unread()
 
@@ -246,7 +252,10 @@ if HttpToolsProtocol is not None:
                 self.transport.close()
 
         def end_overdue(self) -> None:
-            """Refuse a head that has not come in time."""
+            """Refuse a head that has not come in time. Nobody need send one before the last request is answered."""
+            if self._arriving.answered is not None:
+                self.config.heads.add(self)
+                return
             self._refuse(408)
 
         def _exceeds(self, data: bytes) -> bool:
@@ -260,16 +269,25 @@ if HttpToolsProtocol is not None:
             before = self._arriving.head_bytes - len(data) - len(self._arriving.end_of_last)
             return end < 0 or before + end > limit
 
+        def _lose_answered(self) -> None:
+            """Report the end to the request that is being answered: uvicorn does to the last one that has come."""
+            cycle = self._arriving.answered
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+                self._forget_connection()
+
         def _forget_connection(self) -> None:
             """Let go of an ended request's connection, which knows the request: a ring, for the garbage collector."""
-            cycle = self.cycle
-            if cycle is not None and (cycle.response_complete or cycle.disconnected):  # and not one behind it
-                cycle.scope.pop("extensions", None)
+            if self._arriving.answered is not None:
+                self._arriving.answered.scope.pop("extensions", None)
 
-        def _is_answering(self) -> bool:
-            """Whether an answer has begun, into which no other one may be written."""
-            cycle = self.cycle
-            return cycle is not None and cycle.response_started and not cycle.response_complete
+        def _may_be_refused(self) -> bool:
+            """Whether it is the turn of what is read to be answered: no answer may be written into another one."""
+            answered = self._arriving.answered
+            if answered is None:
+                return True
+            return answered is self.cycle and not self._arriving.in_head and not answered.response_started
 
         def _await_head(self) -> None:
             self._arriving.in_head = True
@@ -278,7 +296,7 @@ if HttpToolsProtocol is not None:
         def _refuse(self, status: int) -> None:
             self.config.heads.remove(self)
             if not self.transport.is_closing():
-                if self._is_answering():
+                if not self._may_be_refused():
                     self.transport.abort()
                     return
                 self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % _STATUS[status])
