@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, cast
@@ -21,6 +22,7 @@ from redis.exceptions import AskError, ConnectionError, MovedError, ResponseErro
 
 from ..errors import ConfigurationError
 from .redis_client import Word
+from .redis_loops import LoopClient
 from .redis_slots import Address, Command, Slots, parse_slots, slot_of
 
 _REDIRECTIONS = 8
@@ -206,8 +208,8 @@ class RedisCluster:
         node = self._nodes.get(address)
         if node is None:
             host, port = address
-            pool = BlockingConnectionPool(**{**self._options, "host": host, "port": port})
-            node = self._nodes[address] = Redis.from_pool(pool)
+            options = {**self._options, "host": host, "port": port}
+            node = self._nodes[address] = LoopClient(partial(BlockingConnectionPool, **options))
         return node
 
 

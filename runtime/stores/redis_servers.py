@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ..errors import ConfigurationError
 from .redis_client import RedisClient
 from .redis_cluster import connect_cluster
+from .redis_loops import LoopClient
 from .redis_urls import is_cluster
 from .settings import StoreSettings
 
@@ -36,7 +38,7 @@ def connect(url: str, settings: StoreSettings) -> RedisClient:
     try:
         if is_cluster(url):
             return connect_cluster(url, options)
-        pool = BlockingConnectionPool.from_url(url, **options)
+        client = LoopClient(partial(BlockingConnectionPool.from_url, url, **options))
     except ValueError as error:
         raise ConfigurationError(f"The store's URL is not a valid Redis URL: {error}") from error
-    return cast("RedisClient", Redis.from_pool(pool))
+    return cast("RedisClient", client)
