@@ -29,17 +29,21 @@ from .guardrails.stage import OutputGuardStage
 from .hooks.calls import HookCalls
 from .hooks.interface import Hooks
 from .hooks.reports import RequestReport
+from .input_limits import newest
 from .messages import Message, TextMessage
 from .request import RunRequest
 from .runs.remote import RemoteRun
 from .runs.run import PreparedRun
+from .runs.sent_messages import join_history
 from .runs.stages import StageFactory
 from .runs.thread_lock import Fail, ThreadLock
-from .stores.interface import StateStore
+from .stores.interface import AgentState, StateStore
 from .thread_pool import Workers
 
 Earlier: TypeAlias = Callable[[], Awaitable[RemoteRun | None]]
 """Finds a run that began earlier on the same thread and has to end first, though it may not have the lock."""
+Kept: TypeAlias = Callable[[], Awaitable[AgentState | None]]
+"""Reads what is kept of a thread."""
 
 _NO_GATE = GuardrailGate((), "open", 0)
 
@@ -127,6 +131,7 @@ class Preparation:
         endpoints: Iterable[ActionSource],
         agents: Sequence[AgentAction] | None,
         earlier: Earlier | None = None,
+        kept: Kept | None = None,
         judged: bool = False,
     ) -> PreparedRun:
         """Return what the run of ``request`` needs to ask its provider.
@@ -139,6 +144,7 @@ class Preparation:
             agents: The agents that are offered as tools; None for a run within a run, which calls no agents, and does
                 not wait for its thread, since it might wait for the run that it is part of.
             earlier: Finds a run that is to have the thread first.
+            kept: Reads what is kept of the thread, for a client that may have sent a part of it; None if it sent all.
             judged: Whether guardrails have let the input pass in another process.
 
         Raises:
@@ -150,6 +156,8 @@ class Preparation:
         if lock is not None:
             await self._wait_for_turn(request, lock, earlier)
         try:
+            if kept is not None:
+                await self._complete(request, kept)
             # The messages of a run within a run pass the guardrails of the outer one.
             gate = _NO_GATE if agents is None else self._gate_for(request)
             if not judged:
@@ -193,6 +201,13 @@ class Preparation:
         gate = self._gate_for(request)
         await _judge(gate, request)
         return bool(gate.guardrails)
+
+    async def _complete(self, request: RunRequest, kept: Kept) -> None:
+        """Add what the runs have left in the thread for which this one waited: its client could not know it."""
+        found = await kept()
+        if found is not None:
+            joined = join_history(found.messages, request.input.messages)
+            request.input.messages = newest(joined, self._config.max_messages)
 
     async def _wait_for_turn(self, request: RunRequest, lock: ThreadLock, earlier: Earlier | None) -> None:
         thread = (request.input.thread_id, request.agent_name)

@@ -25,5 +25,7 @@ class RunRequest(msgspec.Struct, kw_only=True):
     frontend_actions: list[FrontendAction] = []
     cloud: dict[str, Any] | None = None
     cloud_key: str | None = None
+    sends_part: bool = False
+    """Whether the client may have sent only a part of the thread: what it left out is still there."""
     ephemeral: bool = False
     """Whether nothing of the run is kept, nobody waits for its thread, and no hook is called."""

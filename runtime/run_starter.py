@@ -102,6 +102,7 @@ class RunStarter:
         """
         past = origin.past
         lasts = agents is not None and not request.ephemeral
+        completes = lasts and request.sends_part and past is None
         request.input.unique_id = request.input.unique_id or fresh_hex()
 
         async def prepare() -> PreparedRun:
@@ -113,6 +114,7 @@ class RunStarter:
                 partial(self._archive.fail, run),
                 endpoints=self.action_endpoints,
                 agents=agents,
+                kept=partial(provider.load_state, request.input.thread_id, run.agent_name) if completes else None,
                 earlier=partial(self._archive.earlier, run) if lasts and self._resumes else None,
                 judged=origin.judged,
             )

@@ -19,6 +19,7 @@ from ...runtime.provider import AgentProvider
 from ...runtime.request import RunRequest
 from ...runtime.runs.about import brought_by
 from ...runtime.runs.handle import RunHandle
+from ...runtime.runs.sent_messages import join_history
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
 from ..http.batching import Batching
@@ -48,7 +49,6 @@ from .requests import (
     read_run_input,
     run_request,
 )
-from .sent_messages import join_history
 from .started_run import StartedRun
 
 log = structlog.get_logger(__name__)
@@ -278,6 +278,7 @@ class Runs:
         messages = await self._messages(client, agent, given)
         request = run_request(given, agent.name, self.context_of(client), messages, cancelled=cancelled)
         request.cloud_key = client.cloud_key
+        request.sends_part = agent.name is not None and not agent.provider.keeps_state
         if lack_questions(request.input.resume):
             asked = await self._asked_last(given.thread_id, agent, client)
             request.input.resume = with_questions(request.input.resume, asked)

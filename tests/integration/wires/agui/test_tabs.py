@@ -35,6 +35,7 @@ class Talker(AgentProvider):
         self.runs: Counter[str] = Counter()
         self.at_once = 0
         self.names_each_anew = False
+        self.given: list[str] = []
 
     async def list_agents(self) -> list[AgentDescriptor]:
         """Return the one agent."""
@@ -43,6 +44,7 @@ class Talker(AgentProvider):
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncIterator[events.Event]:
         """Say the words; count how many runs go on at once."""
         self.runs[run.run_id] += 1
+        self.given = [message.id for message in run.messages]
         self.at_once += 1
         try:
             id_ = f"answer-to-{run.messages[-1].id}"
@@ -226,6 +228,31 @@ async def test_two_tabs_of_one_thread_take_turns_and_both_find_all_of_it(
         "answer-to-u1": WHOLE,
         "answer-to-u2": WHOLE,
     }
+
+
+async def test_a_tab_that_sends_while_another_is_answered_takes_nothing_back(talker: Talker) -> None:
+    runtime = CopilotRuntime(providers=[talker])
+    async with client_of(runtime) as client:
+        client.timeout = httpx.Timeout(PATIENCE)
+        talker.go_on.set()
+        await run(client, run="r0", message="u0")
+        talker.go_on.clear()
+        talker.paused.clear()
+        first = asyncio.create_task(run(client, run="r1", message="u1"))
+        await talker.paused.wait()
+        second = asyncio.create_task(run(client, run="r2", message="u2"))
+
+        async def is_waiting() -> bool:
+            return runtime.service.active_runs == 2
+
+        await until(is_waiting)
+        talker.go_on.set()
+        await asyncio.gather(first, second)
+        earlier = ["u0", "answer-to-u0", "u1", "answer-to-u1", "u2"]
+        assert talker.given == earlier
+        kept = await runtime.load_agent_state(thread_id="t", agent_name="talker")
+    assert kept is not None
+    assert [message.id for message in kept.messages] == [*earlier, "answer-to-u2"]
 
 
 async def test_a_tab_that_was_asleep_for_a_minute_finds_what_it_missed(

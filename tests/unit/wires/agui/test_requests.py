@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from copilotkit_runtime.runtime.context import RunContext
 from copilotkit_runtime.runtime.messages import TextMessage, ToolResultMessage
 from copilotkit_runtime.runtime.request import RunRequest
+from copilotkit_runtime.runtime.runs.sent_messages import join_history
 from copilotkit_runtime.wires.agui.forwarded_headers import forwarded_headers
 from copilotkit_runtime.wires.agui.requests import first_words, input_messages, read_run_input, run_request
-from copilotkit_runtime.wires.agui.sent_messages import join_history
 from copilotkit_runtime.wires.http.refusal import Refusal
 
 MOST_MESSAGES = 100

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ...runtime.messages import Message, TextMessage, ToolResultMessage
-from ...runtime.runs.history import behind_each, is_users
+from ..messages import Message, TextMessage, ToolResultMessage
+from .history import behind_each, is_users
 
 
 def join_history(kept: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
