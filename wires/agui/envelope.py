@@ -21,7 +21,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "inspector/learning": (),
     "resource/request": ("path", "httpMethod"),
 }
-_OPERATIONS = {
+OPERATIONS = {
     "info": "info",
     "agent/run": "run",
     "agent/connect": "connect",
@@ -62,7 +62,7 @@ def read_envelope(data: Mapping[str, Any]) -> Envelope:
         path = parameters["path"]
         return Envelope(target=_resource(parameters), body=body, query=path.partition("?")[2])
     names = {"agent": parameters.get("agentId", ""), "thread": parameters.get("threadId", "")}
-    return Envelope(target=Target(_OPERATIONS[method], names), body=body)
+    return Envelope(target=Target(OPERATIONS[method], names), body=body)
 
 
 def _resource(parameters: Mapping[str, str]) -> Target:

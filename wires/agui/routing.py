@@ -29,7 +29,7 @@ def _path(pattern: str, **operations: str) -> _Path:
 
 
 # Clients escape the agent's id on run and stop, but not on connect: all between the fixed words is the id.
-_PATHS = (
+PATHS = (
     _path("/info", GET="info"),
     _path("/agent/(?P<agent>[^/]+)/run", POST="run"),
     _path("/agent/(?P<agent>.+)/connect", POST="connect"),
@@ -86,7 +86,7 @@ def find_target(method: str, path: str) -> Target:
     """
     path = re.sub("/{2,}", "/", path).rstrip("/")
     allowed: Iterable[str] = ()
-    for pattern, operations in _PATHS:
+    for pattern, operations in PATHS:
         match = pattern.fullmatch(path)
         if match is None:
             continue
