@@ -50,22 +50,32 @@ def _speaks_agui(value: object) -> bool:
     if any(kind.__module__ == "copilotkit_runtime.providers.agui.http" for kind in type(value).__mro__):
         return True
     runs = callable(getattr(value, "run", None)) and not isinstance(value, AgentProvider)
-    return runs and foreign_framework(value) is None
+    return runs and foreign_framework(value) is None and _OTHERS.isdisjoint(_packages(value))
 
 
 _FOREIGN = ("pydantic_ai", "agno", "llama_index", "google.adk", "strands", "autogen", "agents", "smolagents")
 """Frameworks whose agents have a ``run`` that does not speak AG-UI."""
+_APPLICATIONS = {"flask", "django", "quart", "sanic", "aiohttp", "litestar"}
+_OTHERS = {*_APPLICATIONS, "langchain_core"}
+"""Packages whose objects have a ``run`` and are no agents: applications and tools."""
 
 
 def foreign_framework(value: object) -> str | None:
-    """Return the framework whose agent a value is, if it is one whose agents do not speak AG-UI."""
-    modules = [f"{kind.__module__}." for kind in type(value).__mro__]
+    """Return the framework whose agent, or class of agents, a value is, if its agents do not speak AG-UI."""
+    own = value if inspect.isclass(value) else type(value)
+    modules = [f"{kind.__module__}." for kind in own.__mro__]
     return next((package for package in _FOREIGN if any(name.startswith(f"{package}.") for name in modules)), None)
+
+
+def is_application(value: object) -> bool:
+    """Return whether a value is an application of a framework for the web that is not Starlette's."""
+    return not inspect.isclass(value) and not _APPLICATIONS.isdisjoint(_packages(value))
 
 
 def answers_as_model(value: object) -> bool:
     """Return whether a value is what ``CopilotRuntime(model=...)`` takes: a chat model, a chain, a vendor's client."""
-    return not {"langchain_core", "openai", "anthropic"}.isdisjoint(_packages(value))
+    is_tool = any(kind.__module__.startswith("langchain_core.tools.") for kind in type(value).__mro__)
+    return not is_tool and not {"langchain_core", "openai", "anthropic"}.isdisjoint(_packages(value))
 
 
 def providers_of(agents: Any) -> Iterator[AgentProvider]:

@@ -30,6 +30,7 @@ from ..errors import (
 )
 from ..media import messages_for
 from ..messages import now
+from ..own_code import own_part
 from ..provider import AgentProvider
 from ..signals import Signal
 from .continuation import Continuation
@@ -489,7 +490,8 @@ class Run:
             reason = MissingVariableError(key).message
             log.error("run_failed", reason=reason, error=str(error), **self._log_fields(), **self.error.more)
         else:
-            log.error("run_failed", exc_info=error, **self._log_fields(), **self.error.more)
+            stack = (type(error), error, own_part(error))
+            log.error("run_failed", exc_info=stack, **self._log_fields(), **self.error.more)
         code = next((code for kind, code in _CODES.items() if isinstance(self.error, kind)), str(self.error.code))
         return events.RunError(message=self.error.message, code=code, details=self.error.details)
 

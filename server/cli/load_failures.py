@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import traceback
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -23,11 +24,16 @@ _PROVIDERS = {
 
 
 def cause(error: BaseException) -> str:
-    """Return what a target's code did that could not work, as the end of a sentence without its full stop.
+    """Return what a target's code did that could not work, as the end of a sentence with its mark.
 
     Args:
         error: What it raised.
     """
+    text = _cause(error)
+    return text if text.endswith(("?", "!")) else f"{text}."
+
+
+def _cause(error: BaseException) -> str:
     match error:
         case SyntaxError(filename=str(file)):
             return f"{Path(file).name} has a syntax error in line {error.lineno}: {error.msg}"
@@ -36,7 +42,9 @@ def cause(error: BaseException) -> str:
         case ImportError(name=str(name)):
             return _circle(name, error) or _misplaced(name, error) or _raised(error)
         case SystemExit():
-            return "it calls sys.exit()"
+            return f"it calls sys.exit({'' if error.code is None else repr(error.code)})"
+        case KeyError(args=[str(name)]) if _is_of_environment(error):
+            return f"it reads the environment variable {name}, which is not set"
         case _:
             return _raised(error)
 
@@ -44,6 +52,11 @@ def cause(error: BaseException) -> str:
 def _raised(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0].rstrip(".")
     return f"it raises {type(error).__name__}: {text}" if text else f"it raises {type(error).__name__}"
+
+
+def _is_of_environment(error: KeyError) -> bool:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_locals.get("self") is os.environ
 
 
 def _missing(name: str, error: ModuleNotFoundError) -> str:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from ...runtime.error_texts import missing_key
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.optional import optional
+from ...runtime.own_code import own_part
 from ...runtime.python_files import add_to_path, import_file
 from ..agents import kind_of
 from ..runtime import CopilotRuntime
@@ -33,10 +34,6 @@ from .target_advice import (
 )
 
 GRAPH_FILE = "langgraph.json"
-
-_PACKAGE = Path(__file__).parents[2]
-_OURS = tuple(str(_PACKAGE / room) for room in ("runtime", "providers", "server"))
-_LOADERS = (*_OURS, str(importlib.__file__), "<frozen importlib")
 
 
 def load_runtime(target: str | None) -> CopilotRuntime:
@@ -160,16 +157,8 @@ class TargetError(Exception):
     def __init__(self, place: str, error: BaseException) -> None:
         key = missing_key(error)
         if key is None:
-            super().__init__(f"{place} cannot be loaded: {cause(error)}.")
-            self.stack = "".join(traceback.format_exception(type(error), error, _own_part(error)))
+            super().__init__(f"{place} cannot be loaded: {cause(error)}")
+            self.stack = "".join(traceback.format_exception(type(error), error, own_part(error)))
         else:
             super().__init__(f"{place} cannot be loaded: {key} is not set. Set it in the environment and start again.")
             self.stack = ""
-
-
-def _own_part(error: BaseException) -> TracebackType | None:
-    """Return the stack from the target's first frame on; all of it without such a frame; None if it is not Python."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_LOADERS):
-        trace = trace.tb_next
-    return trace if trace is not None or isinstance(error, SyntaxError) else error.__traceback__

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
 from starlette.applications import Starlette
 
+from ...providers.models.vendors import VENDORS
 from ...runtime.descriptions import described
 from ...runtime.provider import AgentProvider
-from ..agents import Kind, answers_as_model, foreign_framework, kind_of
+from ..agents import Kind, answers_as_model, foreign_framework, is_application, kind_of
 from ..app import RuntimeApplication
 from ..runtime import CopilotRuntime
 
@@ -22,7 +23,6 @@ DEFAULT_NAME = "runtime"
 
 _MOST_OFFERS = 10
 _USUAL_FILES = ("app.py", "main.py", "agent.py", "server.py")
-_APPLICATIONS = ("flask", "django", "quart", "sanic", "aiohttp", "litestar")
 
 
 def about_application(place: str, name: str, application: Starlette) -> str:
@@ -56,27 +56,50 @@ def _about_other(name: str, found: object) -> str:
 
 
 def _remedy(name: str, found: object) -> str:
-    if inspect.isclass(found) and issubclass(found, CopilotRuntime):
-        return f" Write runtime = {name}(…) there."
-    if inspect.isclass(found) and issubclass(found, AgentProvider):
-        return f" Write runtime = CopilotRuntime(providers=[{name}(…)]) there."
+    if inspect.isclass(found):
+        return _about_class(name, found)
     if isinstance(found, AgentProvider):
-        return f" Write runtime = CopilotRuntime(providers=[{name}]) there."
+        return _write(f"providers=[{name}]")
     if inspect.iscoroutinefunction(found):
         return f" If it makes a runtime or an agent, write made = asyncio.run({name}()) there, and serve that."
     if inspect.isroutine(found):
         return f" If it makes a runtime or an agent, write made = {name}() there, and serve that."
-    if kind_of(found) is Kind.AGUI:
-        return f' Write runtime = CopilotRuntime(agents={{"my_agent": {name}}}) there.'
-    return _about_foreign(name, found)
-
-
-def _about_foreign(name: str, found: object) -> str:
-    if type(found).__module__.partition(".")[0] in _APPLICATIONS:
+    if inspect.ismodule(found):
+        return f" Name what is in it: {found.__name__}:{DEFAULT_NAME}."
+    if is_application(found):
         return " Such an application runs beside a runtime, which is served by itself: docs/recipes has how."
     if (package := foreign_framework(found)) is not None:
         return f" It is an agent of {package}: docs/agents.md has the lines that serve it."
-    return f" Write runtime = CopilotRuntime(model={name}) there." if answers_as_model(found) else ""
+    return _write(argument) if (argument := _argument(name, found)) else ""
+
+
+def _about_class(name: str, found: type) -> str:
+    if issubclass(found, CopilotRuntime):
+        return f" Write runtime = {name}(…) there."
+    if issubclass(found, AgentProvider):
+        return _write(f"providers=[{name}(…)]")
+    if (package := foreign_framework(found)) is not None:
+        return f" It makes agents of {package}: docs/agents.md has the lines that serve one."
+    return f" If its objects are agents, write made = {name}(…) there, and serve that."
+
+
+def _argument(name: str, found: object) -> str:
+    """Return as which argument a runtime takes it; empty if it takes none such."""
+    if kind_of(found) is Kind.AGUI:
+        return f'agents={{"my_agent": {name}}}'
+    if isinstance(found, Mapping) and any(kind_of(each) for each in found.values()):
+        return f"agents={name}"
+    if isinstance(found, list | tuple) and any(isinstance(each, AgentProvider) for each in found):
+        return f"providers={name}"
+    return f"model={name}" if answers_as_model(found) or _names_model(found) else ""
+
+
+def _names_model(found: object) -> bool:
+    return isinstance(found, str) and found.partition(":")[0] in VENDORS
+
+
+def _write(argument: str) -> str:
+    return f" Write runtime = CopilotRuntime({argument}) there."
 
 
 def about_file(file: Path) -> str:

@@ -64,10 +64,14 @@ def test_a_file_that_raises_is_not_kept_and_leaves_what_has_its_name(tmp_path: P
     [
         ("def broken(:\n", r"target_slip.py has a syntax error in line 1: "),
         ("raise ValueError('no port given')\n", r"it raises ValueError: no port given\."),
-        ("import sys\nsys.exit(3)\n", r"it calls sys\.exit\(\)\."),
+        ("import sys\nsys.exit()\n", r"it calls sys\.exit\(\)\.$"),
+        ("import sys\nsys.exit('no port is set')\n", r"it calls sys\.exit\('no port is set'\)\.$"),
+        ("import os\nos.environ['PORT_OF_MINE']\n", r"reads the environment variable PORT_OF_MINE, which is not set\.$"),
+        ("{}['PORT_OF_MINE']\n", r"it raises KeyError: 'PORT_OF_MINE'\.$"),
+        ("raise ValueError('which port?')\n", r"it raises ValueError: which port\?$"),
         ("import target_nowhere\n", r"it imports target_nowhere, which is not installed\."),
         ("import json.nothing\n", r"it imports json\.nothing, which does not exist|'json' is not a package"),
-        ("from copilotkit_runtime import CopilotRuntme\n", r"has no CopilotRuntme\. Did you mean CopilotRuntime\?"),
+        ("from copilotkit_runtime import CopilotRuntme\n", r"has no CopilotRuntme\. Did you mean CopilotRuntime\?$"),
         (
             "from copilotkit_runtime import LangGraphProvider\n",
             r"Write from copilotkit_runtime\.providers\.langgraph import LangGraphProvider\.",
@@ -108,3 +112,47 @@ def test_a_slip_in_the_target_is_reported_with_what_to_write(tmp_path: Path, tar
     place = target if target.startswith("https:") else f"{tmp_path}/{target}"
     with pytest.raises(CopilotKitError, match=said):
         load_runtime(place)
+
+
+THINGS = """
+import json
+from copilotkit_runtime import AgentProvider
+from flask import Flask
+from langchain_core.tools import tool
+
+class Own(AgentProvider):
+    name = "own"
+    async def list_agents(self): return []
+    async def execute_run(self, *_): yield
+
+class Agent: ...
+
+@tool
+def look_up(city: str) -> str:
+    "Look a city up."
+    return city
+
+website, by_name, listed, model = Flask("site"), {"one": "https://one.test"}, [Own()], "openai:gpt-4o"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("look_up", "named 'look_up'. 'look_up' is a StructuredTool."),
+        ("Agent", "If its objects are agents, write made = Agent(…) there, and serve that."),
+        ("Own", "Write runtime = CopilotRuntime(providers=[Own(…)]) there."),
+        ("json", "'json' is a module. Name what is in it: json:runtime."),
+        ("website", "Such an application runs beside a runtime, which is served by itself: docs/recipes has how."),
+        ("by_name", "Write runtime = CopilotRuntime(agents=by_name) there."),
+        ("listed", "Write runtime = CopilotRuntime(providers=listed) there."),
+        ("model", "Write runtime = CopilotRuntime(model=model) there."),
+    ],
+)
+def test_what_has_the_name_and_is_no_runtime_is_named_with_what_to_write(
+    tmp_path: Path, name: str, remedy: str
+) -> None:
+    file = write(tmp_path, "target_things.py", THINGS)
+    with pytest.raises(CopilotKitError) as raised:
+        load_runtime(f"{file}:{name}")
+    assert str(raised.value).endswith(remedy)

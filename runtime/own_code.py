@@ -1,0 +1,36 @@
+"""The part of a stack that its reader wrote."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+_PACKAGE = Path(__file__).parents[1]
+_OURS = tuple(str(_PACKAGE / room) for room in ("runtime", "providers", "server", "wires"))
+_LIBRARIES = tuple(sysconfig.get_paths()[place] for place in ("stdlib", "platstdlib", "purelib", "platlib"))
+_LOADERS = (*_OURS, str(Path(sysconfig.get_paths()["stdlib"]) / "importlib"), "<frozen")
+
+
+def own_part(error: BaseException) -> TracebackType | None:
+    """Return an error's stack from the first frame on that is neither this package's nor an installed one's.
+
+    Where there is no such frame, it begins with the first one that is not this package's; it is whole without one.
+    None is the stack of a file that is not Python.
+
+    Args:
+        error: What was raised.
+    """
+    frames = [*_frames(error.__traceback__)]
+    for passed in ((*_LOADERS, *_LIBRARIES), _LOADERS):
+        for frame in frames:
+            if not frame.tb_frame.f_code.co_filename.startswith(passed):
+                return frame
+    return None if isinstance(error, SyntaxError) else error.__traceback__
+
+
+def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
