@@ -132,13 +132,13 @@ def chat(
 ) -> None:
     """Talk to an agent in the terminal: a line is a message, or the answer to what the agent asks.
 
-    End with status 1 if a run failed.
+    End with status 1 if a run failed, and with 130 if Ctrl+C ended the conversation.
     """
     from .conversation import converse
 
     with setting_layers(settings.layers(config, store=store)):
         runtime = load_runtime(target)
-    raise typer.Exit(int(not asyncio.run(converse(runtime, agent, thread))))
+    raise typer.Exit(asyncio.run(converse(runtime, agent, thread)))
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,10 @@ from ...runtime.messages import Message, TextMessage
 from ...runtime.request import RunRequest
 from ...runtime.runs.handle import RunHandle
 from ..runtime import CopilotRuntime
+from .terminal_input import InputLines, interruptible
+
+INTERRUPTED = 130
+"""The exit status of a process that Ctrl+C ended."""
 
 
 class Conversation:
@@ -48,8 +51,12 @@ class Conversation:
         self._texts: dict[str, str] = {}
         self._question: str | None = None
 
-    async def send(self, text: str) -> None:
-        """Send a message, or the answer to the question that the last run left open, and print what comes back."""
+    async def send(self, text: str) -> bool:
+        """Send a message, or the answer to the question that the last run left open, and print what comes back.
+
+        Returns:
+            True, once the run has ended.
+        """
         question, self._question, self._texts = self._question, None, {}
         resume = []
         if question is None:
@@ -59,8 +66,12 @@ class Conversation:
         given = RunInput(thread_id=self._thread_id, run_id=str(uuid4()), messages=[*self._messages], resume=resume)
         request = RunRequest(agent_name=self._agent_name, input=given, context=RunContext())
         handle = await self._runtime.service.start(request)
-        await self._read(handle)
-        self._messages += [TextMessage(id=id_, role="assistant", content=text) for id_, text in self._texts.items()]
+        try:
+            await self._read(handle)
+        finally:
+            texts = self._texts.items()
+            self._messages += [TextMessage(id=id_, role="assistant", content=text) for id_, text in texts]
+        return True
 
     async def _read(self, handle: RunHandle) -> None:
         try:
@@ -95,8 +106,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: str | None) -> bool:
-    """Read lines from standard input and answer each, until the end of the input.
+async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: str | None) -> int:
+    """Read lines from standard input and answer each, until the end of the input or Ctrl+C.
+
+    Ctrl+C ends a run that goes on; on a terminal the conversation goes on then.
 
     Args:
         runtime: The runtime.
@@ -104,7 +117,7 @@ async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: s
         thread_id: The thread; None for a new one.
 
     Returns:
-        Whether all runs succeeded.
+        The exit status: 1 if a run failed, 130 if Ctrl+C ended the conversation.
 
     Raises:
         AgentNotFoundError: The agent does not exist.
@@ -113,13 +126,21 @@ async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: s
     async with runtime:
         chosen = await _chosen(runtime, agent_name)
         conversation = Conversation(runtime, chosen, thread_id or str(uuid4()), _write, _write_error)
-        _prompt(f"Talking to {chosen or 'the model'}. An empty line, or Ctrl+D, ends it.\n")
+        lines = InputLines()
+        _prompt(f"Talking to {chosen or 'the model'}. Ctrl+C stops an answer; an empty line, or Ctrl+D, ends it all.\n")
         while True:
             _prompt("> ")
-            line = (await asyncio.to_thread(sys.stdin.readline)).strip()
-            if not line:
-                return not conversation.failed
-            await conversation.send(line)
+            line = await interruptible(lines.next())
+            if line is None:
+                _prompt("\n")
+                return INTERRUPTED
+            if not line.strip():
+                _prompt("" if line else "\n")
+                return int(conversation.failed)
+            if not await interruptible(conversation.send(line.strip())):
+                if not sys.stdin.isatty():
+                    return INTERRUPTED
+                _write("[stopped]\n")
 
 
 async def _chosen(runtime: CopilotRuntime, name: str | None) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -32,8 +32,11 @@ def run_here(
         typed: What standard input has.
     """
     monkeypatch.setattr(sys, "argv", ["copilotkit-runtime", *arguments])
-    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    with pytest.raises(SystemExit) as ended:
-        main()
+    with TemporaryFile("w+") as file:
+        file.write(typed)
+        file.seek(0)
+        monkeypatch.setattr(sys, "stdin", file)
+        with pytest.raises(SystemExit) as ended:
+            main()
     assert isinstance(ended.value.code, int)
     return Ended(ended.value.code, *capsys.readouterr())

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.server.own_process import Ended, run_here
+from tests.integration.server.process import COMMAND, PATIENCE, ROOT, environment
 
 FAILING = """
+import asyncio
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, events
 
 class Failing(AgentProvider):
@@ -18,6 +27,10 @@ class Failing(AgentProvider):
         return [AgentDescriptor(name="my_agent")]
 
     async def execute_run(self, agent_name, run, context):
+        if run.messages[-1].content == "wait":
+            yield events.TextMessageStart(message_id=run.run_id)
+            yield events.TextMessageContent(message_id=run.run_id, delta="waiting")
+            await asyncio.Event().wait()
         if run.messages[-1].content == "fail":
             raise LookupError("no city named Atlantis")
         yield events.TextMessageStart(message_id=run.run_id)
@@ -84,3 +97,77 @@ def test_a_model_without_its_key_names_it(chat: Chat, tmp_path: Path) -> None:
     talked = chat(str(file), "hi")
     assert talked.status == 1
     assert talked.err == "[error] OPENAI_API_KEY is not set, and the agent's model needs it.\n"
+
+
+class Terminal:
+    """Runs ``chat`` in a terminal."""
+
+    def __init__(self, target: str) -> None:
+        self._place, theirs = pty.openpty()
+        command = [COMMAND, "chat", target, "--store", "memory://"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        self.written = ""
+
+    def type(self, line: str) -> None:
+        os.write(self._place, f"{line}\n".encode())
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def read_to(self, text: str) -> None:
+        """Read until a text is shown that was not shown before."""
+        begun, end = len(self.written), time.monotonic() + PATIENCE
+        while text not in self.written[begun:]:
+            assert time.monotonic() < end, self.written
+            if select.select([self._place], [], [], 1)[0]:
+                self.written += os.read(self._place, 65_536).decode()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        os.close(self._place)
+
+
+@pytest.fixture
+def terminal(failing: str) -> Iterator[Terminal]:
+    opened = Terminal(failing)
+    yield opened
+    opened.close()
+
+
+def test_ctrl_c_at_the_prompt_ends_the_conversation(terminal: Terminal) -> None:
+    terminal.read_to("> ")
+    terminal.interrupt()
+    assert terminal.process.wait(PATIENCE) == 130
+
+
+def test_ctrl_c_stops_an_answer_and_the_conversation_goes_on(terminal: Terminal) -> None:
+    terminal.read_to("> ")
+    terminal.type("wait")
+    terminal.read_to("waiting")
+    terminal.interrupt()
+    terminal.read_to("[stopped]")
+    terminal.type("hi")
+    terminal.read_to("fine")
+    terminal.type("")
+    assert terminal.process.wait(PATIENCE) == 0
+
+
+def test_ctrl_c_ends_a_conversation_whose_lines_come_from_a_program(failing: str) -> None:
+    command = [COMMAND, "chat", failing, "--store", "memory://"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"hi\nwait\n")
+        process.stdin.flush()
+        shown = b""
+        while b"waiting" not in shown:
+            shown += (piece := os.read(process.stdout.fileno(), 4096))
+            assert piece, shown
+        assert shown.startswith(b"fine")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130

@@ -66,7 +66,10 @@ def test_a_file_that_raises_is_not_kept_and_leaves_what_has_its_name(tmp_path: P
         ("raise ValueError('no port given')\n", r"it raises ValueError: no port given\."),
         ("import sys\nsys.exit()\n", r"it calls sys\.exit\(\)\.$"),
         ("import sys\nsys.exit('no port is set')\n", r"it calls sys\.exit\('no port is set'\)\.$"),
-        ("import os\nos.environ['PORT_OF_MINE']\n", r"reads the environment variable PORT_OF_MINE, which is not set\.$"),
+        (
+            "import os\nos.environ['PORT_OF_MINE']\n",
+            r"reads the environment variable PORT_OF_MINE, which is not set\.$",
+        ),
         ("{}['PORT_OF_MINE']\n", r"it raises KeyError: 'PORT_OF_MINE'\.$"),
         ("raise ValueError('which port?')\n", r"it raises ValueError: which port\?$"),
         ("import target_nowhere\n", r"it imports target_nowhere, which is not installed\."),

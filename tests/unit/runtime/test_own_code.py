@@ -6,6 +6,7 @@ import json
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 import pytest
 
@@ -17,7 +18,7 @@ def shown(work: Callable[[], object]) -> list[str]:
     """Return the functions in the stack of what the work raises, this test's own frames left out."""
     with pytest.raises(ValueError, match="property name") as raised:
         work()
-    trace = raised.tb
+    trace: TracebackType | None = raised.tb
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     return [frame.name for frame in traceback.extract_tb(own_part(raised.value.with_traceback(trace)))]
