@@ -26,6 +26,8 @@ from scripts.hosts.scenarios import FULL, HEAD, IN_CI, SCENARIOS, SMALL, Outcome
 
 STORES = ("redis", "postgres")
 _SHOWN_FAULTS = 8
+_LATE_SECONDS = 10.0
+"""From how long a wait for the first word on a client is named."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -43,6 +45,10 @@ def _report(outcome: Outcome) -> None:
     print(outcome.row(), flush=True)
     for refusal, times in Counter(each for v in outcome.visitors for each in v.refusals).most_common(_SHOWN_FAULTS):
         print(f"    refused: {times} x {refusal}")
+    late = [(each.first_word or 0.0, each.thread, each.refusals) for each in outcome.visitors]
+    for seconds, thread, refusals in sorted(late, reverse=True)[:_SHOWN_FAULTS]:
+        if seconds > _LATE_SECONDS:
+            print(f"    late: {thread}: {seconds:.1f} s, refused {', '.join(refusals[:3]) or 'never'}")
     for fault in outcome.faults[:_SHOWN_FAULTS]:
         print(f"    FAULT: {fault}")
 

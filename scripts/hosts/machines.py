@@ -114,10 +114,12 @@ class Balancer:
     def start(self) -> None:
         """Start it."""
         shipped = (ROOT / "deploy" / "nginx.conf").read_text()
-        line = next(line for line in shipped.splitlines() if "server runtime:8000" in line)
-        servers = "\n".join(line.replace("runtime:8000", f"{each.address}:{PORT}") for each in self._servers)
+        lines = [line for line in shipped.splitlines() if "server runtime:8000" in line]
+        for line in lines:
+            servers = "\n".join(line.replace("runtime:8000", f"{each.address}:{PORT}") for each in self._servers)
+            shipped = shipped.replace(line, servers)
         file = self._folder / "nginx.conf"
-        file.write_text(shipped.replace(line, servers))
+        file.write_text(shipped)
         program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
         if program is None:
             raise FileNotFoundError("nginx is not installed.")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -26,20 +29,47 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 def proxied(tmp_path: Path) -> Iterator[tuple[str, Running]]:
     """nginx in front of a server: its URL, and the server."""
+    with running(tmp_path) as server, balanced(tmp_path, server.origin.removeprefix("http://")) as origin:
+        yield _answering(f"{origin}{server.url.removeprefix(server.origin)}"), server
+
+
+@contextmanager
+def balanced(folder: Path, *servers: str) -> Iterator[str]:
+    """Have nginx, with one process, in front of servers."""
     port = free_port()
-    with running(tmp_path) as server:
-        conf = (ROOT / "deploy" / "nginx.conf").read_text()
-        conf = conf.replace("server runtime:8000", f"server {server.origin.removeprefix('http://')}")
-        conf = re.sub(r"listen 8080", f"listen 127.0.0.1:{port}", conf)
-        file = tmp_path / "nginx.conf"
-        file.write_text(f"daemon off;\npid {tmp_path}/pid;\n{conf}")
-        assert NGINX is not None
-        process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(file)], stderr=subprocess.DEVNULL)
+    conf = (ROOT / "deploy" / "nginx.conf").read_text().replace("worker_processes auto", "worker_processes 1")
+    for line in re.findall(r".*server runtime:8000.*\n", conf):
+        conf = conf.replace(line, "".join(line.replace("runtime:8000", each) for each in servers))
+    conf = conf.replace("listen 8080", f"listen 127.0.0.1:{port}")
+    file = folder / "nginx.conf"
+    file.write_text(f"daemon off;\npid {folder}/pid;\n{conf}")
+    assert NGINX is not None
+    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(file)], stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def greeting(port: int) -> Iterator[None]:
+    """Serve the number of the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(str(port).encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
         try:
-            yield _answering(f"http://127.0.0.1:{port}{server.url.removeprefix(server.origin)}"), server
+            yield
         finally:
-            process.terminate()
-            process.wait(10)
+            server.shutdown()
+            serving.join(10)
 
 
 def _answering(url: str) -> str:
@@ -99,3 +129,14 @@ def test_a_client_that_leaves_is_noticed_through_the_proxy(proxied: tuple[str, R
             if "first" in str(reader.feed(chunk)):
                 break
     assert server.await_event("run_ended")["outcome"] == "cancelled"
+
+
+def test_a_server_that_is_back_is_used_at_once_while_no_other_is_there(tmp_path: Path) -> None:
+    first, second = free_port(), free_port()
+    with balanced(tmp_path, f"127.0.0.1:{first}", f"127.0.0.1:{second}") as url:
+        with greeting(second):
+            _answering(url)
+            assert {httpx.post(url).text for _ in range(4)} == {str(second)}
+        with greeting(first):
+            answers = [httpx.post(url) for _ in range(4)]
+    assert [(answer.status_code, answer.text) for answer in answers] == [(200, str(first))] * 4
