@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from saq.queue.postgres import ListenMultiplexer
 
     from .saq_postgres import PromptQueue
+    from .saq_redis import SteadyQueue
 
 with optional("The execution of runs in a queue", "queue", package="saq"):
     from saq import Job, Queue, Status
@@ -48,7 +49,6 @@ with suppress(ImportError):
 RUN, CALL = "run", "call"
 TAKEN_SECONDS = 10
 """After how long a job is delivered again whose taker did not report that it is done."""
-RETRIES = 1000
 ANSWER_SECONDS = 30
 """How long an answer is kept for its caller."""
 _POLL_SECONDS = 0.02
@@ -67,13 +67,18 @@ class _Taken:
         limit: How many seconds the server may take to answer.
     """
 
-    def __init__(self, queue: Queue, job: Job, limit: float) -> None:
+    def __init__(self, queue: PromptQueue | SteadyQueue, job: Job, limit: float) -> None:
         self._queue, self._job, self._limit = queue, job, limit
 
     async def finish(self, status: Status, **outcome: str) -> None:
         """Report how it went."""
         async with _answered(self._limit):
             await self._queue.finish(self._job, status, **outcome)
+
+    async def give_back(self) -> None:
+        """Put it back into the queue."""
+        async with _answered(self._limit):
+            await self._queue.give_back(self._job)
 
 
 class _Ticket(TicketDelivery):
@@ -84,6 +89,10 @@ class _Ticket(TicketDelivery):
     @override
     async def done(self) -> None:
         await self._taken.finish(Status.COMPLETE)
+
+    @override
+    async def give_back(self) -> None:
+        await self._taken.give_back()
 
 
 class _Call(CallDelivery):
@@ -121,7 +130,7 @@ class SaqEngine(QueueEngine):
         self._settings = settings or StoreSettings()
         self._limit = self._settings.command_timeout
         self._prefix = prefix
-        self._queues: dict[str, Queue] = {}
+        self._queues: dict[str, PromptQueue | SteadyQueue] = {}
         self._connecting = asyncio.Lock()
         self._pool: AsyncConnectionPool | None = None
         self._listening: set[str] = set()
@@ -153,7 +162,6 @@ class SaqEngine(QueueEngine):
                 number=key.number,
                 started=now(),
                 timeout=TAKEN_SECONDS,
-                retries=RETRIES,
                 ttl=-1,
             )
 
@@ -213,14 +221,9 @@ class SaqEngine(QueueEngine):
     @override
     async def redeliver(self, queue: str) -> None:
         runs, calls = await self._queue(queue), await self._queue(_calls(queue))
-        if self._pool is None:
-            for opened in (runs, calls):
-                async with _answered(self._limit):
-                    await opened.sweep(lock=TAKEN_SECONDS, abort=0.1)
-            return
         async with _answered(self._limit):
-            await cast("PromptQueue", runs).give_again(TAKEN_SECONDS)
-            await cast("PromptQueue", calls).forget(ANSWER_SECONDS)
+            await runs.give_again(TAKEN_SECONDS)
+            await calls.forget(ANSWER_SECONDS)
 
     async def _next(self, queue: Queue, seconds: float) -> Job | None:
         clock = asyncio.get_running_loop().time
@@ -260,16 +263,16 @@ class SaqEngine(QueueEngine):
         listening = None if self._pool is None else _listener(queue)._daemon_task  # noqa: SLF001
         return listening is not None and _has_ended(listening)
 
-    async def _queue(self, name: str) -> Queue:
+    async def _queue(self, name: str) -> PromptQueue | SteadyQueue:
         if name not in self._queues:
             async with self._connecting:
                 if name not in self._queues:
                     self._queues[name] = await self._connected(f"{self._prefix}.{name}")
         return self._queues[name]
 
-    async def _connected(self, name: str) -> Queue:
+    async def _connected(self, name: str) -> PromptQueue | SteadyQueue:
         if self._pool is None:
-            queue = Queue.from_url(self._url, name=name)
+            queue = _redis_queue(self._url, name)
             async with _answered(self._limit):
                 await queue.connect()
             return queue
@@ -286,7 +289,13 @@ def _has_ended(task: asyncio.Task[None]) -> bool:
     return task.done()
 
 
-async def _connected_postgres(pool: AsyncConnectionPool, name: str, limit: float) -> Queue:
+def _redis_queue(url: str, name: str) -> SteadyQueue:
+    from .saq_redis import SteadyQueue
+
+    return cast("SteadyQueue", SteadyQueue.from_url(url, name=name))
+
+
+async def _connected_postgres(pool: AsyncConnectionPool, name: str, limit: float) -> PromptQueue:
     from .saq_postgres import PromptQueue
 
     queue = PromptQueue(pool=pool, name=name)

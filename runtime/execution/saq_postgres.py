@@ -33,6 +33,12 @@ _GIVE_AGAIN = """
     )
     SELECT pg_notify(%(channel)s, %(note)s) FROM late LIMIT 1
 """
+_GIVE_BACK = """
+    WITH given AS (
+        UPDATE {jobs} SET status = 'queued' WHERE key = %(key)s AND status IN ('active', 'aborting') RETURNING key
+    )
+    SELECT pg_notify(%(channel)s, %(note)s) FROM given
+"""
 _FORGET = """
     WITH unseen AS (DELETE FROM {stats} WHERE expire_at <= %(now)s)
     DELETE FROM {jobs} WHERE queue = %(queue)s AND (
@@ -61,6 +67,12 @@ class PromptQueue(PostgresQueue):
         given = {"queue": self.name, "now": int(now_seconds()), "seconds": seconds}
         async with self.pool.connection() as connection:
             await connection.execute(self._on_tables(_FORGET), given)
+
+    async def give_back(self, job: Job) -> None:
+        """Put a job that was taken where it was in the queue, as if it had not been taken."""
+        given = {"key": job.key, "channel": self._channel, "note": ENQUEUE}
+        async with self.pool.connection() as connection:
+            await connection.execute(self._on_tables(_GIVE_BACK), given)
 
     @override
     async def _enqueue(self, job: Job) -> Job | None:

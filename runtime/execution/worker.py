@@ -123,9 +123,9 @@ class Worker:
             await self._wait_for_slot()
             delivery = await self._attempt(self._engine.take(queue, TAKE_SECONDS))
             if delivery is not None:
-                await self._take_run(queue, delivery)
+                await self._take_run(delivery)
 
-    async def _take_run(self, queue: str, delivery: TicketDelivery) -> None:
+    async def _take_run(self, delivery: TicketDelivery) -> None:
         if delivery.key in self._beginning:
             return  # the delivery before is still at it, and this one is made again
         if self._goes_on():
@@ -136,11 +136,7 @@ class Worker:
                 self._spawn(self._execute(delivery, begun))
                 return
             self._slots.release()
-        await self._attempt(self._give_back(queue, delivery))
-
-    async def _give_back(self, queue: str, delivery: TicketDelivery) -> None:
-        await self._engine.put(queue, delivery.key)
-        await delivery.done()
+        await self._attempt(delivery.give_back())
 
     async def _begun(self) -> None:
         """Wait until the runs that are being taken have begun."""

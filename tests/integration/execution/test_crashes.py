@@ -87,6 +87,14 @@ async def crash(server: Server, *, kept: bool) -> None:
     await asyncio.to_thread(server.start)
 
 
+async def answers(engine: SaqEngine) -> bool:
+    try:
+        await engine.waiting(DEFAULT_QUEUE)
+    except StoreUnavailableError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "forgotten"])
 @pytest.mark.parametrize("side", ["web", "worker"])
 async def test_a_crash_between_a_commit_and_its_settling_executes_no_run_twice_and_keeps_no_thread_busy(
@@ -139,13 +147,6 @@ async def test_a_run_is_delivered_again_if_a_crash_forgets_who_took_it_and_not_i
         engines.append(engine)
         return await deliver(engine, *given)
 
-    async def queue_answers() -> bool:
-        try:
-            await engines[-1].waiting(DEFAULT_QUEUE)
-        except StoreUnavailableError:
-            return False
-        return True
-
     async def take_and_crash(key: RunKey, owner: str, held_by: str) -> RunRecord | None:
         if taken:
             record = await take(key, owner, held_by)
@@ -156,7 +157,7 @@ async def test_a_run_is_delivered_again_if_a_crash_forgets_who_took_it_and_not_i
         record = await take(key, owner, held_by)
         taken.append(record is not None)
         await crash(server, kept=False)
-        await until(queue_answers, PATIENCE)
+        await until(lambda: answers(engines[-1]), PATIENCE)
         settling.released.set()
         return record
 
@@ -166,3 +167,57 @@ async def test_a_run_is_delivered_again_if_a_crash_forgets_who_took_it_and_not_i
     assert types_of(events_of(answer.text))[-1] == "RUN_FINISHED"
     assert provider.ran == ["r"]
     assert taken[:2] == [True, True]
+
+
+async def test_a_run_that_a_worker_gives_back_is_executed_though_a_crash_forgets_that(
+    server: Server, stack: AsyncExitStack, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
+    await asyncio.to_thread(written_late, server.url)
+    config = RuntimeConfig(store=server.url, execution="queue")
+    ending, staying = EchoProvider(), EchoProvider()
+    leaving, other = CopilotRuntime([ending], config=config), CopilotRuntime([staying], config=config)
+    leaving.become_worker()
+    other.become_worker()
+    web = CopilotRuntime(config=config)
+    await started(stack, leaving)
+    client = await served(stack, web)
+    settled, crashed = asyncio.Event(), asyncio.Event()
+    settle, deliver = web.service.archive.store.settle, SaqEngine.take
+
+    async def settle_first(record: RunRecord, owner: str | None = None) -> None:
+        await settle(record, owner)
+        settled.set()
+
+    async def deliver_and_crash(engine: SaqEngine, *given: Any) -> Any:
+        delivery = await deliver(engine, *given)
+        if delivery is None or crashed.is_set():
+            return delivery
+        await asyncio.wait_for(settled.wait(), PATIENCE)
+        await asyncio.to_thread(on_disk, server.url)
+        leaving.service.draining = True
+        give_back, done = delivery.give_back, delivery.done
+
+        async def given_back() -> None:
+            await give_back()
+            await crash(server, kept=False)
+            crashed.set()
+
+        async def done_late() -> None:
+            await crash(server, kept=False)
+            await until(lambda: answers(engine), PATIENCE)
+            await done()
+            crashed.set()
+
+        monkeypatch.setattr(delivery, "give_back", given_back)
+        monkeypatch.setattr(delivery, "done", done_late)
+        return delivery
+
+    monkeypatch.setattr(web.service.archive.store, "settle", settle_first)
+    monkeypatch.setattr(SaqEngine, "take", deliver_and_crash)
+    asking = asyncio.create_task(client.post(f"{AGUI}/echo/run", json=run_input(user("hello"), thread=thread, run="r")))
+    await asyncio.wait_for(crashed.wait(), PATIENCE)
+    await started(stack, other)
+    answer = await asyncio.wait_for(asking, PATIENCE)
+    assert types_of(events_of(answer.text))[-1] == "RUN_FINISHED"
+    assert (ending.ran, staying.ran) == ([], ["r"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from uuid import uuid4
 
 import psycopg
@@ -116,6 +116,52 @@ async def test_what_a_worker_took_is_delivered_again_by_others_than_the_one_that
         return await living.take("q", 0.5) is not None
 
     await until(delivered, 60)
+
+
+async def test_what_was_taken_just_now_is_not_delivered_again(another: Another) -> None:
+    web, worker, other = await another(), await another(), await another()
+    await web.put("q", RunKey("thread", 1))
+    delivery = await worker.take("q", PATIENCE)
+    await other.redeliver("q")
+    assert await other.take("q", 0.2) is None
+    assert delivery is not None
+
+
+async def test_who_is_interrupted_while_it_delivers_again_loses_nothing(
+    another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
+    web, dead, living = await another(), await another(), await another()
+    keys = {RunKey("thread", number) for number in range(8)}
+    for key in keys:
+        await web.put("q", key)
+    for _ in keys:
+        assert await dead.take("q", PATIENCE) is not None
+    found: set[RunKey] = set()
+
+    async def all_delivered() -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(living.redeliver("q"), 0.05)
+        delivery = await living.take("q", 0.2)
+        if delivery is not None:
+            await delivery.done()
+            found.add(delivery.key)
+        return found == keys
+
+    await until(all_delivered, 60)
+
+
+async def test_a_run_that_is_given_back_is_the_next_one(another: Another) -> None:
+    web, worker, other = await another(), await another(), await another()
+    for number in range(3):
+        await web.put("q", RunKey("thread", number))
+    delivery = await worker.take("q", PATIENCE)
+    assert delivery is not None
+    await delivery.give_back()
+    assert await web.waiting("q") == 3
+    assert [await taken(other) for _ in range(3)] == [RunKey("thread", number) for number in range(3)]
+    await delivery.give_back()
+    assert await web.waiting("q") == 0, "it was given back after it had been done"
 
 
 def forget_jobs(url: str) -> None:

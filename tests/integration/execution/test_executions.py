@@ -307,24 +307,22 @@ async def test_a_run_that_a_worker_could_not_give_back_is_delivered_again(
     monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
     ending, staying = EchoProvider(), EchoProvider()
     worker = await deployment.worker(ending)
-    take, put, held, released = SaqEngine.take, SaqEngine.put, asyncio.Event(), asyncio.Event()
+    take, held, released = SaqEngine.take, asyncio.Event(), asyncio.Event()
     holders: list[SaqEngine] = []
 
     async def take_and_wait(engine: SaqEngine, *given: Any) -> Any:
         delivery = await take(engine, *given)
         if delivery is not None and not holders:
             holders.append(engine)
+            monkeypatch.setattr(delivery, "give_back", unavailable)
             held.set()
             await asyncio.wait_for(released.wait(), PATIENCE)
         return delivery
 
-    async def put_unless_holder(engine: SaqEngine, *given: Any) -> None:
-        if engine in holders:
-            raise StoreUnavailableError
-        await put(engine, *given)
+    async def unavailable() -> None:
+        raise StoreUnavailableError
 
     monkeypatch.setattr(SaqEngine, "take", take_and_wait)
-    monkeypatch.setattr(SaqEngine, "put", put_unless_holder)
     client = await deployment.web()
     running = asyncio.create_task(run(client, "echo", run_input(user("hello"), thread=thread)))
     await asyncio.wait_for(held.wait(), PATIENCE)
