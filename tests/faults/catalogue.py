@@ -114,6 +114,8 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "shorter, edited and foreign histories": ("tests/integration/langgraph/test_history.py",),
     "foreign threads on every verb": (
         "tests/integration/runtime/test_ownership.py::test_nobody_reads_another_whatever_is_done_to_threads",
+        "tests/integration/wires/test_every_operation.py"
+        "::test_a_stranger_gets_nothing_by_any_operation_and_changes_nothing",
     ),
     "nginx with its defaults, gzip and a minute of silence": (f"{_SERVER}/test_nginx.py",),
     "nginx with HTTP/2": (

@@ -92,6 +92,24 @@ async def test_a_second_run_waits_for_its_turn() -> None:
     assert gated.most == 3
 
 
+async def test_as_many_runs_wait_as_may_and_the_next_is_refused() -> None:
+    gated = Gated()
+    most = RuntimeConfig().max_waiting_runs
+    async with client_of(runtime_with(gated, "queue")) as client, asyncio.timeout(60):
+        first = asking(client, "u-0")
+        await gated.begun.get()
+        others = [asking(client, f"u-{number}") for number in range(1, most + 2)]
+        refused, waiting = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        elsewhere = asking(client, "u-0", thread="t-2")
+        await gated.begun.get()
+        gated.release.set()
+        answers = await asyncio.gather(first, elsewhere, *waiting)
+    assert most == 16
+    assert [status(task.result())["code"] for task in refused] == ["Failed"]
+    assert "Too many runs wait for this thread." in str([task.result().parts for task in refused])
+    assert [status(answer)["code"] for answer in answers] == ["Success"] * (2 + most)
+
+
 async def test_a_second_run_is_rejected() -> None:
     gated = Gated()
     runtime = runtime_with(gated, "reject")
