@@ -12,8 +12,10 @@ from typer.testing import CliRunner, Result
 
 from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.runtime.stores.urls import open_store
+from copilotkit_runtime.server.cli import threads
 from copilotkit_runtime.server.cli.commands import app
 from tests.integration.server.process import ROOT
+from tests.integration.stores.conftest import postgres_url, server_folder, url  # noqa: F401 - fixtures
 
 TARGET = f"{ROOT / 'tests/support/durable_runtime.py'}:runtime"
 
@@ -21,10 +23,14 @@ TARGET = f"{ROOT / 'tests/support/durable_runtime.py'}:runtime"
 @pytest.fixture
 def place(tmp_path: Path) -> str:
     """The URL of a store with two threads of Ann's and one of Bob's."""
-    url = f"sqlite:///{tmp_path / 'states.sqlite'}"
+    return filled(f"sqlite:///{tmp_path / 'states.sqlite'}")
+
+
+def filled(place: str) -> str:
+    """Fill a store."""
 
     async def fill() -> None:
-        store = open_store(url)
+        store = open_store(place)
         await store.start()
         for thread_id, owner in (("one", "ann"), ("two", "ann"), ("three", "bob")):
             await store.open_thread(thread_id, owner=owner, agent_name="scripted")
@@ -33,7 +39,7 @@ def place(tmp_path: Path) -> str:
         await store.stop()
 
     asyncio.run(fill())
-    return url
+    return place
 
 
 def call(place: str, *arguments: str) -> Result:
@@ -73,3 +79,26 @@ def test_a_thread_is_deleted_and_all_that_is_an_owner_s(place: str) -> None:
 def test_what_names_no_thread_is_refused(place: str, arguments: list[str]) -> None:
     assert call(place, *arguments).exception is not None
     assert listed(place) == ["three", "two", "one"]
+
+
+OF_BOB = {
+    "list": ["--owner", "bob"],
+    "show": ["three"],
+    "export": ["three"],
+    "delete": ["--owner", "bob"],
+}
+"""Each command, about what is Bob's."""
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
+def test_no_command_about_one_owner_shows_or_changes_what_is_another_s(url: str) -> None:  # noqa: F811 - the fixture
+    commands = [each.name or getattr(each.callback, "__name__", "") for each in threads.app.registered_commands]
+    assert sorted(commands) == sorted(OF_BOB)
+    place = filled(url)
+    before = printed(place, "export", "one"), printed(place, "export", "two")
+    for command, arguments in OF_BOB.items():
+        result = call(place, command, *arguments)
+        assert result.exception is None, command
+        assert "ann" not in result.stdout, command
+    assert (printed(place, "export", "one"), printed(place, "export", "two")) == before
+    assert listed(place) == ["two", "one"]
