@@ -19,13 +19,14 @@ REQUEST = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n"
 
 
 async def _connect(server: uvicorn.Server, address: tuple[str, int]) -> tuple[StreamReader, StreamWriter]:
-    connected = await asyncio.open_connection(*address)
+    reader, writer = await asyncio.open_connection(*address)
+    own = writer.get_extra_info("sockname")
 
-    async def accepted() -> bool:
-        return bool(server.server_state.connections)
+    async def accepted() -> bool:  # this one: on a busy machine others may try the port, which somebody had before
+        return any(getattr(connection, "client", None) == own for connection in server.server_state.connections)
 
     await until(accepted)
-    return connected
+    return reader, writer
 
 
 def _shut_down(server: uvicorn.Server) -> None:
