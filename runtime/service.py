@@ -113,7 +113,7 @@ class RuntimeService:
         self.archive = RunArchive(run_log)
         self.next_runs = NextRuns(run_log)
         self.retention = RunRetention(run_log)
-        self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._resume, self._keep_broken)
+        self.broken_runs = BrokenRuns(run_log, self.archive.owner, self.archive.has, self._resume, self._keep_broken)
         self.broken_runs.on_closed = self._report_closed
         self.archive.on_stop = self._active.report_stop
         self.threads.delete_with(self._delete_runs)

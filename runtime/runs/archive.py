@@ -56,6 +56,7 @@ class RunArchive:
         """This process's name in the store."""
         self._recorder = Recorder(store, self.owner)
         self._recordings: dict[Run, Recording] = {}
+        self._finishing: set[Recording] = set()
         self._resumable: set[Run] = set()
         self._stops: set[asyncio.Task[None]] = set()
 
@@ -171,6 +172,10 @@ class RunArchive:
         """End a run that was taken and cannot be executed."""
         await close_record(self.store, self.owner, record, "failed", error)
 
+    def has(self, key: RunKey) -> bool:
+        """Return whether a run is this process's, which executes it or has yet to store its end or hand it over."""
+        return any(each.key == key for each in (*self._recordings.values(), *self._finishing))
+
     def is_resumable(self, run: Run) -> bool:
         """Return whether another process may go on with a run of this one."""
         return run in self._resumable
@@ -192,6 +197,7 @@ class RunArchive:
         self._recorder.remove(recording)
         if run.status is RunStatus.RUNNING:
             return
+        self._finishing.add(recording)
         try:
             if isinstance(run.error, RunHandedOverError):
                 await recording.hand_over()
@@ -200,6 +206,8 @@ class RunArchive:
                 await recording.finish(run.status.value, ending, patience=patience)
         except StoreError:
             log.exception("run_not_stored", thread_id=run.input.thread_id, run_id=run.input.run_id)
+        finally:
+            self._finishing.discard(recording)
 
     async def find(self, thread_id: str) -> RemoteRun | None:
         """Return the run that goes on in a thread in another process, or None."""

@@ -44,11 +44,14 @@ class BrokenRuns:
     Args:
         store: Where the events of runs are kept.
         owner: This process.
+        has: Returns whether a run is in this process's hands: after an outage of the store its lease may have run out.
         resume: Goes on with a run; those that it returns None for are closed.
         keep: Stores the turn of a run that has been closed.
     """
 
-    def __init__(self, store: RunLogStore, owner: str, resume: Resume, keep: Keep) -> None:
+    def __init__(
+        self, store: RunLogStore, owner: str, has: Callable[[RunKey], bool], resume: Resume, keep: Keep
+    ) -> None:
         self.is_ours: Callable[[RunRecord], bool] = lambda _: True
         """Whether this process is one of those that execute a run; the others wait, and close it if nobody does."""
         self.on_resumed: Callable[[Run], None] = lambda _: None
@@ -59,6 +62,7 @@ class BrokenRuns:
         """Since when runs of others are seen here without a process."""
         self._store = store
         self._owner = owner
+        self._has = has
         self._resume = resume
         self._keep = keep
         self._sweeper = Sweeper("broken-runs", self.sweep, lambda: SWEEP_SECONDS)
@@ -74,7 +78,7 @@ class BrokenRuns:
 
     async def sweep(self) -> None:
         """Take over the runs whose process has gone, each of them once over all processes."""
-        found = await self._store.abandoned()
+        found = [record for record in await self._store.abandoned() if not self._has(record.key)]
         self._seen = {record.key: self._seen.get(record.key, monotonic()) for record in found}
         for record in found:
             if await self._was_not_executed(record):
