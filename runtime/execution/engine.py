@@ -82,7 +82,7 @@ class QueueEngine(ABC):
 
     @abstractmethod
     async def put(self, queue: str, key: RunKey) -> None:
-        """Put a run at the end of a queue.
+        """Put a run at the end of a queue, unless it is in it, or taken and not done.
 
         If the engine uses the store's server, a crash of that may forget the run until the store has settled.
         """

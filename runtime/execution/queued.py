@@ -27,6 +27,7 @@ from .directory import WorkerDirectory
 from .engine import DEFAULT_QUEUE, QueueEngine
 from .envelope import Envelope, correlation, seal
 from .execution import Execution, Order
+from .unbegun_runs import UnbegunRuns
 from .waiting_room import WaitingRoom
 
 HANDED_OVER_TIMES = 3
@@ -74,6 +75,7 @@ class QueuedExecution(Execution):
     ) -> None:
         self._engine = engine
         self._room = WaitingRoom(engine, limits.most, waits=limits.when_full == "wait")
+        self._unbegun = UnbegunRuns(engine, self._room, archive.store)
         self._archive = archive
         self._limits = limits
         self._directory = directory
@@ -91,6 +93,7 @@ class QueuedExecution(Execution):
     async def close(self) -> None:
         await self._directory.stop()
         await self._handing.end(HANDING_SECONDS)
+        await self._unbegun.stop()
         await self._room.close()
         await self._engine.stop()
 
@@ -141,6 +144,7 @@ class QueuedExecution(Execution):
                 # What a worker has taken meanwhile goes on, and is followed.
                 if await self._withdraw(run.record) or not isinstance(error, StoreError):
                     raise
+            self._unbegun.add(queue, run.record.key)
             return run
         raise StoreUnavailableError
 

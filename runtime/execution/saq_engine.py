@@ -7,6 +7,7 @@ A job ends as soon as the run has been claimed: the lease of the run, and not th
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -158,6 +159,7 @@ class SaqEngine(QueueEngine):
         async with _answered(self._limit):
             await opened.enqueue(
                 RUN,
+                key=_job_key(opened.name, key),
                 thread=key.thread_id,
                 number=key.number,
                 started=now(),
@@ -328,6 +330,11 @@ async def _without_waiting_for_disks(connection: AsyncConnection) -> None:
 
 def _calls(queue: str) -> str:
     return f"{queue}.calls"
+
+
+def _job_key(queue: str, key: RunKey) -> str:
+    """Return the name of a run's job, short, as PostgreSQL has an index of those of all queues."""
+    return hashlib.sha256(f"{queue}\n{key.number}\n{key.thread_id}".encode()).hexdigest()
 
 
 def _metadata(info: Any) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing_extensions import override
 _PUT = """
     WITH put AS (
         INSERT INTO {jobs} (key, job, queue, status, priority, scheduled)
-        VALUES (%(key)s, %(job)s, %(queue)s, %(status)s, %(priority)s, %(now)s) RETURNING key
+        VALUES (%(key)s, %(job)s, %(queue)s, %(status)s, %(priority)s, %(now)s)
+        ON CONFLICT (key) DO NOTHING RETURNING key
     )
     SELECT pg_notify(%(channel)s, %(note)s) FROM put
 """
@@ -35,7 +36,8 @@ _GIVE_AGAIN = """
 """
 _GIVE_BACK = """
     WITH given AS (
-        UPDATE {jobs} SET status = 'queued' WHERE key = %(key)s AND status IN ('active', 'aborting') RETURNING key
+        UPDATE {jobs} SET status = 'queued', scheduled = 0
+        WHERE key = %(key)s AND status IN ('active', 'aborting') RETURNING key
     )
     SELECT pg_notify(%(channel)s, %(note)s) FROM given
 """
@@ -69,7 +71,7 @@ class PromptQueue(PostgresQueue):
             await connection.execute(self._on_tables(_FORGET), given)
 
     async def give_back(self, job: Job) -> None:
-        """Put a job that was taken where it was in the queue, as if it had not been taken."""
+        """Put a job that was taken at the head of the queue."""
         given = {"key": job.key, "channel": self._channel, "note": ENQUEUE}
         async with self.pool.connection() as connection:
             await connection.execute(self._on_tables(_GIVE_BACK), given)

@@ -53,7 +53,7 @@ class SteadyQueue(RedisQueue):
         await self._on_taken(_FORGET, self._incomplete, seconds)
 
     async def give_back(self, job: Job) -> None:
-        """Put a job that was taken at the head of the queue, as if it had not been taken."""
+        """Put a job that was taken at the head of the queue."""
         await self._on_taken(_GIVE_BACK, self._queued, job.id)
 
     async def _on_taken(self, script: str, target: str, *given: int | str) -> None:

@@ -59,6 +59,10 @@ class WaitingRoom:
         if queue not in self._pumps or self._pumps[queue].done():
             self._pumps[queue] = asyncio.create_task(self._pump(queue), name=f"waiting-room-{queue}")
 
+    def holds(self, queue: str, key: RunKey) -> bool:
+        """Return whether a run waits here for a place."""
+        return key in self._rooms.get(queue, ())
+
     async def close(self) -> None:
         """Put all that waits into the queues, full or not: nobody else would."""
         await end_tasks(*self._pumps.values())

@@ -151,6 +151,20 @@ async def test_who_is_interrupted_while_it_delivers_again_loses_nothing(
     await until(all_delivered, 60)
 
 
+async def test_a_run_that_is_put_again_is_delivered_once_until_it_is_done(another: Another) -> None:
+    web, other, worker = await another(), await another(), await another()
+    key = RunKey("thread" * 1000, 1)
+    for engine in (web, web, other):
+        await engine.put("q", key)
+    delivery = await worker.take("q", PATIENCE)
+    assert delivery is not None
+    await web.put("q", key)
+    assert await worker.take("q", 0.1) is None
+    await delivery.done()
+    await web.put("q", key)
+    assert await taken(worker) == key
+
+
 async def test_a_run_that_is_given_back_is_the_next_one(another: Another) -> None:
     web, worker, other = await another(), await another(), await another()
     for number in range(3):

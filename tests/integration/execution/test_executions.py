@@ -21,7 +21,7 @@ from copilotkit_runtime.runtime.config import RuntimeConfig
 from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.errors import CopilotKitError
 from copilotkit_runtime.runtime.events import Event
-from copilotkit_runtime.runtime.execution import directory, queued, saq_engine
+from copilotkit_runtime.runtime.execution import directory, queued, saq_engine, unbegun_runs
 from copilotkit_runtime.runtime.execution.envelope import VERSION, seal
 from copilotkit_runtime.runtime.execution.saq_engine import SaqEngine
 from copilotkit_runtime.runtime.execution.waiting_room import WaitingRoom
@@ -372,6 +372,26 @@ async def test_a_run_that_no_worker_could_take_is_delivered_again(
     client = await deployment.web({"queue_timeout_seconds": 20})
     assert types_of(await run(client, "echo", run_input(user("hello"), thread=thread)))[-1] == "RUN_FINISHED"
     assert (provider.ran, failures) == (["r"], [])
+
+
+async def test_a_run_whose_delivery_the_queue_forgets_is_delivered_again(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unbegun_runs, "FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(unbegun_runs, "LOOK_SECONDS", 0.1)
+    provider, forgotten, put = EchoProvider(), list[RunKey](), SaqEngine.put
+
+    async def put_and_forget(engine: SaqEngine, queue: str, key: RunKey) -> None:
+        if forgotten:
+            await put(engine, queue, key)
+        forgotten.append(key)
+
+    monkeypatch.setattr(SaqEngine, "put", put_and_forget)
+    await deployment.worker(provider)
+    client = await deployment.web()
+    running = run(client, "echo", run_input(user("hello"), thread=thread))
+    assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_FINISHED"
+    assert provider.ran == ["r"]
 
 
 async def test_a_run_that_a_worker_has_taken_is_followed_whatever_the_store_settles(
