@@ -1,0 +1,143 @@
+"""A thread whose time is over is nobody's, and whoever opens it next finds nothing of it, wherever it was kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from copilotkit_runtime import AgentDescriptor, AgentProvider, RunContext, RunInput, events
+from copilotkit_runtime.runtime.errors import ThreadNotFoundError
+from copilotkit_runtime.runtime.stores.interface import ThreadInfo
+from copilotkit_runtime.runtime.stores.memory import MemoryStore
+from copilotkit_runtime.runtime.threads import Threads
+
+
+class _Store(MemoryStore):
+    """A store for which the time of threads is over when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over: set[str] = set()
+
+    async def thread(self, thread_id: str) -> ThreadInfo | None:
+        return self._as_is(await super().thread(thread_id))
+
+    async def open_thread(self, thread_id: str, **more: Any) -> ThreadInfo | None:
+        return self._as_is(await super().open_thread(thread_id, **more))
+
+    async def expired_threads(self, limit: int = 100) -> list[str]:
+        return sorted(self.over)[:limit]
+
+    async def delete_thread(self, thread_id: str) -> bool:
+        self.over.discard(thread_id)
+        return await super().delete_thread(thread_id)
+
+    def _as_is(self, record: ThreadInfo | None) -> ThreadInfo | None:
+        return record and msgspec.structs.replace(record, expired=record.thread_id in self.over)
+
+
+class _Remembering(AgentProvider):
+    """Keeps conversations of its own."""
+
+    name = "remembering"
+
+    def __init__(self) -> None:
+        self.kept: set[str] = set()
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        return [AgentDescriptor(name="agent")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
+        yield events.TextMessageStart(message_id="m")
+
+    async def keeps_thread(self, thread_id: str) -> bool:
+        return thread_id in self.kept
+
+    async def delete_thread(self, thread_id: str) -> None:
+        self.kept.discard(thread_id)
+
+
+class _Run(NamedTuple):
+    input: RunInput
+    context: RunContext
+
+
+def _run(thread_id: str, identity: str | None = None) -> Any:
+    return _Run(RunInput(thread_id=thread_id, run_id="r"), RunContext(identity=identity))
+
+
+class _World:
+    def __init__(self, *runs: Any) -> None:
+        self.store, self.agent, self.logs = _Store(), _Remembering(), {"here", "there"}
+        self.threads = Threads(self.store, lambda: [self.agent], lambda: runs)
+
+        async def remove(thread_id: str) -> None:
+            self.logs.discard(thread_id)
+
+        self.threads.delete_with(remove)
+
+    async def begin(self, *thread_ids: str, owner: str | None = None) -> None:
+        for thread_id in thread_ids:
+            await self.threads.open(thread_id, owner, "agent")
+        self.agent.kept.update(thread_ids)
+
+
+@pytest.mark.parametrize("identity", [None, "ann", "bob"])
+async def test_whoever_opens_it_next_finds_nothing_of_it(identity: str | None) -> None:
+    world = _World()
+    await world.begin("here", "there", owner="ann")
+    world.store.over.add("here")
+    assert await world.threads.open("here", identity, "agent") == "here"
+    record = await world.threads.info("here", identity)
+    assert record is not None
+    assert record.owner == identity
+    assert world.agent.kept == world.logs == {"there"}
+
+
+@pytest.mark.parametrize("identity", [None, "ann"])
+async def test_it_is_found_by_nobody(identity: str | None) -> None:
+    world = _World()
+    await world.begin("here", owner="ann")
+    world.store.over.add("here")
+    assert await world.threads.info("here", identity) is None
+    with pytest.raises(ThreadNotFoundError):
+        await world.threads.find("here", identity)
+    with pytest.raises(ThreadNotFoundError):
+        await world.threads.rename("here", "name", identity=identity)
+    with pytest.raises(ThreadNotFoundError):
+        await world.threads.archive("here", identity=identity)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+async def test_a_run_that_outlives_its_thread_leaves_nothing_behind(*, deleted: bool) -> None:
+    world = _World()
+    await world.begin("here", "there", owner="ann")
+    if deleted:
+        await world.threads.delete("here", identity="ann")
+        world.agent.kept.add("here")  # what the run wrote after that
+        world.logs.add("here")
+    else:
+        world.store.over.add("here")
+    assert await world.threads.renew(_run("here", "ann")) is False
+    assert world.agent.kept == world.logs == {"there"}
+    assert await world.threads.renew(_run("there", "ann")) is True
+
+
+async def test_a_run_whose_thread_is_somebody_else_s_by_now_removes_nothing_of_theirs() -> None:
+    world = _World()
+    await world.begin("here", owner="bob")
+    assert await world.threads.renew(_run("here", "ann")) is False
+    assert world.agent.kept == {"here"}
+    assert await world.threads.info("here", "bob") is not None
+
+
+async def test_the_sweep_removes_every_trace_and_spares_where_runs_go_on() -> None:
+    world = _World(_run("there", "ann"))
+    await world.begin("here", "there", owner="ann")
+    world.store.over.update(("here", "there"))
+    await world.threads.sweep()
+    assert world.agent.kept == world.logs == {"there"}
+    assert world.store.over == {"there"}
