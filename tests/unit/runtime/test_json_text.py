@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilotkit_runtime.runtime.errors import InputTooLargeError
-from copilotkit_runtime.runtime.json_text import MAX_NODES, count_nodes, decode_client_json, decode_json, scrub
+from copilotkit_runtime.runtime.json_text import (
+    MAX_NESTING,
+    MAX_NODES,
+    count_nodes,
+    decode_client_json,
+    decode_json,
+    scrub,
+)
 
 texts = st.lists(st.sampled_from(["a", "\\", "u", "d83d", '"', "\ud83d", "\ude00", "ü", "😀"]), max_size=8).map("".join)
 
@@ -89,3 +96,16 @@ def test_whole_numbers_beyond_64_bits_are_floats_as_in_javascript(wrap: Any) -> 
 def test_whole_characters_stay() -> None:
     assert scrub("naïve \U0001f680") == "naïve \U0001f680"
     assert scrub("\ud83d\ude80 \ud83d!") == "\U0001f680 \ufffd!"
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+@pytest.mark.parametrize("decode", [decode_json, decode_client_json])
+def test_what_nests_deeper_than_encoders_can_follow_is_refused(decode: Any, opening: str, closing: str) -> None:
+    levels = opening.count("[") + opening.count("{")
+    most = MAX_NESTING // levels
+    decode(opening * most + "1" + closing * most)
+    for times in (most + 1, 100 * most):
+        for text in (opening * times + "1" + closing * times, opening * times):
+            for sent in (text, text.encode()):
+                with pytest.raises(msgspec.DecodeError):
+                    decode(sent)
