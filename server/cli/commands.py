@@ -51,6 +51,7 @@ def serve(
     workers: Annotated[int | None, _flag("Processes that serve (1).")] = None,
     execution: Annotated[str | None, _flag("inline (default), or queue: workers execute the runs.")] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Starts anew when a file changes.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Opens the chat page in the browser.")] = False,
     ssl_certfile: Annotated[Path | None, _flag("The TLS certificate's file.")] = None,
     ssl_keyfile: Annotated[Path | None, _flag("The TLS key's file.")] = None,
     log_format: Annotated[str | None, _flag("auto, console or json.")] = None,
@@ -73,7 +74,7 @@ def serve(
         log_format=log_format,
         log_level=log_level,
     )
-    server.serve(target, layers, reload=reload)
+    server.serve(target, layers, reload=reload, opens=open_page)
 
 
 @app.command()

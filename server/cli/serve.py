@@ -149,7 +149,7 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: boo
         config = RuntimeConfig()
     if not reload and _is_supervised(config):
         configure_logging(config.log_level, config.log_format)
-        end_as(Supervisor(ServingProcess(target, layers), config.worker_start_seconds).run())
+        end_as(Supervisor(ServingProcess(target, layers, opens), config.worker_start_seconds).run())
     serve_here(target, layers, reload=reload, opens=opens)
 
 
@@ -164,16 +164,19 @@ class ServingProcess:
     Args:
         target: The runtime's name.
         layers: The settings that the command line gave.
+        opens: Whether the first of them opens the chat page in the browser.
     """
 
     target: str | None
     layers: SettingLayers
+    opens: bool = False
 
     def __call__(self, listener: socket.socket | None, hand_over: Handover) -> None:
         """Serve on the socket, or on one of its own."""
         with exit_with_message():
             try:
-                serve_here(self.target, self.layers, listener=listener, hand_over=hand_over)
+                opens = self.opens and listener is None
+                serve_here(self.target, self.layers, opens=opens, listener=listener, hand_over=hand_over)
             except typer.Exit as ended:
                 sys.exit(ended.exit_code)
 

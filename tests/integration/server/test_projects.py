@@ -58,12 +58,13 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("project", [ProjectKind.CUSTOM], indirect=True)
-def test_dev_opens_the_page_once_the_server_answers(project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["dev"], ["serve", "--open"], ["serve", "--open", "--workers", "1"]])
+def test_the_page_is_opened_once_the_server_answers(project: Path, tmp_path: Path, words: list[str]) -> None:
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
     browser.chmod(0o755)
-    command = [COMMAND, "dev", "app.py:runtime", "--port", "0", "--store", "memory://"]
+    command = [COMMAND, *words, "app.py:runtime", "--port", "0", "--store", "memory://"]
     env = {**environment(), "BROWSER": f"{browser} %s"}
     process = subprocess.Popen(
         command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
