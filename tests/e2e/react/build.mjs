@@ -19,8 +19,9 @@ const STAMP = ".sources";
 const WITH_SECOND_API = "1.74.0"; // before 1.55, the second API is a package of its own
 
 const stamp = hashOfSources();
-const missing = process.argv.slice(2).filter((version) => readStamp(version) !== stamp);
-if (!missing.every(isInstalled)) install(missing);
+const versions = process.argv.slice(2);
+const missing = versions.filter((version) => readStamp(version) !== stamp);
+if (!versions.every(isInstalled)) install(versions); // npm removes the packages of those that it is not given
 for (const version of missing) await buildPage(version);
 
 function hashOfSources() {
