@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeAlias, TypedDict, Unpack
 
+import httpcore  # noqa: F401 - else httpx imports it, and HTTP/2, with the first client, and holds up the loop
 import httpx
 import msgspec
 

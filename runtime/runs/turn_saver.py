@@ -176,7 +176,8 @@ def _finished(run: Turn, kept: AgentState) -> AgentState:
         messages = without_instructions(transcript.thread)
     else:
         messages = merge_messages(kept.messages, asked.messages, transcript.messages(), run.asked_at)
-    state = transcript.state if transcript.state is not None else asked.state
+    # A client that has just been opened sends none, which is no reason to forget the one that is kept.
+    state = transcript.state if transcript.state is not None else asked.state or kept.state
     return AgentState(state=state, messages=messages)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from copilotkit_runtime import CopilotRuntime
 from tests.parity.fold import fold
 from tests.parity.wire import ask
-from tests.support.agui_client import PATH, run, run_input, script
+from tests.support.agui_client import PATH, connect, run, run_input, say, script
 from tests.support.local_server import client_of
 from tests.support.request_bodies import scripted
 from tests.support.scripted_agent import ScriptedProvider
@@ -33,6 +33,16 @@ async def test_both_wires_leave_out_of_a_state_what_the_client_sent() -> None:
     states = [json.loads(message["state"]) for message in answer["messages"] if "state" in message]
     assert states
     assert all(state == {"count": 1} for state in states)
+    assert json.loads(loaded.json()["data"]["loadAgentState"]["state"]) == {"count": 1}
+
+
+async def test_both_wires_keep_a_state_of_which_a_run_and_its_client_report_nothing() -> None:
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()])) as client:
+        await run(client, "scripted", run_input(script(STEP)))
+        await run(client, "scripted", run_input(script(*say("again"), id_="u2"), run="r2"))
+        connected = await connect(client, "scripted")
+        loaded = await client.post(PATH, json=_load())
+    assert [event["snapshot"] for event in connected if event["type"] == "STATE_SNAPSHOT"] == [{"count": 1}]
     assert json.loads(loaded.json()["data"]["loadAgentState"]["state"]) == {"count": 1}
 
 
