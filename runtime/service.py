@@ -107,10 +107,10 @@ class RuntimeService:
         self.begun: Callable[[], Awaitable[None]] = _nothing_begins
         """Returns once the runs of other processes that this one is taking have begun."""
         self.threads = Threads(store, self._all_providers, lambda: self._active)
-        self.turns = TurnSaver(store, self.threads.renew)
         run_log = runs or open_run_log(store)
         self._beginnings = Beginnings()
         self.archive = RunArchive(run_log)
+        self.turns = TurnSaver(store, self.archive, self.threads.renew)
         self.next_runs = NextRuns(run_log)
         self.retention = RunRetention(run_log)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self.archive.has, self._resume, self._keep_broken)

@@ -299,6 +299,16 @@ class RunArchive:
                 return RemoteRun(self.store, record)
         return None
 
+    async def ended_since(self, run: Run) -> list[RunRecord]:
+        """List the runs of the same agent on the same thread that have ended since a run's request came."""
+        recording = self._recordings.get(run)
+        place = recording.key if recording is not None else None
+        others = [each for each in await self.runs(run.input.thread_id) if each.agent_name == run.agent_name]
+        own = next((each for each in others if each.key == place), None)
+        # Of the store's clock, if it has the run already: another machine's may have written the others.
+        since = run.asked_at if own is None else own.started_at
+        return [each for each in others if each.status != "running" and each.updated_at > since]
+
     def _record(
         self,
         run: Run,

@@ -22,7 +22,11 @@ def without_instructions(messages: Iterable[Message]) -> list[Message]:
 
 
 def merge_messages(
-    kept: Sequence[Message], asked: Sequence[Message], added: Iterable[Message], since: datetime
+    kept: Sequence[Message],
+    asked: Sequence[Message],
+    added: Iterable[Message],
+    since: datetime,
+    unseen: Set[str] = frozenset(),
 ) -> list[Message]:
     """Return what is to be kept of a thread after a run, each message once.
 
@@ -37,11 +41,13 @@ def merge_messages(
         asked: Those that the client sent.
         added: Those that the run added.
         since: When the request arrived.
+        unseen: The ids of messages that earlier runs have stored since; the client could not see those either.
     """
     kept, asked = without_instructions(kept), without_instructions(asked)
     sent = {message.id for message in asked}
     last_sent = max((index for index, message in enumerate(kept) if message.id in sent), default=len(kept))
-    before = behind_each(kept[:last_sent], sent)
+    early = [*kept[: last_sent + 1], *(each for each in kept[last_sent + 1 :] if each.id in unseen)]
+    before = behind_each(early, sent)
     behind = [each for each in kept[last_sent + 1 :] if each.id not in sent and each.created_at >= since]
     unknown = list(dropwhile(lambda message: not is_users(message), behind)) if _ends_known(asked, kept) else behind
     older = (message.id for unsent in before.values() for message in unsent if message.created_at < since)
@@ -51,6 +57,20 @@ def merge_messages(
     for message in asked:
         merged += [_unless_begun(message, whole.get(message.id)), *before.get(message.id, ())]
     return list({message.id: message for message in (*merged, *unknown, *added)}.values())
+
+
+def leaves_out(kept: Sequence[Message], asked: Sequence[Message]) -> bool:
+    """Return whether a client goes on without what is kept behind the last message that it did send.
+
+    It may have taken that back, or not have seen it. One that wants a message answered anew takes back.
+
+    Args:
+        kept: The messages kept so far.
+        asked: Those that the client sent.
+    """
+    sent = {message.id for message in asked}
+    known = [message.id in sent for message in kept]
+    return any(known) and not known[-1] and not _ends_known(asked, kept)
 
 
 def behind_each(

@@ -11,6 +11,7 @@ from typing import Protocol
 from .. import events
 from ..context import RunContext, RunInput
 from ..errors import ProtocolError
+from ..messages import Message
 from ..provider import AgentProvider
 from ..stores.interface import AgentState
 from ..stores.run_records import RunRecord
@@ -91,6 +92,16 @@ async def broken_turn(record: RunRecord, provider: AgentProvider, history: Seque
         transcript=_transcript(history),
         asked_at=record.started_at,
     )
+
+
+def messages_of(record: RunRecord, history: Sequence[events.Event]) -> list[Message]:
+    """Return the messages that came with a run that has ended, and those that it added.
+
+    Args:
+        record: The run.
+        history: Its events.
+    """
+    return [*brought_by(record.about), *_transcript(history).messages()]
 
 
 def _transcript(history: Sequence[events.Event]) -> Transcript:

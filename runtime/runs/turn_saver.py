@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
@@ -20,10 +20,11 @@ from ..stores.errors import NotStoredError, StateTooLargeError, StoreConflictErr
 from ..stores.interface import AgentState, StateStore
 from ..stores.retry import retry_unavailable
 from ..sweeper import Sweeper
-from .history import insert_turn, merge_messages, without_instructions
+from .archive import RunArchive
+from .history import insert_turn, leaves_out, merge_messages, without_instructions
 from .outgrown_threads import shortened
 from .run import Run
-from .turn import Turn
+from .turn import Turn, messages_of
 
 SAVE_SECONDS = 45.0
 PATIENCE_WITH_STORE_SECONDS = 40.0
@@ -56,11 +57,13 @@ class TurnSaver:
 
     Args:
         store: Gives the right to threads, for turns that are stored late.
+        archive: Keeps the runs.
         renew: Records that a run has written to its thread; returns whether the thread is still the run's.
     """
 
-    def __init__(self, store: StateStore, renew: Callable[[Turn], Awaitable[bool]]) -> None:
+    def __init__(self, store: StateStore, archive: RunArchive, renew: Callable[[Turn], Awaitable[bool]]) -> None:
         self._store = store
+        self._archive = archive
         self._renew = renew
         self._late: OrderedDict[Turn, _Late] = OrderedDict()
         self._sweeper = Sweeper("late turns", self._save_late, lambda: _RETRY_SECONDS, lambda: bool(self._late))
@@ -117,14 +120,25 @@ class TurnSaver:
     async def _write(self, run: Run) -> None:
         while True:
             kept = await _kept(run)
+            unseen = await self._unseen(run, kept)
             # Behind the reading: whoever takes the thread from now on changes the version that was read.
             if not await run.confirm_thread():
                 raise ThreadLostError
             try:
-                await _save(run, _finished(run, kept), kept.version)
+                await _save(run, _finished(run, kept, unseen), kept.version)
             except StoreConflictError:
                 continue
             return
+
+    async def _unseen(self, run: Run, kept: AgentState) -> Set[str]:
+        """Return the ids of what runs have stored since a run's request came, if its client left anything out.
+
+        A second client, or a second tab, may have sent its message while the first one's was answered.
+        """
+        if run.transcript.thread is not None or not leaves_out(kept.messages, run.input.messages):
+            return frozenset()
+        left = [messages_of(each, await self._archive.history(each)) for each in await self._archive.ended_since(run)]
+        return {message.id for messages in left for message in messages}
 
     def _put_off(self, run: Turn) -> None:
         if run.ephemeral or run.provider.keeps_state:
@@ -168,14 +182,14 @@ class TurnSaver:
             await _save(run, _inserted(run, kept), kept.version)
 
 
-def _finished(run: Turn, kept: AgentState) -> AgentState:
+def _finished(run: Turn, kept: AgentState, unseen: Set[str] = frozenset()) -> AgentState:
     """Return what is to be kept after a run that has had its thread to itself."""
     transcript, asked = run.transcript, run.input
     messages: list[Message]
     if transcript.thread is not None:
         messages = without_instructions(transcript.thread)
     else:
-        messages = merge_messages(kept.messages, asked.messages, transcript.messages(), run.asked_at)
+        messages = merge_messages(kept.messages, asked.messages, transcript.messages(), run.asked_at, unseen)
     # A client that has just been opened sends none, which is no reason to forget the one that is kept.
     state = transcript.state if transcript.state is not None else asked.state or kept.state
     return AgentState(state=state, messages=messages)

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,9 +16,11 @@ import pytest
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
 from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.runs.log import TAIL_EVENTS
+from tests.parity.wire import ask
 from tests.support.agui_client import events_of, run_input, types_of, user
 from tests.support.local_server import PATH, client_of
 from tests.support.polling import until
+from tests.support.request_bodies import generate, text_message
 
 SLEPT_TOKENS = 1_800
 """A minute at 30 tokens a second: more than the log keeps one by one."""
@@ -253,6 +256,39 @@ async def test_a_tab_that_sends_while_another_is_answered_takes_nothing_back(tal
         kept = await runtime.load_agent_state(thread_id="t", agent_name="talker")
     assert kept is not None
     assert [message.id for message in kept.messages] == [*earlier, "answer-to-u2"]
+
+
+@pytest.mark.parametrize("store", ["memory://", "sqlite"])
+async def test_a_tab_of_graphql_that_sends_while_another_is_answered_takes_nothing_back(
+    talker: Talker, store: str, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'kept.db'}" if store == "sqlite" else store
+    runtime = CopilotRuntime(providers=[talker], store=url)
+    async with client_of(runtime) as client:
+        client.timeout = httpx.Timeout(PATIENCE)
+        talker.go_on.set()
+        known = [text_message("Hello.", id_="u0"), text_message(WHOLE, role="assistant", id_="answer-to-u0")]
+        await ask(client, PATH, _asked(known[0]))
+        talker.go_on.clear()
+        talker.paused.clear()
+        first = asyncio.create_task(ask(client, PATH, _asked(*known, text_message("One.", id_="u1"))))
+        await asyncio.wait_for(talker.paused.wait(), PATIENCE)
+        second = asyncio.create_task(ask(client, PATH, _asked(*known, text_message("Two.", id_="u2"))))
+
+        async def both() -> bool:
+            return runtime.service.active_runs == 2
+
+        await until(both, PATIENCE)
+        talker.go_on.set()
+        await asyncio.wait_for(asyncio.gather(first, second), PATIENCE)
+        kept = await runtime.load_agent_state(thread_id="t", agent_name="talker")
+    ids = ["u0", "answer-to-u0", "u1", "answer-to-u1", "u2", "answer-to-u2"]
+    assert kept is not None
+    assert [message.id for message in kept.messages] == ids
+
+
+def _asked(*messages: dict[str, Any]) -> dict[str, Any]:
+    return generate(*messages, agent="talker", threadId="t")
 
 
 async def test_a_tab_that_was_asleep_for_a_minute_finds_what_it_missed(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from copilotkit_runtime.runtime.messages import Message, TextMessage
-from copilotkit_runtime.runtime.runs.history import insert_turn, merge_messages, without_instructions
+from copilotkit_runtime.runtime.runs.history import insert_turn, leaves_out, merge_messages, without_instructions
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = EARLY + timedelta(minutes=1)
@@ -39,6 +39,20 @@ def test_what_the_client_took_back_is_gone() -> None:
 def test_what_was_written_after_the_request_stays() -> None:
     kept = [*said("u1"), *said("a1", at=LATE)]
     assert ids(kept, said("u1", "u2"), said("a2")) == ["u1", "u2", "a1", "a2"]
+
+
+def test_what_earlier_runs_have_stored_since_the_request_stays_in_front_of_it() -> None:
+    kept = said("u0", "a0", "old", "u1", "a1")
+    merged = merge_messages(kept, said("u0", "a0", "u2"), said("a2"), ASKED, {"u1", "a1"})
+    assert [message.id for message in merged] == ["u0", "a0", "u1", "a1", "u2", "a2"]
+
+
+def test_a_client_leaves_out_what_is_behind_its_last_known_message_unless_it_wants_that_answered_anew() -> None:
+    kept = said("u0", "a0", "u1", "a1")
+    assert leaves_out(kept, said("u0", "a0", "u2"))
+    assert not leaves_out(kept, said("u0"))
+    assert not leaves_out(kept, said("u0", "a0", "u1", "a1", "u2"))
+    assert not leaves_out(kept, said("u2"))
 
 
 def test_an_answer_of_which_the_client_has_only_the_beginning_stays_whole() -> None:
