@@ -182,7 +182,7 @@ async def test_a_run_that_a_worker_gives_back_is_executed_though_a_crash_forgets
     web = CopilotRuntime(config=config)
     await started(stack, leaving)
     client = await served(stack, web)
-    settled, crashed = asyncio.Event(), asyncio.Event()
+    settled, crashed, takes_here = asyncio.Event(), asyncio.Event(), asyncio.Event()
     settle, deliver = web.service.archive.store.settle, SaqEngine.take
 
     async def settle_first(record: RunRecord, owner: str | None = None) -> None:
@@ -190,6 +190,7 @@ async def test_a_run_that_a_worker_gives_back_is_executed_though_a_crash_forgets
         settled.set()
 
     async def deliver_and_crash(engine: SaqEngine, *given: Any) -> Any:
+        takes_here.set()
         delivery = await deliver(engine, *given)
         if delivery is None or crashed.is_set():
             return delivery
@@ -215,6 +216,7 @@ async def test_a_run_that_a_worker_gives_back_is_executed_though_a_crash_forgets
 
     monkeypatch.setattr(web.service.archive.store, "settle", settle_first)
     monkeypatch.setattr(SaqEngine, "take", deliver_and_crash)
+    await asyncio.wait_for(takes_here.wait(), PATIENCE)  # and not in the wait before, which would have the run
     asking = asyncio.create_task(client.post(f"{AGUI}/echo/run", json=run_input(user("hello"), thread=thread, run="r")))
     await asyncio.wait_for(crashed.wait(), PATIENCE)
     await started(stack, other)
