@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-import httpcore  # noqa: F401 - else httpx imports it, and HTTP/2, with the first client, and holds up the loop
 import httpx
 import msgspec
 
@@ -74,7 +73,8 @@ class Transport:
             settings.get("idle_timeout", IDLE_SECONDS), connect=settings.get("connect_timeout", CONNECT_SECONDS)
         )
         self._given_client = settings.get("client")
-        self._own_client: httpx.AsyncClient | None = None
+        # Made here and not on the loop, which what httpx imports for its first client would hold up.
+        self._own_client = _own_client() if self._given_client is None else None
         self._refusal = refusal or refusal_of
 
     @property
@@ -83,8 +83,7 @@ class Transport:
         if self._given_client is not None:
             return self._given_client
         if self._own_client is None or self._own_client.is_closed:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-            self._own_client = httpx.AsyncClient(limits=limits)
+            self._own_client = _own_client()
         return self._own_client
 
     async def aclose(self) -> None:
@@ -204,6 +203,10 @@ def decode_body(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProtocolError("The remote service answered with something that is not JSON.") from error
+
+
+def _own_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(limits=httpx.Limits(max_connections=None, max_keepalive_connections=100))
 
 
 @contextmanager
