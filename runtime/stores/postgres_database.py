@@ -71,6 +71,9 @@ _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_coun
 class Database:
     """A bounded pool of connections, each tested before use and bounded in time.
 
+    Event loops may use it one after another. A pool's connections and tasks belong to the loop that opened it: once
+    that has ended, as with each ``asyncio.run``, they are left to the garbage collector, and the next has a new pool.
+
     Args:
         url: ``postgresql://``, as libpq reads it.
         settings: The size of the pool and the time limits.
@@ -83,10 +86,11 @@ class Database:
         self._settings = settings
         self._options = connection_options(url, settings)
         self._pool: ConnectionPool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
         """Connect, and bring the tables up to date."""
-        self._pool = open_pool(self._options, self._settings)
+        self._pool, self._loop = open_pool(self._options, self._settings), asyncio.get_running_loop()
         try:
             async with translated():
                 await self._pool.open(wait=True, timeout=self._settings.connect_timeout)
@@ -98,9 +102,9 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._pool is not None:
-            await self._pool.close(timeout=self._settings.command_timeout)
-            self._pool = None
+        pool, self._pool = self._pool, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            await pool.close(timeout=self._settings.command_timeout)
 
     async def connect(self) -> AsyncConnection:
         """Return a connection beside those of the pool, which notices within half a minute that its peer has gone."""
@@ -109,12 +113,11 @@ class Database:
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncCursor]:
         """Lend a cursor for a single statement, which is a transaction by itself."""
-        if self._pool is None:
-            raise StoreNotOpenError()
+        pool = await self._pool_here()
         async with (
             translated(),
             asyncio.timeout(self._settings.command_timeout),
-            self._pool.connection() as connection,
+            pool.connection() as connection,
             connection.cursor() as cursor,
         ):
             try:
@@ -122,6 +125,15 @@ class Database:
             except ReadOnlySqlTransaction:
                 await connection.close()  # to a standby: the next one may be to the server
                 raise
+
+    async def _pool_here(self) -> ConnectionPool:
+        if self._pool is None:
+            raise StoreNotOpenError()
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._pool, self._loop = open_pool(self._options, self._settings), loop
+            await self._pool.open()
+        return self._pool
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncCursor]:

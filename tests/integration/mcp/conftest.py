@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,6 +12,7 @@ from typing import TypeAlias
 import pytest
 
 from copilotkit_runtime.providers.mcp import MCPServer
+from tests.support.polling import until
 from tests.support.ports import free_port
 
 SCRIPT = Path(__file__).with_name("tool_server.py")
@@ -54,6 +56,18 @@ async def serve(
     chosen = port or free_port()
     async with running(transport, chosen, script):
         yield f"http://127.0.0.1:{chosen}{PATHS[transport]}"
+
+
+@pytest.fixture(autouse=True)
+async def _reaped() -> AsyncIterator[None]:
+    """Let the test's loop learn that its processes have ended: the mcp package kills some without waiting for them."""
+    yield
+
+    async def all_reaped() -> bool:
+        return not any("waitpid" in thread.name for thread in threading.enumerate())
+
+    await until(all_reaped)
+    await asyncio.sleep(0)
 
 
 @pytest.fixture(params=["stdio", "sse", "streamable-http"])
