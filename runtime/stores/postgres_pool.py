@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection
@@ -49,9 +49,35 @@ class ConnectionPool(AsyncConnectionPool[AsyncConnection]):
         await super().close(timeout)
         await self._handing.end(timeout)
 
+    @classmethod
+    @override
+    async def worker(cls, q: Any) -> None:
+        await super().worker(cast("Any", _Work(q)))
+
     def _return_unused(self, put: Any, taking: asyncio.Task[AsyncConnection]) -> None:
         if not taking.cancelled() and taking.exception() is None:
             self._handing.begin(put(taking.result()), "return-connection")
+
+
+class _Work:
+    """What a pool's worker is to do, for as long as nobody has cancelled it.
+
+    psycopg's takes a cancellation that comes while it works, such as that at the end of ``asyncio.run``, for a failure
+    of the work, and waits for more for ever.
+
+    Args:
+        queue: The work.
+    """
+
+    def __init__(self, queue: asyncio.Queue[Any]) -> None:
+        self._queue = queue
+
+    async def get(self) -> Any:
+        """Wait for the next task."""
+        worker = asyncio.current_task()
+        if worker is not None and worker.cancelling():
+            raise asyncio.CancelledError
+        return await self._queue.get()
 
 
 class ConnectionCheck:

@@ -19,7 +19,7 @@ ENDLESS = re.compile(r"Go on: ([0-9a-f-]{36})")
 PAINT_TOOLS = frozenset({"changeBackground", "change_background"})
 """The page's action, and what CrewAI tells its models that it is called."""
 PLAN_TOOL = "show_plan"
-SECONDS_PER_PIECE = 0.03
+SECONDS_PER_PIECE = 0.1
 
 stopped_at: dict[str, float] = {}
 """When endless answers were hung up on: Unix time in milliseconds, by the id in the question."""

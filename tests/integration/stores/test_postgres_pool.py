@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -78,3 +80,22 @@ async def test_a_connection_that_comes_when_nobody_waits_any_longer_is_lent_to_t
     await asyncio.wait([waiting], timeout=PATIENCE)
     assert waiting.cancelled()
     await lends(pool)
+
+
+def test_a_loop_ends_though_a_pool_of_it_still_connects() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+
+        async def connect() -> None:
+            pool = ConnectionPool(f"host=127.0.0.1 port={silent.getsockname()[1]} connect_timeout=60", open=False)
+            await pool.open()
+            connection, _ = await asyncio.get_running_loop().sock_accept(silent)
+            accepted.append(connection)
+
+        accepted: list[socket.socket] = []
+        running = threading.Thread(target=asyncio.run, args=(connect(),), daemon=True)
+        running.start()
+        running.join(PATIENCE)
+        assert not running.is_alive()
+        for connection in accepted:
+            connection.close()
