@@ -55,6 +55,16 @@ class Settling:
         await self._settle(record, owner)
 
 
+def web_of(server: Server, *providers: EchoProvider) -> CopilotRuntime:
+    return CopilotRuntime(providers, config=RuntimeConfig(store=server.url, execution="queue"))
+
+
+def worker_of(server: Server, provider: EchoProvider) -> CopilotRuntime:
+    worker = web_of(server, provider)
+    worker.become_worker()
+    return worker
+
+
 async def started(stack: AsyncExitStack, runtime: CopilotRuntime) -> CopilotRuntime:
     await runtime.start()
     stack.push_async_callback(runtime.stop)
@@ -102,10 +112,7 @@ async def test_a_crash_between_a_commit_and_its_settling_executes_no_run_twice_a
 ) -> None:
     await asyncio.to_thread(written_late, server.url)
     provider = EchoProvider()
-    config = RuntimeConfig(store=server.url, execution="queue")
-    worker = CopilotRuntime([provider], config=config)
-    worker.become_worker()
-    web = CopilotRuntime(config=config)
+    worker, web = worker_of(server, provider), web_of(server)
     await started(stack, worker)
     client = await served(stack, web)
     settling = Settling(web if side == "web" else worker, monkeypatch)
@@ -133,10 +140,7 @@ async def test_a_run_is_delivered_again_if_a_crash_forgets_who_took_it_and_not_i
     monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
     await asyncio.to_thread(written_late, server.url)
     provider = EchoProvider()
-    config = RuntimeConfig(store=server.url, execution="queue")
-    worker = CopilotRuntime([provider], config=config)
-    worker.become_worker()
-    web = CopilotRuntime(config=config)
+    worker, web = worker_of(server, provider), web_of(server)
     await started(stack, worker)
     client = await served(stack, web)
     settling = Settling(web, monkeypatch)
@@ -148,17 +152,16 @@ async def test_a_run_is_delivered_again_if_a_crash_forgets_who_took_it_and_not_i
         return await deliver(engine, *given)
 
     async def take_and_crash(key: RunKey, owner: str, held_by: str) -> RunRecord | None:
-        if taken:
-            record = await take(key, owner, held_by)
-            taken.append(record is not None)
-            return record
-        await asyncio.wait_for(settling.reached.wait(), PATIENCE)
-        await asyncio.to_thread(on_disk, server.url)
+        first = not taken
+        if first:
+            await asyncio.wait_for(settling.reached.wait(), PATIENCE)
+            await asyncio.to_thread(on_disk, server.url)
         record = await take(key, owner, held_by)
         taken.append(record is not None)
-        await crash(server, kept=False)
-        await until(lambda: answers(engines[-1]), PATIENCE)
-        settling.released.set()
+        if first:
+            await crash(server, kept=False)
+            await until(lambda: answers(engines[-1]), PATIENCE)
+            settling.released.set()
         return record
 
     monkeypatch.setattr(SaqEngine, "take", deliver_by)
@@ -174,12 +177,8 @@ async def test_a_run_that_a_worker_gives_back_is_executed_though_a_crash_forgets
 ) -> None:
     monkeypatch.setattr(saq_engine, "TAKEN_SECONDS", 1)
     await asyncio.to_thread(written_late, server.url)
-    config = RuntimeConfig(store=server.url, execution="queue")
     ending, staying = EchoProvider(), EchoProvider()
-    leaving, other = CopilotRuntime([ending], config=config), CopilotRuntime([staying], config=config)
-    leaving.become_worker()
-    other.become_worker()
-    web = CopilotRuntime(config=config)
+    leaving, other, web = worker_of(server, ending), worker_of(server, staying), web_of(server)
     await started(stack, leaving)
     client = await served(stack, web)
     settled, crashed, takes_here = asyncio.Event(), asyncio.Event(), asyncio.Event()

@@ -67,6 +67,15 @@ class Talker(AgentProvider):
 WHOLE = "so far " + "".join(f"{number} " for number in range(SLEPT_TOKENS))
 
 
+async def until_two_runs(runtime: CopilotRuntime) -> None:
+    """Wait until a second run waits for the first."""
+
+    async def both() -> bool:
+        return runtime.service.active_runs == 2
+
+    await until(both, PATIENCE)
+
+
 @pytest.fixture
 def talker() -> Talker:
     return Talker()
@@ -179,10 +188,7 @@ async def test_a_turn_that_is_submitted_twice_has_the_second_answer_where_each_h
         both = [asyncio.create_task(run(client)) for _ in range(2)]
         await talker.paused.wait()
 
-        async def are_there() -> bool:
-            return runtime.service.active_runs == 2
-
-        await until(are_there)
+        await until_two_runs(runtime)
         talker.go_on.set()
         await asyncio.gather(*both)
         assert texts(await connect(client)) == {"answer-to-u1-2": WHOLE}
@@ -200,11 +206,7 @@ async def test_a_follow_up_that_is_sent_while_an_answer_is_written_leaves_it_who
         so_far = {"id": "answer-to-u1", "role": "assistant", "content": "so far "}
         asked = run_input(user("Go on.", "u1"), so_far, user("And then?", "u2"), thread="t", run="r2")
         second = asyncio.create_task(client.post(f"{PATH}/agent/talker/run", json=asked))
-
-        async def is_waiting() -> bool:
-            return runtime.service.active_runs == 2
-
-        await until(is_waiting)
+        await until_two_runs(runtime)
         talker.go_on.set()
         await asyncio.gather(first, second)
         kept = await runtime.load_agent_state(thread_id="t", agent_name="talker")
@@ -244,11 +246,7 @@ async def test_a_tab_that_sends_while_another_is_answered_takes_nothing_back(tal
         first = asyncio.create_task(run(client, run="r1", message="u1"))
         await talker.paused.wait()
         second = asyncio.create_task(run(client, run="r2", message="u2"))
-
-        async def is_waiting() -> bool:
-            return runtime.service.active_runs == 2
-
-        await until(is_waiting)
+        await until_two_runs(runtime)
         talker.go_on.set()
         await asyncio.gather(first, second)
         earlier = ["u0", "answer-to-u0", "u1", "answer-to-u1", "u2"]
@@ -274,11 +272,7 @@ async def test_a_tab_of_graphql_that_sends_while_another_is_answered_takes_nothi
         first = asyncio.create_task(ask(client, PATH, _asked(*known, text_message("One.", id_="u1"))))
         await asyncio.wait_for(talker.paused.wait(), PATIENCE)
         second = asyncio.create_task(ask(client, PATH, _asked(*known, text_message("Two.", id_="u2"))))
-
-        async def both() -> bool:
-            return runtime.service.active_runs == 2
-
-        await until(both, PATIENCE)
+        await until_two_runs(runtime)
         talker.go_on.set()
         await asyncio.wait_for(asyncio.gather(first, second), PATIENCE)
         kept = await runtime.load_agent_state(thread_id="t", agent_name="talker")
