@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import json
 import re
+import threading
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
@@ -16,11 +18,17 @@ from starlette.responses import StreamingResponse
 
 ANSWER = "Every word of this was said by a guest, one after the other."
 ENDLESS = re.compile(r"Go on: ([0-9a-f-]{36})")
+HALTING = re.compile(r"Halt: ([0-9a-f-]{36})")
+BEGINNING = 4
+"""How many words of a halting answer are sent before the rest is waited for."""
 PAINT_TOOLS = frozenset({"changeBackground", "change_background"})
 """The page's action, and what CrewAI tells its models that it is called."""
 PLAN_TOOL = "show_plan"
-SECONDS_PER_PIECE = 0.1
+SECONDS_PER_PIECE = 0.02
+HALT_SECONDS = 60.0
 
+released: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+"""Lets halting answers go on, by the id in the question."""
 stopped_at: dict[str, float] = {}
 """When endless answers were hung up on: Unix time in milliseconds, by the id in the question."""
 
@@ -64,9 +72,12 @@ async def complete(request: Request) -> StreamingResponse:
 async def _sent(asked: dict[str, Any]) -> AsyncIterator[str]:
     tools = frozenset(tool["function"]["name"] for tool in asked.get("tools") or ())
     question = ENDLESS.search(json.dumps(asked["messages"]))
+    halt = HALTING.search(json.dumps(asked["messages"]))
     try:
-        for delta in _deltas(answer(asked["messages"], tools)):
+        for sent, delta in enumerate(_deltas(answer(asked["messages"], tools))):
             await asyncio.sleep(SECONDS_PER_PIECE)
+            if halt is not None and sent == BEGINNING and "content" in delta:
+                await asyncio.to_thread(released[halt[1]].wait, HALT_SECONDS)
             yield _chunk(delta)
         yield "data: [DONE]\n\n"
     except asyncio.CancelledError:

@@ -26,9 +26,14 @@ export class Chat {
     await this.page.locator(".copilotKitUserMessage", { hasText: text }).last().waitFor();
   }
 
+  /** Waits until an answer contains `text`, whether or not it goes on. */
+  shows(text) {
+    return this.answers.filter({ hasText: text }).first().waitFor();
+  }
+
   /** Waits until an answer contains `text`, and until the chat takes the next turn. */
   async hear(text) {
-    await this.answers.filter({ hasText: text }).first().waitFor();
+    await this.shows(text);
     await this.ready.waitFor();
   }
 
