@@ -2,11 +2,15 @@
 
 Closing such a connection at once resets it: the client loses the answer that explains what was wrong. So the connection
 is closed in one direction only, and what still arrives is discarded until the client closes it too, within limits.
+
+The beginning of an answer is written in one piece: its head, and what follows within the time that a run takes to
+begin. Each writing costs a call of the system, and a client a reading, which is more than all else that a head costs.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 IDLE_SECONDS = 5.0
@@ -14,6 +18,10 @@ IDLE_SECONDS = 5.0
 
 TOTAL_SECONDS = 30.0
 """How long a client may send what nobody reads."""
+
+MOST_PIECES = 64
+LARGE_PIECE = 1 << 16
+"""What is as large, in bytes, is written at once, with what was gathered before it."""
 
 
 class Arriving(Protocol):
@@ -31,13 +39,14 @@ class LingeringTransport(asyncio.Transport):
         arriving: What has come of the request that is being read.
     """
 
-    __slots__ = ("_arriving", "_idle", "_limit", "_loop", "_transport", "write_at_once")
+    __slots__ = ("_arriving", "_gathered", "_idle", "_limit", "_loop", "_transport", "write_at_once")
 
     def __init__(self, transport: asyncio.Transport, arriving: Arriving) -> None:
         super().__init__()
         self._transport = transport
-        self.write_at_once = transport.write
+        self.write_at_once: Callable[[bytes], None] = transport.write
         """Writes to a connection that does not linger; on one that does, it may raise RuntimeError."""
+        self._gathered: list[bytes | bytearray | memoryview[Any]] | None = None
         self._arriving = arriving
         self._loop = asyncio.get_running_loop()
         self._idle: asyncio.TimerHandle | None = None
@@ -47,6 +56,27 @@ class LingeringTransport(asyncio.Transport):
     def lingers(self) -> bool:
         """Whether the connection is closed but for what the client still sends."""
         return self._idle is not None
+
+    def gather(self) -> None:
+        """Let what is written next, the beginning of an answer, wait for two turns of the event loop.
+
+        A run's task begins in the first of them, and in the second one its first events are written.
+        """
+        if self._gathered is None:
+            self._gathered = []
+            self.write_at_once = self.write
+
+    def flush(self) -> None:
+        """Write what was gathered, and from now on at once."""
+        gathered = self._gathered
+        self.forget_gathered()
+        if gathered:
+            self._transport.write(b"".join(gathered))
+
+    def forget_gathered(self) -> None:
+        """Gather nothing more, and let go of what was gathered."""
+        self._gathered = None
+        self.write_at_once = self._transport.write
 
     def discard(self) -> None:
         """Accept that the client has sent more, which is not read."""
@@ -67,6 +97,7 @@ class LingeringTransport(asyncio.Transport):
 
     def close_now(self) -> None:
         """Close the connection in both directions."""
+        self.flush()
         self.forget_unread()
         if self._idle is not None:
             self._idle.cancel()
@@ -77,6 +108,7 @@ class LingeringTransport(asyncio.Transport):
         if self.is_closing() or not self._arriving.unread:
             self.close_now()
             return
+        self.flush()
         self._idle = self._loop.call_later(IDLE_SECONDS, self.close_now)
         self.limit_unread()
         if self._transport.can_write_eof():
@@ -89,8 +121,17 @@ class LingeringTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """Write to the connection."""
-        if self._idle is None:  # each token passes here
+        gathered = self._gathered
+        if self._idle is not None or not data:
+            return
+        if gathered is None:
             self._transport.write(data)
+            return
+        if not gathered:
+            self._loop.call_soon(self._loop.call_soon, self.flush)
+        gathered.append(data)
+        if len(gathered) >= MOST_PIECES or len(data) >= LARGE_PIECE:
+            self.flush()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return the transport's information about the connection."""
@@ -107,5 +148,6 @@ class LingeringTransport(asyncio.Transport):
 
     def abort(self) -> None:
         """Close the connection without sending what is still to be sent."""
+        self.forget_gathered()
         self.forget_unread()
         self._transport.abort()

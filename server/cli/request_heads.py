@@ -103,8 +103,7 @@ if HttpToolsProtocol is not None:
         def __init__(self, cycle: RequestResponseCycle, reports: dict[Connection, Callable[[], None]]) -> None:
             super().__init__(cast("Send", cycle.send))
             self._cycle = cycle
-            # Without a look at whether the connection lingers, as each token passes here: one that does is half closed.
-            self._write = cast("LingeringTransport", cycle.transport).write_at_once
+            self._transport = cast("LingeringTransport", cycle.transport)
             self._reports = reports
 
         @property
@@ -127,7 +126,9 @@ if HttpToolsProtocol is not None:
             if cycle.chunked_encoding is not True:
                 return False
             try:
-                self._write(b"%x\r\n%b\r\n" % (len(body), body))
+                # Without a look at whether the connection lingers, for each token passes here: one that does is half
+                # closed.
+                self._transport.write_at_once(b"%x\r\n%b\r\n" % (len(body), body))
             except RuntimeError:
                 log.debug("connection_closed_while_writing")
             return True
@@ -153,6 +154,7 @@ if HttpToolsProtocol is not None:
         def connection_lost(self, exc: Exception | None) -> None:
             """Stop waiting, and report the end to those who still work for the client."""
             self.config.heads.remove(self)
+            self.transport.forget_gathered()
             super().connection_lost(exc)
             self._lose_answered()
             for report in list(self._arriving.reports.values()):
@@ -215,6 +217,7 @@ if HttpToolsProtocol is not None:
                 if arriving.is_last:
                     cycle.keep_alive = False
                 cycle.message_event = cast("asyncio.Event", LazyEvent())
+                self.transport.gather()
                 connection = ServerConnection(cycle, arriving.reports)
                 self.scope["extensions"] = {EXTENSION: connection}  # type: ignore[dict-item]
 
@@ -228,6 +231,7 @@ if HttpToolsProtocol is not None:
             """Answer the next request, if it has come, and limit for how long the rest of this one may."""
             following = self.pipeline[-1][0] if self.pipeline else None
             self._forget_connection()
+            self.transport.flush()
             super().on_response_complete()
             self._arriving.answered = following
             if self._arriving.unread and not self.transport.is_closing():

@@ -60,10 +60,12 @@ class Source(Protocol):
 class EventStream(SilentStream):
     """Writes events to one client. Make one with ``open_stream``."""
 
-    __slots__ = ("_exchange", "_let_go")
+    __slots__ = ("_exchange", "_let_go", "closing")
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
+        self.closing = b""
+        """What is written together with the stream's end."""
         self._exchange = exchange
         self._let_go: Callable[[], None] | None = None
 
@@ -82,7 +84,7 @@ class EventStream(SilentStream):
     async def write_events(self, events: Sequence[Any]) -> None:
         """Write objects that encode to events."""
         if events:
-            await self.write(frame(events[0]) if len(events) == 1 else b"".join(map(frame, events)))
+            await self.write(frames_of(events))
 
     async def until(self, arrival: Callable[[], asyncio.Future[None]]) -> None:
         """Wait for something to write, with pings while it does not come."""
@@ -109,6 +111,8 @@ class EventStream(SilentStream):
         gate: Gate,
         watch: Callable[[Sequence[Any]], None] | None = None,
         batching: Batching | None = None,
+        *,
+        ends: bool = False,
     ) -> None:
         """Write a run through its gate until it ends. That its log cannot be read any further is an end, too.
 
@@ -117,9 +121,10 @@ class EventStream(SilentStream):
             gate: What the events pass.
             watch: Called with what is written.
             batching: Lets events wait for more.
+            ends: Whether the stream ends with the run.
         """
         try:
-            await self._follow(source, gate, watch, batching or Batching(0))
+            await self._follow(source, gate, watch, batching or Batching(0), ends=ends)
         except Exception as error:
             log.exception("run_not_followed")
             passed = gate.pass_([failure_of(error)])
@@ -128,7 +133,13 @@ class EventStream(SilentStream):
             await self.write_events(passed)
 
     async def _follow(
-        self, source: Source, gate: Gate, watch: Callable[[Sequence[Any]], None] | None, batching: Batching
+        self,
+        source: Source,
+        gate: Gate,
+        watch: Callable[[Sequence[Any]], None] | None,
+        batching: Batching,
+        *,
+        ends: bool,
     ) -> None:
         text: TextContinuation | None = None
         self._let_go = source.let_go if isinstance(source, StartedRun) else None
@@ -149,10 +160,22 @@ class EventStream(SilentStream):
             passed = gate.pass_(batch) if batch else gate.finish()
             if watch is not None and passed:
                 watch(passed)
-            await self.write_events(passed)
+            await self._write_passed(passed, gate, ends=ends)
             if passed and not gate.ended:
                 await batching.rest()
             text = gate.continued(batch[-1]) if batch and watch is None else None
+
+    async def _write_passed(self, passed: Sequence[Any], gate: Gate, *, ends: bool) -> None:
+        """Write what has passed the gate; leave the last of a run to the end of the stream, if that ends with it."""
+        if ends and gate.ended:
+            self.closing = frames_of(passed)
+        else:
+            await self.write_events(passed)
+
+
+def frames_of(events: Sequence[Any]) -> bytes:
+    """Return the frames of objects that encode to events."""
+    return frame(events[0]) if len(events) == 1 else b"".join(map(frame, events))
 
 
 def failure_of(error: Exception) -> RunError:
@@ -187,4 +210,4 @@ async def open_stream(exchange: Exchange, clock: KeepAliveClock) -> AsyncIterato
         await stream.write_events([failure_of(error)])
     finally:
         clock.remove(stream)
-    await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+    await exchange.send({"type": "http.response.body", "body": stream.closing, "more_body": False})

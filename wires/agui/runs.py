@@ -133,7 +133,8 @@ class Runs:
             # What is kept of a run elsewhere may be compacted before this process has read it.
             source = JoinedRun(handle, handle.reopened) if handle.is_elsewhere else StartedRun(handle)
             with closing(source):
-                await stream.follow(source, gate, watch, Batching(self._config.stream_batch_seconds))
+                batching = Batching(self._config.stream_batch_seconds)
+                await stream.follow(source, gate, watch, batching, ends=True)
 
     async def _name_thread(self, client: ClientRequest, given: RunAgentInput) -> None:
         """Name a thread that has no name after the first message of its user."""
