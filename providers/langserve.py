@@ -71,11 +71,11 @@ class LangServeChain:
         Raises:
             CopilotKitError: As ``describe``.
         """
-        asked = context or RunContext()
-        shape = await self._find_shape(asked)
+        context = context or RunContext()
+        shape = await self._find_shape(context)
         value = arguments if shape.single is None else arguments.get(shape.single)
         payload = {"input": value, "config": {}, "kwargs": {}}
-        answer = await self._transport.post(f"{self.url}/invoke", payload, asked)
+        answer = await self._transport.post(f"{self.url}/invoke", payload, context)
         if not isinstance(answer, dict) or "output" not in answer:
             raise ProtocolError("The LangServe chain answered without an output.")
         return answer["output"]

@@ -102,8 +102,8 @@ class Transport:
             CopilotKitError: If the service cannot be reached, breaks off, is silent for too long, or refuses.
         """
         # A compressed stream would be held back until there is enough to compress.
-        asked = {"content-type": "application/json", "accept": accept, "accept-encoding": "identity"}
-        headers = {**await self._headers_for(context), **asked}
+        own = {"content-type": "application/json", "accept": accept, "accept-encoding": "identity"}
+        headers = {**await self._headers_for(context), **own}
         body = msgspec.json.encode(payload)
         with network_errors():
             async with AsyncExitStack() as stack:

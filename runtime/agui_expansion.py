@@ -144,12 +144,12 @@ class EventExpander:
     def _finish(self, event: agui_events.RunOutcome) -> list[Event]:
         outcome = event.outcome or {}
         interrupts = outcome.get("interrupts", []) if outcome.get("type") == "interrupt" else []
-        asked: list[Event] = []
+        questions: list[Event] = []
         if not self._interrupted:
-            asked = [events.Custom(name=events.INTERRUPT, value=interrupt) for interrupt in interrupts]
+            questions = [events.Custom(name=events.INTERRUPT, value=interrupt) for interrupt in interrupts]
         self._interrupted = False
         return [
-            *asked,
+            *questions,
             *usage_of(event.usage),
             events.RunFinished(thread_id=event.thread_id, run_id=event.run_id, result=event.result),
         ]

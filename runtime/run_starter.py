@@ -217,16 +217,16 @@ class RunStarter:
 
     async def _delegate(self, request: RunRequest, agent_name: str) -> Run:
         """Start an agent's run within the run of ``request``, on the same thread. It may not delegate further."""
-        asked, provider = request.input, await self._provider_for(agent_name)
-        known = await provider.load_state(asked.thread_id, agent_name) or AgentState()
+        outer, provider = request.input, await self._provider_for(agent_name)
+        known = await provider.load_state(outer.thread_id, agent_name) or AgentState()
         given = RunInput(
-            thread_id=asked.thread_id,
+            thread_id=outer.thread_id,
             run_id=fresh_uuid(),
-            messages=list(asked.messages),
+            messages=list(outer.messages),
             state=known.state,
-            context=asked.context,
-            forwarded=asked.forwarded,
-            request_type=asked.request_type,
+            context=outer.context,
+            forwarded=outer.forwarded,
+            request_type=outer.request_type,
         )
         inner = msgspec.structs.replace(request, agent_name=agent_name, input=given, cloud=None)
         return self.start(provider, inner, self._preparation.report(inner, silent=True), None)

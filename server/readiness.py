@@ -53,11 +53,11 @@ class ReadinessCheck:
             return self._known
 
     async def _ask(self) -> Readiness:
-        asked: dict[str, Awaitable[Any]] = {"store": self._service.store.health()}
-        asked |= {name: check() for name, check in self._others.items()}
-        asked |= {f"provider {p.name}": p.list_agents() for p in self._service.registry.all()}
-        answers = await asyncio.gather(*(_answers(name, question) for name, question in asked.items()))
-        checks = {name: "ok" if answer else "failed" for name, answer in zip(asked, answers, strict=True)}
+        pending: dict[str, Awaitable[Any]] = {"store": self._service.store.health()}
+        pending |= {name: check() for name, check in self._others.items()}
+        pending |= {f"provider {p.name}": p.list_agents() for p in self._service.registry.all()}
+        answers = await asyncio.gather(*(_answers(name, question) for name, question in pending.items()))
+        checks = {name: "ok" if answer else "failed" for name, answer in zip(pending, answers, strict=True)}
         return Readiness(ready=all(answers), checks=checks)
 
 

@@ -60,21 +60,21 @@ def _one_by_one(answer: Resume) -> list[Resume]:
 
     Each needs an answer. Of a single one, which may have been meant for any, the first interrupt is resolved.
     """
-    asked = _decoded(answer.value)
-    if not isinstance(asked, list) or not asked or not all(_is_interrupt(each) for each in asked):
+    interrupts = _decoded(answer.value)
+    if not isinstance(interrupts, list) or not interrupts or not all(_is_interrupt(each) for each in interrupts):
         return [answer]
     given = _answer(answer)
-    if not isinstance(given, list) or len(given) != len(asked):
+    if not isinstance(given, list) or len(given) != len(interrupts):
         given = [given]
-    answers = zip_longest(asked, given, fillvalue=msgspec.UNSET)
+    answers = zip_longest(interrupts, given, fillvalue=msgspec.UNSET)
     return [_answer_to(answer, each, part) for each, part in answers]
 
 
-def _answer_to(answer: Resume, asked: Any, given: Any) -> Resume:
+def _answer_to(answer: Resume, interrupt: Any, given: Any) -> Resume:
     cancelled = answer.cancelled or given is msgspec.UNSET
     return msgspec.structs.replace(
         answer,
-        value=msgspec.json.encode(asked).decode(),
+        value=msgspec.json.encode(interrupt).decode(),
         answer=None if cancelled else given,
         interrupt_id=None,
         cancelled=cancelled,
@@ -92,12 +92,12 @@ def _resume_entry(answer: Resume) -> dict[str, Any] | None:
 
 
 def _interrupt_id(value: str) -> str | None:
-    asked = _decoded(value)
-    return str(asked["id"]) if _is_interrupt(asked) else None
+    interrupt = _decoded(value)
+    return str(interrupt["id"]) if _is_interrupt(interrupt) else None
 
 
-def _is_interrupt(asked: Any) -> bool:
-    return isinstance(asked, dict) and isinstance(asked.get("id"), str) and "reason" in asked
+def _is_interrupt(interrupt: Any) -> bool:
+    return isinstance(interrupt, dict) and isinstance(interrupt.get("id"), str) and "reason" in interrupt
 
 
 def _decoded(value: str) -> Any:

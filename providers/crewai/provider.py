@@ -196,14 +196,14 @@ class CrewAIProvider(AgentProvider):
 def _answers(session: Session, run: RunInput) -> Iterator[tuple[str, str]]:
     results = [entry for entry in run.messages if isinstance(entry, ToolResultMessage)]
     yield from ((result.tool_call_id, result.result) for result in results)
-    asked = [question for question in session.pending if question.ask is not None]
-    for question, answer in zip(asked, _in_order(asked, run.resume), strict=False):
+    questions = [question for question in session.pending if question.ask is not None]
+    for question, answer in zip(questions, _in_order(questions, run.resume), strict=False):
         yield question.id, answer.response or ""
 
 
-def _in_order(asked: list[Any], given: list[Resume]) -> list[Resume]:
+def _in_order(questions: list[Any], given: list[Resume]) -> list[Resume]:
     """Return the answers in the order of the questions, as far as they name them."""
-    named = [next((answer for answer in given if question.id in answer.value), None) for question in asked]
+    named = [next((answer for answer in given if question.id in answer.value), None) for question in questions]
     rest = iter([answer for answer in given if answer not in named])
     ordered = (answer if answer is not None else next(rest, None) for answer in named)
     return [answer for answer in ordered if answer is not None]

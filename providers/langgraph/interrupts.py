@@ -90,14 +90,14 @@ def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[
     An answer goes to the interrupt whose question it names, else to the first one without an answer.
     One answer may also be an object of answers by interrupt id, or a list of one for each interrupt, in their order.
     """
-    asked = {interrupt.id: interrupt.value for interrupt in pending}
+    values = {interrupt.id: interrupt.value for interrupt in pending}
     waiting = _Waiting(pending)
     by_id: dict[str, Json] = {}
     for answer in answers:
         value = answer_of(answer)
-        if answer.interrupt_id in asked:
+        if answer.interrupt_id in values:
             given = {answer.interrupt_id: value}
-        elif isinstance(value, dict) and value and value.keys() <= asked.keys():
+        elif isinstance(value, dict) and value and value.keys() <= values.keys():
             given = value
         elif _answers_each(answer, value, waiting):
             given = dict(zip(waiting.ids(), value, strict=True))
@@ -105,7 +105,7 @@ def resume_map(pending: Sequence[Interrupt], answers: Sequence[Resume]) -> dict[
             given = dict.fromkeys(waiting.asking(answer.value) or waiting.ids()[:1], value)
         waiting.answered(given)
         shaped = cancelled_review if answer.cancelled else review_answer
-        by_id.update({id_: shaped(asked[id_], each) for id_, each in given.items()})
+        by_id.update({id_: shaped(values[id_], each) for id_, each in given.items()})
     return by_id
 
 

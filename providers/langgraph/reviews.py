@@ -14,43 +14,43 @@ _APPROVE = frozenset({"approve", "approved", "accept", "accepted", "yes"})
 _REJECT = frozenset({"reject", "rejected", "deny", "denied", "no"})
 
 
-def review_answer(asked: Any, answer: Json) -> Json:
+def review_answer(question: Any, answer: Json) -> Json:
     """Return ``answer`` in the shape that a review takes, or as it is where its meaning is in doubt.
 
     Args:
-        asked: The interrupt's value.
+        question: The interrupt's value.
         answer: A word of decision, perhaps with a reason (``reject: too dear``); true or false; a decision or a list
             of them; or any other answer.
     """
-    decided = decisions(asked, answer)
+    decided = decisions(question, answer)
     return answer if decided is None else decided
 
 
-def cancelled_review(asked: Any, answer: Json) -> Json:
+def cancelled_review(question: Any, answer: Json) -> Json:
     """Return what a review takes for an interrupt that was cancelled: unless ``answer`` decides, a rejection.
 
     Args:
-        asked: The interrupt's value.
+        question: The interrupt's value.
         answer: What the settings have agents get for a cancelled interrupt, by default null.
     """
-    rejected = decisions(asked, answer) or decisions(asked, False)
+    rejected = decisions(question, answer) or decisions(question, False)
     return answer if rejected is None else rejected
 
 
-def decisions(asked: Any, answer: Json) -> Json | None:
-    """Return what a review takes for ``answer``; None if ``asked`` is not a review, or the answer leaves a doubt."""
-    if isinstance(asked, Mapping) and asked.get("type") == "tool_approval":
+def decisions(question: Any, answer: Json) -> Json | None:
+    """Return what a review takes for ``answer``; None if ``question`` is not a review, or the answer leaves a doubt."""
+    if isinstance(question, Mapping) and question.get("type") == "tool_approval":
         return _decision(answer, {"approve", "reject"})
-    if isinstance(asked, Mapping) and isinstance(asked.get("action_requests"), list):
-        return _batch(asked, answer)
-    requests = asked if isinstance(asked, list) else [asked]
+    if isinstance(question, Mapping) and isinstance(question.get("action_requests"), list):
+        return _batch(question, answer)
+    requests = question if isinstance(question, list) else [question]
     if requests and all(isinstance(each, Mapping) and "action_request" in each for each in requests):
         return _responses(requests, answer)
     return None
 
 
-def _batch(asked: Mapping[str, Any], answer: Json) -> Json | None:
-    allowed = _allowed(asked)
+def _batch(question: Mapping[str, Any], answer: Json) -> Json | None:
+    allowed = _allowed(question)
     if isinstance(answer, dict) and "decisions" in answer:
         return answer
     answers = answer if isinstance(answer, list) else [answer] * len(allowed)
@@ -60,11 +60,11 @@ def _batch(asked: Mapping[str, Any], answer: Json) -> Json | None:
     return None if None in decided else {"decisions": decided}
 
 
-def _allowed(asked: Mapping[str, Any]) -> Sequence[set[str]]:
+def _allowed(question: Mapping[str, Any]) -> Sequence[set[str]]:
     """Return the decisions that each action may get."""
-    configs = [each for each in asked.get("review_configs") or () if isinstance(each, Mapping)]
+    configs = [each for each in question.get("review_configs") or () if isinstance(each, Mapping)]
     by_name = {each.get("action_name"): set(each.get("allowed_decisions") or ()) for each in configs}
-    return [by_name.get(_name(each), set()) for each in asked["action_requests"]]
+    return [by_name.get(_name(each), set()) for each in question["action_requests"]]
 
 
 def _name(request: Any) -> Any:

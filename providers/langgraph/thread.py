@@ -31,8 +31,8 @@ def agent_state(schema: GraphSchema, snapshot: StateSnapshot) -> AgentState | No
         return None
     values = snapshot.values
     messages = from_langchain(CheckpointMessages(as_langchain(values.get("messages"))).messages)
-    asked = [event for event in interrupt_events(snapshot.interrupts) if isinstance(event, Custom)]
-    return AgentState(state=_shown(schema, values), messages=messages, interrupts=asked)
+    interrupts = [event for event in interrupt_events(snapshot.interrupts) if isinstance(event, Custom)]
+    return AgentState(state=_shown(schema, values), messages=messages, interrupts=interrupts)
 
 
 def _shown(schema: GraphSchema, values: Mapping[str, Any]) -> dict[str, Any]:

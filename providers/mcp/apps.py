@@ -50,16 +50,16 @@ class MCPApps(ActionSource, AppServers):
         """Return the tools that bring an interface; of those that one agent has, the first of a name wins."""
         return first_of_each_name(await asyncio.gather(*(toolbox.actions() for toolbox in self._toolboxes)))
 
-    async def request(self, asked: AppRequest) -> Any:
+    async def request(self, request: AppRequest) -> Any:
         """Return the answer of the server that is named.
 
         Raises:
             ActionError: The server is unknown, the page may not ask for this, or the server failed.
         """
-        toolbox = self._by_name.get(asked.server_id or "") or self._by_name.get(asked.server_hash or "")
-        if toolbox is None or not toolbox.server.is_for(asked.agent):
+        toolbox = self._by_name.get(request.server_id or "") or self._by_name.get(request.server_hash or "")
+        if toolbox is None or not toolbox.server.is_for(request.agent):
             raise ActionError("Unknown MCP server.")
-        return await toolbox.request(asked)
+        return await toolbox.request(request)
 
     async def start(self) -> None:
         """Begin to connect, so that the first request need not wait for all of it."""
@@ -88,31 +88,31 @@ class AppToolbox(MCPToolbox):
         self._tools: dict[str, dict[str, Any]] = {}
         self._room = asyncio.Semaphore(CONCURRENT_REQUESTS)
 
-    async def request(self, asked: AppRequest) -> Any:
+    async def request(self, request: AppRequest) -> Any:
         """Return the server's answer to a page.
 
         Raises:
             ActionError: The page may not ask for this, or the server failed.
         """
         await self.actions()
-        ask = self._permitted(asked)
+        ask = self._permitted(request)
         try:
             async with self._room, asyncio.timeout(self.server.call_timeout):
                 answer = await ask()
         except Exception as error:
-            log.exception("mcp_app_request_failed", server=self.server.name, method=asked.method)
+            log.exception("mcp_app_request_failed", server=self.server.name, method=request.method)
             raise ActionError("The MCP server failed.") from error
         self._check_size(answer)
         return answer
 
-    def _permitted(self, asked: AppRequest) -> Callable[[], Awaitable[dict[str, Any]]]:
+    def _permitted(self, request: AppRequest) -> Callable[[], Awaitable[dict[str, Any]]]:
         """Return what asks the server, if a page may ask for it.
 
         Raises:
             ActionError: It may not.
         """
-        params = asked.params
-        match asked.method:
+        params = request.params
+        match request.method:
             case "tools/call":
                 return partial(self._answer, self._tool_of(params), _object(params.get("arguments")))
             case "resources/read":
@@ -122,7 +122,7 @@ class AppToolbox(MCPToolbox):
             case "ping":
                 return partial(self._ask, ping)
             case _:
-                raise ActionError(f"Pages of apps may not ask for '{asked.method[:100]}'.")
+                raise ActionError(f"Pages of apps may not ask for '{request.method[:100]}'.")
 
     def _tool_of(self, params: Mapping[str, Any]) -> str:
         name = params.get("name")

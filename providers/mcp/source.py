@@ -68,10 +68,10 @@ class MCPSource(ActionSource):
 
     def _toolboxes_of(self, properties: dict[str, Any]) -> list[MCPToolbox]:
         named = properties.get("mcpServers") or properties.get("mcpEndpoints") or ()
-        asked = [one for one in named if isinstance(one, dict)] if isinstance(named, list) else []
-        if len(asked) > CLIENT_SERVERS_PER_REQUEST:
-            log.warning("mcp_servers_of_client_left_out", named=len(asked), used=CLIENT_SERVERS_PER_REQUEST)
-        toolboxes = (self._toolbox_of(one) for one in asked[:CLIENT_SERVERS_PER_REQUEST])
+        servers = [one for one in named if isinstance(one, dict)] if isinstance(named, list) else []
+        if len(servers) > CLIENT_SERVERS_PER_REQUEST:
+            log.warning("mcp_servers_of_client_left_out", named=len(servers), used=CLIENT_SERVERS_PER_REQUEST)
+        toolboxes = (self._toolbox_of(one) for one in servers[:CLIENT_SERVERS_PER_REQUEST])
         return [toolbox for toolbox in toolboxes if toolbox is not None]
 
     def _toolbox_of(self, named: dict[str, Any]) -> MCPToolbox | None:

@@ -77,12 +77,12 @@ def prompt_of(run: RunInput, details: CallDetails | None = None) -> Prompt:
 
 
 def _choice_of(forwarded: ForwardedParameters) -> ToolChoice | None:
-    asked = forwarded.tool_choice
-    if not asked:
+    choice = forwarded.tool_choice
+    if not choice:
         return None
-    mode = _MODES.get(asked)
+    mode = _MODES.get(choice)
     if mode is None:
-        raise ConfigurationError(f"Unknown tool choice {asked!r}: use auto, none, required, or function with a name.")
+        raise ConfigurationError(f"Unknown tool choice {choice!r}: use auto, none, required, or function with a name.")
     if mode == "function" and not forwarded.tool_choice_function_name:
         raise ConfigurationError("The tool choice 'function' needs a toolChoiceFunctionName.")
     return ToolChoice(mode=mode, name=forwarded.tool_choice_function_name or "")

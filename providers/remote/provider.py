@@ -84,8 +84,8 @@ class RemoteEndpointProvider(AgentProvider):
             CopilotKitError: As ``list_actions``.
         """
         headers = {} if context is None else context.headers
-        asked = RunContext(headers=headers, properties=properties)
-        return await self._endpoint.execute_action(name, arguments, asked)
+        context = RunContext(headers=headers, properties=properties)
+        return await self._endpoint.execute_action(name, arguments, context)
 
     async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[Event]:
         """Run an agent.

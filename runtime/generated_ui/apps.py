@@ -29,7 +29,7 @@ class AppServers(ABC):
     """The servers that apps come from, and that their pages may ask."""
 
     @abstractmethod
-    async def request(self, asked: AppRequest) -> Any:
+    async def request(self, request: AppRequest) -> Any:
         """Return the server's answer, in MCP's JSON.
 
         Raises:

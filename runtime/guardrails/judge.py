@@ -78,8 +78,8 @@ class TopicJudge(Guardrail):
             await self._provider.stop()
 
     async def _ask_provider(self, instructions: str, text: str) -> str:
-        asked = [TextMessage(role="system", content=instructions), TextMessage(role="user", content=text)]
-        run = RunInput(thread_id=str(uuid4()), run_id=str(uuid4()), messages=list(asked))
+        messages = [TextMessage(role="system", content=instructions), TextMessage(role="user", content=text)]
+        run = RunInput(thread_id=str(uuid4()), run_id=str(uuid4()), messages=list(messages))
         stream: Any = self._provider.execute_run("", run, RunContext()) if self._provider is not None else None
         pieces: list[str] = []
         length = 0

@@ -184,11 +184,11 @@ class RunLocks:
         """
         if lock.lost.is_set():
             return False
-        asked = monotonic()
+        sent_at = monotonic()
         stop = (await self._desk.renew([lock.ticket], self._settings.lease)).get(lock.ticket.token)
         if isinstance(stop, StoreError):
             raise stop
-        await self._judge(lock, stop, asked + self._settings.lease)
+        await self._judge(lock, stop, sent_at + self._settings.lease)
         return not lock.lost.is_set()
 
     async def stop(self) -> None:
@@ -262,14 +262,14 @@ class RunLocks:
 
     async def _beat(self) -> None:
         held = list(self._held.values())
-        asked = monotonic()
+        sent_at = monotonic()
         try:
             stops = await self._desk.renew([lock.ticket for lock in held], self._settings.lease)
             failures = [stop for stop in stops.values() if isinstance(stop, StoreError)]
             if failures:
                 log.warning("run_lock_heartbeat_failed", error=str(failures[0]), locks=len(failures))
             for lock in held:
-                await self._judge(lock, stops.get(lock.ticket.token), asked + self._settings.lease)
+                await self._judge(lock, stops.get(lock.ticket.token), sent_at + self._settings.lease)
         except StoreError as error:
             log.warning("run_lock_heartbeat_failed", error=str(error))
             for lock in held:

@@ -284,9 +284,9 @@ def _code(error: ResponseError) -> str:
     return names.get(type(error).__name__, str(error).partition(" ")[0])
 
 
-def _address(error: ResponseError, asked: Address) -> Address:
+def _address(error: ResponseError, address: Address) -> Address:
     host, _, port = str(error).rpartition(" ")[2].rpartition(":")
-    return host or asked[0], int(port)
+    return host or address[0], int(port)
 
 
 def _raise_first(answers: Sequence[Any]) -> None:

@@ -44,9 +44,9 @@ class _Page:
         self.below: str | None = "+inf"
         """Where the next ones are; None once there are none."""
 
-    def extend(self, found: Sequence[ThreadInfo], asked: int) -> None:
+    def extend(self, found: Sequence[ThreadInfo], count: int) -> None:
         self.threads += found
-        self.below = f"({micros(found[-1].updated_at)}" if len(found) == asked else None
+        self.below = f"({micros(found[-1].updated_at)}" if len(found) == count else None
 
     def lacks(self, last: Place) -> bool:
         """Return whether threads that were written after ``last`` may not have been asked for yet."""
@@ -77,12 +77,12 @@ class ThreadList:
         if after is not None:
             for page in pages.values():
                 page.below = str(after.updated)  # the other shards may have threads of the same moment
-        lacking, asked = list(pages), limit if len(pages) == 1 else min(limit, _FIRST_ASKED)
+        lacking, count = list(pages), limit if len(pages) == 1 else min(limit, _FIRST_ASKED)
         while lacking:
-            await self._ask(lacking, pages, owner, asked + 1)
+            await self._ask(lacking, pages, owner, count + 1)
             newest = nlargest(limit, _following(pages.values(), after), key=_place)
             last = _place(newest[-1]) if len(newest) == limit else Place(-1, "")
-            lacking, asked = [shard for shard, page in pages.items() if page.lacks(last)], limit
+            lacking, count = [shard for shard, page in pages.items() if page.lacks(last)], limit
         return newest
 
     async def _ask(self, shards: Sequence[str], pages: dict[str, _Page], owner: str | None, count: int) -> None:

@@ -40,15 +40,15 @@ def slot_of(command: Command) -> int:
     return key_slot(key if isinstance(key, bytes) else str(key).encode())
 
 
-def parse_slots(found: Sequence[Sequence[Any]], asked: Address) -> Slots:
+def parse_slots(found: Sequence[Sequence[Any]], address: Address) -> Slots:
     """Read a node's answer: of each range of slots its ends, its master and the master's replicas."""
-    ranges = [(first, last, _named(master, asked)) for first, last, master, *_ in found]
+    ranges = [(first, last, _named(master, address)) for first, last, master, *_ in found]
     masters = [master for _, _, master in ranges]
-    replicas = [_named(replica, asked) for _, _, _, *each in found for replica in each]
+    replicas = [_named(replica, address) for _, _, _, *each in found for replica in each]
     return Slots(ranges, list(dict.fromkeys((*masters, *replicas))))
 
 
-def _named(node: Sequence[Any], asked: Address) -> Address:
+def _named(node: Sequence[Any], address: Address) -> Address:
     """Return a node's address; one that does not know its own host is at the one that was asked."""
     host = node[0].decode() if isinstance(node[0], bytes) else node[0]
-    return host or asked[0], int(node[1])
+    return host or address[0], int(node[1])

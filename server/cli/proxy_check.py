@@ -56,8 +56,8 @@ def _refused(url: str, status: int) -> Finding:
 
 
 def _measure(base: str, headers: dict[str, str]) -> Stream:
-    asked = {**headers, "accept": "text/event-stream", "accept-encoding": "gzip"}
-    with _opened(f"{base}{PATH}", asked, b"") as answer:
+    sent = {**headers, "accept": "text/event-stream", "accept-encoding": "gzip"}
+    with _opened(f"{base}{PATH}", sent, b"") as answer:
         arrivals = []
         while answer.read1(_CHUNK):
             arrivals.append(monotonic())

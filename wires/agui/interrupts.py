@@ -42,7 +42,7 @@ class Interrupts:
 
     def by_id(self) -> dict[str, Any]:
         """Return what is asked, in order, by the ids in the outcome."""
-        return {asked["id"]: value for asked, value in zip(self._as_standard(), self._values, strict=True)}
+        return {interrupt["id"]: value for interrupt, value in zip(self._as_standard(), self._values, strict=True)}
 
     def _as_standard(self) -> list[dict[str, Any]]:
         return [self._standard(value, number) for number, value in enumerate(self._values)]

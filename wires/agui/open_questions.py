@@ -18,11 +18,11 @@ async def asked_last(archive: RunArchive, thread_id: str, agent_key: str) -> dic
     records = [record for record in await archive.runs(thread_id) if record.agent_name == agent_key]
     if not records or records[-1].status == "running":
         return {}
-    asked = Interrupts(records[-1].run_id)
+    interrupts = Interrupts(records[-1].run_id)
     for event in await archive.history(records[-1]):
         if is_question(event):
-            asked.add(event)
-    return asked.by_id()
+            interrupts.add(event)
+    return interrupts.by_id()
 
 
 def lack_questions(answers: Sequence[Resume]) -> bool:
@@ -30,15 +30,15 @@ def lack_questions(answers: Sequence[Resume]) -> bool:
     return any(not answer.value for answer in answers)
 
 
-def with_questions(answers: Sequence[Resume], asked: Mapping[str, Any]) -> list[Resume]:
+def with_questions(answers: Sequence[Resume], questions: Mapping[str, Any]) -> list[Resume]:
     """Return answers with what was asked: by the interrupt's id, else by position; one answer may be for all."""
-    values = list(asked.values())
+    values = list(questions.values())
     if len(answers) == 1 and answers[0].interrupt_id is None:
         whole = values[0] if len(values) == 1 else values
         return [_to(answers[0], whole)] if values else list(answers)
     placed = dict(enumerate(values))
     return [
-        _to(answer, asked.get(answer.interrupt_id or "", placed.get(place))) for place, answer in enumerate(answers)
+        _to(answer, questions.get(answer.interrupt_id or "", placed.get(place))) for place, answer in enumerate(answers)
     ]
 
 

@@ -48,8 +48,8 @@ def synthesised_run(thread_id: str, run_id: str, kept: AgentState) -> Iterator[J
     if messages:
         yield {"type": "MESSAGES_SNAPSHOT", "messages": messages}
     yield from state
-    asked = Interrupts(run_id)
+    interrupts = Interrupts(run_id)
     for question in kept.interrupts:
-        asked.add(question)
-    yield from asked.legacy()
+        interrupts.add(question)
+    yield from interrupts.legacy()
     yield {"type": "RUN_FINISHED", **ids}

@@ -208,27 +208,27 @@ def _chosen_function(props: Mapping[str, Any]) -> str | None:
 
 def _resumes(given: RunAgentInput, cancelled: str | None) -> Iterable[Resume]:
     """Return the answers to interrupts, of the standard form or else of the older one."""
-    asked = as_text(_object(given.forwarded_props.get("command")).get("interruptEvent"))
+    question = as_text(_object(given.forwarded_props.get("command")).get("interruptEvent"))
     answers = [entry for entry in given.resume if isinstance(entry, dict)]
     if answers:
-        yield from (_standard_answer(entry, asked, cancelled) for entry in answers)
+        yield from (_standard_answer(entry, question, cancelled) for entry in answers)
         return
     command = _object(given.forwarded_props.get("command"))
     if "resume" in command:  # false, null and "" are answers as well
-        yield _answer(command["resume"], asked)
+        yield _answer(command["resume"], question)
 
 
-def _standard_answer(entry: Mapping[str, Any], asked: str, cancelled: str | None) -> Resume:
+def _standard_answer(entry: Mapping[str, Any], question: str, cancelled: str | None) -> Resume:
     id_ = entry["interruptId"] if isinstance(entry.get("interruptId"), str) else None
     if entry.get("status") == "cancelled":
-        return _answer(cancelled, asked, id_, cancelled=True)
-    return _answer(entry.get("payload"), asked, id_)
+        return _answer(cancelled, question, id_, cancelled=True)
+    return _answer(entry.get("payload"), question, id_)
 
 
-def _answer(answer: Any, asked: str, id_: str | None = None, *, cancelled: bool = False) -> Resume:
+def _answer(answer: Any, question: str, id_: str | None = None, *, cancelled: bool = False) -> Resume:
     return Resume(
         name="LangGraphInterruptEvent",
-        value=asked,
+        value=question,
         response=None if answer is None else as_text(answer),
         answer=answer,
         interrupt_id=id_,

@@ -231,12 +231,12 @@ class Runs:
         thread_id = names["thread"]
         try:
             stopped = await self._service.stop(thread_id, run_id=run_id, identity=client.identity)
-            asked = run_id
+            named = run_id
         except ThreadNotFoundError:
-            stopped, asked = False, None
+            stopped, named = False, None
         if stopped or await self._service.stop_ahead(thread_id, run_id=run_id, identity=client.identity):
             await respond_json(exchange, {"stopped": True, "interrupt": _STOPPED})
-        elif asked is None or not await self._is_running(thread_id, client):
+        elif named is None or not await self._is_running(thread_id, client):
             await respond_json(exchange, {"stopped": False, "message": f"No active run for thread '{thread_id}'."})
         else:
             text = f"Run '{run_id}' is not the active run for thread '{thread_id}'."
@@ -281,8 +281,8 @@ class Runs:
         request.cloud_key = client.cloud_key
         request.sends_part = agent.name is not None and not agent.provider.keeps_state
         if lack_questions(request.input.resume):
-            asked = await self._asked_last(given.thread_id, agent, client)
-            request.input.resume = with_questions(request.input.resume, asked)
+            questions = await self._asked_last(given.thread_id, agent, client)
+            request.input.resume = with_questions(request.input.resume, questions)
         return request
 
     async def _messages(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> list[Message]:
@@ -342,11 +342,11 @@ class Runs:
 
 async def _app_result(apps: AppServers, agent: Agent, given: RunAgentInput) -> Any:
     """Return the server's answer, or what is wrong in the form that clients expect in its place."""
-    asked = read_app_request(given.forwarded_props[PROXIED_MCP_REQUEST], agent.name or DEFAULT)
-    if asked is None:
+    request = read_app_request(given.forwarded_props[PROXIED_MCP_REQUEST], agent.name or DEFAULT)
+    if request is None:
         return {"error": "The request of the app cannot be read."}
     try:
-        return await apps.request(asked)
+        return await apps.request(request)
     except CopilotKitError as error:
         return {"error": error.message}
 

@@ -48,15 +48,15 @@ class ThreadOperations:
         """Answer with a page of the caller's threads, last written first."""
         if not self.lists:
             raise not_found()
-        asked = {key: values[-1] for key, values in parse_qs(call.query).items()}
-        agent_id = asked.get("agentId")
+        query = {key: values[-1] for key, values in parse_qs(call.query).items()}
+        agent_id = query.get("agentId")
         agent = None if agent_id is None else await self._key_of(agent_id)
         found, cursor = await self._page(
             client.identity,
             agent=agent,
-            archived=asked.get("includeArchived") == "true",
-            limit=_page_size(asked.get("limit", "")),
-            cursor=asked.get("cursor"),
+            archived=query.get("includeArchived") == "true",
+            limit=_page_size(query.get("limit", "")),
+            cursor=query.get("cursor"),
         )
         body = {"threads": [_record(info, agent_id) for info in found], "nextCursor": cursor}
         await respond_json(exchange, body)
@@ -167,10 +167,10 @@ def _is_asked_for(info: ThreadInfo, agent: str | None, *, archived: bool) -> boo
     return (archived or not info.archived) and (agent is None or agent in (info.agents or [""]))
 
 
-def _page_size(asked: str) -> int:
-    if not asked.isdecimal():
+def _page_size(text: str) -> int:
+    if not text.isdecimal():
         return PAGE_THREADS
-    return max(1, min(int(asked[:_MOST_DIGITS]), MOST_THREADS))
+    return max(1, min(int(text[:_MOST_DIGITS]), MOST_THREADS))
 
 
 def _record(info: ThreadInfo, agent_id: Any = None) -> dict[str, Any]:

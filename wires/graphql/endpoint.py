@@ -96,9 +96,9 @@ class GraphQLWire:
         """
         parameters = await read_parameters(exchange.request, body, self._config.max_body_bytes)
         body.release()
-        asked, operation = self._read(exchange, parameters)
+        request, operation = self._read(exchange, parameters)
         del parameters
-        await self._execute(exchange, client, asked, operation)
+        await self._execute(exchange, client, request, operation)
 
     def render(self, refusal: Refusal, exchange: Exchange) -> Rendered:
         """Return a refusal in the format that the client reads."""
@@ -122,12 +122,12 @@ class GraphQLWire:
         return GraphQLRequest(document, parameters.variables, parameters.operation_name), operation
 
     async def _execute(
-        self, exchange: Exchange, client: ClientRequest, asked: GraphQLRequest, operation: OperationDefinitionNode
+        self, exchange: Exchange, client: ClientRequest, request: GraphQLRequest, operation: OperationDefinitionNode
     ) -> None:
-        count = asked.document.root_fields(operation)
+        count = request.document.root_fields(operation)
         await self._admission.charge(client, count)
-        check_variables(asked.variables, self._config)
-        incremental = asked.document.incremental(operation, asked.variables)
+        check_variables(request.variables, self._config)
+        incremental = request.document.incremental(operation, request.variables)
         format_ = negotiate(exchange.accept, incremental=incremental)
         if format_ is None:
             await exchange.respond(406, headers=[("accept", acceptable(incremental=incremental))])
@@ -136,33 +136,35 @@ class GraphQLWire:
         context = GraphQLContext(service=self._service, client=client, runs=exchange.runs)
         runs = count if operation.operation is OperationType.MUTATION else 0
         with self._admission.running(client, runs, context.runs):
-            await self._deliver(exchange, format_, asked, context, incremental=incremental)
+            await self._deliver(exchange, format_, request, context, incremental=incremental)
 
     async def _deliver(
         self,
         exchange: Exchange,
         format_: Format,
-        asked: GraphQLRequest,
+        request: GraphQLRequest,
         context: GraphQLContext,
         *,
         incremental: bool,
     ) -> None:
         work = self._stream if incremental else self._whole
         try:
-            await unless_disconnected(exchange, work(exchange, format_, asked, context))
+            await unless_disconnected(exchange, work(exchange, format_, request, context))
         finally:
             for run in context.runs:
                 await self._service.leave(run, cancel=self._config.on_disconnect == "cancel")
 
-    async def _whole(self, exchange: Exchange, format_: Format, asked: GraphQLRequest, context: GraphQLContext) -> None:
-        payload = await self._execution.whole(asked, context)
+    async def _whole(
+        self, exchange: Exchange, format_: Format, request: GraphQLRequest, context: GraphQLContext
+    ) -> None:
+        payload = await self._execution.whole(request, context)
         _check_accepted(context)
         await exchange.respond(200, whole_body(format_, payload), [("content-type", format_.content_type)])
 
     async def _stream(
-        self, exchange: Exchange, format_: Format, asked: GraphQLRequest, context: GraphQLContext
+        self, exchange: Exchange, format_: Format, request: GraphQLRequest, context: GraphQLContext
     ) -> None:
-        answer = await self._execution.incremental(asked, context)
+        answer = await self._execution.incremental(request, context)
         _check_accepted(context)
         if not isinstance(answer, IncrementalAnswer):
             whole = negotiate(exchange.accept, incremental=False) or format_

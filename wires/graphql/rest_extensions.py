@@ -100,11 +100,11 @@ class RestExtensions:
         }
 
     async def _save(self, agent: str, exchange: Exchange, client: ClientRequest) -> dict[str, Any]:
-        asked = await self._body(exchange)
+        body = await self._body(exchange)
         await self._service.save_agent_state(
-            thread_id=asked.thread_id, agent_name=agent, state=asked.state, identity=client.identity
+            thread_id=body.thread_id, agent_name=agent, state=body.state, identity=client.identity
         )
-        return {"threadId": asked.thread_id, "saved": True}
+        return {"threadId": body.thread_id, "saved": True}
 
     async def _body(self, exchange: Exchange) -> SaveState:
         if content_type_of(exchange.request) != "application/json":

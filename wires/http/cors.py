@@ -46,9 +46,9 @@ def preflight_headers(
     if "access-control-allow-origin" not in dict(admitted):
         return admitted
     method = headers.get("access-control-request-method")
-    asked = {
+    requested = {
         "access-control-allow-methods": EVERY_METHOD if wildcard else method,
         "access-control-allow-headers": headers.get("access-control-request-headers"),
     }
-    allowed = [(name, value) for name, value in asked.items() if value]
+    allowed = [(name, value) for name, value in requested.items() if value]
     return [*admitted, *allowed, ("vary", "Access-Control-Request-Headers")]

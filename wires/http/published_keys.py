@@ -62,29 +62,29 @@ class PublishedKeys:
         key_id = self._jwt.get_unverified_header(token).get("kid")
         if not isinstance(key_id, str):
             return None
-        asked = monotonic()
-        if asked - self._found > FRESH_SECONDS:
-            await self._renew(asked)
+        needed_at = monotonic()
+        if needed_at - self._found > FRESH_SECONDS:
+            await self._renew(needed_at)
         if key_id not in self._keys:
-            await self._look(asked)
+            await self._look(needed_at)
         return self._keys.get(key_id)
 
-    async def _renew(self, asked: float) -> None:
+    async def _renew(self, needed_at: float) -> None:
         """Look at the keys again. Known ones are used on for a while if that fails."""
-        usable = asked - self._found < MOST_SECONDS
-        if usable and asked - self._failed < PATIENCE_SECONDS:
+        usable = needed_at - self._found < MOST_SECONDS
+        if usable and needed_at - self._failed < PATIENCE_SECONDS:
             return
         try:
-            await self._look(asked)
+            await self._look(needed_at)
         except NetworkError:
             if not usable:
                 raise
             log.warning("published_keys_not_renewed", error=str(self._failure))
 
-    async def _look(self, asked: float) -> None:
-        """Fetch the keys, unless a look that was begun after ``asked`` has had its answer."""
+    async def _look(self, needed_at: float) -> None:
+        """Fetch the keys, unless a look that was begun after ``needed_at`` has had its answer."""
         async with self._turn:
-            if self._answered < asked:
+            if self._answered < needed_at:
                 await asyncio.sleep(self._begun + PAUSE_SECONDS - monotonic())
                 self._begun = monotonic()
                 await self._fetch()
