@@ -12,9 +12,12 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    IntValueNode,
     NoSchemaIntrospectionCustomRule,
+    NullValueNode,
     OperationDefinitionNode,
     OperationType,
+    ValueNode,
     VariableNode,
     Visitor,
     get_operation_ast,
@@ -40,6 +43,7 @@ class Document:
     Attributes:
         ast: The document as parsed.
         directives: Its ``@defer`` and ``@stream``.
+        counting: Those among them that say with how many elements a list begins.
         constant: Whether none of its directives depends on a variable.
         selections: What reads the selections of its operations, by name, for requests that share them.
         plans: What is the same for all executions of its operations, by name.
@@ -49,6 +53,7 @@ class Document:
     ast: DocumentNode
     directives: tuple[DirectiveNode, ...]
     constant: bool
+    counting: tuple[DirectiveNode, ...] = ()
     selections: dict[str | None, SelectionReader] = field(default_factory=dict)
     plans: dict[str | None, ExecutionPlan] = field(default_factory=dict)
     counts: dict[str | None, int] = field(default_factory=dict)
@@ -65,9 +70,15 @@ class Document:
         return operation
 
     def incremental(self, operation: OperationDefinitionNode, variables: dict[str, Any] | None) -> bool:
-        """Return whether an answer in parts is asked for."""
+        """Return whether an answer in parts is asked for.
+
+        Raises:
+            RequestError: A list is to begin with fewer elements than none, which would show in the middle of a run.
+        """
         if operation.operation is not OperationType.MUTATION:
             return False
+        for directive in self.counting:
+            _check_count(directive, operation, variables or {})
         return any(_active(directive, variables or {}) for directive in self.directives)
 
     def root_fields(self, operation: OperationDefinitionNode) -> int:
@@ -128,7 +139,8 @@ class DocumentCache:
             raise RequestError(request_errors(errors, "GRAPHQL_VALIDATION_FAILED"), spec=True)
         collector = _Directives()
         visit(ast, collector)
-        return Document(ast, tuple(collector.incremental), collector.constant)
+        counting = tuple(one for one in collector.incremental if _argument(one, "initialCount") is not None)
+        return Document(ast, tuple(collector.incremental), collector.constant, counting)
 
     def _errors(self, ast: DocumentNode) -> list[GraphQLError]:
         try:
@@ -154,10 +166,35 @@ class _Directives(Visitor):
             self.constant = False
 
 
+def _argument(directive: DirectiveNode, name: str) -> ValueNode | None:
+    return next((argument.value for argument in directive.arguments or () if argument.name.value == name), None)
+
+
 def _active(directive: DirectiveNode, variables: dict[str, Any]) -> bool:
-    condition = next((a.value for a in directive.arguments or () if a.name.value == "if"), None)
+    condition = _argument(directive, "if")
     if isinstance(condition, BooleanValueNode):
         return condition.value
     if isinstance(condition, VariableNode):
         return variables.get(condition.name.value, True) is not False
     return True
+
+
+def _check_count(directive: DirectiveNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> None:
+    count = _count(directive, operation, variables)
+    if (count is None or (isinstance(count, int | float) and count < 0)) and _active(directive, variables):
+        error = GraphQLError("initialCount must be a positive integer", directive)
+        raise RequestError(request_errors([error], None))
+
+
+def _count(directive: DirectiveNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Any:
+    """Return with how many elements the list begins: None for null, a variable's value as it came."""
+    given = _argument(directive, "initialCount")
+    if isinstance(given, VariableNode):
+        name = given.name.value
+        if name in variables:
+            return variables[name]
+        definitions = operation.variable_definitions or ()
+        given = next((each.default_value for each in definitions if each.variable.name.value == name), None)
+    if isinstance(given, NullValueNode):
+        return None
+    return int(given.value) if isinstance(given, IntValueNode) else 0

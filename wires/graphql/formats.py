@@ -78,7 +78,7 @@ def _asks_for(media_types: list[str], candidate: Format) -> bool:
 
 
 def _media_types(accept: str | None) -> list[str]:
-    if accept is None:
+    if not accept:
         return ["*/*"]
     entries = ([part.strip().lower() for part in entry.split(";")] for entry in accept.split(","))
     return [media_type for media_type, *parameters in entries if media_type and _utf8(parameters)]

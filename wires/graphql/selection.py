@@ -181,10 +181,7 @@ class SelectionReader:
         stream = get_directive_values(GraphQLStreamDirective, details.node, self._variables)
         if not stream or stream.get("if") is False:
             return None
-        count = stream["initialCount"]
-        if count is None or count < 0:
-            raise ValueError("initialCount must be a positive integer")
-        return Streamed(stream.get("label"), count)
+        return Streamed(stream.get("label"), stream["initialCount"])
 
 
 def _among(usage: DeferUsage | None, usages: list[DeferUsage]) -> bool:

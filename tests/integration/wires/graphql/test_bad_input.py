@@ -176,6 +176,47 @@ async def test_an_agent_that_stops_in_mid_message_has_it_closed(client: httpx.As
     assert told["code"] == messages[0]["status"]["code"] == "Success"
 
 
+@pytest.mark.parametrize(
+    ("declared", "count", "variables"),
+    [
+        ("", "-1", {}),
+        ("", "null", {}),
+        (", $n: Int", "$n", {"n": -1}),
+        (", $n: Int", "$n", {"n": None}),
+        (", $n: Int = -1", "$n", {}),
+    ],
+)
+@pytest.mark.parametrize("place", ["messages", "content"])
+async def test_a_list_that_begins_with_fewer_elements_than_none_is_refused_before_the_run(
+    client: httpx.AsyncClient, place: str, declared: str, count: str, variables: dict[str, Any]
+) -> None:
+    body = scripted(*text("t", "never"))
+    streamed = {
+        each: f"@stream(initialCount: {count})" if each == place else "@stream" for each in ("messages", "content")
+    }
+    body["query"] = f"""mutation generateCopilotResponse($data: GenerateCopilotResponseInput!{declared}) {{
+        generateCopilotResponse(data: $data) {{
+            messages {streamed["messages"]} {{ ... on TextMessageOutput {{ content {streamed["content"]} }} }}
+        }}
+    }}"""
+    body["variables"] = {"data": body["variables"]["data"], **variables}
+    told = await answer(client, body)
+    assert told.status == 400
+    assert told.parts[0]["errors"][0]["message"] == "initialCount must be a positive integer"
+
+
+@pytest.mark.parametrize(("declared", "count"), [(", $n: Int", "$n"), ("", "0"), ("", "1"), ("", "-1, if: false")])
+async def test_any_other_beginning_of_a_list_is_served(client: httpx.AsyncClient, declared: str, count: str) -> None:
+    body = scripted(*text("t", "served"))
+    body["query"] = f"""mutation generateCopilotResponse($data: GenerateCopilotResponseInput!{declared}) {{
+        generateCopilotResponse(data: $data) {{
+            messages @stream {{ ... on TextMessageOutput {{ content @stream(initialCount: {count}) }} }}
+        }}
+    }}"""
+    body["variables"] = {"data": body["variables"]["data"]}
+    assert "served" in str((await answer(client, body)).parts)
+
+
 @pytest.mark.parametrize("place", ["content", "context", "properties", "state", "arguments", "result", "schema"])
 async def test_half_a_character_is_taken_anywhere(client: httpx.AsyncClient, place: str) -> None:
     def cut(where: str) -> str:

@@ -32,6 +32,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     [
         (CLIENT_ACCEPT, GRAPHQL, MULTIPART),
         ("*/*", JSON, MULTIPART),
+        ("", JSON, MULTIPART),
         ("multipart/mixed", MULTIPART, MULTIPART),
         ("multipart/mixed;deferSpec=20220824", MULTIPART, MULTIPART),
         ("text/event-stream", EVENTS, EVENTS),
