@@ -20,6 +20,7 @@ from ..runtime.errors import (
     ProtocolError,
     RemoteEndpointNotFoundError,
 )
+from ..runtime.json_text import decode_agent_json
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0
@@ -200,8 +201,8 @@ def decode_body(body: bytes) -> Any:
         ProtocolError: If it is not JSON.
     """
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return decode_agent_json(body)
+    except msgspec.DecodeError as error:
         raise ProtocolError("The remote service answered with something that is not JSON.") from error
 
 

@@ -11,6 +11,7 @@ import structlog
 from . import events
 from .errors import ProtocolError
 from .events import BaseEvent, Json
+from .json_text import decode_agent_json
 
 log = structlog.get_logger(__name__)
 
@@ -186,9 +187,14 @@ def parse_json(text: str | bytes) -> WireEvent:
     """
     try:
         return _DECODER.decode(text)
-    except msgspec.ValidationError:
-        return parse_mapping(msgspec.json.decode(text))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError):
+        return parse_mapping(_decoded(text))
+
+
+def _decoded(text: str | bytes) -> Any:
+    try:
+        return decode_agent_json(text)
+    except msgspec.DecodeError as error:
         raise ProtocolError("The agent sent an event that is not JSON.") from error
 
 

@@ -6,6 +6,7 @@ A string of JavaScript's that was cut in the middle of a character ends in half 
 
 from __future__ import annotations
 
+import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable
@@ -125,6 +126,24 @@ def decode_client_json(text: str | bytes) -> Any:
         raise msgspec.DecodeError("JSON nests too deep") from error
     except OverflowError as error:
         raise msgspec.DecodeError("Number out of range") from error
+
+
+def decode_agent_json(text: str | bytes) -> Any:
+    """Return what the JSON of an agent or a service holds. Halves of characters stay halves, for texts come in pieces.
+
+    What Python's own encoder writes besides is read as well: control characters as they are, and ``NaN`` as None.
+
+    Raises:
+        msgspec.DecodeError: It is not JSON, or nests too deep.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    try:
+        return json.loads(plain, strict=False, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def _may_have_long_number(text: str | bytes) -> bool:

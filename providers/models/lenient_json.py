@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ...runtime.json_text import decode_agent_json
 from .vendor_errors import BrokenStreamError, VendorError
 
 
@@ -25,8 +26,8 @@ def read_json(data: bytes) -> Any:
     if not plain.startswith(("{", "[", '"')):
         raise VendorError(plain)
     try:
-        return json.loads(plain, strict=False)
-    except (ValueError, RecursionError) as error:
+        return decode_agent_json(plain)
+    except msgspec.DecodeError as error:
         raise BrokenStreamError(f"A part of the stream is malformed: {error}") from error
 
 

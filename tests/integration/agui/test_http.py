@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import RunContext, RunInput
@@ -18,6 +19,12 @@ from copilotkit_runtime.runtime.errors import (
     RemoteEndpointNotFoundError,
 )
 from copilotkit_runtime.testing import Request, Script, ScriptedService, head
+from tests.parity.fold import fold
+from tests.parity.wire import ask
+from tests.support.agui_client import run as run_agent
+from tests.support.agui_client import run_input, user
+from tests.support.local_server import PATH, client_of
+from tests.support.request_bodies import generate, text_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -70,6 +77,23 @@ async def test_a_run_arrives_however_it_is_cut() -> None:
         events.RunFinished,
     ]
     assert received[2] == events.TextMessageContent(message_id="m", delta="tök")
+
+
+async def test_a_character_that_an_agent_cuts_in_half_arrives_whole() -> None:
+    halves = said(type="TEXT_MESSAGE_CHUNK", messageId="m", delta="\ud83d") + said(
+        type="TEXT_MESSAGE_CHUNK", delta="\ude80"
+    )
+    state = said(type="STATE_SNAPSHOT", snapshot={"cut": "a\ud83d", "none": float("nan")})
+    async with ScriptedService(answer(STARTED, halves, state, FINISHED)) as service:
+        runtime = CopilotRuntime(providers=[AGUIProvider({"a": service.url})])
+        async with client_of(runtime) as client:
+            streamed = await run_agent(client, "a", run_input(user("go")))
+            told = await ask(client, PATH, generate(text_message("go"), agent="a"))
+    assert "".join(event["delta"] for event in streamed if event["type"] == "TEXT_MESSAGE_CONTENT") == "🚀"
+    assert [event["snapshot"] for event in streamed if event["type"] == "STATE_SNAPSHOT"] == [
+        {"cut": "a\ufffd", "none": None}
+    ]
+    assert fold(told.parts)["messages"][0]["content"] == ["🚀"]
 
 
 async def test_the_request_is_agui_s() -> None:

@@ -268,6 +268,18 @@ def test_chunks_of_subagents_that_work_side_by_side_stay_apart() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "delta"),
+    [
+        (r'{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"\ud83d"}', "\ud83d"),
+        ('{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"a\x01"}', "a\x01"),
+        (b'{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"\xff"}', "\ufffd"),
+    ],
+)
+def test_json_that_is_a_little_off_is_read(written: str | bytes, delta: str) -> None:
+    assert EventDecoder().decode(written) == [events.TextMessageContent(message_id="m", delta=delta)]
+
+
+@pytest.mark.parametrize(
     "garbage",
     [
         "data: not json\n\n",
@@ -277,7 +289,6 @@ def test_chunks_of_subagents_that_work_side_by_side_stay_apart() -> None:
         '{"type":"TEXT_MESSAGE_START"}',
         "{broken",
         b"data: \xff\xfe\n\n",
-        b'{"type":"\xff"}',
         {},
         None,
         17,

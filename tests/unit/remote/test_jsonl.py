@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +30,11 @@ async def test_lines_are_the_same_wherever_the_body_is_cut(cuts: list[int]) -> N
     borders = [0, *sorted(cuts), len(BODY)]
     parts = [BODY[start:end] for start, end in zip(borders, borders[1:], strict=False)]  # noqa: RUF007
     assert await read(*parts) == [{"a": 1}, {"b": "ü🎈"}, [2]]
+
+
+async def test_what_pythons_own_encoder_writes_is_read() -> None:
+    written = {"half": "\ud83d", "whole": "🚀", "none": float("nan")}
+    assert await read(json.dumps(written).encode()) == [{**written, "none": None}]
 
 
 async def test_a_body_without_lines_holds_nothing() -> None:
