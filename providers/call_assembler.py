@@ -45,8 +45,8 @@ class CallAssembler:
     ) -> list[Event]:
         """Begin a call whose name is whole. It ends the call that ``key`` stood for."""
         events = self.end(key)
-        known = self._by_id.get(vendor_id or "")
-        call = self._begin(key, vendor_id, known if known is not None and known.complete else None)
+        earlier = self._by_id.get(vendor_id or "")
+        call = self._begin(key, vendor_id, earlier if earlier is not None and earlier.complete else None)
         call.take(vendor_id, name, None)
         call.details.update(details or {})
         return [*events, *self._open(call)] if call.twin is None else events
@@ -117,10 +117,10 @@ class CallAssembler:
     def _continued(
         self, key: Hashable | None, vendor_id: str | None, name: str | None, arguments: str | None
     ) -> CallPieces | None:
-        known = self._by_id.get(vendor_id or "")
-        if known is not None:
-            again = known.complete and not known.is_placeholder and bool(name or (arguments or "").strip())
-            return None if again or known.ended else known
+        earlier = self._by_id.get(vendor_id or "")
+        if earlier is not None:
+            again = earlier.complete and not earlier.is_placeholder and bool(name or (arguments or "").strip())
+            return None if again or earlier.ended else earlier
         numbered = self._by_key.get(key) if key is not None else self._last
         if numbered is None or self._is_another(numbered, key, vendor_id, name):
             return None
@@ -134,9 +134,9 @@ class CallAssembler:
         return not numbered.written and name != numbered.name and name in self._tools and numbered.name in self._tools
 
     def _twin(self, key: Hashable | None, vendor_id: str | None, name: str | None) -> CallPieces | None:
-        known = self._by_id.get(vendor_id or "")
-        if vendor_id or known is not None:
-            return known
+        earlier = self._by_id.get(vendor_id or "")
+        if vendor_id or earlier is not None:
+            return earlier
         numbered = self._by_key.get(key) if key is not None else self._last
         return numbered if numbered is not None and numbered.complete and numbered.name == name else None
 

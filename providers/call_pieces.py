@@ -130,5 +130,5 @@ class CallPieces:
 
 
 # Names come whole, again with every piece, or cut into pieces.
-def _joined(known: str, name: str) -> str:
-    return name if name.startswith(known) else known + name
+def _joined(begun: str, name: str) -> str:
+    return name if name.startswith(begun) else begun + name

@@ -16,9 +16,9 @@ mutation_extensions = MutationType()
 @query_extensions.field("runtimeInfo")
 async def info_of_runtime(_root: object, info: Info) -> dict[str, Any]:
     """Return what the runtime is, and the agents it has."""
-    known = runtime_info(await info.context.service.available_agents())
-    agents = [{"id": agent.name, "name": agent.name, "description": agent.description} for agent in known.agents]
-    return {"version": known.version, "contract_version": known.contract_version, "agents": agents}
+    about = runtime_info(await info.context.service.available_agents())
+    agents = [{"id": agent.name, "name": agent.name, "description": agent.description} for agent in about.agents]
+    return {"version": about.version, "contract_version": about.contract_version, "agents": agents}
 
 
 @mutation_extensions.field("saveAgentState")

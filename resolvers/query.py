@@ -32,11 +32,11 @@ async def available_agents(_root: object, info: Info) -> dict[str, Any]:
 async def load_agent_state(_root: object, info: Info, data: dict[str, str]) -> dict[str, Any]:
     """Return an agent's state on a thread; one that has none there is empty."""
     context = info.context
-    known = await context.service.load_agent_state(**data, identity=context.client.identity)
-    state = known or AgentState()
+    kept = await context.service.load_agent_state(**data, identity=context.client.identity)
+    state = kept or AgentState()
     return {
         "thread_id": data["thread_id"],
-        "thread_exists": known is not None,
+        "thread_exists": kept is not None,
         "state": msgspec.json.encode(shown_state(state.state)).decode(),
         "messages": msgspec.json.encode(state_messages(state.messages)).decode(),
     }

@@ -134,8 +134,8 @@ def _each_once(role: Role, parts: list[Any]) -> Iterable[str | ImageMessage | Me
                 kept[index] = text
             continue
         key = _identity(attached)
-        known = kept.get(key)
-        if known is None or (not isinstance(known, str) and known.as_binary):
+        earlier = kept.get(key)
+        if earlier is None or (not isinstance(earlier, str) and earlier.as_binary):
             kept[key] = attached
     return kept.values()
 
@@ -183,9 +183,9 @@ def messages_to_agui(messages: Iterable[Message]) -> list[dict[str, Any]]:
 def _write_text(written: dict[str, dict[str, Any]], message: TextMessage) -> None:
     if message.role == "tool":  # AG-UI's tool messages answer a call, which a text does not name
         return
-    known = written.get(message.id)
-    if known is not None and "toolCalls" in known:
-        known["content"] = message.content
+    call = written.get(message.id)
+    if call is not None and "toolCalls" in call:
+        call["content"] = message.content
         return
     shape = {"id": message.id, "role": message.role, "content": message.content}
     written[message.id] = shape if message.name is None else {**shape, "name": message.name}

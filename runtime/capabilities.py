@@ -21,11 +21,11 @@ def capabilities_of(provider: AgentProvider, descriptor: AgentDescriptor) -> Cap
     whose provider fails is described by what it declares.
     """
     try:
-        known = [_for_all(provider, descriptor), provider.capabilities(descriptor.name)]
+        reported = [_for_all(provider, descriptor), provider.capabilities(descriptor.name)]
     except Exception:
         log.exception("capabilities_not_known", provider=provider.name, agent=descriptor.name)
-        known = []
-    return _joined(*known, descriptor.capabilities)
+        reported = []
+    return _joined(*reported, descriptor.capabilities)
 
 
 def media_input(takes: frozenset[str]) -> Capabilities:
@@ -48,7 +48,7 @@ def _joined(*given: Mapping[str, Any]) -> Capabilities:
     joined: Capabilities = {}
     for capabilities in given:
         for category, value in capabilities.items():
-            known = joined.get(category)
-            both = isinstance(known, dict) and isinstance(value, Mapping)
-            joined[category] = {**known, **value} if both and isinstance(known, dict) else value
+            earlier = joined.get(category)
+            both = isinstance(earlier, dict) and isinstance(value, Mapping)
+            joined[category] = {**earlier, **value} if both and isinstance(earlier, dict) else value
     return joined

@@ -156,8 +156,8 @@ def helpful_message(error: BaseException) -> str:
 
 def _correlation() -> dict[str, Any]:
     """Return what leads from a hidden error to its log lines, which carry the same id."""
-    known = structlog.contextvars.get_contextvars().get("correlation_id")
-    return {} if known is None else {"correlationId": known}
+    id_ = structlog.contextvars.get_contextvars().get("correlation_id")
+    return {} if id_ is None else {"correlationId": id_}
 
 
 def to_public_error(error: BaseException, *, shown: bool = False) -> CopilotKitError:

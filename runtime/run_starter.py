@@ -218,12 +218,12 @@ class RunStarter:
     async def _delegate(self, request: RunRequest, agent_name: str) -> Run:
         """Start an agent's run within the run of ``request``, on the same thread. It may not delegate further."""
         outer, provider = request.input, await self._provider_for(agent_name)
-        known = await provider.load_state(outer.thread_id, agent_name) or AgentState()
+        kept = await provider.load_state(outer.thread_id, agent_name) or AgentState()
         given = RunInput(
             thread_id=outer.thread_id,
             run_id=fresh_uuid(),
             messages=list(outer.messages),
-            state=known.state,
+            state=kept.state,
             context=outer.context,
             forwarded=outer.forwarded,
             request_type=outer.request_type,

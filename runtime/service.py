@@ -242,9 +242,9 @@ class RuntimeService:
         """
         provider = await self.registry.owner_of(agent_name)
         spelling = await self.threads.open(thread_id, identity, agent_name)
-        known = await provider.load_state(spelling, agent_name) or AgentState()
-        known.state = state
-        await provider.save_state(spelling, agent_name, known)
+        kept = await provider.load_state(spelling, agent_name) or AgentState()
+        kept.state = state
+        await provider.save_state(spelling, agent_name, kept)
 
     async def start(self, request: RunRequest) -> RunHandle:
         """Start a run, and follow it from its first event as the reader that paces it.

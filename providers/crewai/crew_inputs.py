@@ -41,14 +41,14 @@ def crew_inputs(run: RunInput, placeholders: Collection[str], given: Mapping[str
     last = next((message.content for message in reversed(texts) if message.role == "user"), "")
     conversation = "\n".join(f"{message.role}: {message.content}" for message in texts)
     state = {key: value for key, value in run.state.items() if key != CHAT_MESSAGES}
-    known = {"message": last, "conversation": conversation, **state, **given}
-    missing = sorted(name for name in placeholders if name not in known)
+    inputs = {"message": last, "conversation": conversation, **state, **given}
+    missing = sorted(name for name in placeholders if name not in inputs)
     if len(missing) > 1:
         raise MisuseError(
             f"Nothing fills these placeholders of the crew: {', '.join(missing)}. Fill them from the client's state, or"
             " with CrewAIProvider(inputs=...); one of them may be left for the user's message."
         )
-    return {**known, **dict.fromkeys(missing, last)}
+    return {**inputs, **dict.fromkeys(missing, last)}
 
 
 @contextmanager

@@ -30,10 +30,10 @@ def flow_inputs(run: RunInput, state: Any) -> dict[str, Any]:
         "messages": openai_messages(run),
         "copilotkit": {"actions": actions, "context": context},
     }
-    known = _known_fields(state)
-    if "copilotkit" in (known or ()):
+    declared = _known_fields(state)
+    if "copilotkit" in (declared or ()):
         inputs |= {"tools": actions, "context": context}
-    accepted = inputs if known is None else {key: value for key, value in inputs.items() if key in known}
+    accepted = inputs if declared is None else {key: value for key, value in inputs.items() if key in declared}
     return {**accepted, "id": run.thread_id}
 
 

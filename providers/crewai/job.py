@@ -114,9 +114,9 @@ class Job:
 
     def _unsent_in(self, thread: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return what the run showed and the flow did not keep: a thread without it would take it off the screen."""
-        known = {sent.id for sent in self._run.messages}
+        sent_ids = {sent.id for sent in self._run.messages}
         ids = {entry["id"] for entry in thread}
-        texts = [entry.get("content") for entry in thread if entry["id"] not in known]
+        texts = [entry.get("content") for entry in thread if entry["id"] not in sent_ids]
         calls = {call.get("id") for entry in thread for call in entry.get("toolCalls") or ()}
         results = {entry.get("toolCallId") for entry in thread}
         return [

@@ -40,8 +40,8 @@ class TextLog:
 
     def id_of(self, text: object) -> str:
         """Return the id that ``text`` was sent under, or a fresh one."""
-        known = self._ids.get(text) if isinstance(text, str) else None
-        return known or str(uuid4())
+        id_ = self._ids.get(text) if isinstance(text, str) else None
+        return id_ or str(uuid4())
 
 
 def message(text: str) -> list[Event]:

@@ -19,11 +19,11 @@ def graph_capabilities(schema: GraphSchema | None = None) -> dict[str, Any]:
     Args:
         schema: The graph's schema; None if it is not known before a run.
     """
-    known: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "state": {"snapshots": True},
         "humanInTheLoop": {"supported": True, "interrupts": True},
     }
     if schema is None:
-        return known
+        return reported
     client_tools = any(schema.takes(key) for key in _CLIENT_TOOLS)
-    return {**known, "tools": {"clientProvided": client_tools}}
+    return {**reported, "tools": {"clientProvided": client_tools}}

@@ -101,10 +101,10 @@ class ChatStream:
         return [event for call in list(self._open.values()) for event in self._end(call)]
 
     def _is_new(self, message: BaseMessage) -> bool:
-        known = message.id in self._seen
+        seen = message.id in self._seen
         if message.id:
             self._seen.add(message.id)
-        return not known
+        return not seen
 
     def _is_known(self, result: ToolMessage) -> bool:
         waiting = self._thread_calls.waiting(result.tool_call_id)

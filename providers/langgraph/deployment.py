@@ -251,14 +251,14 @@ class _Calls:
     def metadata_of(self, message: BaseMessage, metadata: dict[str, Any]) -> dict[str, Any]:
         """Return the metadata of the call that ``message`` is a chunk of, by its id and the task it runs in."""
         task, id_ = str(metadata.get("langgraph_checkpoint_ns")), message.id or ""
-        known = self._metadata.get((task, id_))
-        if known is None and id_.startswith(RUN_ID_PREFIX):
+        noted = self._metadata.get((task, id_))
+        if noted is None and id_.startswith(RUN_ID_PREFIX):
             # A vendor's id came with the first chunk only; the others have the one that LangChain made.
-            known = self._unnamed.pop(task, None)
-        elif known is None:
+            noted = self._unnamed.pop(task, None)
+        elif noted is None:
             self._unnamed[task] = metadata
-        self._metadata[task, id_] = known = metadata if known is None else known
-        return known
+        self._metadata[task, id_] = noted = metadata if noted is None else noted
+        return noted
 
 
 def _decoded(part: SentPart, calls: _Calls) -> Iterable[StreamPart]:

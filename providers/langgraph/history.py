@@ -120,10 +120,10 @@ class CheckpointMessages:
         if not isinstance(message, ToolResultMessage):
             return message
         call_id = aliases.get(message.tool_call_id, message.tool_call_id)
-        known = self._answers.get(call_id)
+        earlier = self._answers.get(call_id)
         waiting = self.calls.waiting(self.calls.vendor_ids.get(call_id, call_id))
         # A client that knows calls by their vendor's ids gives the newest one's result under an id that was answered.
-        new = known and message.id not in self._ids and known.result != message.result
+        new = earlier and message.id not in self._ids and earlier.result != message.result
         if new and waiting and waiting not in answered and message.id != f"result-{call_id}":
             call_id = waiting
         return msgspec.structs.replace(message, tool_call_id=call_id)
@@ -179,30 +179,30 @@ def _part_ids(message: BaseMessage) -> Iterable[str]:
     return (part_id(message.id, index) for index in range(count)) if message.id else ()
 
 
-def edited_message(known: CheckpointMessages, sent: Sequence[Message]) -> BaseMessage | None:
+def edited_message(checkpoint: CheckpointMessages, sent: Sequence[Message]) -> BaseMessage | None:
     """Return the checkpoint's message of which the client's last user message is an edited form, or None."""
     last_user = next((m for m in reversed(sent) if isinstance(m, TextMessage) and m.role == "user"), None)
-    owner = last_user and known.owner(last_user)
+    owner = last_user and checkpoint.owner(last_user)
     if last_user is None or not isinstance(owner, HumanMessage):
         return None
     return None if text_of(owner.content) == last_user.content else owner
 
 
-def cut_message(known: CheckpointMessages, sent: Sequence[Message]) -> BaseMessage | None:
+def cut_message(checkpoint: CheckpointMessages, sent: Sequence[Message]) -> BaseMessage | None:
     """Return the user message with which the client's list ends while the checkpoint goes on behind it, or None."""
-    owner = known.owner(sent[-1]) if sent else None
-    return owner if isinstance(owner, HumanMessage) and known.messages[-1] is not owner else None
+    owner = checkpoint.owner(sent[-1]) if sent else None
+    return owner if isinstance(owner, HumanMessage) and checkpoint.messages[-1] is not owner else None
 
 
-def unknown(known: CheckpointMessages, sent: Iterable[Message]) -> list[BaseMessage]:
+def unknown(checkpoint: CheckpointMessages, sent: Iterable[Message]) -> list[BaseMessage]:
     """Return the client's messages that the checkpoint lacks, as LangChain's."""
-    new = to_langchain(_fresh(known, sent))
-    return [_joined(message, known) for message in new]
+    new = to_langchain(_fresh(checkpoint, sent))
+    return [_joined(message, checkpoint) for message in new]
 
 
-def _fresh(known: CheckpointMessages, sent: Iterable[Message]) -> Iterable[Message]:
+def _fresh(checkpoint: CheckpointMessages, sent: Iterable[Message]) -> Iterable[Message]:
     """Return what is new, without second results for one call and without calls that were cut off before a result."""
-    new = [message for message in sent if message not in known]
+    new = [message for message in sent if message not in checkpoint]
     results = {message.tool_call_id: message for message in reversed(new) if isinstance(message, ToolResultMessage)}
     for message in new:
         if isinstance(message, ToolResultMessage) and results[message.tool_call_id] is not message:
@@ -212,20 +212,20 @@ def _fresh(known: CheckpointMessages, sent: Iterable[Message]) -> Iterable[Messa
         yield message
 
 
-def _joined(message: BaseMessage, known: CheckpointMessages) -> BaseMessage:
+def _joined(message: BaseMessage, checkpoint: CheckpointMessages) -> BaseMessage:
     """Put a call that the client saw and the checkpoint lost back into its message, whose other parts stay."""
     if not isinstance(message, AIMessage) or not message.tool_calls:
         return message
-    owner = known.find(message.id)
+    owner = checkpoint.find(message.id)
     if not isinstance(owner, AIMessage):
         return message
     return owner.model_copy(update={"tool_calls": [*owner.tool_calls, *message.tool_calls]})
 
 
-def messages_update(schema: GraphSchema, known: CheckpointMessages, merged_messages: Sequence[BaseMessage]) -> Any:
-    """Return what to write to a graph's messages, so that they change from those known to those merged."""
-    old = [known.original(message) for message in known.messages]
-    new = [known.original(message) for message in merged_messages]
+def messages_update(schema: GraphSchema, checkpoint: CheckpointMessages, merged_messages: Sequence[BaseMessage]) -> Any:
+    """Return what to write to a graph's messages, so that they become the merged ones."""
+    old = [checkpoint.original(message) for message in checkpoint.messages]
+    new = [checkpoint.original(message) for message in merged_messages]
     if "messages" not in schema.reduced:
         return new
     if all(a is b for a, b in zip(old, new, strict=False)) and len(new) >= len(old):
@@ -235,9 +235,9 @@ def messages_update(schema: GraphSchema, known: CheckpointMessages, merged_messa
     return Overwrite(new)
 
 
-def has_news(known: CheckpointMessages, sent: Iterable[Message]) -> bool:
+def has_news(checkpoint: CheckpointMessages, sent: Iterable[Message]) -> bool:
     """Return whether ``sent`` holds a message of a person, or a frontend tool's result, that the checkpoint lacks."""
-    return any(message not in known for message in sent if not _is_the_agents(message))
+    return any(message not in checkpoint for message in sent if not _is_the_agents(message))
 
 
 def _is_the_agents(message: Message) -> bool:

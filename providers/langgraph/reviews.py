@@ -92,8 +92,8 @@ def _word(answer: Json) -> tuple[str | None, str]:
         return None, ""
     head, _, reason = answer.strip().partition(":")
     word = head.strip().rstrip(".!").lower()
-    known = {**dict.fromkeys(_APPROVE, "approve"), **dict.fromkeys(_REJECT, "reject")}
-    return known.get(word), reason.strip()
+    words = {**dict.fromkeys(_APPROVE, "approve"), **dict.fromkeys(_REJECT, "reject")}
+    return words.get(word), reason.strip()
 
 
 def _responses(requests: Iterable[Mapping[str, Any]], answer: Json) -> Json | None:

@@ -41,12 +41,12 @@ class RunPlan(Struct):
     """A run's beginning.
 
     ``runs`` is false if there is nothing to do: the graph waits for answers that did not come, or was
-    answered before. ``known`` are the checkpoint's messages.
+    answered before. ``checkpoint`` are the checkpoint's messages.
     """
 
     input: Any
     config: RunnableConfig
-    known: CheckpointMessages
+    checkpoint: CheckpointMessages
     values: Mapping[str, Any] = {}
     runs: bool = True
     interrupts: Sequence[Interrupt] = ()
@@ -76,17 +76,17 @@ class RunPlanner:
         snapshot = await self._thread.state(self._config)
         if self._schema.takes_list:
             return await self._listed(snapshot)
-        known = self._known(snapshot)
+        checkpoint = self._checkpoint(snapshot)
         if self._run.resume and snapshot.interrupts:
-            return await self._resumed(snapshot, known, resume_map(snapshot.interrupts, self._run.resume))
-        edited = edited_message(known, self._sent)
-        if edited is not None and await self._is_rewritten(snapshot, known, edited):
+            return await self._resumed(snapshot, checkpoint, resume_map(snapshot.interrupts, self._run.resume))
+        edited = edited_message(checkpoint, self._sent)
+        if edited is not None and await self._is_rewritten(snapshot, checkpoint, edited):
             edited = None
-        if (snapshot.interrupts or self._run.resume) and not (edited or has_news(known, self._sent)):
-            return self._idle(snapshot, known)
-        if snapshot.interrupts and not edited and (plan := await self._answered(snapshot, known)):
+        if (snapshot.interrupts or self._run.resume) and not (edited or has_news(checkpoint, self._sent)):
+            return self._idle(snapshot, checkpoint)
+        if snapshot.interrupts and not edited and (plan := await self._answered(snapshot, checkpoint)):
             return plan
-        return await self._begun(snapshot, known, edited or cut_message(known, self._sent))
+        return await self._begun(snapshot, checkpoint, edited or cut_message(checkpoint, self._sent))
 
     async def resume(self) -> RunPlan:
         """Return what is left of a run that another process began: the rest of the graph, or all of the run."""
@@ -98,67 +98,69 @@ class RunPlanner:
         answered = bool(self._run.resume and snapshot.tasks and not snapshot.interrupts)
         if not answered and (not mark or mark != self._run.unique_id):
             return await self.plan()
-        plan = self._plan(snapshot, self._known(snapshot), None)
+        plan = self._plan(snapshot, self._checkpoint(snapshot), None)
         waits = bool(snapshot.interrupts) or await self._thread.at_breakpoint(snapshot)
         # A task that has ended, and whose step has not, is not among the next ones.
         plan.runs = bool(snapshot.tasks) and not waits
         plan.interrupts = snapshot.interrupts
         return plan
 
-    async def _begun(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage | None) -> RunPlan:
-        if point is not None and (fork := await self._forked(snapshot, known, point)):
+    async def _begun(
+        self, snapshot: StateSnapshot, checkpoint: CheckpointMessages, point: BaseMessage | None
+    ) -> RunPlan:
+        if point is not None and (fork := await self._forked(snapshot, checkpoint, point)):
             return fork
         node_name = self._run.node_name
         if point is None and node_name and await self._at_breakpoint(node_name, snapshot):
-            return await self._continued(snapshot, known, node_name)
+            return await self._continued(snapshot, checkpoint, node_name)
         if await self._thread.settle(self._config, snapshot):
             snapshot = await self._thread.state(self._config)
-            known = self._known(snapshot)
-        return self._rewound(snapshot, known, point) if point else self._appended(snapshot, known)
+            checkpoint = self._checkpoint(snapshot)
+        return self._rewound(snapshot, checkpoint, point) if point else self._appended(snapshot, checkpoint)
 
-    def _known(self, snapshot: StateSnapshot) -> CheckpointMessages:
+    def _checkpoint(self, snapshot: StateSnapshot) -> CheckpointMessages:
         """Return the checkpoint's messages; from here on the client's are under the same ids."""
-        known = CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
-        self._sent = known.recognise(self._sent)
-        return known
+        checkpoint = CheckpointMessages(as_langchain(_values(snapshot).get("messages")))
+        self._sent = checkpoint.recognise(self._sent)
+        return checkpoint
 
     def _from_scratch(self) -> RunPlan:
-        known = CheckpointMessages(())
-        new = unknown(known, self._sent)
-        return RunPlan(new if self._schema.takes_list else self._input({}, known, new), self._config, known)
+        checkpoint = CheckpointMessages(())
+        new = unknown(checkpoint, self._sent)
+        return RunPlan(new if self._schema.takes_list else self._input({}, checkpoint, new), self._config, checkpoint)
 
     async def _listed(self, snapshot: StateSnapshot) -> RunPlan:
         """Return the plan for a workflow of the functional API that takes messages: those that it did not save."""
         saved, working = await self._thread.inputs(snapshot)
-        known = CheckpointMessages(as_langchain(saved))
-        self._sent = known.recognise(self._sent)
+        checkpoint = CheckpointMessages(as_langchain(saved))
+        self._sent = checkpoint.recognise(self._sent)
         if self._run.resume and snapshot.interrupts:
             answers = resume_map(snapshot.interrupts, self._run.resume)
-            return self._plan(snapshot, known, Command(resume=answers))
-        present = CheckpointMessages([*known.messages, *as_langchain(working)])
+            return self._plan(snapshot, checkpoint, Command(resume=answers))
+        present = CheckpointMessages([*checkpoint.messages, *as_langchain(working)])
         if (snapshot.interrupts or self._run.resume) and not has_news(present, self._sent):
-            return self._idle(snapshot, known)
-        return self._plan(snapshot, known, unknown(known, self._sent) or to_langchain(self._sent[-1:]))
+            return self._idle(snapshot, checkpoint)
+        return self._plan(snapshot, checkpoint, unknown(checkpoint, self._sent) or to_langchain(self._sent[-1:]))
 
-    def _appended(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan:
-        update = self._input(_values(snapshot), known, unknown(known, self._sent))
-        return self._plan(snapshot, known, update)
+    def _appended(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages) -> RunPlan:
+        update = self._input(_values(snapshot), checkpoint, unknown(checkpoint, self._sent))
+        return self._plan(snapshot, checkpoint, update)
 
-    async def _answered(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan | None:
-        new = unknown(known, self._sent)
+    async def _answered(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages) -> RunPlan | None:
+        new = unknown(checkpoint, self._sent)
         answers = typed_answers(snapshot.interrupts, new)
         if not answers:
             return None
         if any(asks_by_message(each) and each.id in answers for each in snapshot.interrupts):
             if not self._thread.passes_objects:
                 answers = {id_: text_of(messages[-1].content) for id_, messages in answers.items()}
-            return await self._resumed(snapshot, known, answers, new)
-        return await self._resumed(snapshot, known, answers)
+            return await self._resumed(snapshot, checkpoint, answers, new)
+        return await self._resumed(snapshot, checkpoint, answers)
 
     async def _resumed(
         self,
         snapshot: StateSnapshot,
-        known: CheckpointMessages,
+        checkpoint: CheckpointMessages,
         answers: dict[str, Any],
         new: Sequence[BaseMessage] = (),
     ) -> RunPlan:
@@ -166,42 +168,46 @@ class RunPlanner:
         sent = {**self._state(values), **self._client_state(values.get("copilotkit"))}
         news = {key: sent[key] for key in sent if key not in written and not _holds(values, key, sent[key])}
         if new and self._schema.merges_messages:
-            news |= self._messages(known, list(new))
-        return self._plan(snapshot, known, Command(resume=answers, update=self._writable(news) or None))
+            news |= self._messages(checkpoint, list(new))
+        return self._plan(snapshot, checkpoint, Command(resume=answers, update=self._writable(news) or None))
 
-    async def _continued(self, snapshot: StateSnapshot, known: CheckpointMessages, node_name: str) -> RunPlan:
-        update = self._input(_values(snapshot), known, unknown(known, self._sent))
+    async def _continued(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages, node_name: str) -> RunPlan:
+        update = self._input(_values(snapshot), checkpoint, unknown(checkpoint, self._sent))
         await self._thread.update(self._config, self._writable(update), node_name)
-        return self._plan(snapshot, known, None)
+        return self._plan(snapshot, checkpoint, None)
 
     def _writable(self, update: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in update.items() if self._schema.writes(key)}
 
-    async def _forked(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan | None:
+    async def _forked(
+        self, snapshot: StateSnapshot, checkpoint: CheckpointMessages, point: BaseMessage
+    ) -> RunPlan | None:
         """Return the run from the checkpoint before ``point``, or None."""
         start = await self._before(snapshot, point.id)
         if start is None:
             return None
         before = CheckpointMessages(as_langchain(_values(start).get("messages")))
-        update = self._messages(before, self._repeated(before, known, point)) | self._client_state(None)
+        update = self._messages(before, self._repeated(before, checkpoint, point)) | self._client_state(None)
         config = merge_configs(self._config, start.config)
         return RunPlan(update, config, before, _values(start))
 
-    def _rewound(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> RunPlan:
-        place = next(i for i, message in enumerate(known.messages) if message.id == point.id)
-        before = CheckpointMessages([known.original(message) for message in known.messages[:place]])
-        kept = merged(before.messages, self._repeated(before, known, known.messages[place]))
-        update = messages_update(self._schema, known, kept)
-        return self._plan(snapshot, known, {"messages": update, **self._client_state(None)})
+    def _rewound(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages, point: BaseMessage) -> RunPlan:
+        place = next(i for i, message in enumerate(checkpoint.messages) if message.id == point.id)
+        before = CheckpointMessages([checkpoint.original(message) for message in checkpoint.messages[:place]])
+        kept = merged(before.messages, self._repeated(before, checkpoint, checkpoint.messages[place]))
+        update = messages_update(self._schema, checkpoint, kept)
+        return self._plan(snapshot, checkpoint, {"messages": update, **self._client_state(None)})
 
-    def _repeated(self, before: CheckpointMessages, known: CheckpointMessages, point: BaseMessage) -> list[BaseMessage]:
-        at = next(i for i, message in enumerate(self._sent) if known.owner(message) is point)
-        again = [m for m in self._sent[at:] if known.owner(m) is point or m not in known]
+    def _repeated(
+        self, before: CheckpointMessages, checkpoint: CheckpointMessages, point: BaseMessage
+    ) -> list[BaseMessage]:
+        at = next(i for i, message in enumerate(self._sent) if checkpoint.owner(message) is point)
+        again = [m for m in self._sent[at:] if checkpoint.owner(m) is point or m not in checkpoint]
         return unknown(before, again)
 
-    async def _is_rewritten(self, snapshot: StateSnapshot, known: CheckpointMessages, point: BaseMessage) -> bool:
+    async def _is_rewritten(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages, point: BaseMessage) -> bool:
         """Return whether it was the graph that changed a message, and not the person who sent what the client has."""
-        at = max(i for i, message in enumerate(self._sent) if known.owner(message) is point)
+        at = max(i for i, message in enumerate(self._sent) if checkpoint.owner(message) is point)
         if any(isinstance(message, ToolResultMessage) for message in self._sent[at:]):
             return True
         sent = "".join(each.content for each in self._sent[at : at + 1] if isinstance(each, TextMessage))
@@ -225,25 +231,27 @@ class RunPlanner:
             return False
         return await self._thread.waits_behind(node_name, snapshot)
 
-    def _idle(self, snapshot: StateSnapshot, known: CheckpointMessages) -> RunPlan:
+    def _idle(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages) -> RunPlan:
         if not snapshot.interrupts:
             log.warning("langgraph_resume_without_interrupt", thread_id=self._run.thread_id)
-        turn = self._plan(snapshot, known, None)
+        turn = self._plan(snapshot, checkpoint, None)
         turn.runs = False
         turn.interrupts = snapshot.interrupts
         return turn
 
-    def _plan(self, snapshot: StateSnapshot, known: CheckpointMessages, input_: Any) -> RunPlan:
-        return RunPlan(input_, self._config, known, _values(snapshot))
+    def _plan(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages, input_: Any) -> RunPlan:
+        return RunPlan(input_, self._config, checkpoint, _values(snapshot))
 
-    def _input(self, values: Mapping[str, Any], known: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
-        return {**self._state(values), **self._messages(known, new), **self._client_state(None)}
+    def _input(
+        self, values: Mapping[str, Any], checkpoint: CheckpointMessages, new: list[BaseMessage]
+    ) -> dict[str, Any]:
+        return {**self._state(values), **self._messages(checkpoint, new), **self._client_state(None)}
 
-    def _messages(self, known: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
+    def _messages(self, checkpoint: CheckpointMessages, new: list[BaseMessage]) -> dict[str, Any]:
         if not self._schema.has_messages:
             return {}
-        update = messages_update(self._schema, known, merged(known.messages, new))
-        known.note(new)
+        update = messages_update(self._schema, checkpoint, merged(checkpoint.messages, new))
+        checkpoint.note(new)
         return {"messages": update}
 
     def _state(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,6 @@ def state_update(schema: GraphSchema, snapshot: StateSnapshot, state: AgentState
         if schema.writes(key) and key not in OWN_KEYS
     }
     if schema.writes("messages"):
-        known = CheckpointMessages(as_langchain(values.get("messages")))
-        update["messages"] = messages_update(schema, known, to_langchain(state.messages))
+        checkpoint = CheckpointMessages(as_langchain(values.get("messages")))
+        update["messages"] = messages_update(schema, checkpoint, to_langchain(state.messages))
     return update

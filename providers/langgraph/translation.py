@@ -36,7 +36,7 @@ class Translator:
 
     def __init__(self, schema: GraphSchema, plan: RunPlan, *, subgraphs: bool) -> None:
         self._state = ShownState(schema)
-        self._chat = ChatStream(self._state, plan.known.calls, plan.known.messages)
+        self._chat = ChatStream(self._state, plan.checkpoint.calls, plan.checkpoint.messages)
         self._schema = schema
         self._hidden = frozenset({"messages"}) if schema.hides("messages") else frozenset()
         self._begun: set[tuple[str, ...]] = set()
@@ -145,9 +145,9 @@ class Translator:
             written = Raw(event=encoder.encode(payload), source="langgraph")
             return [*self._state.report(encoder.failures.values()), written]
         reported = self._state.report(payload.failures)
-        known = self._custom_events.get(payload.name)
-        if known is not None:
-            return reported + known(payload)
+        convert = self._custom_events.get(payload.name)
+        if convert is not None:
+            return reported + convert(payload)
         return [*reported, Custom(name=payload.name, value=payload.data)]
 
     def _emit_message(self, event: DispatchedEvent) -> list[Event]:

@@ -90,13 +90,13 @@ def unseal(about: Mapping[str, Any]) -> Envelope:
     """
     kept = about.get(ENVELOPE)
     version = kept.get("version") if isinstance(kept, dict) else None
-    known = version if isinstance(version, int) else None
-    if known is not None and known > VERSION:
-        raise UnreadableEnvelopeError(known)
+    number = version if isinstance(version, int) else None
+    if number is not None and number > VERSION:
+        raise UnreadableEnvelopeError(number)
     try:
         return msgspec.convert(kept, Envelope)
     except msgspec.ValidationError as error:
-        raise UnreadableEnvelopeError(known) from error
+        raise UnreadableEnvelopeError(number) from error
 
 
 def correlation() -> dict[str, str]:

@@ -113,14 +113,14 @@ class MemoryStore(RecordStore):
 
     @override
     async def _write(self, thread_id: str, agent_name: str, payload: bytes, expected: int | None) -> Stamp | None:
-        known = self._record(thread_id, agent_name)
-        version = known.stamp.version if known else 0
+        existing = self._record(thread_id, agent_name)
+        version = existing.stamp.version if existing else 0
         if expected is not None and expected != version:
             return None
         thread = self._touch(thread_id)
-        created = known.stamp.created if known else thread.updated
+        created = existing.stamp.created if existing else thread.updated
         stamp = Stamp(version + 1, thread.owner, created, thread.updated)
-        self._bytes += len(payload) - (len(known.payload) if known else 0)
+        self._bytes += len(payload) - (len(existing.payload) if existing else 0)
         thread.records[agent_name] = Record(payload, stamp)
         self._shrink()
         return stamp
@@ -145,9 +145,9 @@ class MemoryStore(RecordStore):
 
     @override
     async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
-        known = await self._thread(thread_id)
-        if known is not None and (known.expired or owner not in (None, known.owner)):
-            return known if known.expired else None
+        existing = await self._thread(thread_id)
+        if existing is not None and (existing.expired or owner not in (None, existing.owner)):
+            return existing if existing.expired else None
         spelling = self._spelling(thread_id)
         thread = self._touch(spelling)
         thread.owner = thread.owner if owner is None else owner
@@ -172,11 +172,11 @@ class MemoryStore(RecordStore):
     @override
     async def _delete(self, thread_id: str) -> bool:
         spelling = self._spelling(thread_id)
-        known = self._living(spelling) is not None
+        existing = self._living(spelling) is not None
         self._forget(spelling)
         self._departed.pop(spelling, None)
         self._spellings.pop(thread_key(spelling), None)
-        return known
+        return existing
 
     @override
     async def _claim(self, thread_id: str, owner: str) -> bool:

@@ -179,16 +179,16 @@ class RedisCluster:
         if self._slots is not None and not self._stale:
             return self._slots
         async with self._looking:
-            known = self._slots
-            if known is None or (self._stale and monotonic() - self._looked > _REFRESH_SECONDS):
-                known = self._slots = await self._look()
-        return known
+            slots = self._slots
+            if slots is None or (self._stale and monotonic() - self._looked > _REFRESH_SECONDS):
+                slots = self._slots = await self._look()
+        return slots
 
     async def _look(self) -> Slots:
         """Ask nodes which master has which slot, until one answers; what was known stays if none does."""
-        known = self._slots.nodes if self._slots else ()
+        nodes = self._slots.nodes if self._slots else ()
         failure: Exception | None = None
-        for address in dict.fromkeys((*known, *self._given)):
+        for address in dict.fromkeys((*nodes, *self._given)):
             try:
                 found = await _send(self._node(address), "CLUSTER", "SLOTS")
             except ResponseError as error:

@@ -163,10 +163,10 @@ class SqliteStore(RecordStore):
             row = connection.execute(_THREAD, (key,)).fetchone()
             if row is None and connection.execute(_ADOPT, (key, thread_id)).rowcount:
                 row = connection.execute(_THREAD, (key,)).fetchone()
-            known = row and _info(row, (), oldest)
-            if known is not None and (known.expired or owner not in (None, known.owner)):
-                return known if known.expired else None
-            agents = {*(known.agents if known else ()), *([] if agent_name is None else [agent_name])}
+            existing = row and _info(row, (), oldest)
+            if existing is not None and (existing.expired or owner not in (None, existing.owner)):
+                return existing if existing.expired else None
+            agents = {*(existing.agents if existing else ()), *([] if agent_name is None else [agent_name])}
             values = {"thread_id": thread_id, "key": key, "owner": owner, "now": now()}
             opened = connection.execute(_OPEN, {**values, "agents": json.dumps(sorted(agents))}).fetchone()
             return _info(opened, connection.execute(_AGENTS, opened[:1]).fetchall(), oldest)

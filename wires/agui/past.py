@@ -97,8 +97,8 @@ class Past:
         handles, records = await self._found()
         self.running = [self._going_on(handle, records) for handle in handles]
         self._got &= {record.number for record in records}
-        known = self._got | {handle.number for handle in handles}
-        self._ended = [record for record in records if record.number not in known and record.status != "running"]
+        followed = self._got | {handle.number for handle in handles}
+        self._ended = [record for record in records if record.number not in followed and record.status != "running"]
         self._got.update(record.number for record in self._ended)
         await self._leave_out_what_is_taken_back()
         # What an agent remembers while it works is not what it will remember.

@@ -90,11 +90,11 @@ class RestExtensions:
     async def _state(self, agent: str, thread_id: str, client: ClientRequest) -> dict[str, Any]:
         if not thread_id:
             raise bad_request("Must provide threadId.")
-        known = await self._service.load_agent_state(thread_id=thread_id, agent_name=agent, identity=client.identity)
-        state = known or AgentState()
+        kept = await self._service.load_agent_state(thread_id=thread_id, agent_name=agent, identity=client.identity)
+        state = kept or AgentState()
         return {
             "threadId": thread_id,
-            "threadExists": known is not None,
+            "threadExists": kept is not None,
             "state": shown_state(state.state),
             "messages": state_messages(state.messages),
         }

@@ -101,7 +101,7 @@ class ApiKeyAuth(Authenticator):
             return None
         digest = _digest(shown)
         # All are compared, so that the time taken reveals nothing.
-        matches = [identity for identity, known in self._digests if hmac.compare_digest(known, digest)]
+        matches = [identity for identity, own in self._digests if hmac.compare_digest(own, digest)]
         return matches[0] if matches else None
 
 
