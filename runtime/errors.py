@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from .redaction import quoted
+
 _DOCS = "https://docs.copilotkit.ai"
 _COMMON_ISSUES = f"{_DOCS}/troubleshooting/common-issues"
 _NETWORK_HELP = f"{_COMMON_ISSUES}#i-am-getting-a-network-errors--api-not-found"
@@ -230,7 +232,7 @@ class AgentNotFoundError(CopilotKitError):
             )
         else:
             hint = " Please set up at least one agent before proceeding. "
-        super().__init__(f"Agent '{agent_name}' was not found.{hint}{_see_more(ErrorCode.AGENT_NOT_FOUND)}")
+        super().__init__(f"Agent '{quoted(agent_name)}' was not found.{hint}{_see_more(ErrorCode.AGENT_NOT_FOUND)}")
         self.agent_name = agent_name
 
 
@@ -360,7 +362,7 @@ class UnsupportedMediaError(CopilotKitError):
     default_code = ErrorCode.MISUSE
 
     def __init__(self, kind: str, mime_type: str) -> None:
-        super().__init__(f"This agent cannot take an attachment of the kind '{kind}' ({mime_type[:100]}).")
+        super().__init__(f"This agent cannot take an attachment of the kind '{kind}' ({quoted(mime_type)}).")
 
 
 class ActionError(CopilotKitError):

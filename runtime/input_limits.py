@@ -47,9 +47,8 @@ def limit_input(run_input: RunInput, limits: InputLimits) -> None:
     Raises:
         InputTooLargeError: It is too much.
     """
-    for name, id_ in (("thread", run_input.thread_id), ("run", run_input.run_id)):
-        if len(id_) > MAX_ID_CHARACTERS:
-            raise InputTooLargeError(f"The {name} id has {len(id_)} characters; the limit is {MAX_ID_CHARACTERS}.")
+    limit_id("thread", run_input.thread_id)
+    limit_id("run", run_input.run_id)
     count = len(run_input.messages)
     if count > limits.messages:
         raise InputTooLargeError(MESSAGE_COUNT.format(count, limits.messages))
@@ -57,6 +56,16 @@ def limit_input(run_input: RunInput, limits: InputLimits) -> None:
     size = _encoded_bytes(run_input.state) + _encoded_bytes(run_input.config)
     if size > limits.state_bytes:
         raise InputTooLargeError(f"The agent's state has {size} bytes; the limit is {limits.state_bytes} bytes.")
+
+
+def limit_id(name: str, id_: str) -> None:
+    """Check an id of a client's, which answers and log lines repeat.
+
+    Raises:
+        InputTooLargeError: It is too long.
+    """
+    if len(id_) > MAX_ID_CHARACTERS:
+        raise InputTooLargeError(f"The {name} id has {len(id_)} characters; the limit is {MAX_ID_CHARACTERS}.")
 
 
 def newest(messages: Sequence[Message], limit: int) -> list[Message]:

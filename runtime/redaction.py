@@ -27,12 +27,19 @@ _SECRET_TEXT = re.compile(
 _KEPT = ("quoted", "named", "scheme", "user")
 MAX_TEXT = 2_000
 """Characters of one logged text; a stack may have more."""
+MAX_QUOTE = 200
+"""Characters of a client's text that an error repeats."""
 _CUT_WORD = re.compile(r"\S{1,200}\Z")
 
 
 def without_secrets(text: str) -> str:
     """Return ``text`` without what looks like a key, a token or a password."""
     return _SECRET_TEXT.sub(lambda match: next(filter(None, map(match.group, _KEPT)), "") + HIDDEN, text)
+
+
+def quoted(text: str) -> str:
+    """Return the beginning of a client's text as an error repeats it."""
+    return text[:MAX_QUOTE]
 
 
 def names_secret(key: str) -> bool:

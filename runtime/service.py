@@ -32,7 +32,7 @@ from .execution.envelope import Envelope
 from .execution.execution import Execution, Order
 from .fresh_ids import fresh_hex
 from .hooks.reports import RequestReport
-from .input_limits import InputLimits, limit_input
+from .input_limits import InputLimits, limit_id, limit_input
 from .messages import now
 from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
@@ -217,7 +217,9 @@ class RuntimeService:
 
         Raises:
             AgentNotFoundError: The agent does not exist.
+            InputTooLargeError: The thread's id is too long.
         """
+        limit_id("thread", thread_id)
         provider = await self.registry.owner_of(agent_name)
         try:
             spelling = await self.threads.find(thread_id, identity)
@@ -238,8 +240,10 @@ class RuntimeService:
 
         Raises:
             AgentNotFoundError: The agent does not exist.
+            InputTooLargeError: The thread's id is too long.
             ThreadNotFoundError: The thread does not exist, or is somebody else's.
         """
+        limit_id("thread", thread_id)
         provider = await self.registry.owner_of(agent_name)
         spelling = await self.threads.open(thread_id, identity, agent_name)
         kept = await provider.load_state(spelling, agent_name) or AgentState()

@@ -16,6 +16,7 @@ from ...runtime.errors import (
     ShuttingDownError,
     ThreadNotFoundError,
 )
+from ...runtime.redaction import quoted
 from ...runtime.stores.errors import StoreKeyError, StoreUnavailableError
 from ..http.exchange import Exchange
 from ..http.refusal import Refusal
@@ -54,8 +55,7 @@ def encode_refusal(refusal: Refusal) -> bytes:
 
 def agent_not_found(agent_id: str) -> JsonRefusal:
     """Refuse a request that names an agent that is not there."""
-    shown = agent_id[:200]
-    return JsonRefusal(404, {"error": "Agent not found", "message": f"Agent '{shown}' does not exist"})
+    return JsonRefusal(404, {"error": "Agent not found", "message": f"Agent '{quoted(agent_id)}' does not exist"})
 
 
 def invalid_body(details: str) -> JsonRefusal:

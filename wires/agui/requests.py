@@ -10,10 +10,11 @@ import msgspec
 
 from ...runtime.agui_messages import messages_from_agui
 from ...runtime.context import ContextItem, ForwardedParameters, RequestType, Resume, RunContext, RunInput, Tool
-from ...runtime.input_limits import MESSAGE_COUNT
+from ...runtime.errors import InputTooLargeError
+from ...runtime.input_limits import MAX_ID_CHARACTERS, MESSAGE_COUNT, limit_id
 from ...runtime.messages import Message
 from ...runtime.request import FrontendAction, RunRequest
-from ..http.refusal import Refusal
+from ..http.refusal import Refusal, refusal
 from .refusals import invalid_body
 
 SUGGEST_TOOL = "copilotkitSuggest"
@@ -59,9 +60,9 @@ def read_run_input(data: Any, most_messages: int) -> RunAgentInput:
     if not isinstance(data, dict):
         raise invalid_body("The body must be a JSON object.")
     return RunAgentInput(
-        thread_id=_id(data, "threadId"),
-        run_id=_id(data, "runId"),
-        parent_run_id=data["parentRunId"] if isinstance(data.get("parentRunId"), str) else None,
+        thread_id=_id(data, "threadId", "thread"),
+        run_id=_id(data, "runId", "run"),
+        parent_run_id=_parent(data.get("parentRunId")),
         messages=_messages(data.get("messages"), most_messages),
         tools=_list(data.get("tools")),
         context=_list(data.get("context")),
@@ -71,11 +72,19 @@ def read_run_input(data: Any, most_messages: int) -> RunAgentInput:
     )
 
 
-def _id(data: Mapping[str, Any], key: str) -> str:
+def _id(data: Mapping[str, Any], key: str, name: str) -> str:
     value = data.get(key)
     if not isinstance(value, str) or not value:
         raise invalid_body(f"{key}: must be a text that is not empty.")
+    try:
+        limit_id(name, value)
+    except InputTooLargeError as error:
+        raise refusal(error, 413) from error
     return value
+
+
+def _parent(value: Any) -> str | None:
+    return value if isinstance(value, str) and len(value) <= MAX_ID_CHARACTERS else None
 
 
 def _messages(value: Any, most: int) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from ...runtime.agui_messages import messages_to_agui
 from ...runtime.errors import ThreadBusyError, ThreadNotFoundError
+from ...runtime.input_limits import MAX_ID_CHARACTERS
 from ...runtime.messages import ReasoningMessage
 from ...runtime.service import RuntimeService
 from ...runtime.stores.interface import AgentState, ThreadInfo
@@ -178,7 +179,7 @@ def _record(info: ThreadInfo, agent_id: Any = None) -> dict[str, Any]:
     return {
         "id": info.thread_id,
         "name": info.name,
-        "agentId": agent_id if isinstance(agent_id, str) else named,
+        "agentId": agent_id if isinstance(agent_id, str) and len(agent_id) <= MAX_ID_CHARACTERS else named,
         "organizationId": "",
         "createdById": info.owner or "",
         "archived": info.archived,

@@ -14,6 +14,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
+    NameNode,
     OperationDefinitionNode,
     SelectionSetNode,
     Visitor,
@@ -25,6 +26,9 @@ MAX_REPEATS = 20
 
 MAX_REPEATED_DIRECTIVES = 5
 """How often the same directive may stand in one place: each that may not would be reported as an error of its own."""
+
+MAX_NAME_CHARACTERS = 200
+"""How long a name may be: answers repeat it, those in parts with each part, and errors of several kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ def check_size(document: DocumentNode, limits: DocumentLimits) -> None:
     _check("Directives", counter.directives, limits.directives)
     _check("Repeated fields", counter.repeats, MAX_REPEATS)
     _check("Repeated directives", counter.repeated_directives, MAX_REPEATED_DIRECTIVES)
+    _check("Characters of a name", counter.longest_name, MAX_NAME_CHARACTERS)
 
 
 def check_depth(document: DocumentNode, limits: DocumentLimits) -> None:
@@ -73,6 +78,10 @@ class _Counter(Visitor):
         self.directives = 0
         self.repeats = 0
         self.repeated_directives = 0
+        self.longest_name = 0
+
+    def enter_name(self, node: NameNode, *_args: object) -> None:
+        self.longest_name = max(self.longest_name, len(node.value))
 
     def enter_field(self, node: FieldNode, *_args: object) -> None:
         self.aliases += node.alias is not None

@@ -9,6 +9,7 @@ from graphql import GraphQLError
 
 from ...runtime.error_texts import to_public_error
 from ...runtime.errors import CopilotKitError
+from ...runtime.redaction import shortened
 from ..http.refusal import Refusal
 
 log = structlog.get_logger(__name__)
@@ -64,14 +65,14 @@ def refusal_errors(refusal: Refusal) -> list[dict[str, Any]]:
 def request_errors(errors: list[GraphQLError], code: str | None) -> list[dict[str, Any]]:
     """Return errors of parsing, validation and coercion, with their code if they have one."""
     extensions = {"extensions": {"code": code}} if code is not None else {}
-    return [{**error.formatted, **extensions} for error in errors]
+    return [{**_formatted(error), **extensions} for error in errors]
 
 
 def format_error(error: GraphQLError, *, shown: bool = False) -> dict[str, Any]:
     """Format an error that a resolver raised. What it did not mean to show is not shown, unless ``shown``."""
     original = error.original_error
     if original is None or isinstance(original, GraphQLError):
-        return dict(error.formatted)
+        return _formatted(error)
     public = to_public_error(original, shown=shown)
     if public is original:
         log.warning("request_refused", code=str(public.code), reason=public.message[:_MOST_CHARACTERS], path=error.path)
@@ -79,6 +80,11 @@ def format_error(error: GraphQLError, *, shown: bool = False) -> dict[str, Any]:
         log.error("resolver_failed", exc_info=original, path=error.path, **public.more)
     formatted = {**error.formatted, "message": public.message}
     return {**formatted, "extensions": {**public.extensions, "originalError": _original(error, public)}}
+
+
+def _formatted(error: GraphQLError) -> dict[str, Any]:
+    """Format an error of GraphQL's own, which repeats what a client sent: names, and whole values."""
+    return {**error.formatted, "message": shortened(error.message)}
 
 
 def _original(error: GraphQLError, public: CopilotKitError) -> dict[str, Any]:

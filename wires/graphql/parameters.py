@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from ...runtime.json_text import decode_json
+from ...runtime.redaction import quoted
 from ..http.body import JSON_TYPES, Body, UnreadBody, read_body
 from .errors import RequestError, bad_request
 
@@ -75,7 +76,7 @@ def _invalid_json(message: str) -> RequestError:
 def _checked(parameters: dict[str, Any]) -> Parameters:
     for name, value in parameters.items():
         if name not in _KNOWN and value is not None:
-            raise bad_request(f'Unexpected parameter "{name}" in the request body.')
+            raise bad_request(f'Unexpected parameter "{quoted(name)}" in the request body.')
     query = parameters.get("query")
     if query is None:
         raise bad_request("Must provide query string.", spec=True, allow=_ALLOW)

@@ -16,6 +16,7 @@ from ...runtime.errors import (
     ThreadNotFoundError,
 )
 from ...runtime.json_text import decode_client_json
+from ...runtime.redaction import shortened
 from ...runtime.shown_state import shown_state
 from ...runtime.stores.errors import StateEncodingError, StateTooLargeError, StoreKeyError
 from ...runtime.stores.interface import AgentState
@@ -113,7 +114,7 @@ class RestExtensions:
         try:
             return msgspec.convert(decode_client_json(body), SaveState)
         except msgspec.DecodeError as error:  # of values of wrong types, too
-            raise bad_request(f"The body is not a state to save: {error}") from error
+            raise bad_request(f"The body is not a state to save: {shortened(str(error))}") from error
 
 
 def _status_of(error: CopilotKitError) -> int:

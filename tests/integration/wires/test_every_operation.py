@@ -145,21 +145,11 @@ class World:
 
     def body(self, person: str, text: str | None = None) -> dict[str, Any]:
         """A body from which each operation takes what it reads, all of it about the one thread."""
-        return run_input(
-            user(text or f"secret-of-{person}", uuid4().hex),
-            thread=self.thread,
-            run="r-of-ann",
-            agentId="repeating",
-            name=f"name-by-{person}",
-            archived=True,
-            type="thumbs",
-            audio="YXVkaW8=",
-            mimeType="audio/webm",
-        )
+        return typed_body(text or f"secret-of-{person}", thread=self.thread, name=f"name-by-{person}")
 
     async def by_path(self, person: str, operation: str) -> httpx.Response:
         """Call an operation of AG-UI by its path."""
-        method, path = _place(operation, self.thread)
+        method, path = place(operation, self.thread)
         body = None if method == "GET" else {} if operation == "stop" else self.body(person)
         query = f"?threadId={self.thread}&agentId=repeating&includeArchived=true&limit=200" if body is None else ""
         return await self.ask(person, method, path + query, body)
@@ -171,7 +161,7 @@ class World:
         for method, named in OPERATIONS.items():
             if named == operation:
                 return await self.ask(person, "POST", "", {"method": method, "params": names, "body": body})
-        method, path = _place(operation, self.thread)
+        method, path = place(operation, self.thread)
         asked = {"path": f"{path}?agentId=repeating&includeArchived=true", "httpMethod": method}
         return await self.ask(person, "POST", "", {"method": "resource/request", "params": asked, "body": body})
 
@@ -208,7 +198,22 @@ DOCUMENTS: Mapping[str, Callable[[str], tuple[str, Any]]] = {
 }
 
 
-def _place(operation: str, thread: str) -> tuple[str, str]:
+def typed_body(text: str = "hello", *, thread: str, name: str = "name") -> dict[str, Any]:
+    """A body from which each operation takes what it reads."""
+    return run_input(
+        user(text, uuid4().hex),
+        thread=thread,
+        run="r-of-ann",
+        agentId="repeating",
+        name=name,
+        archived=True,
+        type="thumbs",
+        audio="YXVkaW8=",
+        mimeType="audio/webm",
+    )
+
+
+def place(operation: str, thread: str) -> tuple[str, str]:
     """Return the method and the path of an operation, from the wire's own table."""
     named = {"agent": "repeating", "thread": thread}
     for pattern, operations in PATHS:
