@@ -10,6 +10,8 @@ from ...runtime.errors import ConfigurationError
 FILES = Path(__file__).parent / "files"
 _SUFFIX = ".template"  # so that no tool takes a template for a module of this package
 _IGNORED = ".venv/\n__pycache__/\n.env\ncopilotkit.sqlite*\nnode_modules/\n"
+_AGENT, _MODEL = "my_agent", "default"
+"""The names of a project's agent, and of a model without one, for clients that speak AG-UI; others leave it out."""
 _README = """# My agent
 
 ```bash
@@ -17,12 +19,15 @@ pip install -r requirements.txt
 copilotkit-runtime dev app.py:runtime
 ```
 
-The second opens a chat page in the browser, at `http://127.0.0.1:8000/`. A React app talks to the agent with
+`copilotkit-runtime-py` is not on PyPI yet: give these commands in the environment that has it, from a checkout.
+
+The second command opens a chat page in the browser, at `http://127.0.0.1:8000/`. A React app talks to the agent with
 
 ```tsx
 <CopilotKit runtimeUrl="http://127.0.0.1:8000/api/copilotkit" agent="my_agent">
 ```
 """
+_MODEL_README = _README.replace(' agent="my_agent"', "") + "\nIt needs `OPENAI_API_KEY`.\n"
 _PAGE = {
     "page/package.json": "package.json",
     "page/index.html": "index.html",
@@ -75,7 +80,9 @@ def write_project(folder: Path, kind: ProjectKind, *, page: bool = False) -> lis
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigurationError(f"{folder} is not empty. Name a new folder.")
-    texts = _texts(kind) | (_page_texts() if page else {})
+    texts = _texts(kind)
+    if page:
+        texts |= _page_texts(kind, texts["README.md"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -91,14 +98,15 @@ def _texts(kind: ProjectKind) -> dict[str, str]:
     return {
         "app.py": _template(kind, "app.py"),
         "requirements.txt": "\n".join([f"copilotkit-runtime-py[{extras}]", *others, ""]),
-        "README.md": _README,
+        "README.md": _MODEL_README if kind is ProjectKind.MODEL else _README,
         ".gitignore": _IGNORED,
     }
 
 
-def _page_texts() -> dict[str, str]:
-    files = {path: _template("page", name) for path, name in _PAGE.items()}
-    return {"README.md": _README + _PAGE_README, **files}
+def _page_texts(kind: ProjectKind, readme: str) -> dict[str, str]:
+    agent = _MODEL if kind is ProjectKind.MODEL else _AGENT
+    files = {path: _template("page", name).replace(f'"{_AGENT}"', f'"{agent}"') for path, name in _PAGE.items()}
+    return {"README.md": readme + _PAGE_README, **files}
 
 
 def _template(folder: str, name: str) -> str:

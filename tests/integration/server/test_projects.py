@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from copilotkit_runtime.server.scaffold.project import ProjectKind
+from copilotkit_runtime.server.scaffold.project import ProjectKind, write_project
 from tests.integration.server.process import COMMAND, PATIENCE, environment, run, running
 from tests.support import agui_client as agui
 
@@ -47,6 +47,15 @@ def test_a_new_project_of_a_model_names_the_key_that_it_needs(project: Path, mon
         body = agui.run_input(agui.user("hello there"))
         answer = httpx.post(f"{server.url}/agent/default/run", json=body, timeout=PATIENCE)
     assert "OPENAI_API_KEY" in agui.events_of(answer.text)[-1]["message"]
+
+
+@pytest.mark.parametrize("kind", ProjectKind)
+def test_page_and_readme_of_a_new_project_name_what_it_serves(tmp_path: Path, kind: ProjectKind) -> None:
+    written = {file.name: file.read_text() for file in write_project(tmp_path / "project", kind, page=True)}
+    agent = "default" if kind is ProjectKind.MODEL else "my_agent"
+    assert f'VITE_AGENT ?? "{agent}"' in written["App.tsx"]
+    assert ('agent="my_agent"' in written["README.md"]) is (kind is not ProjectKind.MODEL)
+    assert "npm run dev" in written["README.md"]
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
