@@ -474,7 +474,7 @@ class CopilotRuntime:
         return http_app.Endpoints(
             shared=gateway.shared([graphql, agui]),
             health=gateway.fixed(200, [("x-yoga-id", "yoga")], probe=True),
-            missing=gateway.fixed(404, []),
+            missing=gateway.missing(),
             stream_check=StreamCheck(admission),
             ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,

@@ -89,6 +89,15 @@ class Gateway:
 
         return GatewayApplication(self, dispatch, probe=probe)
 
+    def missing(self) -> ASGIApp:
+        """Return an application that answers what is served nowhere, and has the log name where the endpoint is."""
+
+        async def dispatch(exchange: Exchange) -> None:
+            exchange.refused = f"Nothing is served at this path. The endpoint is {self._config.graphql_path}."
+            await exchange.respond(404)
+
+        return GatewayApplication(self, dispatch)
+
     async def serve(self, exchange: Exchange, dispatch: Dispatch) -> None:
         """Serve one request: what every request has, then ``dispatch``."""
         request = exchange.request

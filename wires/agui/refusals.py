@@ -40,7 +40,8 @@ class JsonRefusal(Refusal):
     """
 
     def __init__(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        super().__init__(str(body.get("message") or body.get("error")), status, headers=headers)
+        reason = str(body.get("message") or body.get("error"))
+        super().__init__(f"{reason}: {body['details']}" if "details" in body else reason, status, headers=headers)
         self.body = body
 
 

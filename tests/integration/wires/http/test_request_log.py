@@ -44,7 +44,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Agent 'nobody' was not found. Available agents are: scripted.",
     ),
     "a path below the endpoint": ({"url": f"{PATH}/nothing/here", "json": {}}, "Not found"),
-    "a path elsewhere": ({"url": "/graphql", "json": {}}, "Nothing is served at this path."),
+    "a path elsewhere": ({"url": "/graphql", "json": {}}, f"Nothing is served at this path. The endpoint is {PATH}."),
+    "a run without a thread": (
+        {"url": f"{PATH}/agent/{AGENT}/run", "json": {"messages": []}},
+        "Invalid request body: threadId: must be a text that is not empty.",
+    ),
     "a method": ({"method": "GET", "url": PATH, "headers": {"accept": "*/*"}}, "not served with this method"),
     "a client that asks for what there is not": (
         {
