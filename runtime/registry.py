@@ -60,7 +60,7 @@ class ProviderRegistry:
             ConfigurationError: Another one has its name.
         """
         if provider.name in self._providers:
-            raise ConfigurationError(f"Two providers are named '{provider.name}'. Give one of them another name.")
+            raise ConfigurationError(f"Two providers are named '{provider.name}'. Give one of them another `name`.")
         self._providers[provider.name] = provider
         self._known = None
 
@@ -160,4 +160,4 @@ def _not_agents(provider: AgentProvider, returned: str) -> ConfigurationError:
 def _named_twice(agent_name: str, first: AgentProvider, second: AgentProvider) -> str:
     if first is second:
         return f"{type(first).__name__}.list_agents returns two agents named '{agent_name}'."
-    return f"Two providers have an agent named '{agent_name}': '{first.name}' and '{second.name}'."
+    return f"Two providers have an agent named '{agent_name}': '{first.name}' and '{second.name}'. Rename one agent."

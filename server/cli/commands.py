@@ -14,11 +14,12 @@ from ...runtime.errors import ConfigurationError
 from ...runtime.info import RuntimeInfo, runtime_info
 from ...runtime.setting_sources import setting_layers
 from ...schema import load_sdl
+from ...wires.agui.agents import DEFAULT
 from ..scaffold.project import ProjectKind, write_project
 from . import options as settings
 from .errors import exit_with_message
 from .store import app as store_commands
-from .target import load_runtime
+from .target import TARGET_HELP, load_runtime
 from .threads import app as threads
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ app.add_typer(store_commands, name="store", help="Keep the store small.")
 
 Target = Annotated[
     str | None,
-    typer.Argument(help="file.py:runtime, module:runtime, or a langgraph.json or its folder.", show_default=False),
+    typer.Argument(help=TARGET_HELP, show_default=False),
 ]
 Settings = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.", show_default=False)]
 Store = Annotated[str | None, typer.Option(help="memory://, sqlite:///path, redis:// or postgresql://")]
@@ -190,8 +191,17 @@ def agents(target: Target = None, config: Settings = None) -> None:
     """List a runtime's agents."""
     with setting_layers(settings.layers(config)):
         runtime = load_runtime(target)
-    for agent in asyncio.run(runtime.discover_agents()):
+    found = asyncio.run(runtime.discover_agents())
+    for agent in found:
         typer.echo(f"{agent.name}\t{agent.description}")
+    if not found:
+        typer.echo(f"copilotkit-runtime: {_nobody(runtime.model_name)}", err=True)
+
+
+def _nobody(model: str | None) -> str:
+    if model is None:
+        return "There is neither an agent nor a model."
+    return f"There is no agent. Clients reach {model} as '{DEFAULT}'."
 
 
 @app.command()

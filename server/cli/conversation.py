@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
+from ...providers.models import ModelProvider
 from ...runtime import events
 from ...runtime.context import Resume, RunContext, RunInput
 from ...runtime.errors import AgentNotFoundError, NoModelError
@@ -122,7 +124,9 @@ async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: s
     Raises:
         AgentNotFoundError: The agent does not exist.
         NoModelError: There is neither an agent nor a model.
+        CopilotKitError: The model cannot answer: its key or its package is missing.
     """
+    _log_what_is_not_printed()
     async with runtime:
         chosen = await _chosen(runtime, agent_name)
         conversation = Conversation(runtime, chosen, thread_id or str(uuid4()), _write, _write_error)
@@ -147,9 +151,27 @@ async def _chosen(runtime: CopilotRuntime, name: str | None) -> str | None:
     names = [agent.name for agent in await runtime.discover_agents()]
     if name is not None and name not in names:
         raise AgentNotFoundError(name, names)
-    if name is None and not names and runtime.model_name is None:
+    if name is not None or names:
+        return name or names[0]
+    if runtime.model_name is None:
         raise NoModelError
-    return name or (names[0] if names else None)
+    if isinstance(model := runtime.service.model, ModelProvider):
+        await model.check()
+    return None
+
+
+_PRINTED = ("model_not_ready", "run_failed")
+"""What the log warns of with the words that the conversation prints; with a stack they are errors, and logged."""
+
+
+def _log_what_is_not_printed() -> None:
+    """Log to standard error as Python does by default, unless the target has set up logging of its own."""
+    if logging.root.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.addFilter(lambda record: record.levelno > logging.WARNING or record.__dict__.get("event") not in _PRINTED)
+    logging.root.addHandler(handler)
 
 
 def _write(text: str) -> None:

@@ -18,29 +18,12 @@ from ...runtime.info import DISTRIBUTION
 from ...runtime.stores.urls import scheme_of
 from ..runtime import CopilotRuntime
 from .errors import target_failure
+from .extras import EXTRAS
 from .finding import Finding
 from .model_checks import check_keys, check_model
 from .proxy_check import check_server
 from .target import TargetError, load_runtime
 
-_EXTRAS = {
-    "serve": "uvloop",
-    "langgraph": "langgraph",
-    "crewai": "crewai",
-    "openai": "openai",
-    "anthropic": "anthropic",
-    "models": "langchain",
-    "google": "langchain_google_genai",
-    "bedrock": "langchain_aws",
-    "agui": "ag_ui",
-    "mcp": "mcp",
-    "redis": "redis",
-    "postgres": "psycopg",
-    "queue": "saq",
-    "auth": "jwt",
-    "metrics": "prometheus_client",
-    "otel": "opentelemetry",
-}
 _PACKAGES = ("ariadne", "graphql-core", "starlette", "uvicorn", "pydantic")
 _CLIENT = "@copilotkit/react-core"
 _OLDEST_PYTHON = (3, 11)
@@ -89,8 +72,8 @@ def _versions() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    there = [extra for extra, module in _EXTRAS.items() if find_spec(module) is not None]
-    missing = [extra for extra in _EXTRAS if extra not in there]
+    there = [extra for extra, module in EXTRAS.items() if find_spec(module) is not None]
+    missing = [extra for extra in EXTRAS if extra not in there]
     yield Finding("ok", f"extras: {', '.join(there) or 'none'}")
     if missing:
         yield Finding("note", f"not installed: {', '.join(missing)}", f"pip install '{DISTRIBUTION}[NAME]' if needed.")

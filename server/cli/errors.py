@@ -34,7 +34,7 @@ def exit_with_message(status: int | None = None) -> Iterator[None]:
 def target_failure(error: CopilotKitError | TargetError) -> str:
     """Return the message of what failed; print the stack to standard error if it is a target's own code."""
     if isinstance(error, CopilotKitError):
-        return error.message
+        return error.message.partition("See more: [")[0].rstrip()  # the link is written for clients, which render it
     typer.echo(error.stack, err=True, nl=False)
     return str(error)
 

@@ -9,6 +9,9 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
+from ...runtime.info import DISTRIBUTION
+from .extras import extra_of
+
 _PACKAGE = __name__.partition(".")[0]
 _PROVIDERS = {
     "LangGraphProvider": "langgraph",
@@ -65,7 +68,9 @@ def _missing(name: str, error: ModuleNotFoundError) -> str:
         return f"a file named {root}.py hides the package {root}. Rename the file"
     if root != name and root != _PACKAGE and find_spec(root) is not None:
         return f"it imports {name}, which does not exist"
-    return f"it imports {name}, which is not installed"
+    extra = extra_of(root)
+    remedy = "" if extra is None else f". Install it with: pip install '{DISTRIBUTION}[{extra}]'"
+    return f"it imports {name}, which is not installed{remedy}"
 
 
 def _circle(name: str, error: ImportError) -> str:

@@ -34,15 +34,17 @@ from .target_advice import (
 )
 
 GRAPH_FILE = "langgraph.json"
+TARGET_HELP = f"file.py:name or module:name of a runtime, graph or crew; or a {GRAPH_FILE} or its folder."
 
 
-def load_runtime(target: str | None) -> CopilotRuntime:
+def load_runtime(target: str | None, *, flag: str = "") -> CopilotRuntime:
     """Return the runtime of ``file.py:name``, ``module:name``, or a ``langgraph.json`` or its folder.
 
     A graph or a crew of that name gets a runtime of its own.
 
     Args:
         target: The name; None for a ``langgraph.json`` in the current folder.
+        flag: The option that takes the target, where it is no argument.
 
     Raises:
         ConfigurationError: The target does not exist, or is neither a runtime nor an agent.
@@ -50,7 +52,7 @@ def load_runtime(target: str | None) -> CopilotRuntime:
         TargetError: Its own code raises.
     """
     if target is None:
-        return _of_default()
+        return _of_default(flag)
     path = Path(target)
     if path.is_dir() or path.suffix == ".json":
         return _of_graphs(path)
@@ -71,17 +73,17 @@ def _of_agent(place: str, name: str, agent: object) -> CopilotRuntime:
         return CopilotRuntime(agents={name: agent})
 
 
-def _of_default() -> CopilotRuntime:
+def _of_default(flag: str) -> CopilotRuntime:
     if not Path(GRAPH_FILE).is_file():
         raise ConfigurationError(
-            f"Name what to serve: file.py:runtime, module:runtime, or a folder that holds a {GRAPH_FILE}."
-            f"{''.join(file_hint(Path()))}"
+            f"Name a TARGET{f' with {flag}' if flag else ''}: file.py:name or module:name of a runtime, a graph or a"
+            f" crew, or a folder that holds a {GRAPH_FILE}.{''.join(file_hint(Path()))}"
         )
     return _of_graphs(Path(GRAPH_FILE))
 
 
 def _split(target: str) -> tuple[str, str]:
-    place, colon, name = target.rpartition(":")
+    place, colon, name = target.replace("::", ":").rpartition(":")
     if target.startswith(("http://", "https://")):
         raise ConfigurationError(about_module(target.partition(":")[0]))
     return (place, name or DEFAULT_NAME) if colon else (target, DEFAULT_NAME)

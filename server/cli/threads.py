@@ -15,7 +15,7 @@ from ...runtime.setting_sources import setting_layers
 from ...runtime.stores.interface import AgentState, ThreadInfo
 from ..runtime import CopilotRuntime
 from . import options as settings
-from .target import load_runtime
+from .target import TARGET_HELP, load_runtime
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 Thread = Annotated[str, typer.Argument(help="The thread's id, in any spelling.", show_default=False)]
 Target = Annotated[
     str | None,
-    typer.Option(help="file.py:runtime, module:runtime, or a langgraph.json or its folder.", show_default=False),
+    typer.Option(help=TARGET_HELP, show_default=False),
 ]
 Owner = Annotated[str | None, typer.Option(help="Only the threads of this owner.", show_default=False)]
 Store = Annotated[str | None, typer.Option(help="memory://, sqlite:///path, redis:// or postgresql://")]
@@ -99,7 +99,7 @@ def with_runtime(
             return await work(runtime)
 
     with setting_layers(settings.layers(config, store=store)):
-        runtime = load_runtime(target)
+        runtime = load_runtime(target, flag="--target")
     return asyncio.run(run())
 
 

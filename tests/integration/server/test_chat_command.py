@@ -81,6 +81,7 @@ def test_an_unknown_agent_is_answered_with_those_there_are(chat: Chat) -> None:
     refused = chat("examples/demo.py:runtime", "hi", agent="nobody")
     assert refused.status == 2
     assert "Available agents are: planner" in refused.err
+    assert "See more" not in refused.err
 
 
 def test_a_run_that_fails_is_reported_and_the_conversation_ends_with_1(chat: Chat, failing: str) -> None:
@@ -91,12 +92,38 @@ def test_a_run_that_fails_is_reported_and_the_conversation_ends_with_1(chat: Cha
     assert talked.out.split() == ["fine"]
 
 
-def test_a_model_without_its_key_names_it(chat: Chat, tmp_path: Path) -> None:
-    file = tmp_path / "keyless_in_chat.py"
-    file.write_text('from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime(model="openai:gpt-4o")\n')
-    talked = chat(str(file), "hi")
-    assert talked.status == 1
-    assert talked.err == "[error] OPENAI_API_KEY is not set, and the agent's model needs it.\n"
+KEYLESS = """
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime
+from copilotkit_runtime.providers.models import ModelProvider
+
+class Provider(AgentProvider):
+    name = "keyless"
+
+    async def list_agents(self):
+        return [AgentDescriptor(name="my_agent")]
+
+    async def execute_run(self, agent_name, run, context):
+        async for event in ModelProvider("openai:gpt-4o").execute_run(agent_name, run, context):
+            yield event
+
+plain = CopilotRuntime(model="openai:gpt-4o")
+both = CopilotRuntime([Provider()], model="openai:gpt-4o")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "line"),
+    [("plain", 2, "copilotkit-runtime: {}\n"), ("both", 1, "[error] {}\n")],
+)
+def test_a_missing_key_is_reported_in_one_line(tmp_path: Path, name: str, status: int, line: str) -> None:
+    (tmp_path / "keyless.py").write_text(KEYLESS)
+    own = {name: value for name, value in environment().items() if name != "OPENAI_API_KEY"}
+    command = [COMMAND, "chat", f"keyless.py:{name}", "--store", "memory://"]
+    talked = subprocess.run(
+        command, cwd=tmp_path, env=own, input="hi\n", capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert talked.returncode == status
+    assert talked.stderr == line.format("OPENAI_API_KEY is not set, and the agent's model needs it.")
 
 
 class Terminal:

@@ -40,6 +40,21 @@ def test_agents_are_listed() -> None:
     assert run("agents", APP).stdout.splitlines() == ["scripted\tPlays scripts", "blocker\t", "witness\t", "leaker\t"]
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("model='openai:gpt-4o'", "There is no agent. Clients reach openai:gpt-4o as 'default'."),
+        ("", "There is neither an agent nor a model."),
+    ],
+)
+def test_a_runtime_without_agents_is_listed_as_such(tmp_path: Path, made: str, said: str) -> None:
+    (tmp_path / "no_agents.py").write_text(
+        f"from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime({made})\n"
+    )
+    ended = run("agents", "no_agents.py", cwd=tmp_path)
+    assert (ended.stdout, ended.stderr) == ("", f"copilotkit-runtime: {said}\n")
+
+
 @pytest.mark.parametrize("target", [".", "langgraph.json", None])
 def test_a_langgraph_file_or_its_folder_is_a_target(graphs: Path, target: str | None) -> None:
     ended = run("agents", *([target] if target else []), cwd=graphs)

@@ -105,7 +105,11 @@ def test_files_of_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ([], "Name what to serve: file.py:runtime, module:runtime, or a folder that holds a langgraph.json."),
+        (
+            [],
+            "Name a TARGET: file.py:name or module:name of a runtime, a graph or a crew, or a folder that holds a"
+            " langgraph.json.",
+        ),
         (["none.py:runtime"], "The file none.py does not exist."),
         (["none:runtime"], "The module none does not exist."),
         (["none.json"], "The file none.json does not exist."),

@@ -73,6 +73,11 @@ def test_a_file_that_raises_is_not_kept_and_leaves_what_has_its_name(tmp_path: P
         ("{}['PORT_OF_MINE']\n", r"it raises KeyError: 'PORT_OF_MINE'\.$"),
         ("raise ValueError('which port?')\n", r"it raises ValueError: which port\?$"),
         ("import target_nowhere\n", r"it imports target_nowhere, which is not installed\."),
+        (
+            "raise ModuleNotFoundError('No module named crewai', name='crewai')\n",
+            r"it imports crewai, which is not installed\. Install it with: pip install"
+            r" 'copilotkit-runtime-py\[crewai\]'\.$",
+        ),
         ("import json.nothing\n", r"it imports json\.nothing, which does not exist|'json' is not a package"),
         ("from copilotkit_runtime import CopilotRuntme\n", r"has no CopilotRuntme\. Did you mean CopilotRuntime\?$"),
         (
@@ -103,6 +108,7 @@ def test_files_that_import_each_other_are_named(tmp_path: Path) -> None:
         ("https://example.test/agent", r"A URL is not served"),
         ("", r"has no langgraph\.json\. Did you mean .*target_served\.py:runtime\?"),
         ("target_served.py:Runtime", r"'Runtime' is the class Runtime\. Write runtime = Runtime\(…\) there\."),
+        ("target_served.py::Runtime", r"'Runtime' is the class Runtime\."),
         (
             "target_served.py:make",
             r"is a function\. If it makes a runtime or an agent, write made = asyncio\.run\(make\(\)\)",
