@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -90,11 +91,18 @@ class Gateway:
         return GatewayApplication(self, dispatch, probe=probe)
 
     def missing(self) -> ASGIApp:
-        """Return an application that answers what is served nowhere, and has the log name where the endpoint is."""
+        """Return an application that answers what is served nowhere.
+
+        The log names the endpoint, and so does the answer where clients may see errors: the newer ones show its text.
+        """
+        reason = f"Nothing is served at this path. The endpoint is {self._config.graphql_path}."
+        shown = self._config.shows_errors
+        body = msgspec.json.encode({"error": "not_found", "message": reason}) if shown else b""
+        headers = [("content-type", "application/json")] if shown else []
 
         async def dispatch(exchange: Exchange) -> None:
-            exchange.refused = f"Nothing is served at this path. The endpoint is {self._config.graphql_path}."
-            await exchange.respond(404)
+            exchange.refused = reason
+            await exchange.respond(404, body, headers)
 
         return GatewayApplication(self, dispatch)
 
