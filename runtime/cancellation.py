@@ -42,7 +42,8 @@ async def end_tasks(*tasks: asyncio.Future[Any], again: float = CANCEL_AGAIN_SEC
 
 
 def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> list[asyncio.Future[Any]]:
-    going_on = [task for task in tasks if not task.done()]
+    # What a loop left that was closed cannot be cancelled, and does nothing any more.
+    going_on = [task for task in tasks if not task.done() and not task.get_loop().is_closed()]
     for task in going_on:
         task.cancel()
     return going_on

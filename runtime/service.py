@@ -145,7 +145,6 @@ class RuntimeService:
         """Start the store, then the providers, and checks that no two agents share a name."""
         self.draining = False
         await self._open_store()
-        self.next_runs.start()
         if self.execution is not None:
             await self.execution.open()
         for provider in self._all_providers():
@@ -154,7 +153,12 @@ class RuntimeService:
             self._started.append(provider)
         await self.registry.agents()
         await self.preparation.start()
-        await self.threads.start()
+        self.begin_sweeps()
+
+    def begin_sweeps(self) -> None:
+        """Begin, on the running loop, what is done again and again beside the runs."""
+        self.next_runs.start()
+        self.threads.start()
         self.broken_runs.start()
         self.retention.start()
 

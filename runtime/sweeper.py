@@ -37,9 +37,10 @@ class Sweeper:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, unless the work is under way."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._keep_sweeping(), name=self._name)
+        """Begin on the running loop, unless the work is under way there."""
+        loop = asyncio.get_running_loop()
+        if self._task is None or self._task.done() or self._task.get_loop() is not loop:
+            self._task = loop.create_task(self._keep_sweeping(), name=self._name)
 
     async def stop(self) -> None:
         """End what ``start`` began."""

@@ -73,7 +73,7 @@ class Threads:
             raise ConfigurationError(text)
         log.warning("threads_outlive_their_owners", providers=outliving, reason=text)
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Begin to remove what is forgotten, if the store forgets."""
         if self._store.ttl is not None or not self._store.durable:
             self._sweeper.start()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
+from ..runtime.per_loop import PerLoop
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -38,7 +40,7 @@ class ReadinessCheck:
     def __init__(self, service: RuntimeService, others: Mapping[str, Callable[[], Awaitable[Any]]]) -> None:
         self._service = service
         self._others = others
-        self._asking = asyncio.Lock()
+        self._asking = PerLoop(asyncio.Lock)
         self._known: Readiness | None = None
         self._known_until = 0.0
 
@@ -46,7 +48,7 @@ class ReadinessCheck:
         """Return what is found now, or was a moment ago."""
         if self._service.draining:
             return Readiness(ready=False, checks={"runtime": "shutting down"})
-        async with self._asking:
+        async with self._asking.here:
             if self._known is None or monotonic() >= self._known_until:
                 self._known = await self._ask()
                 self._known_until = monotonic() + FRESH_SECONDS

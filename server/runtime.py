@@ -27,6 +27,7 @@ from ..runtime.messages import Message
 from ..runtime.observability.instrumentation import Instruments
 from ..runtime.observability.logs import log_without_values
 from ..runtime.observability.loop_watchdog import LoopWatchdog
+from ..runtime.per_loop import PerLoop
 from ..runtime.preparation import Preparation
 from ..runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ..runtime.redaction import without_secrets
@@ -152,8 +153,9 @@ class CopilotRuntime:
         self._worker: Worker | None = None
         if self.config.execution == "queue":
             self.service.execution = queued_execution(self.service, self.config)
-        self._starting = asyncio.Lock()
+        self._starting = PerLoop(asyncio.Lock)
         self._running = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def authenticates(self) -> bool:
@@ -386,8 +388,23 @@ class CopilotRuntime:
 
     async def _ready(self) -> None:
         """Start a runtime that has not been started yet, as its first request does; one that was stopped stays so."""
-        if not self._running and not self.service.draining:
+        if self._running:
+            self._settle()
+        elif not self.service.draining:
             await self.start()
+
+    def _settle(self) -> None:
+        """Go on with what is done beside requests where the loop that did it has ended, as after ``asyncio.run``."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop and self._loop.is_closed():
+            self.service.begin_sweeps()
+            self._watch(loop)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        contain_exits(loop)
+        if self._watchdog is not None:
+            self._watchdog.start()
 
     async def start(self) -> None:
         """Start the store and the providers; do nothing if the runtime has been started.
@@ -395,7 +412,10 @@ class CopilotRuntime:
         Raises:
             CopilotKitError: One of them cannot start.
         """
-        async with self._starting:
+        if self._running:
+            self._settle()
+            return
+        async with self._starting.here:
             if not self._running:
                 if self.authenticates:
                     self.service.threads.check_owners(production=self.config.env == "production")
@@ -404,8 +424,7 @@ class CopilotRuntime:
                 await self.service.open()
                 if self._worker is not None:
                     await self._worker.start()
-                if self._watchdog is not None:
-                    self._watchdog.start()
+                self._watch(asyncio.get_running_loop())
                 self._running = True
 
     @overload
@@ -440,7 +459,7 @@ class CopilotRuntime:
         return None
 
     async def _stop(self) -> None:
-        async with self._starting:
+        async with self._starting.here:
             if self._running:
                 self._running = False
                 if self._watchdog is not None:

@@ -10,6 +10,7 @@ import structlog
 
 from ...runtime.errors import MisuseError
 from ...runtime.messages import ToolResultMessage
+from ...runtime.per_loop import PerLoop
 from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ..agent_names import check_names
 from .agent_factory import AgentFactory, AgentSource
@@ -73,7 +74,7 @@ class CrewAIProvider(AgentProvider):
             raise MisuseError(f"inputs names agents that are not there: {', '.join(unknown)}.")
         self._descriptions = dict(descriptions or {})
         self._stream = stream
-        self._slots = asyncio.Semaphore(max_runs)
+        self._slots = PerLoop(lambda: asyncio.Semaphore(max_runs))
         self._suspended = SuspendedRuns(max_waiting, answer_timeout)
         self._queue_size = queue_size
         self._ready = False
@@ -156,7 +157,7 @@ class CrewAIProvider(AgentProvider):
             Exception: What the crew or flow raised.
         """
         await self.start()
-        async with self._slots:
+        async with self._slots.here:
             session = self._waiting(agent_name, run) or self._begin(agent_name, run, context.identity)
             with self._parked_or_over((run.thread_id, agent_name), session):
                 async with aclosing(session.events()) as stream:

@@ -16,6 +16,7 @@ from ...runtime.cancellation import end_tasks
 from ...runtime.context import RunContext
 from ...runtime.errors import ActionError, MisuseError
 from ...runtime.generated_ui.apps import APP_ACTIVITY, AppRequest, AppServers
+from ...runtime.per_loop import PerLoop
 from .library import ping, read_resource, send_log
 from .results import error_text, result_value
 from .server import Given, MCPServer, servers_of
@@ -86,7 +87,7 @@ class AppToolbox(MCPToolbox):
         super().__init__(server)
         self._max_bytes = max_bytes
         self._tools: dict[str, dict[str, Any]] = {}
-        self._room = asyncio.Semaphore(CONCURRENT_REQUESTS)
+        self._room = PerLoop(lambda: asyncio.Semaphore(CONCURRENT_REQUESTS))
 
     async def request(self, request: AppRequest) -> Any:
         """Return the server's answer to a page.
@@ -97,7 +98,7 @@ class AppToolbox(MCPToolbox):
         await self.actions()
         ask = self._permitted(request)
         try:
-            async with self._room, asyncio.timeout(self.server.call_timeout):
+            async with self._room.here, asyncio.timeout(self.server.call_timeout):
                 answer = await ask()
         except Exception as error:
             log.exception("mcp_app_request_failed", server=self.server.name, method=request.method)

@@ -13,6 +13,7 @@ from ...runtime.actions import Action
 from ...runtime.cancellation import end_tasks
 from ...runtime.context import RunContext
 from ...runtime.errors import ActionError, CopilotKitError
+from ...runtime.per_loop import PerLoop
 from .connection import CallLostError, MCPConnection
 from .results import error_text, result_value
 from .server import MCPServer
@@ -33,7 +34,7 @@ class MCPToolbox:
     def __init__(self, server: MCPServer) -> None:
         self.server = server
         self._connection: MCPConnection | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting = PerLoop(asyncio.Lock)
         self._actions: list[Action] | None = None
         self._fresh_until = 0.0
         self._refreshing: asyncio.Task[None] | None = None
@@ -55,7 +56,7 @@ class MCPToolbox:
         """End the connection."""
         if self._refreshing is not None:
             await end_tasks(self._refreshing)
-        async with self._connecting:
+        async with self._connecting.here:
             self._leave()
         await asyncio.gather(*self._leaving)
 
@@ -83,7 +84,7 @@ class MCPToolbox:
             # A list that was known is kept: the server may be about to come back.
             self._actions = self._actions or []
             self._fresh_until = monotonic() + self.server.retry_after
-            async with self._connecting:
+            async with self._connecting.here:
                 self._leave()
 
     async def _listed(self) -> list[dict[str, Any]]:
@@ -103,7 +104,7 @@ class MCPToolbox:
                 return tools
 
     async def _connected(self) -> MCPConnection:
-        async with self._connecting:
+        async with self._connecting.here:
             if self._connection is None or not self._connection.alive:
                 self._leave()
                 connection = MCPConnection(self.server, self._tools_changed, draws_apps=self.draws_apps)
@@ -113,7 +114,7 @@ class MCPToolbox:
 
     async def _drop(self, connection: MCPConnection) -> None:
         """Leave ``connection``, unless another has taken its place."""
-        async with self._connecting:
+        async with self._connecting.here:
             if self._connection is connection:
                 self._leave()
 

@@ -11,6 +11,7 @@ from typing import cast
 import msgspec
 
 from ...runtime.errors import MisuseError
+from ...runtime.per_loop import PerLoop
 from .attachments import ANTHROPIC, LANGCHAIN, OPENAI
 from .chat import ChatModel
 from .options import ModelOptions
@@ -67,7 +68,7 @@ class Vendors:
     def __init__(self, options: ModelOptions) -> None:
         self._options = options
         self._chats: dict[str, ChatModel] = {}
-        self._opening = asyncio.Lock()
+        self._opening = PerLoop(asyncio.Lock)
 
     async def chat(self, spec: str) -> ChatModel:
         """Return the model called ``spec``.
@@ -97,7 +98,7 @@ class Vendors:
     async def _opened(self, key: str, opener: str, vendor: str, name: str) -> ChatModel:
         if key in self._chats:
             return self._chats[key]
-        async with self._opening:
+        async with self._opening.here:
             if key not in self._chats:
                 self._chats[key] = await asyncio.to_thread(_open, opener, vendor, name, self._options)
             return self._chats[key]

@@ -36,7 +36,8 @@ class LoopWatchdog:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Watch the running loop, which runs in the current thread."""
+        """Watch the running loop, which runs in the current thread, in place of the one before."""
+        self.stop()
         loop = asyncio.get_running_loop()
         self._ending.clear()
         self._turn(loop)
@@ -59,7 +60,7 @@ class LoopWatchdog:
     def _watch(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
         seen: tuple[int, object] | None = None
         since, reported = monotonic(), False
-        while not self._ending.wait(self._pulse):
+        while not self._ending.wait(self._pulse) and not loop.is_closed():
             standing = (self._turns, asyncio.current_task(loop))
             if standing != seen:
                 if reported:

@@ -19,6 +19,7 @@ import structlog
 from ..cancellation import end_tasks
 from ..errors import StoreError, ThreadBusyError
 from ..fresh_ids import fresh_hex
+from ..per_loop import PerLoop
 from ..signals import Signal
 from .retry import retry_unavailable
 from .settings import StoreSettings
@@ -146,7 +147,7 @@ class RunLocks:
         self._held: dict[str, RunLock] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._released: WeakValueDictionary[tuple[str, str], asyncio.Event] = WeakValueDictionary()
-        self._leaving = asyncio.Lock()
+        self._leaving = PerLoop(asyncio.Lock)
         self._hurry = asyncio.Event()
 
     def lock(self, thread_id: str, agent_name: str, *, wait: float | None, interrupt: bool) -> RunLock:
@@ -235,7 +236,7 @@ class RunLocks:
 
     async def _leave(self, ticket: Ticket) -> None:
         try:
-            async with self._leaving:
+            async with self._leaving.here:
                 await self._desk.leave(ticket)
         except StoreError as error:
             log.warning("run_lock_not_released", thread_id=ticket.thread_id, error=str(error))
@@ -292,7 +293,7 @@ class RunLocks:
 
     async def _regain(self, lock: RunLock, expires: float) -> None:
         """Take a new ticket for one that a restarted store forgot, if the lease is not over."""
-        async with self._leaving:
+        async with self._leaving.here:
             if lock.ticket.token not in self._held:
                 return
             in_time = monotonic() < lock.expires

@@ -21,6 +21,7 @@ from redis.asyncio.connection import parse_url
 from redis.exceptions import AskError, ConnectionError, MovedError, ResponseError, TimeoutError
 
 from ..errors import ConfigurationError
+from ..per_loop import PerLoop
 from .redis_client import Word
 from .redis_loops import LoopClient
 from .redis_slots import Address, Command, Slots, parse_slots, slot_of
@@ -47,7 +48,7 @@ class RedisCluster:
         self._slots: Slots | None = None
         self._stale = True
         self._looked = 0.0
-        self._looking = asyncio.Lock()
+        self._looking = PerLoop(asyncio.Lock)
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,7 +61,7 @@ class RedisCluster:
     async def aclose(self) -> None:
         """Close all connections."""
         nodes, self._nodes = self._nodes, {}
-        self._slots, self._stale, self._looking = None, True, asyncio.Lock()
+        self._slots, self._stale = None, True
         for node in nodes.values():
             await node.aclose()
 
@@ -178,7 +179,7 @@ class RedisCluster:
     async def _known(self) -> Slots:
         if self._slots is not None and not self._stale:
             return self._slots
-        async with self._looking:
+        async with self._looking.here:
             slots = self._slots
             if slots is None or (self._stale and monotonic() - self._looked > _REFRESH_SECONDS):
                 slots = self._slots = await self._look()

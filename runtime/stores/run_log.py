@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..events import Event
+from ..per_loop import PerLoop
 from .group_reader import GroupReader, RunBatches, Wanted
 from .group_writer import GroupWriter, RunBatch
 from .records import check_key
@@ -70,7 +71,7 @@ class RunLogStore(ABC):
         """News of runs that are asked to stop."""
         self._reader = GroupReader(self._read_group)
         self._writer = GroupWriter(self._append_all)
-        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
+        self._turns = PerLoop(lambda: asyncio.Semaphore(WRITES_AT_ONCE))
 
     async def start(self) -> None:
         """Make the store ready. Called once, after the state store has been opened."""
@@ -106,7 +107,7 @@ class RunLogStore(ABC):
         """
         check_key(thread_id, owner)
         run = NewRun(thread_id, run_id, agent_name, encode_json(about or {}), lease, durable)
-        async with self._turn():
+        async with self._turns.here:
             return await self._open(run, owner)
 
     async def append(self, key: RunKey, owner: str, first: int, batch: Sequence[Event]) -> bool:
@@ -152,7 +153,7 @@ class RunLogStore(ABC):
             RunLostError: The run is not ``owner``'s.
         """
         base = Base(last, encode_json(compacted))
-        async with self._turn():
+        async with self._turns.here:
             await self._compact(key, owner, base)
 
     async def close(
@@ -182,7 +183,7 @@ class RunLogStore(ABC):
         kept = None if about is None else encode_json(about)
         base = Base(last, encode_json(compacted))
         batch = Batch(last - len(rest) + 1, last, encode_json(rest)) if rest else None
-        async with self._turn():
+        async with self._turns.here:
             await self._close(key, owner, status, base, kept, batch)
 
     async def renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
@@ -287,13 +288,6 @@ class RunLogStore(ABC):
     @abstractmethod
     async def delete(self, thread_id: str) -> bool:
         """Forget all runs of a thread; return whether there were any."""
-
-    def _turn(self) -> asyncio.Semaphore:
-        # A runtime may be started again on another loop, to which what waits belongs.
-        loop = asyncio.get_running_loop()
-        if self._turns is None or self._turns[0] is not loop:
-            self._turns = loop, asyncio.Semaphore(WRITES_AT_ONCE)
-        return self._turns[1]
 
     async def _read_all(self, key: RunKey) -> list[Event]:
         found: list[Event] = []

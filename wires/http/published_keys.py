@@ -12,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 
 from ...runtime.errors import NetworkError
 from ...runtime.optional import optional
+from ...runtime.per_loop import PerLoop
 
 LOOK_SECONDS = 10.0
 """How long the provider may take to answer."""
@@ -46,7 +47,7 @@ class PublishedKeys:
             import jwt
         self._jwt = jwt
         self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=_READ_SECONDS)
-        self._turn = asyncio.Lock()
+        self._turn = PerLoop(asyncio.Lock)
         self._threads = CapacityLimiter(2)
         self._keys: dict[str, Any] = {}
         self._begun = self._answered = self._found = self._failed = -inf
@@ -83,7 +84,7 @@ class PublishedKeys:
 
     async def _look(self, needed_at: float) -> None:
         """Fetch the keys, unless a look that was begun after ``needed_at`` has had its answer."""
-        async with self._turn:
+        async with self._turn.here:
             if self._answered < needed_at:
                 await asyncio.sleep(self._begun + PAUSE_SECONDS - monotonic())
                 self._begun = monotonic()
