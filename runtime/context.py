@@ -41,9 +41,9 @@ class ForwardedParameters(msgspec.Struct, kw_only=True, frozen=True):
 class Resume(msgspec.Struct, kw_only=True, frozen=True):
     """A person's answer to an interrupt: ``value`` is what was asked, ``response`` the answer as text.
 
-    Clients that answer in JSON have the answer itself in ``answer``, so that ``true`` and ``"true"`` differ, and may
-    name the interrupt by ``interrupt_id``. The answer to a ``cancelled`` interrupt is the
-    setting ``interrupt_cancelled``, by default null.
+    Clients that answer in JSON have the answer itself in ``answer``, so that ``true`` and ``"true"`` differ, what was
+    asked in ``question``, and may name the interrupt by ``interrupt_id``. The answer to a ``cancelled`` interrupt is
+    the setting ``interrupt_cancelled``, by default null.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Resume(msgspec.Struct, kw_only=True, frozen=True):
     response: str | None = None
     messages: list[Message] = []
     answer: Any = msgspec.UNSET
+    question: Any = msgspec.UNSET
     interrupt_id: str | None = None
     cancelled: bool = False
 

@@ -52,6 +52,8 @@ def _forwarded_props(run: RunInput, context: RunContext, *, forward_node_name: b
 def _command(answer: Resume) -> dict[str, Any]:
     """Return the answer as CopilotKit's clients give it: with what was asked, which Mastra needs to find a tool."""
     command = {"resume": _answer(answer)}
+    if answer.question is not msgspec.UNSET:
+        return {**command, "interruptEvent": answer.question}
     return {**command, "interruptEvent": answer.value} if answer.value else command
 
 

@@ -43,4 +43,6 @@ def with_questions(answers: Sequence[Resume], questions: Mapping[str, Any]) -> l
 
 
 def _to(answer: Resume, question: Any) -> Resume:
-    return answer if answer.value or question is None else msgspec.structs.replace(answer, value=as_text(question))
+    if answer.value or question is None:
+        return answer
+    return msgspec.structs.replace(answer, value=as_text(question), question=question)

@@ -217,29 +217,30 @@ def _chosen_function(props: Mapping[str, Any]) -> str | None:
 
 def _resumes(given: RunAgentInput, cancelled: str | None) -> Iterable[Resume]:
     """Return the answers to interrupts, of the standard form or else of the older one."""
-    question = as_text(_object(given.forwarded_props.get("command")).get("interruptEvent"))
+    command = _object(given.forwarded_props.get("command"))
+    question = command.get("interruptEvent", msgspec.UNSET)
     answers = [entry for entry in given.resume if isinstance(entry, dict)]
     if answers:
         yield from (_standard_answer(entry, question, cancelled) for entry in answers)
         return
-    command = _object(given.forwarded_props.get("command"))
     if "resume" in command:  # false, null and "" are answers as well
         yield _answer(command["resume"], question)
 
 
-def _standard_answer(entry: Mapping[str, Any], question: str, cancelled: str | None) -> Resume:
+def _standard_answer(entry: Mapping[str, Any], question: Any, cancelled: str | None) -> Resume:
     id_ = entry["interruptId"] if isinstance(entry.get("interruptId"), str) else None
     if entry.get("status") == "cancelled":
         return _answer(cancelled, question, id_, cancelled=True)
     return _answer(entry.get("payload"), question, id_)
 
 
-def _answer(answer: Any, question: str, id_: str | None = None, *, cancelled: bool = False) -> Resume:
+def _answer(answer: Any, question: Any, id_: str | None = None, *, cancelled: bool = False) -> Resume:
     return Resume(
         name="LangGraphInterruptEvent",
-        value=question,
+        value="" if question is msgspec.UNSET else as_text(question),
         response=None if answer is None else as_text(answer),
         answer=answer,
+        question=question,
         interrupt_id=id_,
         cancelled=cancelled,
     )

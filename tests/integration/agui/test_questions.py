@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,10 +30,12 @@ class Asker:
     def __init__(self, *asked: dict[str, Any]) -> None:
         self._outcome = {"type": "interrupt", "interrupts": list(asked)}
         self.answers: Any = None
+        self.command: Any = None
 
     async def answer(self, request: Request) -> Response:
         given = await request.json()
         self.answers = given.get("resume")
+        self.command = given["forwardedProps"].get("command")
         ids = {"threadId": given["threadId"], "runId": given["runId"]}
         outcome = {} if self.answers else {"outcome": self._outcome}
         events = [{"type": "RUN_STARTED", **ids}, {"type": "RUN_FINISHED", **ids, **outcome}]
@@ -90,6 +93,14 @@ async def test_the_answer_of_a_client_of_any_age_names_the_question() -> None:
                 await run(client, "asker", body)
                 await run(client, "asker", {**body, **more})
                 assert asker.answers == resolved(colour=answer)
+
+
+@pytest.mark.parametrize("question", [{"a": 1}, [1, "b"], "sure?", '{"tool": "t"}', 0, False, None, ""])
+async def test_an_answer_returns_the_question_to_the_agent_as_it_was_asked(question: Any) -> None:
+    asker = Asker()
+    async with asker.client() as client:
+        await run(client, "asker", run_input(**legacy("yes", interruptEvent=question)))
+    assert asker.command == {"resume": "yes", "interruptEvent": question}
 
 
 async def test_the_end_of_a_run_names_the_questions_as_the_agent_did() -> None:
