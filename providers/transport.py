@@ -20,6 +20,7 @@ from ..runtime.errors import (
     ProtocolError,
     RemoteEndpointNotFoundError,
 )
+from ..runtime.infrastructure_headers import is_infrastructure
 from ..runtime.json_text import decode_agent_json
 
 CONNECT_SECONDS = 10.0
@@ -41,14 +42,15 @@ class TransportSettings(TypedDict, total=False):
     """Settings of the requests to a service.
 
     ``headers``: sent with every request. ``forward_headers``: names of the client's request headers to send on, of
-    those that the runtime lets through. ``header_hook``: called for every request; what it returns is added last.
+    those that the runtime lets through; None for ``authorization`` and ``x-*``, without what proxies add. No header in
+    ``headers`` is replaced by a client's. ``header_hook``: called for every request; what it returns is added last.
     ``connect_timeout``: seconds to wait for a connection, by default 10. ``idle_timeout``: seconds to wait for the next
     bytes of an answer, by default 300; comments in an event stream count.
     ``client``: a client to use instead of an own one. It stays its giver's to close.
     """
 
     headers: Mapping[str, str] | None
-    forward_headers: Collection[str]
+    forward_headers: Collection[str] | None
     header_hook: HeaderHook | None
     connect_timeout: float
     idle_timeout: float
@@ -68,7 +70,9 @@ class Transport:
 
     def __init__(self, refusal: Refusal | None = None, /, **settings: Unpack[TransportSettings]) -> None:
         self._headers = dict(settings.get("headers") or {})
-        self._forward = frozenset(name.lower() for name in settings.get("forward_headers", ()))
+        names = settings.get("forward_headers", ())
+        self._forward = None if names is None else frozenset(name.lower() for name in names)
+        self._own_names = frozenset(name.lower() for name in self._headers)
         self._hook = settings.get("header_hook")
         self._timeout = httpx.Timeout(
             settings.get("idle_timeout", IDLE_SECONDS), connect=settings.get("connect_timeout", CONNECT_SECONDS)
@@ -155,8 +159,15 @@ class Transport:
         return refusal
 
     async def _headers_for(self, context: RunContext) -> dict[str, str]:
-        forwarded = {name: value for name, value in context.headers.items() if name.lower() in self._forward}
+        forwarded = {name: value for name, value in context.headers.items() if self._is_forwarded(name.lower())}
         return {**self._headers, **forwarded, **await self._hooked(context)}
+
+    def _is_forwarded(self, name: str) -> bool:
+        if name in self._own_names:
+            return False
+        if self._forward is not None:
+            return name in self._forward
+        return (name == "authorization" or name.startswith("x-")) and not is_infrastructure(name)
 
     async def _hooked(self, context: RunContext) -> Mapping[str, str]:
         if self._hook is None:

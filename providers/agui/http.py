@@ -24,7 +24,8 @@ class AGUIHttpAgent:
     Args:
         url: Where the agent is.
         description: What the client is shown about the agent.
-        settings: As ``TransportSettings`` has them.
+        settings: As ``TransportSettings`` has them. Unless ``forward_headers`` names others, the agent receives what an
+            agent in this process would see.
 
     Raises:
         MisuseError: If ``url`` is not an absolute HTTP URL.
@@ -34,6 +35,7 @@ class AGUIHttpAgent:
         checked_url(url)
         self.url = url
         self.description = description
+        settings.setdefault("forward_headers", None)
         self._transport = Transport(**settings)
 
     async def events(self, payload: Mapping[str, Any], context: RunContext) -> AsyncGenerator[Event]:

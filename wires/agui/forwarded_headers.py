@@ -6,25 +6,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatch
 from functools import lru_cache
 
+from ...runtime.infrastructure_headers import is_infrastructure
 from ..http.client import NEVER_FORWARDED
-
-_HOPS = frozenset(
-    {
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-forwarded-host",
-        "x-forwarded-port",
-        "x-forwarded-server",
-        "x-real-ip",
-        "x-amzn-trace-id",
-        "x-amz-cf-id",
-        "x-cloud-trace-context",
-        "x-cache",
-        "x-served-by",
-        "x-request-id",
-    }
-)
-_PLATFORMS = ("x-amz-", "x-azure-", "x-fastly-", "x-vercel-", "x-middleware-", "x-copilotcloud-")
 
 
 def forwarded_headers(headers: Mapping[str, str], patterns: tuple[str, ...], denied: tuple[str, ...]) -> dict[str, str]:
@@ -52,7 +35,7 @@ def _is_forwarded(name: str, patterns: tuple[str, ...], denied: tuple[str, ...])
     return (
         name not in NEVER_FORWARDED
         and _matches(name, allowed)
-        and not (wide and _is_infrastructure(name) and name not in patterns)
+        and not (wide and is_infrastructure(name) and name not in patterns)
         and not _matches(name, denied)
     )
 
@@ -64,7 +47,3 @@ _remembered = lru_cache(maxsize=512)(_is_forwarded)
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern.lower()) for pattern in patterns)
-
-
-def _is_infrastructure(name: str) -> bool:
-    return name in _HOPS or name.startswith(_PLATFORMS)

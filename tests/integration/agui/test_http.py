@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.providers.agui import AGUIHttpAgent, AGUIProvider
 from copilotkit_runtime.runtime import events
 from copilotkit_runtime.runtime.context import RunContext, RunInput
@@ -79,6 +79,38 @@ async def test_a_run_arrives_however_it_is_cut() -> None:
     assert received[2] == events.TextMessageContent(message_id="m", delta="tök")
 
 
+async def test_an_agent_receives_the_headers_that_one_in_this_process_sees() -> None:
+    sent = {
+        "authorization": "Bearer page",
+        "x-tenant": "blue",
+        "x-own": "page",
+        "x-forwarded-for": "203.0.113.1",
+        "x-request-id": "page",
+        "x-api-key": "page",
+        "cookie": "session=1",
+        "accept-language": "de",
+    }
+    async with ScriptedService(answer(STARTED, FINISHED)) as service:
+        agent = AGUIHttpAgent(service.url, headers={"X-Own": "server"})
+        config = RuntimeConfig(forward_headers=("*",))
+        for runtime in (
+            CopilotRuntime(providers=[AGUIProvider({"a": agent})]),
+            CopilotRuntime(providers=[AGUIProvider({"a": service.url})], config=config),
+        ):
+            async with client_of(runtime) as client:
+                client.headers.update(sent)
+                await run_agent(client, "a", run_input(user("go")))
+                await ask(client, PATH, generate(text_message("go"), agent="a"))
+    over_agui, over_graphql, all_over_agui, all_over_graphql = service.requests
+    expected = {"authorization": "Bearer page", "x-tenant": "blue", "x-own": "server"}
+    assert {name: over_agui.headers.get(name) for name in sent} == {**dict.fromkeys(sent), **expected}
+    del expected["authorization"]
+    assert {name: over_graphql.headers.get(name) for name in sent} == {**dict.fromkeys(sent), **expected}
+    for widened in (all_over_agui, all_over_graphql):
+        expected = {"authorization": "Bearer page", "x-tenant": "blue", "x-own": "page"}
+        assert {name: widened.headers.get(name) for name in sent} == {**dict.fromkeys(sent), **expected}
+
+
 async def test_a_character_that_an_agent_cuts_in_half_arrives_whole() -> None:
     halves = said(type="TEXT_MESSAGE_CHUNK", messageId="m", delta="\ud83d") + said(
         type="TEXT_MESSAGE_CHUNK", delta="\ude80"
@@ -122,7 +154,7 @@ async def test_only_allowed_headers_go_along() -> None:
     async with ScriptedService(answer(STARTED, FINISHED)) as service:
         agent = AGUIHttpAgent(service.url, headers={"x-key": "k"}, forward_headers=["Authorization"], header_hook=hook)
         await run(agent, context)
-        await run(AGUIHttpAgent(service.url), context)
+        await run(AGUIHttpAgent(service.url, forward_headers=()), context)
     named, silent = service.requests
     assert {name: named.headers.get(name) for name in ("authorization", "x-other", "x-key", "x-who")} == {
         "authorization": "Bearer x",
