@@ -91,6 +91,7 @@ class Gate:
         self._interrupts = Interrupts(run_id)
         self._usage = UsageByModel()
         self._delegated = 0
+        self._reasoned = False
 
     def pass_(self, batch: Iterable[events.Event]) -> Sequence[Any]:
         """Return what the client gets of these events: objects that encode to its JSON."""
@@ -139,6 +140,8 @@ class Gate:
     def _run_finished(self, event: events.RunFinished) -> None:
         self._close_all(STOPPED)
         self._out += self._unseen.at_end(self._fresh_id)
+        if not self._reasoned and not any(count > 1 for count in self._used.values()):
+            self._out += self._unseen.corrected()
         self._out += self._interrupts.legacy()
         self._end({} if event.result is None else {"result": event.result})
 
@@ -253,8 +256,7 @@ class Gate:
     def _call_result(self, event: events.ToolCallResult) -> None:
         self._call_end(events.ToolCallEnd(tool_call_id=event.tool_call_id))  # which its agent may have left open
         message_id = event.message_id or f"result-{event.tool_call_id}"
-        self._unseen.streamed(message_id)
-        self._unseen.answered(event.tool_call_id)
+        self._unseen.answered(event.tool_call_id, message_id)
         self._out.append(_result(event.tool_call_id, message_id, _content_text(event.content)))
 
     def _step_started(self, event: events.StepStarted) -> None:
@@ -303,11 +305,13 @@ class Gate:
             self._out.append(event)
 
     def _reasoning_start(self, event: events.ReasoningStart) -> None:
+        self._reasoned = True
         if ("reasoning", event.message_id) not in self._open:
             self._open["reasoning", event.message_id] = None
             self._reasoning.open("reasoning", event.message_id)
 
     def _thought_start(self, event: events.ReasoningMessageStart) -> None:
+        self._reasoned = True
         if ("thought", event.message_id) not in self._open:
             self._open["thought", event.message_id] = None
             self._reasoning.open("thought", event.message_id)

@@ -9,6 +9,7 @@ from ...runtime import events
 from ...runtime.messages import Message, ReasoningMessage, ToolResultMessage
 from ...runtime.runs.about import ALIASES, brought_by
 from ...runtime.runs.archive import RunArchive
+from ...runtime.runs.corrections import with_corrections
 from ...runtime.runs.transcript import Transcript
 from ...runtime.stores.interface import AgentState
 from ...runtime.stores.run_records import RunRecord
@@ -96,6 +97,7 @@ class ThreadHistory:
         return isinstance(message, ToolResultMessage) and self._answers.get(message.tool_call_id) == message.result
 
     def _shown(self, record: RunRecord, run: Sequence[events.Event]) -> Sequence[events.Event]:
+        run = with_corrections(run)
         if record.agent_name == self._agent_key:
             return run
         return [event for event in run if not isinstance(event, _STATES)]
@@ -120,7 +122,7 @@ async def messages_of(archive: RunArchive, records: Sequence[RunRecord]) -> list
     for record in records:
         thread.update((message.id, message) for message in brought_by(record.about))
         transcript = Transcript()
-        for event in await archive.history(record):
+        for event in with_corrections(await archive.history(record)):
             transcript.record(event)
         thread.update((message.id, message) for message in transcript.messages())
     return list(thread.values())

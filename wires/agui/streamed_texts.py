@@ -35,6 +35,10 @@ class StreamedTexts:
         self._grown.clear()
         return self._counts
 
+    def hash_of(self, id_: str) -> str | None:
+        """Return the hash of a message's text, or None if none was streamed."""
+        return self._texts[id_].digest() if id_ in self._texts else None
+
     def hashes_of(self, ids: Iterable[str | None]) -> Counter[str]:
         """Return how many of some messages' texts have each hash."""
         return Counter(self._texts[id_].digest() for id_ in ids if id_ is not None and id_ in self._texts)

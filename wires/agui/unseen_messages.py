@@ -27,6 +27,9 @@ class UnseenMessages:
     def __init__(self, known: Iterable[str]) -> None:
         self._client = set(known)
         self._streamed: set[str] = set()
+        self._results: set[str] = set()
+        self._last: Sequence[Any] = ()
+        self._corrected: list[tuple[str, str]] = []
         self._answered: set[str] = set()
         self._texts = StreamedTexts()
         self._copies: dict[str, str] = {}
@@ -45,9 +48,11 @@ class UnseenMessages:
         """Return what takes note of the pieces of a message's text."""
         return self._texts.note_of(id_)
 
-    def answered(self, call_id: str) -> None:
+    def answered(self, call_id: str, message_id: str) -> None:
         """Take note of a call's result."""
         self._answered.add(call_id)
+        self._results.add(message_id)
+        self._streamed.add(message_id)
 
     def snapshot(self, thread: Sequence[Any], fresh_id: FreshId) -> list[Json]:
         """Return the events for what a snapshot has behind the messages that the client has.
@@ -55,6 +60,7 @@ class UnseenMessages:
         One that has none of them is kept for the end: it may be of before the run.
         """
         behind = self._behind_known(thread)
+        self._last, self._corrected = thread, self._corrections(behind or ())
         if behind is None:
             self._unplaced = thread
             return []
@@ -65,6 +71,29 @@ class UnseenMessages:
         """Return the events for the last snapshot that could not be placed, if nothing was streamed at all."""
         thread, self._unplaced = self._unplaced, None
         return [] if thread is None or self._streamed else self._write(_last_turn(thread), fresh_id)
+
+    def corrected(self) -> list[Json]:
+        """Return the last snapshot if a text in it is another than was streamed: a later step took a secret out.
+
+        It must have all that the client has, which would lose the rest, and nothing may have come behind it.
+        """
+        if not self._corrected or any(self._texts.hash_of(id_) != streamed for id_, streamed in self._corrected):
+            return []
+        thread = messages_to_agui(messages_from_agui(self._last))
+        return [{"type": "MESSAGES_SNAPSHOT", "messages": thread}] if self._is_whole(thread) else []
+
+    def _corrections(self, thread: Sequence[Any]) -> list[tuple[str, str]]:
+        """Return the messages that have another text than was streamed, each with the hash of what was."""
+        answers = (item for item in thread if isinstance(item, dict) and item.get("role") == "assistant")
+        texts = ((item.get("id"), item.get("content")) for item in answers)
+        written = ((id_, text) for id_, text in texts if isinstance(id_, str) and isinstance(text, str) and text)
+        streamed = ((id_, text, self._texts.hash_of(id_)) for id_, text in written)
+        return [(id_, known) for id_, text, known in streamed if known is not None and known != hash_of(text)]
+
+    def _is_whole(self, thread: Sequence[Json]) -> bool:
+        listed = {item["id"] for item in thread} | {call["id"] for item in thread for call in item.get("toolCalls", ())}
+        answered = {item["toolCallId"] for item in thread if item["role"] == "tool"}
+        return self._client <= listed and self._streamed - self._results <= listed and self._answered <= answered
 
     def _behind_known(self, thread: Sequence[Any]) -> Sequence[Any] | None:
         for index in range(len(thread) - 1, -1, -1):
@@ -116,8 +145,7 @@ class UnseenMessages:
         return written
 
     def _result(self, item: Json) -> Json:
-        self._streamed.add(item["id"])
-        self._answered.add(item["toolCallId"])
+        self.answered(item["toolCallId"], item["id"])
         return {
             "type": "TOOL_CALL_RESULT",
             "messageId": item["id"],

@@ -12,7 +12,8 @@ from langgraph.types import interrupt
 
 from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.providers.langgraph import LangGraphProvider
-from tests.support.agui_client import connect, run, run_input, types_of, user
+from tests.integration.langgraph.scripted_model import ScriptedModel
+from tests.support.agui_client import PATH, connect, run, run_input, types_of, user
 from tests.support.local_server import client_of
 
 
@@ -70,6 +71,29 @@ async def test_a_number_of_a_page_that_64_bits_do_not_hold_is_kept_as_javascript
         events = await run(client, "asker", run_input(user("go"), state={"count": [2**64, 2**63]}))
         assert texts(events) == [repr([float(2**64), 2**63])]
         assert types_of(await connect(client, "asker"))[-1] == "RUN_FINISHED"
+
+
+async def test_a_text_that_a_later_node_corrects_is_corrected_wherever_it_is_shown() -> None:
+    model = ScriptedModel(script=[["The code is ", "1234."]])
+
+    async def answer(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    def redact(state: MessagesState) -> dict[str, Any]:
+        last = state["messages"][-1]
+        return {"messages": [AIMessage(str(last.content).replace("1234", "[hidden]"), id=last.id)]}
+
+    nodes = StateGraph(MessagesState).add_node("answer", answer).add_node("redact", redact)
+    graph = nodes.add_edge(START, "answer").add_edge("answer", "redact").compile(checkpointer=InMemorySaver())
+    async with client_of(served(graph)) as client:
+        live = await run(client, "asker", run_input(user("go")))
+        corrected = [event["messages"][-1]["content"] for event in live if event["type"] == "MESSAGES_SNAPSHOT"]
+        assert corrected == ["The code is [hidden]."]
+        assert texts(await connect(client, "asker")) == corrected
+        for kept in ("messages", "events"):
+            shown = (await client.get(f"{PATH}/threads/t/{kept}")).text
+            assert "[hidden]" in shown
+            assert "1234" not in shown
 
 
 async def test_an_open_question_of_a_foreign_thread_is_sent() -> None:

@@ -263,6 +263,35 @@ def test_a_copy_under_another_id_is_not_shown_again() -> None:
     assert [event["messageId"] for event in shown if event["type"] == "TEXT_MESSAGE_START"] == ["a", "y"]
 
 
+ASKED = {"id": "u", "role": "user", "content": "hi"}
+CORRECTED = events.MessagesSnapshot(messages=[ASKED, {"id": "a", "role": "assistant", "content": "[hidden]"}])
+SECRET = [events.TextMessageContent(message_id="a", delta=delta) for delta in ("sec", "ret")]
+
+
+def test_a_text_that_the_agent_corrects_is_corrected_at_the_client() -> None:
+    shown = body_of(*SECRET, events.TextMessageEnd(message_id="a"), CORRECTED, known=("u",))
+    assert shown[-1] == {"type": "MESSAGES_SNAPSHOT", "messages": CORRECTED.messages}
+
+
+@pytest.mark.parametrize(
+    ("known", "before", "behind"),
+    [
+        (("u", "elsewhere"), [], []),
+        (("u",), [events.TextMessageContent(message_id="b", delta="not in it")], []),
+        (("u",), [events.ToolCallStart(tool_call_id="c", tool_call_name="f")], []),
+        (("u",), [events.ToolCallResult(tool_call_id="c", content="ok")], []),
+        (("u",), [events.ReasoningStart(message_id="r")], []),
+        (("u",), [], [events.TextMessageContent(message_id="a", delta=" and more")]),
+        (("u",), [], [events.TextMessageContent(message_id="b", delta="later")]),
+    ],
+)
+def test_no_correction_takes_from_a_client_what_it_has(
+    known: tuple[str, ...], before: list[events.Event], behind: list[events.Event]
+) -> None:
+    shown = body_of(*before, *SECRET, CORRECTED, *behind, known=known)
+    assert "MESSAGES_SNAPSHOT" not in types_of(shown)
+
+
 def test_twice_the_texts_and_snapshots_cost_twice_the_work() -> None:
     def show(number: int) -> None:
         gate = Gate("t", "r", known=("u",))
