@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import datetime
 from math import inf
 from time import monotonic
 
@@ -100,7 +101,7 @@ class MemoryRuns(RunLogStore):
         return thread is not None and bool(thread.runs)
 
     @override
-    async def _open(self, run: NewRun, owner: str) -> RunRecord:
+    async def _open(self, run: NewRun, owner: str) -> tuple[int, datetime]:
         self._forget_old()
         thread = self._threads.setdefault(run.thread_id, _Thread())
         number = thread.last + 1
@@ -109,7 +110,7 @@ class MemoryRuns(RunLogStore):
         thread.runs[number] = opened
         self._grow(thread, opened.size)
         self._shrink(run.thread_id)
-        return opened.record()
+        return number, moment(opened.started)
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:

@@ -68,13 +68,13 @@ SETTLE = """
 Returns whether a run is there, and its owner's: a crash before it may have forgotten that."""
 
 # Of two who open a run of one thread at once, the second waits for the first, inserts nothing, and does it again.
-OPEN: LiteralString = f"""
+OPEN: LiteralString = """
     INSERT INTO copilotkit_runs (thread_id, number, run_id, agent_name, owner, expires_at, about)
     SELECT %(thread_id)s, coalesce(max(number), 0) + 1, %(run_id)s, %(agent_name)s, %(owner)s,
         clock_timestamp() + %(lease)s, %(about)s
     FROM copilotkit_runs WHERE thread_id = %(thread_id)s
-    ON CONFLICT DO NOTHING RETURNING {_RECORD}
-"""  # noqa: S608 - of constants
+    ON CONFLICT DO NOTHING RETURNING number, started_at
+"""
 OPEN_AHEAD: LiteralString = f"{OPEN}, {_AHEAD}"
 # One row comes back: notes are sent though there is nothing to report.
 _STORE: LiteralString = f"""

@@ -75,7 +75,7 @@ class PostgresRuns(RunLogStore):
         return int(seen)
 
     @override
-    async def _open(self, run: NewRun, owner: str) -> RunRecord:
+    async def _open(self, run: NewRun, owner: str) -> tuple[int, datetime]:
         values = {**run._asdict(), "owner": owner, "lease": self._lease(run.lease), "ttl": self._ttl()}
         opened: tuple[Any, ...] | None = None
         async with self._database.statement() as cursor:
@@ -84,7 +84,8 @@ class PostgresRuns(RunLogStore):
             while opened is None:
                 await cursor.execute(sql.OPEN if run.durable else sql.OPEN_AHEAD, values)
                 opened = await cursor.fetchone()
-        return _record(*opened[:_FIELDS])
+        number, started, *_ = opened
+        return number, started.astimezone(UTC)
 
     @override
     async def settle(self, record: RunRecord, owner: str | None = None) -> None:

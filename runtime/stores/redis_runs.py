@@ -8,6 +8,7 @@ shard (``redis_shards``). What is written and read of many runs is one script fo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote
@@ -90,7 +91,7 @@ class RedisRuns(RunLogStore):
         return bool(runs)
 
     @override
-    async def _open(self, run: NewRun, owner: str) -> RunRecord:
+    async def _open(self, run: NewRun, owner: str) -> tuple[int, datetime]:
         keys = [self._numbers(run.thread_id), self._leases(run.thread_id)]
         lease, ttl = self._lease(run.lease), self._ttl()
         given: list[Word] = [
@@ -105,8 +106,7 @@ class RedisRuns(RunLogStore):
         ]
         with translated():
             number, started = await self._open_script(keys, given)
-        fields = (run.thread_id.encode(), number, run.run_id.encode(), run.agent_name.encode(), b"running", 0)
-        return _record(*fields, run.about, started, started, 0)
+        return int(number), moment(int(started))
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:

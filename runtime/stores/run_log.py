@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -108,7 +109,18 @@ class RunLogStore(ABC):
         check_key(thread_id, owner)
         run = NewRun(thread_id, run_id, agent_name, encode_json(about or {}), lease, durable)
         async with self._turns.here:
-            return await self._open(run, owner)
+            number, started = await self._open(run, owner)
+        return RunRecord(
+            thread_id=thread_id,
+            number=number,
+            run_id=run_id,
+            agent_name=agent_name,
+            status="running",
+            last=0,
+            about=about or {},
+            started_at=started,
+            updated_at=started,
+        )
 
     async def append(self, key: RunKey, owner: str, first: int, batch: Sequence[Event]) -> bool:
         """Store events, of which the first has the number ``first``, and renew the lease.
@@ -314,7 +326,8 @@ class RunLogStore(ABC):
         raise RunCompactedError
 
     @abstractmethod
-    async def _open(self, run: NewRun, owner: str) -> RunRecord: ...
+    async def _open(self, run: NewRun, owner: str) -> tuple[int, datetime]:
+        """Return the run's number, and when it began."""
 
     @abstractmethod
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:

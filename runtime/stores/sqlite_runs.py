@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 
 from typing_extensions import override
 
@@ -185,7 +186,7 @@ class SqliteRuns(RunLogStore):
         return await self._database.write(work)
 
     @override
-    async def _open(self, run: NewRun, owner: str) -> RunRecord:
+    async def _open(self, run: NewRun, owner: str) -> tuple[int, datetime]:
         present = now()
         values = {**run._asdict(), "owner": owner, "expires": self._expires(run.lease), "now": present}
 
@@ -194,9 +195,7 @@ class SqliteRuns(RunLogStore):
             (number,) = connection.execute(_OPEN, values).fetchone()
             return int(number)
 
-        number = await self._database.write(work)
-        given = (run.thread_id, number, run.run_id, run.agent_name)
-        return _record((*given, "running", 0, run.about, present, present, 0))
+        return await self._database.write(work), moment(present)
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
