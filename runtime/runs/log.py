@@ -79,13 +79,22 @@ class RunLog:
         Raises:
             LogClosedError: The log has ended.
         """
-        # Written out, and not a call of force(): each token passes here.
+        # Written out, and not in calls of force() and takes(): each token passes here.
         if self.last >= self._free_until and not self._look():
             return False
         self._tail.append(event)
         self.last += 1
-        if self.waiting:
-            self._offer(event)
+        waiting = self.waiting
+        if len(waiting) == 1:
+            # A run with one reader; as Subscription.takes().
+            reader = waiting[0]
+            if reader.push is not None and reader.push(event):
+                reader.offset += 1
+            else:
+                self.waiting = []
+                reader.wake()
+        elif waiting:
+            self.waiting = [reader for reader in waiting if reader.takes(event)]
         return True
 
     def _look(self) -> bool:
@@ -196,20 +205,6 @@ class RunLog:
             Lagged: They are no longer kept one by one.
         """
         return self.since(offset) if offset or not self._cut else self.everything()
-
-    def _offer(self, event: Event) -> None:
-        """Push an event to those who wait for it, and wake those who do not take it so."""
-        waiting = self.waiting
-        if len(waiting) > 1:
-            self.waiting = [reader for reader in waiting if reader.takes(event)]
-            return
-        # Written out, and not a call of takes(): each token of a run with one reader passes here.
-        reader = waiting[0]
-        if reader.push is not None and reader.push(event):
-            reader.offset += 1
-        else:
-            self.waiting = []
-            reader.wake()
 
     def _wake_readers(self) -> None:
         waiting, self.waiting = self.waiting, []

@@ -131,6 +131,7 @@ if HttpToolsProtocol is not None:
                 self._transport.write_at_once(b"%x\r\n%b\r\n" % (len(body), body))
             except RuntimeError:
                 log.debug("connection_closed_while_writing")
+            self.wrote = True
             return True
 
     class BoundedHttpProtocol(HttpToolsProtocol):

@@ -19,7 +19,7 @@ from ..http.batching import Batching
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock, SilentStream
 from ..http.refusal import Refusal
-from ..http.streaming import direct_sink
+from ..http.streaming import direct_write
 from .frames import KEEP_ALIVE, STREAM_HEADERS, frame
 from .gate import Gate
 from .started_run import StartedRun
@@ -143,9 +143,9 @@ class EventStream(SilentStream):
     ) -> None:
         text: TextContinuation | None = None
         self._let_go = source.let_go if isinstance(source, StartedRun) else None
-        sink = None if batching.waits else direct_sink(self._exchange, None, self)
+        write = None if batching.waits else direct_write(self._exchange, self)
         while not gate.ended:
-            push = None if text is None or sink is None else partial(text.push, sink)
+            push = None if text is None or write is None else partial(text.push, write)
             await self.until(partial(source.arrival, push))
             try:
                 batch = source.take()

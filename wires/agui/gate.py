@@ -115,7 +115,7 @@ class Gate:
             return None
         shown = self._texts.get(last.message_id)
         return (
-            None if shown is None else TextContinuation(last.message_id, shown, self._unseen.note_of(last.message_id))
+            None if shown is None else TextContinuation(last.message_id, shown, self._unseen.growing(last.message_id))
         )
 
     @property
@@ -212,7 +212,7 @@ class Gate:
         shown = self._texts.get(event.message_id)
         if shown is None:
             shown = self._open_text(event.message_id)
-        self._unseen.note_of(event.message_id)([event.delta])
+        self._unseen.growing(event.message_id).add((event.delta,))
         if shown != event.message_id:
             event = events.TextMessageContent(message_id=shown, delta=event.delta)
         self._out.append(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 HASHED_PIECES = 256
@@ -14,17 +14,18 @@ class StreamedTexts:
     """Counts texts by their hashes. Only those that have grown are hashed again, however many there are."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, _StreamedText] = {}
+        self._texts: dict[str, StreamedText] = {}
         self._grown: set[str] = set()
         """The ids of those that have grown since they were counted."""
         self._counts: Counter[str] = Counter()
 
-    def note_of(self, id_: str) -> Callable[[Sequence[str]], None]:
-        """Return what takes note of the pieces of a message's text."""
+    def growing(self, id_: str) -> StreamedText:
+        """Return a message's text, for whoever lets it grow; it is looked up anew when it grows behind a count."""
         text = self._texts.get(id_)
         if text is None:
-            text = self._texts[id_] = _StreamedText(id_, self._grown)
-        return text.add
+            text = self._texts[id_] = StreamedText()
+        self._grown.add(id_)
+        return text
 
     def counts(self) -> Counter[str]:
         """Return how many texts have each hash."""
@@ -44,38 +45,33 @@ class StreamedTexts:
         return Counter(self._texts[id_].digest() for id_ in ids if id_ is not None and id_ in self._texts)
 
 
-class _StreamedText:
-    """A text that grows by many pieces at once, as hashing each is dear.
+class StreamedText:
+    """A text that grows by many pieces at once, as hashing each is dear."""
 
-    Args:
-        id_: The message's id.
-        grown: Gets the id when the text grows.
-    """
+    __slots__ = ("_hash", "counted", "pieces")
 
-    __slots__ = ("_grown", "_hash", "_id", "_pieces", "counted")
-
-    def __init__(self, id_: str, grown: set[str]) -> None:
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        """Those that wait to be hashed: whoever appends one has them hashed once they are ``HASHED_PIECES``."""
         self.counted = ""
         """The hash that it is counted under."""
-        self._id = id_
-        self._grown = grown
         self._hash = sha256()
-        self._pieces: list[str] = []
 
     def add(self, pieces: Sequence[str]) -> None:
-        if not self._pieces:
-            self._grown.add(self._id)
-        self._pieces += pieces
-        if len(self._pieces) >= HASHED_PIECES:
-            self._update()
+        """Append pieces."""
+        self.pieces += pieces
+        if len(self.pieces) >= HASHED_PIECES:
+            self.hash_pieces()
 
     def digest(self) -> str:
-        self._update()
+        """Return the hash of the whole."""
+        self.hash_pieces()
         return self._hash.hexdigest()
 
-    def _update(self) -> None:
-        self._hash.update(_encoded("".join(self._pieces)))
-        self._pieces.clear()
+    def hash_pieces(self) -> None:
+        """Hash those that wait."""
+        self._hash.update(_encoded("".join(self.pieces)))
+        self.pieces.clear()
 
 
 def hash_of(text: str) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from ...runtime.events import Event, TextMessageContent
 from ...runtime.runs.plain_text import pieces_of
-from ..http.streaming import PartSink
+from .streamed_texts import HASHED_PIECES, StreamedText
 
 _FRAME = b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":%b,"delta":'
 _END = b"}\n\n"
@@ -28,16 +28,16 @@ class TextContinuation:
     Args:
         message_id: The text's message.
         shown: Its id for the client.
-        note: Takes note of pieces that the client gets.
+        text: What the client has got of it.
     """
 
-    def __init__(self, message_id: str, shown: str, note: Callable[[Sequence[str]], None]) -> None:
+    def __init__(self, message_id: str, shown: str, text: StreamedText) -> None:
         self._message_id = message_id
-        self._note = note
+        self._text = text
         self._frame = _FRAME % _encode(shown)
 
-    def push(self, sink: PartSink, event: Event) -> bool:
-        """Write the frame of ``event``, if that is a further piece and ``sink`` can write now."""
+    def push(self, write: Callable[[bytes], bool], event: Event) -> bool:
+        """Write the frame of ``event``, if that is a further piece and ``write`` can write now."""
         if type(event) is not TextMessageContent or event.message_id != self._message_id:
             return False
         piece = event.delta
@@ -47,9 +47,13 @@ class TextContinuation:
             frame = b"%b%b%b" % (self._frame, _encode(piece), _END)
         except UnicodeEncodeError:
             return False  # the general way writes what has no UTF-8
-        if not sink.write(frame):
+        if not write(frame):
             return False
-        self._note((piece,))
+        # Written out, and not a call of add(): each token passes here.
+        pieces = self._text.pieces
+        pieces.append(piece)
+        if len(pieces) >= HASHED_PIECES:
+            self._text.hash_pieces()
         return True
 
     def frames(self, batch: Sequence[Event]) -> bytes | None:
@@ -62,5 +66,5 @@ class TextContinuation:
             frames = b"".join([b"%b%b%b" % (frame, _encode(piece), _END) for piece in pieces])
         except UnicodeEncodeError:
             return None  # the general way writes what has no UTF-8
-        self._note(pieces)
+        self._text.add(pieces)
         return frames

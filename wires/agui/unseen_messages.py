@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from ...runtime.agui_messages import messages_from_agui, messages_to_agui
-from .streamed_texts import StreamedTexts, hash_of
+from .streamed_texts import StreamedText, StreamedTexts, hash_of
 
 Json: TypeAlias = dict[str, Any]
 FreshId: TypeAlias = Callable[[str], str]
@@ -44,9 +44,9 @@ class UnseenMessages:
         """Take note of a message, a call or a result that the client has got."""
         self._streamed.add(id_)
 
-    def note_of(self, id_: str) -> Callable[[Sequence[str]], None]:
-        """Return what takes note of the pieces of a message's text."""
-        return self._texts.note_of(id_)
+    def growing(self, id_: str) -> StreamedText:
+        """Return a message's text, for whoever writes more of it to the client."""
+        return self._texts.growing(id_)
 
     def answered(self, call_id: str, message_id: str) -> None:
         """Take note of a call's result."""

@@ -59,7 +59,7 @@ class TextContinuation:
         # Written out, and not a call of _formatted(): each token passes here.
         leaves, items = self._leaves, self._items
         index = leaves.written
-        if not sink.write(b"%b[%b]%b%d%b" % (_HEAD, text, self._path, index, self._end)):
+        if not sink.write(sink.part_of(b"%b[%b]%b%d%b" % (_HEAD, text, self._path, index, self._end))):
             return False
         items.append(piece)
         leaves.written = index + 1

@@ -32,6 +32,8 @@ class Connection(ABC):
         self.send = send
         self.direct = False
         """Whether nothing between the application and the server looks at the body that is sent."""
+        self.wrote = False
+        """Whether ``write`` has written since somebody last looked, and set it to False."""
 
     @property
     @abstractmethod

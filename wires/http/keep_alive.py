@@ -55,16 +55,25 @@ class KeepAliveClock:
             stream.tick()
 
 
+class Written(Protocol):
+    """What is written to."""
+
+    wrote: bool
+    """Whether something has been written since somebody last looked, and set it to False."""
+
+
 class SilentStream:
     """A stream that notices its silence: ``waiting`` for something to write, it is woken when a ping is due."""
 
-    __slots__ = ("ping_due", "silent_ticks", "waiting")
+    __slots__ = ("direct", "ping_due", "silent_ticks", "waiting")
 
     def __init__(self) -> None:
+        self.direct: Written | None = None
+        """Where others write for the stream, while it waits."""
         self.ping_due = False
         """Whether it was woken to write a ping, and not by what it waits for."""
         self.silent_ticks = 0
-        """For how many ticks nothing has been written: whoever writes resets it."""
+        """For how many ticks nothing has been written."""
         self.waiting: asyncio.Future[None] | None = None
         """What it waits for."""
 
@@ -76,6 +85,8 @@ class SilentStream:
     def tick(self) -> None:
         """Wake the stream if it has been silent for long enough."""
         self.silent_ticks += 1
+        if self.direct is not None and self.direct.wrote:
+            self.direct.wrote, self.silent_ticks = False, 0
         if self.silent_ticks >= TICKS and self.waiting is not None and not self.waiting.done():
             self.ping_due = True
             self.waiting.set_result(None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from starlette.types import Message
 
 from .batching import Batching
-from .connection import Connection, connection_of
+from .connection import connection_of
 from .exchange import Exchange
 from .framing import Framing
 from .keep_alive import KeepAliveClock, SilentStream
@@ -37,32 +37,25 @@ class AnswerInParts(Protocol):
         """Return the next part; None if what has arrived shows nowhere."""
 
 
-class PartSink:
+class PartSink(NamedTuple):
     """Writes parts at once, while the stream's own task waits.
 
-    Args:
-        connection: The request's connection.
-        part_of: Returns the bytes of a part; None if it is all there is.
-        stream: Whose silence ends.
+    Two functions, and not a method that calls both: each token of an answer in parts passes here.
     """
 
-    def __init__(self, connection: Connection, part_of: Callable[[bytes], bytes] | None, stream: SilentStream) -> None:
-        self._write = connection.write
-        self._part_of = part_of
-        self._stream = stream
-
-    def write(self, part: bytes) -> bool:
-        """Write a part if that can be done at once; return whether it was."""
-        self._stream.silent_ticks = 0
-        return self._write(part if self._part_of is None else self._part_of(part))
+    write: Callable[[bytes], bool]
+    """Writes bytes, if that can be done at once; returns whether it has."""
+    part_of: Callable[[bytes], bytes]
+    """Returns the bytes of a part."""
 
 
-def direct_sink(exchange: Exchange, part_of: Callable[[bytes], bytes] | None, stream: SilentStream) -> PartSink | None:
-    """Return what writes at once, if the server has it and nothing looks at what is sent."""
+def direct_write(exchange: Exchange, stream: SilentStream) -> Callable[[bytes], bool] | None:
+    """Return what writes for a stream at once, if the server has it and nothing looks at what is sent."""
     connection = connection_of(exchange.request.scope)
     if connection is None or not connection.direct:
         return None
-    return PartSink(connection, part_of, stream)
+    stream.direct = connection
+    return connection.write
 
 
 async def write_parts(
@@ -91,7 +84,8 @@ async def write_parts(
 async def _write_rest(
     exchange: Exchange, framing: Framing, answer: AnswerInParts, stream: SilentStream, batching: Batching
 ) -> None:
-    sink = None if batching.waits else direct_sink(exchange, framing.part, stream)
+    write = None if batching.waits else direct_write(exchange, stream)
+    sink = None if write is None else PartSink(write, framing.part)
     closing, finished = framing.closing, answer.finished
     while not finished:
         stream.waiting = answer.arrival(sink)
