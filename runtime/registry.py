@@ -126,6 +126,16 @@ class ProviderRegistry:
             raise lately.failures[0]
         raise self.absent(agent_name) or AgentNotFoundError(agent_name, list(lately.agents))
 
+    async def check_present(self, agent_names: Iterable[str | None]) -> None:
+        """Check that those are there that may remember something; None is the model.
+
+        Raises:
+            TryLaterError: An agent that no provider has is only away.
+        """
+        for name in agent_names:
+            if (away := self.absent(name)) is not None and name not in await self.agents():
+                raise away
+
     async def _lately(self) -> Discovery:
         return self._known if self._known is not None and self._known.fresh else await self.discover()
 

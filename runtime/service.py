@@ -106,7 +106,7 @@ class RuntimeService:
         """What executes runs elsewhere; None for this process."""
         self.begun: Callable[[], Awaitable[None]] = _nothing_begins
         """Returns once the runs of other processes that this one is taking have begun."""
-        self.threads = Threads(store, self._all_providers, lambda: self._active)
+        self.threads = Threads(store, self._all_providers, lambda: self._active, self.registry.check_present)
         run_log = runs or open_run_log(store)
         self._beginnings = Beginnings()
         self.archive = RunArchive(run_log)
@@ -419,13 +419,15 @@ class RuntimeService:
     async def leave(self, handle: RunHandle, *, cancel: bool) -> None:
         """Let go of a run whose client has gone, or has read it to its end.
 
+        A run that another process executes goes on when this one ends: its client has not gone.
+
         Args:
             handle: The client's hold on the run.
             cancel: Whether a run that still goes on is stopped.
         """
         handle.close()
         self._active.report_stop(handle.run)
-        if cancel:
+        if cancel and not (self.draining and handle.is_elsewhere):
             await handle.run.cancel()
 
     async def _provider_for(self, agent_name: str | None) -> AgentProvider:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 
-from .errors import ConfigurationError, MisuseError, ThreadBusyError, ThreadNotFoundError
+from .errors import ConfigurationError, MisuseError, ThreadBusyError, ThreadNotFoundError, TryLaterError
 from .provider import AgentProvider
 from .runs.run import Run
 from .runs.turn import Turn
@@ -36,6 +36,7 @@ class Threads:
         store: Keeps the records.
         providers: Lists the providers, which may keep conversations of their own.
         runs: Lists the runs that go on in this process.
+        check_present: Raises ``TryLaterError`` if one of these agents is away, for it might remember something.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Threads:
         store: StateStore,
         providers: Callable[[], Sequence[AgentProvider]],
         runs: Callable[[], Iterable[Run]],
+        check_present: Callable[[Iterable[str | None]], Awaitable[None]],
     ) -> None:
         self._store = store
         self._providers = providers
         self._runs = runs
+        self._check_present = check_present
         self._removers: list[Callable[[str], Awaitable[object]]] = []
         self._sweeper = Sweeper("threads", self.sweep, self._pause)
         self._guards = False
@@ -111,9 +114,11 @@ class Threads:
 
         Raises:
             ThreadNotFoundError: There is a conversation, which is nobody's.
+            TryLaterError: Who may remember what is to be removed is away.
         """
         record = await self._store.thread(thread_id)
         if record is not None and record.expired:
+            await self._check_present(record.agents or [None])
             await self._remove(record.thread_id)
             record = None
         if record is None and identity is not None and await self._is_kept_elsewhere(thread_id):
@@ -215,9 +220,11 @@ class Threads:
         Raises:
             ThreadNotFoundError: The thread is not ``identity``'s.
             ThreadBusyError: A run in it did not stop.
+            TryLaterError: Who may remember something of it is away.
         """
         spelling = await self.find(thread_id, identity)
         record = await self._store.thread(spelling)
+        await self._check_present((record.agents if record is not None else None) or [None])
         stopped = [run for run in self._runs() if run.input.thread_id == spelling]
         await asyncio.gather(*(run.stop(ThreadDeletedError()) for run in stopped))
         async with self._locked(spelling, record.agents if record is not None else ()):
@@ -230,9 +237,11 @@ class Threads:
         Raises:
             MisuseError: The owner is empty.
             ThreadBusyError: A run in one of them did not stop.
+            TryLaterError: Who may remember something of them is away.
         """
         if not owner:
             raise MisuseError("Whose threads are to be deleted?")
+        await self._check_present([None])
         deleted = 0
         while page := (await self._store.threads(owner=owner, limit=_PAGE)).threads:
             for thread in page:
@@ -275,14 +284,20 @@ class Threads:
             raise ThreadNotFoundError
 
     async def sweep(self) -> None:
-        """Remove what is forgotten; keep the threads in which runs go on."""
+        """Remove what is forgotten; keep the threads in which runs go on, and those whose agents are away."""
         for run in list(self._runs()):
             if self._store.ttl is not None:
                 await self._store.open_thread(run.input.thread_id, owner=run.context.identity)
         busy = {run.input.thread_id for run in self._runs()}
         for thread_id in await self._store.expired_threads():
             if thread_id not in busy:
-                await self._remove(thread_id)
+                await self._remove_expired(thread_id)
+
+    async def _remove_expired(self, thread_id: str) -> None:
+        record = await self._store.thread(thread_id)
+        with suppress(TryLaterError):
+            await self._check_present((record.agents if record is not None else None) or [None])
+            await self._remove(thread_id)
 
     def _pause(self) -> float:
         ttl = self._store.ttl

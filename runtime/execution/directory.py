@@ -87,13 +87,16 @@ class WorkerDirectory:
         self._note(found)
         for key, known in list(self._known.items()):
             if key in found or (key, _NONE) in self._seen:
-                facts, queues = found.get(key, (known.facts, [known.queue]))
-                found[key] = (msgspec.structs.replace(facts, agents=self._with_lately(key, facts, found)), queues)
+                facts, queues = found.get(key, (known.facts, known.queues))
+                lately = self._lately(key, found)
+                agents = [*(facts.agents if key in found else ()), *lately]
+                asked = sorted({*queues, *(agent.queue for agent in lately)})
+                found[key] = (msgspec.structs.replace(facts, agents=agents), asked)
             else:
                 self._replace(key, None)
         for key, (facts, queues) in found.items():
             before = self._known.get(key)
-            if before is None or before.facts != facts:
+            if before is None or (before.facts, before.queues) != (facts, queues):
                 self._replace(key, remote_provider(facts, queues, self._ask, is_model=key == _MODEL))
 
     def absent(self, agent_name: str | None) -> NoWorkerError | None:
@@ -109,14 +112,11 @@ class WorkerDirectory:
                 self._seen[key, name] = present
         self._seen = {place: seen for place, seen in self._seen.items() if present - seen <= FORGET_SECONDS}
 
-    def _with_lately(
-        self, key: str, facts: PublishedProvider, found: Mapping[str, tuple[PublishedProvider, list[str]]]
-    ) -> list[AgentDescriptor]:
-        """Return a provider's agents: those that are published, and those whose last worker has only just gone."""
+    def _lately(self, key: str, found: Mapping[str, tuple[PublishedProvider, list[str]]]) -> list[AgentDescriptor]:
+        """Return those of a provider's agents whose last worker has only just gone."""
         published = {agent.name for others, _ in found.values() for agent in others.agents}
         before = [agent for agent in self._known[key].facts.agents if agent.name not in published]
-        lately = [agent for agent in before if agent.queue not in self._served and (key, agent.name) in self._seen]
-        return [*(facts.agents if key in found else ()), *lately]
+        return [agent for agent in before if agent.queue not in self._served and (key, agent.name) in self._seen]
 
     def _replace(self, key: str, provider: RemoteProvider | None) -> None:
         before = self._known.pop(key, None)
@@ -167,9 +167,10 @@ def _readable(cards: Iterable[Card]) -> list[WorkerCard]:
 
 
 def _facts(workers: Iterable[WorkerCard]) -> dict[str, tuple[PublishedProvider, list[str]]]:
-    """Return the providers by name, the model under "", each with the queues of a worker that has it.
+    """Return the providers by name, the model under "", each with a queue of every kind of worker that has it.
 
-    Of an agent that workers have by providers of different names, as while these are renamed, there is one.
+    Workers that serve the same queues have the same agents. Of an agent that workers have by providers of different
+    names, as while these are renamed, there is one.
     """
     found: dict[str, tuple[PublishedProvider, list[str]]] = {}
     owners: dict[str, str] = {}
@@ -177,18 +178,26 @@ def _facts(workers: Iterable[WorkerCard]) -> dict[str, tuple[PublishedProvider, 
         for provider in worker.providers:
             own = [agent for agent in provider.agents if owners.setdefault(agent.name, provider.name) == provider.name]
             offered = msgspec.structs.replace(provider, agents=own)
-            found[provider.name] = _joined(found.get(provider.name), offered, worker.queues)
+            found[provider.name] = _joined(found.get(provider.name), offered, worker.queues[0])
         if worker.model is not None:
-            found.setdefault(_MODEL, (worker.model, worker.queues))
+            found.setdefault(_MODEL, (worker.model, [DEFAULT_QUEUE]))
     return found
 
 
 def _joined(
-    before: tuple[PublishedProvider, list[str]] | None, provider: PublishedProvider, queues: list[str]
+    before: tuple[PublishedProvider, list[str]] | None, provider: PublishedProvider, queue: str
 ) -> tuple[PublishedProvider, list[str]]:
-    """Join what workers of different queues publish of one provider: the agents of all of them."""
+    """Join what workers of different queues publish of one provider: the agents and the methods of all of them."""
     if before is None:
-        return provider, queues
-    names = {agent.name for agent in before[0].agents}
-    agents = [*before[0].agents, *(agent for agent in provider.agents if agent.name not in names)]
-    return msgspec.structs.replace(before[0], agents=agents), before[1]
+        return provider, [queue]
+    facts, queues = before
+    names = {agent.name for agent in facts.agents}
+    agents = [*facts.agents, *(agent for agent in provider.agents if agent.name not in names)]
+    joined = msgspec.structs.replace(
+        facts,
+        agents=agents,
+        asked=sorted({*facts.asked, *provider.asked}),
+        keeps_threads_elsewhere=facts.keeps_threads_elsewhere or provider.keeps_threads_elsewhere,
+        deletes_threads=facts.deletes_threads and provider.deletes_threads,
+    )
+    return joined, sorted({*queues, queue})

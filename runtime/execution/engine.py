@@ -6,18 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..errors import CopilotKitError
+from ..errors import TryLaterError
 from ..stores.run_records import RunKey
 
 DEFAULT_QUEUE = "default"
 """The queue of agents that are pinned to none."""
 
 
-class CallFailedError(CopilotKitError):
+class CallFailedError(TryLaterError):
     """No worker answered a call, or the one that did could not do it."""
 
     def __init__(self, queue: str) -> None:
-        super().__init__(f"No worker of the queue '{queue}' answers.", status_code=503)
+        super().__init__(f"No worker of the queue '{queue}' answers.")
 
 
 class Delivery(ABC):

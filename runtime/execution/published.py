@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -96,11 +97,12 @@ async def perform(provider: AgentProvider, call: Call) -> Answer:
 class RemoteProvider(AgentProvider):
     """A provider of workers. Its runs go through a queue.
 
-    Make one with ``remote_provider``.
+    What it remembers of an agent is with the workers of that agent's queue, and what it remembers of a thread may be
+    with all kinds of workers that have it. Make one with ``remote_provider``.
     """
 
     facts: PublishedProvider
-    queue: str
+    queues: list[str]
     ask: Ask
     is_model = False
 
@@ -126,37 +128,43 @@ class RemoteProvider(AgentProvider):
     async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
         if "load_state" not in self.facts.asked:
             return await super().load_state(thread_id, agent_name)
-        return (await self._ask("load_state", thread_id, agent_name)).state
+        return (await self._ask(self._queue_of(agent_name), "load_state", thread_id, agent_name)).state
 
     @override
     async def save_state(self, thread_id: str, agent_name: str, state: AgentState) -> None:
         if "save_state" in self.facts.asked:
-            await self._ask("save_state", thread_id, agent_name, state=state)
+            await self._ask(self._queue_of(agent_name), "save_state", thread_id, agent_name, state=state)
         else:
             await super().save_state(thread_id, agent_name, state)
 
     @override
     async def keeps_thread(self, thread_id: str) -> bool:
-        return "keeps_thread" in self.facts.asked and (await self._ask("keeps_thread", thread_id)).truth
+        return any(answer.truth for answer in await self._ask_all("keeps_thread", thread_id))
 
     @override
     async def delete_thread(self, thread_id: str) -> None:
-        if "delete_thread" in self.facts.asked:
-            await self._ask("delete_thread", thread_id)
+        await self._ask_all("delete_thread", thread_id)
 
     @override
     async def delete_owner(self, owner: str) -> None:
-        if "delete_owner" in self.facts.asked:
-            await self._ask("delete_owner", owner)
+        await self._ask_all("delete_owner", owner)
 
     @override
     async def compact_thread(self, thread_id: str) -> None:
-        if "compact_thread" in self.facts.asked:
-            await self._ask("compact_thread", thread_id)
+        await self._ask_all("compact_thread", thread_id)
 
-    async def _ask(self, method: str, *arguments: str, state: AgentState | None = None) -> Answer:
+    def _queue_of(self, agent_name: str) -> str:
+        queues = (agent.queue for agent in self.facts.agents if agent.name == agent_name)
+        return next(queues, self.queues[0])
+
+    async def _ask_all(self, method: str, argument: str) -> list[Answer]:
+        if method not in self.facts.asked:
+            return []
+        return await asyncio.gather(*(self._ask(queue, method, argument) for queue in self.queues))
+
+    async def _ask(self, queue: str, method: str, *arguments: str, state: AgentState | None = None) -> Answer:
         name = None if self.is_model else self.facts.name
-        return await self.ask(self.queue, Call(method=method, provider=name, arguments=[*arguments], state=state))
+        return await self.ask(queue, Call(method=method, provider=name, arguments=[*arguments], state=state))
 
 
 def remote_provider(
@@ -170,7 +178,7 @@ def remote_provider(
 
     Args:
         facts: What is published of it.
-        queues: The queues of the worker that has published it.
+        queues: A queue of every kind of worker that has it.
         ask: Calls its methods.
         is_model: Whether it is the model.
     """
@@ -182,6 +190,6 @@ def remote_provider(
         "takes": frozenset(facts.takes),
     }
     provider = cast("RemoteProvider", type(facts.kind, (RemoteProvider,), abilities)())
-    provider.facts, provider.queue, provider.ask = facts, queues[0], ask
+    provider.facts, provider.queues, provider.ask = facts, list(queues), ask
     provider.is_model = is_model
     return provider

@@ -15,11 +15,12 @@ from ...runtime.errors import (
     MisuseError,
     ShuttingDownError,
     ThreadNotFoundError,
+    TryLaterError,
 )
 from ...runtime.redaction import quoted
 from ...runtime.stores.errors import StoreKeyError, StoreUnavailableError
 from ..http.exchange import Exchange
-from ..http.refusal import Refusal
+from ..http.refusal import Refusal, busy
 
 log = structlog.get_logger(__name__)
 
@@ -121,6 +122,8 @@ def known_refusal(error: CopilotKitError) -> Refusal:
             return Refusal(error.message, 400, error=error)
         case ThreadNotFoundError():
             return thread_not_found()
+        case TryLaterError():
+            return busy(error, error.retry_after)
         case StoreUnavailableError() | ShuttingDownError():
             return Refusal(error.message, 503, code="unavailable", error=error)
     log.error("request_failed", exc_info=error)

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import msgspec
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, Hooks
-from copilotkit_runtime.runtime.config import RuntimeConfig
 from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.errors import CopilotKitError
 from copilotkit_runtime.runtime.events import Event
@@ -31,63 +29,11 @@ from copilotkit_runtime.runtime.runs import recorder
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.run_records import RunKey
 from copilotkit_runtime.wires.http.auth import Identity
+from tests.integration.execution.deployments import AGUI, KINDS, PATIENCE, Deployment
 from tests.support.agui_client import connect, events_of, run, run_input, types_of, user
 from tests.support.echo_agent import EchoProvider, RememberingProvider
 from tests.support.polling import until
 from tests.support.request_bodies import generate, text_message
-
-PATIENCE = 60.0
-KINDS = ("redis", "postgres")
-AGUI = "/api/copilotkit/agent"
-
-
-class Deployment:
-    """The runtimes of one test, and a client of the one that takes requests."""
-
-    def __init__(self, url: str, stack: AsyncExitStack) -> None:
-        self._url = url
-        self._stack = stack
-
-    def settings(self, **more: Any) -> RuntimeConfig:
-        return RuntimeConfig(store=self._url, execution="queue", **more)
-
-    async def worker(
-        self, provider: EchoProvider, settings: dict[str, Any] | None = None, **more: Any
-    ) -> CopilotRuntime:
-        runtime = CopilotRuntime([provider], config=self.settings(**(settings or {})), **more)
-        runtime.become_worker()
-        await runtime.start()
-        self._stack.push_async_callback(runtime.stop)
-        return runtime
-
-    async def web(self, settings: dict[str, Any] | None = None, **more: Any) -> httpx.AsyncClient:
-        return await self.client(CopilotRuntime(config=self.settings(**(settings or {})), **more))
-
-    async def both(self, provider: EchoProvider) -> tuple[CopilotRuntime, httpx.AsyncClient]:
-        """Start a worker with the provider, and a web process; return that one, and a client of it."""
-        await self.worker(provider)
-        runtime = CopilotRuntime(config=self.settings())
-        return runtime, await self.client(runtime)
-
-    async def inline(self, provider: EchoProvider, **more: Any) -> httpx.AsyncClient:
-        return await self.client(CopilotRuntime([provider], config=RuntimeConfig(store="memory://"), **more))
-
-    async def client(self, runtime: CopilotRuntime) -> httpx.AsyncClient:
-        await self._stack.enter_async_context(runtime)
-        transport = httpx.ASGITransport(runtime.create_app())
-        return await self._stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://test"))
-
-
-@pytest.fixture
-async def deployment(url: str) -> AsyncIterator[Deployment]:
-    async with AsyncExitStack() as stack:
-        yield Deployment(url, stack)
-
-
-@pytest.fixture
-def thread() -> str:
-    return f"thread-{uuid4()}"
-
 
 pytestmark = [pytest.mark.parametrize("url", KINDS, indirect=True), pytest.mark.usefixtures("brief_takes")]
 

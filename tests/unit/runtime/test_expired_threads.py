@@ -10,6 +10,7 @@ import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentProvider, RunContext, RunInput, events
 from copilotkit_runtime.runtime.errors import ThreadNotFoundError
+from copilotkit_runtime.runtime.registry import ProviderRegistry
 from copilotkit_runtime.runtime.stores.interface import ThreadInfo
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.runtime.threads import Threads
@@ -72,7 +73,7 @@ def _run(thread_id: str, identity: str | None = None) -> Any:
 class _World:
     def __init__(self, *runs: Any) -> None:
         self.store, self.agent, self.logs = _Store(), _Remembering(), {"here", "there"}
-        self.threads = Threads(self.store, lambda: [self.agent], lambda: runs)
+        self.threads = Threads(self.store, lambda: [self.agent], lambda: runs, ProviderRegistry().check_present)
 
         async def remove(thread_id: str) -> None:
             self.logs.discard(thread_id)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from copilotkit_runtime.runtime.registry import ProviderRegistry
 from copilotkit_runtime.runtime.stores.interface import StateStore, ThreadInfo
 from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from copilotkit_runtime.runtime.threads import Threads
@@ -36,7 +37,7 @@ class _Counted(MemoryStore):
 
 
 def _threads(store: StateStore) -> Threads:
-    return Threads(store, list, list)
+    return Threads(store, list, list, ProviderRegistry().check_present)
 
 
 @pytest.mark.parametrize(("identity", "operations"), [(None, ["open"]), ("ann", ["thread", "open"])])
