@@ -44,6 +44,7 @@ from ..wires.graphql.endpoint import GraphQLWire, version_headers
 from ..wires.graphql.rest_extensions import RestExtensions
 from ..wires.http.admission import Admission
 from ..wires.http.auth import Authenticate, Authenticator, authentication
+from ..wires.http.open_streams import OpenStreams
 from ..wires.wire import Routed
 from . import app as http_app
 from .agents import checked_provider, checked_providers, providers_of
@@ -118,6 +119,8 @@ class CopilotRuntime:
         self.config = config or RuntimeConfig()
         self._admission = Admission(self.config, authentication(auth, self.config))
         self._instruments = Instruments(self.config)
+        self.streams = OpenStreams()
+        """The requests that are being answered."""
         blocked = self.config.blocked_loop_seconds
         self._watchdog = LoopWatchdog(blocked, self._instruments.blocked) if blocked else None
         chosen = self.config.store if store is None else store
@@ -484,7 +487,7 @@ class CopilotRuntime:
 
     def _endpoints(self) -> http_app.Endpoints:
         instruments, admission = self._instruments, self._admission
-        gateway = Gateway(self.config, admission, instruments, version_headers)
+        gateway = Gateway(self.config, admission, instruments, self.streams, version_headers)
         schema = build_schema(extensions=self.config.extensions)
         graphql = GraphQLWire(self.service, schema, admission, instruments, self.start)
         agui = AGUIWire(self.service, admission, self.start, self._transcription, streaming=instruments.streaming)

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from ..runtime.service import RuntimeService
+from ..wires.http.open_streams import OpenStreams
 
 log = structlog.get_logger(__name__)
 
@@ -26,11 +27,13 @@ class SignalDrain:
 
     Args:
         service: What to drain.
+        streams: The streams of runs that other processes execute.
         grace_seconds: How long runs may go on.
     """
 
-    def __init__(self, service: RuntimeService, grace_seconds: float) -> None:
+    def __init__(self, service: RuntimeService, streams: OpenStreams, grace_seconds: float) -> None:
         self._service = service
+        self._streams = streams
         self._grace_seconds = grace_seconds
         self._before: dict[int, Any] = {}
         self._draining: asyncio.Task[None] | None = None
@@ -66,4 +69,7 @@ class SignalDrain:
 
     def _drain(self) -> None:
         log.info("shutting_down", grace_seconds=self._grace_seconds, runs=self._service.active_runs)
-        self._draining = asyncio.create_task(self._service.drain(self._grace_seconds))
+        self._draining = asyncio.create_task(self._end())
+
+    async def _end(self) -> None:
+        await asyncio.gather(self._service.drain(self._grace_seconds), self._streams.drain(self._grace_seconds))

@@ -19,6 +19,7 @@ from .http.client import ClientRequest
 from .http.connection import connection_of
 from .http.cors import HeaderPairs
 from .http.exchange import Exchange
+from .http.open_streams import OpenStreams
 from .http.refusal import Refusal
 from .http.request import Request
 from .http.request_log import RequestLog
@@ -38,15 +39,22 @@ class Gateway:
         config: The settings.
         admission: Identifies the caller, and limits how often it may call.
         instruments: Count and trace requests.
+        streams: Has the requests that are being answered.
         common_headers: Gives the headers that every answer to a request carries.
     """
 
     def __init__(
-        self, config: RuntimeConfig, admission: Admission, instruments: Instruments, common_headers: CommonHeaders
+        self,
+        config: RuntimeConfig,
+        admission: Admission,
+        instruments: Instruments,
+        streams: OpenStreams,
+        common_headers: CommonHeaders,
     ) -> None:
         self._config = config
         self._admission = admission
         self._instruments = instruments
+        self._streams = streams
         self._common_headers = common_headers
 
     def shared(self, wires: Sequence[Wire]) -> GatewayApplication:
@@ -114,10 +122,11 @@ class Gateway:
             self._instruments.request(exchange),
             RequestLog(exchange, all_requests=self._config.access_log),
         ):
-            if request.method == "OPTIONS":
-                await exchange.preflight()
-            else:
-                await dispatch(exchange)
+            self._streams.add(exchange)
+            try:
+                await (exchange.preflight() if request.method == "OPTIONS" else dispatch(exchange))
+            finally:
+                self._streams.remove(exchange)
 
     def exchange(self, request: Request, send: Send) -> Exchange:
         """Return a request's way back."""

@@ -118,6 +118,9 @@ class _Connection(Connection):
     def on_lost(self, report: Callable[[], None] | None) -> None:
         """Report nothing: nobody leaves."""
 
+    def end(self) -> None:
+        pass
+
     def write(self, body: bytes) -> bool:
         self._written.append(body)
         return True

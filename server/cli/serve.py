@@ -77,7 +77,7 @@ class AppFactory:
 
         @asynccontextmanager
         async def around(scope: Any) -> AsyncIterator[Any]:
-            drain = SignalDrain(runtime.service, runtime.config.shutdown_grace_seconds)
+            drain = SignalDrain(runtime.service, runtime.streams, runtime.config.shutdown_grace_seconds)
             async with inner(scope) as state, drain.installed(), collected():
                 if self.announces:
                     await announce(runtime, self.port)

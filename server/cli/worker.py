@@ -60,7 +60,7 @@ def _probes(config: RuntimeConfig) -> uvicorn.Config:
 def _application(runtime: CopilotRuntime, port: int) -> Starlette:
     @asynccontextmanager
     async def around(_app: Starlette) -> AsyncIterator[None]:
-        drain = SignalDrain(runtime.service, runtime.config.shutdown_grace_seconds)
+        drain = SignalDrain(runtime.service, runtime.streams, runtime.config.shutdown_grace_seconds)
         async with runtime, drain.installed(), collected():
             await _report(runtime, port)
             yield

@@ -45,6 +45,10 @@ class Connection(ABC):
         """Call ``report`` when the connection ends; None for nobody."""
 
     @abstractmethod
+    def end(self) -> None:
+        """End the connection, whatever of the answer is still to come; that is reported, too."""
+
+    @abstractmethod
     def write(self, body: bytes) -> bool:
         """Write a part of the body if that can be done at once; return whether it was."""
 

@@ -30,6 +30,7 @@ from tests.parity.servers import PATH, Target, serving
 from tests.support.agui_client import run_input
 from tests.support.polling import until
 from tests.support.queued_runtime import web, worker
+from tests.support.request_bodies import generate, text_message
 
 __all__ = ["gate", "thread"]
 
@@ -126,6 +127,46 @@ async def test_a_worker_that_is_stopped_hands_its_runs_to_another(url: str, gate
             assert not run.cut
             assert list(spoken(run.events).values()) == [GREETING, WHOLE]
             assert terminal(run.events) == ["RUN_FINISHED"]
+
+
+async def _read_graphql(client: httpx.AsyncClient, url: str, thread: str, asked: str) -> bytes:
+    """Read an answer until its end, or until its connection ends."""
+    body, came = generate(text_message(asked), agent="graph", threadId=thread), b""
+    try:
+        async with client.stream("POST", url, json=body, headers={"accept": "multipart/mixed"}) as response:
+            async for chunk in response.aiter_raw():
+                came += chunk
+    except httpx.RemoteProtocolError:
+        return came
+    raise AssertionError(f"the answer ended: {came!r}")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("url", ["redis", "postgres"], indirect=True)
+async def test_a_web_process_that_is_stopped_breaks_its_streams_off_and_stops_no_run(
+    url: str, gate: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    of_agui, of_graphql = (f"{wire}-{uuid4()}" for wire in ("agui", "graphql"))
+    settings = {**SETTINGS, "shutdown_grace_seconds": "1"}
+    async with httpx.AsyncClient(timeout=120) as client:
+        with serving(a_worker(url)), serving(web(url, **settings)) as second:
+            with serving(web(url, **settings)) as first:
+                run = starting(client, first, of_agui, script(gate))
+                reading = asyncio.create_task(_read_graphql(client, first.url, of_graphql, script(gate)))
+                await run.until_said(GREETING, SHOWN)
+                joined = Reader(client, f"{first.url}/agent/graph/connect", run_input(thread=of_graphql, run="c"))
+                await joined.until_said(GREETING, SHOWN)
+                os.kill(first.pid, signal.SIGTERM)
+                await asyncio.gather(run.join(), joined.join())
+                assert b"word4" in await reading
+                assert run.cut
+                assert joined.cut
+            await asyncio.to_thread(gate.unlink)
+            for thread in (of_agui, of_graphql):
+                events = await connect(client, second.url, thread)
+                assert list(spoken(events).values()) == [GREETING, WHOLE]
+                assert terminal(events) == ["RUN_FINISHED"]
+    assert "Exception" not in capfd.readouterr().err
 
 
 async def _begun_again(gate: Path) -> bool:

@@ -60,6 +60,9 @@ class FakeConnection(Connection):
     def on_lost(self, report: Callable[[], None] | None) -> None:
         pass
 
+    def end(self) -> None:
+        pass
+
     def write(self, body: bytes) -> bool:
         if not self._reads(self.count):
             return False
