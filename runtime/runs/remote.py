@@ -10,6 +10,7 @@ from uuid import uuid4
 from ..context import RunInput
 from ..errors import CopilotKitError, StoreError
 from ..events import Event
+from ..stores.errors import StoreUnavailableError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunCompactedError, RunLostError, RunRecord
 from .closing import withdraw
@@ -21,6 +22,9 @@ TRACE = "trace"
 WAIT_SECONDS = 60.0
 """How long one wait for a run lasts at most; the store is read again after it."""
 STOP_SECONDS = 10.0
+AWAY_SECONDS = 120.0
+"""How long a reader waits for a store that does not answer, longer than a request does: the run may go on meanwhile."""
+PAUSE_SECONDS = 0.5
 _STATUSES = {
     "running": RunStatus.RUNNING,
     "finished": RunStatus.FINISHED,
@@ -154,12 +158,18 @@ class RemoteSubscription:
         self._wake()
 
     async def _fetch(self) -> None:
+        clock = asyncio.get_running_loop().time
+        answered = clock()
         try:
             while not self._ended:
                 try:
-                    await self._fetch_part()
-                except RunCompactedError:
-                    await self._fetch_history()
+                    await self._fetch_next()
+                except StoreUnavailableError:
+                    if clock() - answered > AWAY_SECONDS:
+                        raise
+                    await asyncio.sleep(PAUSE_SECONDS)
+                else:
+                    answered = clock()
         except RunCompactedError:
             self._failure = Lagged()
         except RunLostError:
@@ -167,6 +177,12 @@ class RemoteSubscription:
         except StoreError as error:
             self._failure = error
         self._wake()
+
+    async def _fetch_next(self) -> None:
+        try:
+            await self._fetch_part()
+        except RunCompactedError:
+            await self._fetch_history()
 
     async def _fetch_history(self) -> None:
         part = await self._store.read(self._key)

@@ -362,6 +362,30 @@ async def test_a_run_that_a_worker_has_taken_is_followed_whatever_the_store_sett
     assert types_of(await asyncio.wait_for(running, PATIENCE))[-1] == "RUN_FINISHED"
 
 
+async def test_a_stream_waits_for_a_store_that_is_away_for_longer_than_requests_wait(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+    runtime, client = await deployment.both(provider)
+    other, store = await deployment.web(), runtime.service.archive.store
+    store.settings = msgspec.structs.replace(store.settings, retry_for=0.0)
+    read, failures = store.read, [StoreUnavailableError() for _ in range(3)]
+
+    async def read_unless_away(key: RunKey, after: int = 0) -> Any:
+        if provider.waiting.is_set() and failures:
+            raise failures.pop()
+        return await read(key, after)
+
+    monkeypatch.setattr(store, "read", read_unless_away)
+    running = asyncio.create_task(run(client, "patient", run_input(user("wait"), thread=thread)))
+    await asyncio.wait_for(provider.waiting.wait(), PATIENCE)
+    await other.post(f"{AGUI}/patient/stop/{thread}")
+    events = await asyncio.wait_for(running, PATIENCE)
+    assert types_of(events)[-1] == "RUN_FINISHED"
+    assert json.loads(said(events))["thread"] == thread
+    assert failures == []
+
+
 async def test_a_stop_is_sent_to_the_worker_which_need_not_look_for_it(
     deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
