@@ -12,14 +12,16 @@ import typer
 from ...runtime.config import EMULATED_VERSION, RuntimeConfig
 from ...runtime.errors import ConfigurationError
 from ...runtime.info import RuntimeInfo, runtime_info
+from ...runtime.provider import AgentDescriptor
 from ...runtime.setting_sources import setting_layers
 from ...schema import load_sdl
 from ...wires.agui.agents import DEFAULT
+from ..runtime import CopilotRuntime
 from ..scaffold.project import ProjectKind, write_project
 from . import options as settings
 from .errors import exit_with_message
 from .store import app as store_commands
-from .target import TARGET_HELP, load_runtime
+from .target import TARGET_HELP, load_runtime, served_runtime
 from .threads import app as threads
 
 app = typer.Typer(
@@ -139,7 +141,7 @@ def chat(
     from .conversation import converse
 
     with setting_layers(settings.layers(config, store=store)):
-        runtime = load_runtime(target)
+        runtime = served_runtime(target)
     raise typer.Exit(asyncio.run(converse(runtime, agent, thread)))
 
 
@@ -190,8 +192,8 @@ def _headers(lines: Iterable[str]) -> dict[str, str]:
 def agents(target: Target = None, config: Settings = None) -> None:
     """List a runtime's agents."""
     with setting_layers(settings.layers(config)):
-        runtime = load_runtime(target)
-    found = asyncio.run(runtime.discover_agents())
+        runtime = served_runtime(target)
+    found = asyncio.run(_agents_of(runtime, starts=target is None))
     for agent in found:
         typer.echo(f"{agent.name}\t{agent.description}")
     if not found:
@@ -202,6 +204,13 @@ def _nobody(model: str | None) -> str:
     if model is None:
         return "There is neither an agent nor a model."
     return f"There is no agent. Clients reach {model} as '{DEFAULT}'."
+
+
+async def _agents_of(runtime: CopilotRuntime, *, starts: bool) -> list[AgentDescriptor]:
+    if not starts or runtime.config.execution == "inline":
+        return await runtime.discover_agents()
+    async with runtime:  # they are those of workers, which it reads once it has started
+        return await runtime.discover_agents()
 
 
 @app.command()

@@ -72,11 +72,18 @@ def _versions() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    there = [extra for extra, module in EXTRAS.items() if find_spec(module) is not None]
+    there = [extra for extra, module in EXTRAS.items() if _is_installed(module)]
     missing = [extra for extra in EXTRAS if extra not in there]
     yield Finding("ok", f"extras: {', '.join(there) or 'none'}")
     if missing:
         yield Finding("note", f"not installed: {', '.join(missing)}", f"pip install '{DISTRIBUTION}[NAME]' if needed.")
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it is a part of
+        return False
 
 
 def _port(host: str, port: int) -> Iterator[Finding]:
@@ -136,6 +143,8 @@ def _new_file(store: str) -> Finding | None:
 
 async def _agents(runtime: CopilotRuntime) -> Finding:
     agents = await runtime.discover_agents()
+    if not agents and runtime.config.execution == "queue":
+        return Finding("note", "agents are those of workers", "List them with: copilotkit-runtime agents")
     if not agents and runtime.model_name is None:
         return Finding("note", "no agent and no model", "Give the runtime one: CopilotRuntime(agents=…, model=…).")
     return Finding(

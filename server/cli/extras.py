@@ -4,7 +4,7 @@ from __future__ import annotations
 
 EXTRAS = {
     "serve": "uvloop",
-    "langgraph": "langgraph",
+    "langgraph": "langgraph.graph",
     "crewai": "crewai",
     "openai": "openai",
     "anthropic": "anthropic",
@@ -25,4 +25,4 @@ EXTRAS = {
 
 def extra_of(module: str) -> str | None:
     """Return the extra that brings a module; None if none is known to."""
-    return next((extra for extra, brought in EXTRAS.items() if brought == module), None)
+    return next((extra for extra, brought in EXTRAS.items() if brought.partition(".")[0] == module), None)

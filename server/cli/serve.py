@@ -34,7 +34,7 @@ from .listening import WAITING_CONNECTIONS, acceptors, bind, check_tls
 from .request_heads import ServerConfig
 from .summary import chat_url, coloured, origin, summary
 from .supervisor import Handover, Supervisor, end_as, end_with_parent
-from .target import load_runtime
+from .target import served_runtime
 from .workers import STARTUP_FAILURE, Workers, check_version
 
 log = structlog.get_logger(__name__)
@@ -111,17 +111,6 @@ class PlainStart:
             await send(message)
 
         return self._app(scope, receive, with_reason)
-
-
-def served_runtime(target: str | None) -> CopilotRuntime:
-    """Return the runtime to serve; where workers execute runs, it may be one without agents.
-
-    Raises:
-        ConfigurationError: The target has no runtime, or no agent that it could serve.
-    """
-    if target is None and RuntimeConfig().execution == "queue":
-        return CopilotRuntime()
-    return load_runtime(target)
 
 
 async def announce(runtime: CopilotRuntime, port: int) -> None:

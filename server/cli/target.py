@@ -13,6 +13,7 @@ from types import ModuleType
 from pydantic import ValidationError
 from starlette.applications import Starlette
 
+from ...runtime.config import RuntimeConfig
 from ...runtime.error_texts import missing_key
 from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.optional import optional
@@ -66,6 +67,23 @@ def load_runtime(target: str | None, *, flag: str = "") -> CopilotRuntime:
     if isinstance(found, Starlette):
         raise ConfigurationError(about_application(place, name, found))
     raise ConfigurationError(f"{place} has no CopilotRuntime named '{name}'.{others(place, name, module)}")
+
+
+def served_runtime(target: str | None, *, flag: str = "") -> CopilotRuntime:
+    """Return the runtime of a process that takes requests; where workers execute runs, it may be one without agents.
+
+    Args:
+        target: The name.
+        flag: The option that takes the target, where it is no argument.
+
+    Raises:
+        ConfigurationError: The target has no runtime, or no agent that it could serve.
+        MissingExtraError: What it needs is not installed.
+        TargetError: Its own code raises.
+    """
+    if target is None and RuntimeConfig().execution == "queue":
+        return CopilotRuntime()
+    return load_runtime(target, flag=flag)
 
 
 def _of_agent(place: str, name: str, agent: object) -> CopilotRuntime:

@@ -15,7 +15,7 @@ from ...runtime.setting_sources import setting_layers
 from ...runtime.stores.interface import AgentState, ThreadInfo
 from ..runtime import CopilotRuntime
 from . import options as settings
-from .target import TARGET_HELP, load_runtime
+from .target import TARGET_HELP, served_runtime
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ def with_runtime(
             return await work(runtime)
 
     with setting_layers(settings.layers(config, store=store)):
-        runtime = load_runtime(target, flag="--target")
+        runtime = served_runtime(target, flag="--target")
     return asyncio.run(run())
 
 
