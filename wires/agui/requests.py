@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -60,7 +61,7 @@ def read_run_input(data: Any, most_messages: int) -> RunAgentInput:
     if not isinstance(data, dict):
         raise invalid_body("The body must be a JSON object.")
     return RunAgentInput(
-        thread_id=_id(data, "threadId", "thread"),
+        thread_id=_thread_id(data),
         run_id=_id(data, "runId", "run"),
         parent_run_id=_parent(data.get("parentRunId")),
         messages=_messages(data.get("messages"), most_messages),
@@ -70,6 +71,11 @@ def read_run_input(data: Any, most_messages: int) -> RunAgentInput:
         forwarded_props=_object(data.get("forwardedProps")),
         resume=_list(data.get("resume")),
     )
+
+
+def _thread_id(data: Mapping[str, Any]) -> str:
+    """Return the thread's id; a new one for an empty text, which a page sends whose own id is not there yet."""
+    return str(uuid4()) if data.get("threadId") == "" else _id(data, "threadId", "thread")
 
 
 def _id(data: Mapping[str, Any], key: str, name: str) -> str:

@@ -348,3 +348,11 @@ async def test_a_change_that_fits_no_state_is_left_out_and_the_run_goes_on(
     assert "done" in str(shown[1:])
     assert types_of(shown)[-1] == "RUN_FINISHED"
     assert types_of(await connect(client, "scripted"))[-1] == "RUN_FINISHED"
+
+
+async def test_clients_without_a_thread_s_id_are_served_and_share_nothing(client: httpx.AsyncClient) -> None:
+    first = await run(client, "scripted", run_input(script(*say("first")), thread=""))
+    second = await run(client, "scripted", run_input(script(*say("second")), thread=""))
+    assert ("first" in str(first), "second" in str(second)) == (True, True)
+    assert first[0]["threadId"] != second[0]["threadId"]
+    assert await connect(client, "scripted", "") == []
