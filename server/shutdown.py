@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
@@ -18,6 +19,9 @@ from ..runtime.service import RuntimeService
 from ..wires.http.open_streams import OpenStreams
 
 log = structlog.get_logger(__name__)
+
+ENDING = threading.Event()
+"""Set from the signal that ends this process on: connections that are accepted then are for one request."""
 
 _SIGNALS: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)
 
@@ -52,6 +56,7 @@ class SignalDrain:
         try:
             yield
         finally:
+            ENDING.clear()
             for number, handler in self._before.items():
                 signal.signal(number, handler)
             if self._draining is not None:
@@ -62,6 +67,7 @@ class SignalDrain:
             sys.stderr.flush()
             os._exit(128 + number)
         self._signalled = True
+        ENDING.set()
         self._loop.call_soon_threadsafe(self._drain)
         before = self._before[number]
         if callable(before):

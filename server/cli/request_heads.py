@@ -16,6 +16,7 @@ import uvicorn
 
 from ...runtime.deadlines import Deadlines
 from ...wires.http.connection import EXTENSION, Connection
+from ..shutdown import ENDING
 from .flow_control import FlowControl, LazyEvent, Pipeline
 from .lingering import LingeringTransport
 
@@ -159,6 +160,8 @@ if HttpToolsProtocol is not None:
             self.flow = cast("UvicornFlowControl", FlowControl(self.transport))
             self.pipeline = cast("deque[tuple[RequestResponseCycle, ASGI3Application]]", Pipeline())
             self._await_head()
+            if ENDING.is_set():  # it was on its way while the server shut all others down
+                self.shutdown()
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Stop waiting, and report the end to those who still work for the client."""

@@ -16,6 +16,7 @@ from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
 from .garbage_collection import collected
 from .listening import bind
+from .request_heads import ServerConfig
 from .serve import run_here
 from .target import load_runtime
 
@@ -45,8 +46,10 @@ def work(target: str | None, layers: SettingLayers) -> None:
 
 def _probes(config: RuntimeConfig) -> uvicorn.Config:
     grace = round(config.shutdown_grace_seconds) + 1
-    return uvicorn.Config(
+    return ServerConfig(
         lambda: None,
+        max_header_bytes=config.max_header_bytes,
+        request_head_seconds=config.request_head_seconds,
         factory=True,
         lifespan="on",
         ws="none",

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from asyncio import StreamReader, StreamWriter
 
+import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
 
+from copilotkit_runtime.server import shutdown
 from tests.support.polling import until
 
 from .own_server import own_server
@@ -44,6 +46,19 @@ async def test_the_first_request_of_a_connection_is_answered_though_the_server_e
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in answer.lower()
     assert answer.endswith(b"answered")
+
+
+async def test_a_connection_that_is_accepted_while_the_server_ends_is_for_one_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutdown.ENDING, "is_set", lambda: True)
+    async with own_server(PlainTextResponse("answered")) as (_, address), asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST)
+        answer = await reader.read()  # to the end: the connection is closed behind it
+        writer.close()
+    assert answer.endswith(b"answered")
+    assert b"connection: close" in answer.lower()
 
 
 async def test_a_connection_on_which_nothing_comes_ends_with_the_server() -> None:
