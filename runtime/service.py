@@ -516,16 +516,19 @@ class RuntimeService:
         return await self._starter.resume(record, stored, last)
 
     async def _keep_broken(self, record: RunRecord, history: Sequence[Event]) -> None:
-        """Store the turn of a run that this process has closed for another one, if it has its agent."""
-        if record.agent_name:
+        """Store the turn of a run that this process is about to close for another one, if it has its agent."""
+        is_gone = self.store.keeps_records and await self.threads.info(record.thread_id) is None
+        if record.agent_name and not is_gone:
             with suppress(AgentNotFoundError):
                 provider = await self.registry.owner_of(record.agent_name)
                 if not provider.keeps_state and await self._counts(record):
-                    self.turns.insert(await broken_turn(record, provider, history))
+                    await self.turns.insert(await broken_turn(record, provider, history))
 
     async def _counts(self, record: RunRecord) -> bool:
-        """Return whether no later run has answered the message of one that has been closed."""
-        records = [each for each in await self.archive.runs(record.thread_id) if each.status != "running"]
+        """Return whether no later run has answered the message of one that is about to be closed."""
+        ended = msgspec.structs.replace(record, status="broken")
+        kept = [ended if each.key == record.key else each for each in await self.archive.runs(record.thread_id)]
+        records = [each for each in kept if each.status != "running"]
         current = await without_taken_back([ended_attempt(each) for each in records], self.archive)
         return any(each.number == record.number for each in current)
 

@@ -29,7 +29,7 @@ MAX_TAKEOVERS = 3
 """How many processes may die with a run before it is closed: it may be what they died of."""
 
 Keep: TypeAlias = Callable[[RunRecord, Sequence[events.Event]], Awaitable[None]]
-"""Stores the turn of a run that has been closed, given its record and its events."""
+"""Stores the turn of a run that is about to be closed, given its record and its events."""
 Resume: TypeAlias = Callable[[RunRecord, Sequence[events.Event], int], Awaitable[Run | None]]
 """Goes on with a claimed run, given its record, its stored events and the last one's number, if that can be done.
 
@@ -46,7 +46,7 @@ class BrokenRuns:
         owner: This process.
         has: Returns whether a run is in this process's hands: after an outage of the store its lease may have run out.
         resume: Goes on with a run; those that it returns None for are closed.
-        keep: Stores the turn of a run that has been closed.
+        keep: Stores the turn of a run that is about to be closed.
     """
 
     def __init__(
@@ -133,8 +133,7 @@ class BrokenRuns:
     async def _close(self, record: RunRecord, stored: Sequence[events.Event], last: int) -> None:
         error = RunBrokenOffError()
         ending = events.RunError(message=error.message, code=BROKEN_OFF)
-        whole = await close_record(self._store, self._owner, record, "broken", ending, stored, last)
-        await self._keep(record, whole)
+        await close_record(self._store, self._owner, record, "broken", ending, stored, last, keep=self._keep)
         await self.on_closed(record, error)
 
 

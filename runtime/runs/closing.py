@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from .. import events
@@ -25,8 +25,10 @@ async def close_record(
     ending: events.RunError | None = None,
     stored: Sequence[events.Event] = (),
     last: int = 0,
-) -> Sequence[events.Event]:
-    """Write what is missing of a run's stream, and close it; return what is kept of it.
+    *,
+    keep: Callable[[RunRecord, Sequence[events.Event]], Awaitable[None]] | None = None,
+) -> None:
+    """Write what is missing of a run's stream, and close it.
 
     Args:
         store: Where it is kept.
@@ -36,11 +38,14 @@ async def close_record(
         ending: Its terminal event; None for one that was finished.
         stored: What is stored of it.
         last: The number of the last event that is stored.
+        keep: Stores its turn, given its record and all its events. It comes first: if this process dies between the
+            two, the run is still to be closed, and another one does both again.
     """
     rest = _rest(record, stored, ending)
     whole = without_earlier_turns(compact([*stored, *rest]))
+    if keep is not None:
+        await keep(record, whole)
     await store.close(record.key, owner, status, last + len(rest), whole, about_ended(record.about), rest)
-    return whole
 
 
 async def withdraw(store: RunLogStore, record: RunRecord, owner: str) -> bool:

@@ -93,9 +93,20 @@ class TurnSaver:
             self._put_off(run)
             raise NotStoredError from error
 
-    def insert(self, turn: Turn) -> None:
-        """Put the turn of a run of another process in its place, as soon as its thread is free."""
-        self._put_off(turn)
+    async def insert(self, turn: Turn) -> None:
+        """Put the turn of a run of another process in its place: at once, or as soon as its thread is free.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+        """
+        try:
+            await self._insert(turn, wait=0)
+        except ThreadBusyError:
+            self._put_off(turn)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a provider's own place for its state may raise anything
+            _report_lost(turn, str(error))
 
     def drop(self, run: Run) -> None:
         """Leave a turn to the process that goes on with its run."""
@@ -152,7 +163,7 @@ class TurnSaver:
 
     def _give_up(self, run: Turn, reason: str) -> None:
         del self._late[run]
-        log.error("turn_lost", reason=reason, thread_id=run.input.thread_id, run_id=run.input.run_id)
+        _report_lost(run, reason)
 
     async def _save_late(self) -> None:
         for run in [run for run, late in self._late.items() if late.deadline <= monotonic()]:
@@ -163,7 +174,7 @@ class TurnSaver:
     async def _try_all(self) -> None:
         for run in list(self._late):
             try:
-                await self._insert(run)
+                await self._insert(run, wait=_LOCK_SECONDS)
             except StoreUnavailableError:
                 raise
             except ThreadBusyError:
@@ -174,12 +185,16 @@ class TurnSaver:
                 del self._late[run]
                 log.info("turn_stored_late", thread_id=run.input.thread_id, run_id=run.input.run_id)
 
-    async def _insert(self, run: Turn) -> None:
-        async with self._store.lock(run.input.thread_id, run.agent_name, wait=_LOCK_SECONDS):
+    async def _insert(self, run: Turn, wait: float) -> None:
+        async with self._store.lock(run.input.thread_id, run.agent_name, wait=wait):
             if not await self._renew(run):
                 raise StoreError("The thread is gone.")
             kept = await _kept(run)
             await _save(run, _inserted(run, kept), kept.version)
+
+
+def _report_lost(run: Turn, reason: str) -> None:
+    log.error("turn_lost", reason=reason, thread_id=run.input.thread_id, run_id=run.input.run_id)
 
 
 def _finished(run: Turn, kept: AgentState, unseen: Set[str] = frozenset()) -> AgentState:

@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -20,6 +21,7 @@ import msgspec
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, ErrorEvent, Hooks, errors, events
+from copilotkit_runtime.runtime.config import RuntimeConfig
 from copilotkit_runtime.runtime.context import RunContext, RunInput
 from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.request import RunRequest
@@ -27,6 +29,7 @@ from copilotkit_runtime.runtime.runs.broken_runs import BROKEN_OFF
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.handle import RunHandle
 from copilotkit_runtime.runtime.stores import redis_runs
+from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.run_records import RunCompactedError
 from tests.integration.stores.conftest import CLUSTER
 from tests.integration.stores.test_durability import LEASE, durable
@@ -298,16 +301,49 @@ async def test_what_a_run_said_whose_process_has_gone_is_in_its_thread(
     await store.append(record.key, "gone", 1, said)
     await store.release(record.key, "gone")
 
-    async def is_kept() -> bool:
-        kept = await here.load_agent_state(thread_id=thread, agent_name=AGENT)
-        assert kept is not None
-        if [message.id for message in kept.messages][-4:] != ["u2", "c2", "m2", "result-c2"]:
-            return False
-        assert [message.id for message in kept.messages][:2] == ["u1", "m1"]
-        assert kept.state == {"n": 2}
-        return isinstance(half := kept.messages[-2], TextMessage) and half.content == "half"
+    async def has_ended() -> bool:
+        return (await store.peek([record.key]))[record.key].status == "broken"
 
-    await until(is_kept)
+    await until(has_ended)
+    kept = await here.load_agent_state(thread_id=thread, agent_name=AGENT)
+    assert kept is not None
+    assert [message.id for message in kept.messages] == ["u1", "m1", "u2", "c2", "m2", "result-c2"]
+    assert kept.state == {"n": 2}
+    assert getattr(kept.messages[-2], "content", None) == "half"
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_what_a_run_said_is_kept_once_though_the_process_that_closes_it_dies_too(
+    url: str, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = RuntimeConfig(store_lease_seconds=1.0)
+    async with CopilotRuntime(providers=[ScriptedProvider()], store=url, config=config) as runtime:
+        await runtime.service.threads.open(thread, None)
+        runs = runtime.service.archive.store
+        close, closed = runs.close, 0
+
+        async def dies_first(*given: Any, **more: Any) -> None:
+            nonlocal closed
+            closed += 1
+            if closed == 1:
+                raise StoreUnavailableError
+            await close(*given, **more)
+
+        monkeypatch.setattr(runs, "close", dies_first)
+        about = {"messages": msgspec.to_builtins([TextMessage(id="u1", role="user", content="hi")])}
+        record = await runs.open(thread, run_id="r", agent_name=AGENT, owner="gone", about=about)
+        said: list[events.Event] = [
+            events.RunStarted(thread_id=thread, run_id="r"),
+            events.TextMessageStart(message_id="m1"),
+            events.TextMessageContent(message_id="m1", delta="half"),
+        ]
+        await runs.append(record.key, "gone", 1, said)
+        await runs.release(record.key, "gone")
+        await until(lambda: is_closed(runtime, thread))
+        kept = await runtime.load_agent_state(thread_id=thread, agent_name=AGENT)
+        assert kept is not None
+        assert [message.id for message in kept.messages] == ["u1", "m1"]
+        assert closed == 2
 
 
 async def test_hooks_are_called_for_a_run_that_is_closed_because_its_process_has_gone(tmp_path: Path) -> None:
