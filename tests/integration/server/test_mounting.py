@@ -155,7 +155,7 @@ async def test_half_a_character_in_a_state_is_saved_as_on_the_wires(extended: ht
         ("agents/scripted/state", _json(b"{"), 400),
         ("agents/scripted/state", {"json": {"threadId": "", "state": {}}}, 400),
         ("agents/scripted/state", {"json": {"threadId": "t\0", "state": {}}}, 400),
-        ("agents/scripted/state", {"json": {"threadId": "t" * 1025, "state": {}}}, 400),
+        ("agents/scripted/state", {"json": {"threadId": "t" * 1025, "state": {}}}, 413),
         ("agents/scripted/state", {"json": {"threadId": "t", "state": {"a": [None] * 250_001}}}, 413),
         ("agents/scripted/state", _json(b'{"threadId":"t","state":{"a":' + b"[" * 401 + b"]" * 401 + b"}}"), 400),
         ("agents/scripted/state", _json(b'{"threadId":"t","state":{"a":' + b"[" * 9999 + b"]" * 9999 + b"}}"), 400),
