@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from traceback import FrameSummary
 from types import TracebackType
 
 _PACKAGE = Path(__file__).parents[1]
 _OURS = tuple(str(_PACKAGE / room) for room in ("runtime", "providers", "server", "wires"))
 _LIBRARIES = tuple(sysconfig.get_paths()[place] for place in ("stdlib", "platstdlib", "purelib", "platlib"))
 _LOADERS = (*_OURS, str(Path(sysconfig.get_paths()["stdlib"]) / "importlib"), "<frozen")
+
+
+_TURNS = {("events.py", "_run"), ("runners.py", "run")}
+"""Where an event loop, or its runner, calls what is not its own."""
+
+
+def is_own(file: str) -> bool:
+    """Return whether a file of code is neither this package's nor an installed one's."""
+    return not file.startswith((*_LOADERS, *_LIBRARIES))
+
+
+def own_turn(stack: Sequence[FrameSummary]) -> Sequence[FrameSummary]:
+    """Return what an event loop has called, of its thread's stack, from the first frame on that the reader wrote.
+
+    Without such a frame, it is all that the loop has called.
+
+    Args:
+        stack: The frames, the outermost first.
+    """
+    turns = [index for index, frame in enumerate(stack) if (Path(frame.filename).name, frame.name) in _TURNS]
+    called = stack[turns[-1] + 1 :] if turns else stack
+    first = next((index for index, frame in enumerate(called) if is_own(frame.filename)), 0)
+    return called[first:]
 
 
 def own_part(error: BaseException) -> TracebackType | None:

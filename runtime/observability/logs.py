@@ -66,9 +66,9 @@ def _readable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> di
 
     Python's default handler prints nothing but the line.
     """
-    name, stack = str(event.pop("event", "")), event.pop("exception", None)
+    name, *stacks = (str(event.pop(key, "")) for key in ("event", "exception", "stack"))
     line = " ".join([name, *(f"{key}={value!r}" for key, value in event.items())])
-    text = line if stack is None else f"{line}\n{stack}"
+    text = "\n".join([line, *(stack.rstrip("\n") for stack in stacks if stack)])
     extra = {key: value for key, value in event.items() if key not in _RECORD_FIELDS}
     return {"msg": text, "extra": {"event": name, **extra}}
 

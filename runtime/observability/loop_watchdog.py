@@ -11,9 +11,11 @@ from time import monotonic
 
 import structlog
 
+from ..own_code import own_turn
+
 log = structlog.get_logger(__name__)
 
-_FRAMES = 20
+_FRAMES = 60
 
 
 class LoopWatchdog:
@@ -74,5 +76,5 @@ class LoopWatchdog:
 
 def _report(thread: int, seconds: float) -> None:
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - there is no other way to another thread's stack
-    stack = "".join(traceback.format_stack(frame, _FRAMES)) if frame is not None else ""
-    log.error("loop_blocked", seconds=round(seconds, 2), stack=stack)
+    stack = traceback.extract_stack(frame, _FRAMES) if frame is not None else []
+    log.error("loop_blocked", seconds=round(seconds, 2), stack="".join(traceback.format_list(own_turn(stack))))

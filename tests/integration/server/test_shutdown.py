@@ -90,4 +90,5 @@ async def test_an_agent_that_blocks_the_loop_is_reported_with_its_stack(tmp_path
             await http.post(server.url, json=generate(text_message("hi"), agent="blocker"))
         line = await asyncio.to_thread(server.await_event, "loop_blocked")
     assert "wait_without_awaiting" in line["stack"]
+    assert "run.py" not in line["stack"], "the stack begins with what the agent's author wrote"
     assert server.events("loop_turns_again")

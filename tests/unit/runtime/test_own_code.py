@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import traceback
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from types import TracebackType
 
 import pytest
 
-from copilotkit_runtime.runtime.own_code import own_part
+from copilotkit_runtime.runtime.own_code import own_part, own_turn
 from copilotkit_runtime.runtime.python_files import import_file
 
 
@@ -34,3 +35,10 @@ def test_a_stack_begins_with_the_reader_s_own_code_and_goes_on_to_its_end(tmp_pa
 
 def test_a_stack_without_code_of_the_reader_s_own_is_shown_whole() -> None:
     assert shown(lambda: json.loads("{"))[0] == "loads"
+
+
+def test_what_a_loop_calls_begins_with_the_reader_s_own_code() -> None:
+    async def work() -> list[str]:
+        return [frame.name for frame in own_turn(traceback.extract_stack())]
+
+    assert asyncio.run(work()) == ["work"]

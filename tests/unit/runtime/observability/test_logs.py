@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import structlog
 
-from copilotkit_runtime.runtime.observability.logs import redact
+from copilotkit_runtime.runtime.observability.logs import log_without_values, redact
 from copilotkit_runtime.runtime.redaction import HIDDEN, without_secrets
 
 
@@ -85,3 +86,9 @@ def test_what_is_neither_text_nor_a_container_is_hidden_as_it_would_be_printed()
 @pytest.mark.parametrize("piece", ["x-", "a_", "-eyJ", "'a", "password=", "://"])
 def test_no_text_takes_long(piece: str) -> None:
     assert without_secrets(piece * 20_000)
+
+
+def test_a_stack_is_written_in_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    log_without_values()
+    structlog.get_logger(__name__).error("loop_blocked", seconds=1, stack='  File "agent.py", line 3\n    sleep()\n')
+    assert caplog.messages == ['loop_blocked seconds=1\n  File "agent.py", line 3\n    sleep()']
