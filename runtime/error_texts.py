@@ -188,7 +188,8 @@ def _with_words(message: str, error: BaseException) -> str:
     key = missing_key(error)
     message = message if key is None else MissingVariableError(key).message
     text = without_secrets(shortened(str(error), _SHOWN_CHARACTERS)).strip()
-    return f"{message} ({type(error).__name__}: {text})" if text else f"{message} ({type(error).__name__})"
+    hint = " Is an await missing?" if "coroutine" in text else ""
+    return f"{message} ({type(error).__name__}: {text}){hint}" if text else f"{message} ({type(error).__name__})"
 
 
 _SHOWN_CHARACTERS = 600
