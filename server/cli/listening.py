@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -30,7 +31,10 @@ def bind(host: str, port: int) -> socket.socket:
         # At once: whoever read the summary may connect, and nobody else gets the port while the application starts.
         listener.listen(WAITING_CONNECTIONS)
     except OSError as error:
-        raise ConfigurationError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+        flag = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+        raise ConfigurationError(
+            f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another one with {flag}."
+        ) from error
     listener.set_inheritable(True)
     # For all processes that will share it: where another one is faster, accept() must not wait for the next client.
     listener.setblocking(False)

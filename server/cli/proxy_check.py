@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPResponse
@@ -46,7 +47,14 @@ def check_server(url: str, headers: dict[str, str]) -> Iterator[Finding]:
     except HTTPError as error:
         yield _refused(url, error.code)
     except OSError as error:
-        yield Finding("fail", f"{url}: {error}", "Is it running, and is this its address?")
+        yield _unreached(url, getattr(error, "reason", error))
+
+
+def _unreached(url: str, reason: object) -> Finding:
+    if isinstance(reason, ssl.SSLError) and not isinstance(reason, ssl.SSLCertVerificationError):
+        return Finding("fail", f"{url}: what answers there is no TLS", "Write http://…, or serve with --ssl-certfile.")
+    words = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
+    return Finding("fail", f"{url}: {words}", "Is it running, and is this its address?")
 
 
 def _refused(url: str, status: int) -> Finding:

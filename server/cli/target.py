@@ -23,6 +23,7 @@ from ..agents import kind_of
 from ..runtime import CopilotRuntime
 from .load_failures import cause
 from .options import is_of_settings
+from .slow_load import report_slow_load
 from .target_advice import (
     DEFAULT_NAME,
     SERVED,
@@ -157,7 +158,8 @@ def _own_stack(place: str) -> Iterator[None]:
     The runtime's own errors and faults in settings pass: their texts name what to correct.
     """
     try:
-        yield
+        with report_slow_load(place):
+            yield
     except CopilotKitError:
         raise
     except (Exception, SystemExit) as error:

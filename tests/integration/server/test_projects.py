@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from copilotkit_runtime.server.cli.proxy_check import check_server
 from copilotkit_runtime.server.scaffold.project import ProjectKind, write_project
 from tests.integration.server.process import COMMAND, PATIENCE, environment, run, running
 from tests.support import agui_client as agui
@@ -171,6 +172,18 @@ def test_doctor_measures_what_a_proxy_does_to_streams(
     assert finding in line
     assert advice in line
     assert direct.returncode == 0, direct.stdout
+
+
+def test_doctor_names_a_server_without_tls() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        [found] = check_server(f"https://127.0.0.1:{server.server_port}/api/copilotkit", {})
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert found.what.endswith("what answers there is no TLS")
+    assert found.advice.startswith("Write http://")
 
 
 def test_doctor_refuses_a_header_that_is_none(tmp_path: Path) -> None:

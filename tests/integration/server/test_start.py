@@ -76,7 +76,8 @@ def test_a_busy_port_is_reported() -> None:
         port = str(listener.getsockname()[1])
         for workers in ("1", "2"):
             ended = run("serve", APP, "--port", port, "--workers", workers, store="memory://")
-            said = f"copilotkit-runtime: Cannot listen on 127.0.0.1, port {port}: Address already in use.\n"
+            said = f"copilotkit-runtime: Cannot listen on 127.0.0.1, port {port}: Address already in use."
+            said += " Choose another one with --port.\n"
             assert (ended.returncode, ended.stderr) == (2, said)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from copilotkit_runtime.runtime.errors import CopilotKitError
+from copilotkit_runtime.runtime.python_files import import_file
+from copilotkit_runtime.server.cli.slow_load import report_slow_load
 from copilotkit_runtime.server.cli.target import TargetError, load_runtime
 
 SERVED = """
@@ -92,6 +96,31 @@ def test_a_file_that_cannot_be_loaded_is_reported_with_what_is_wrong_in_it(
     file = write(tmp_path, "target_slip.py", text)
     with pytest.raises(TargetError, match=said):
         load_runtime(file)
+
+
+GATED = """
+import sys
+
+def wait():
+    while not sys.stderr.getvalue():
+        pass
+
+wait()
+"""
+
+
+def test_a_target_that_takes_long_to_load_is_reported_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path(write(tmp_path, "target_gated.py", GATED))
+    monkeypatch.setattr(sys, "stderr", StringIO())
+    with report_slow_load("target_gated.py", 0.01):
+        import_file(file, "target_gated")
+    said = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    # The line is one of this test's own if the file was not reached by then.
+    assert re.match(
+        r"copilotkit-runtime: target_gated\.py is still being loaded after 0\.01 s: line \d+ of t[a-z]+_\w+\.py, ", said
+    ), said
 
 
 def test_files_that_import_each_other_are_named(tmp_path: Path) -> None:
