@@ -121,3 +121,9 @@ def test_the_status_of_a_remote_party_shows_in_the_details_only() -> None:
 
 def test_a_missing_extra_is_named() -> None:
     assert "copilotkit-runtime-py[crewai]" in errors.MissingExtraError("The CrewAI provider", "crewai").message
+
+
+def test_a_developer_who_left_an_await_out_is_asked_about_it() -> None:
+    error = NotImplementedError("Unsupported message type: <class 'coroutine'>")
+    assert to_public_error(error, shown=True).message.endswith("<class 'coroutine'>) Is an await missing?")
+    assert "await" not in to_public_error(error).message
