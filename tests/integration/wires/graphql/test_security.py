@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -85,6 +85,31 @@ async def test_graphiql_is_off_in_production(production: httpx.AsyncClient) -> N
 )
 async def test_a_document_made_to_overload_is_refused(production: httpx.AsyncClient, document: str) -> None:
     assert await refused(production, document)
+
+
+def nested(depth: int) -> str:
+    return '{__type(name:"Query"){' + "ofType{" * (depth - 2) + "name" + "}" * depth
+
+
+@pytest.mark.parametrize(
+    ("document_of", "limit", "name"),
+    [
+        (lambda n: "{" + "".join(f"alias{i}:hello " for i in range(n)) + "}", 15, "Aliases"),
+        (lambda n: "{" + "hello " * n + "}", 20, "Repeated fields"),
+        (lambda n: "{" + "... @include(if:true){hello} " * n + "}", 50, "Directives"),
+        (nested, 15, "Query depth"),
+        (lambda n: "{" + "a" * n + ":hello}", 200, "Characters of a name"),
+    ],
+    ids=["aliases", "repeated fields", "directives", "depth", "name"],
+)
+async def test_a_document_may_have_as_much_as_its_limit_and_no_more(
+    document_of: Callable[[int], str], limit: int, name: str
+) -> None:
+    async with client_of(CopilotRuntime()) as client:
+        within = (await client.post(PATH, json={"query": document_of(limit)})).json()
+        beyond = (await client.post(PATH, json={"query": document_of(limit + 1)})).json()
+    assert "errors" not in within
+    assert f"{name} limit of {limit} exceeded" in beyond["errors"][0]["message"]
 
 
 async def test_graphql_cops_own_requests_find_nothing_but_queries_by_get(production: httpx.AsyncClient) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.wires.graphql.graphiql import EXAMPLES
-from tests.support.local_server import PATH, client_of
+from tests.support.local_server import PATH, client_of, served
 from tests.support.request_bodies import generate, scripted, text
 from tests.support.scripted_agent import ScriptedProvider
 
 HELLO = {"query": "{hello}"}
+PATIENCE = 30
 CLIENT_ACCEPT = (
     "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed"
 )
@@ -226,6 +230,53 @@ async def test_a_body_over_the_limit_is_refused() -> None:
         response = await client.post(PATH, json={"query": "{hello}", "variables": {"x": "y" * 2000}})
     assert response.status_code == 413
     assert response.json()["errors"][0]["extensions"]["code"] == "REQUEST_ENTITY_TOO_LARGE"
+
+
+BODIES = [
+    ("POST", "", "application/json"),
+    ("POST", "/agent/scripted/run", "application/json"),
+    ("PUT", "/agents/scripted/state", "application/json"),
+    ("POST", "/transcribe", "application/json"),
+    ("POST", "/transcribe", "multipart/form-data; boundary=x"),
+]
+
+
+@asynccontextmanager
+async def connected(*head: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Send the head of a request to a server that takes bodies of 2,000 bytes at most, images included."""
+
+    async def hear(_audio: Any) -> str:
+        return "heard"
+
+    config = RuntimeConfig(max_body_bytes=1000, max_image_bytes=1000, extensions=True)
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], config=config, transcribe=hear)
+    async with served(runtime.create_app()) as origin, asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(origin.rpartition(":")[2]))
+        writer.write("\r\n".join([*head, "host: test", "", ""]).encode())
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize(("method", "path", "kind"), BODIES)
+async def test_a_body_that_is_announced_as_too_large_is_refused_before_it_comes(
+    method: str, path: str, kind: str
+) -> None:
+    head = f"{method} {PATH}{path} HTTP/1.1"
+    async with connected(head, f"content-type: {kind}", f"content-length: {10**9}") as (reader, _):
+        assert b" 413 " in await reader.readline()
+
+
+@pytest.mark.parametrize(("method", "path", "kind"), BODIES)
+async def test_a_body_in_chunks_is_refused_where_it_passes_the_limit_though_it_never_ends(
+    method: str, path: str, kind: str
+) -> None:
+    head = f"{method} {PATH}{path} HTTP/1.1"
+    async with connected(head, f"content-type: {kind}", "transfer-encoding: chunked") as (reader, writer):
+        for _ in range(3):
+            writer.write(b"3e8\r\n" + b" " * 1000 + b"\r\n")
+        assert b" 413 " in await reader.readline()
 
 
 async def test_introspection_can_be_switched_off() -> None:
