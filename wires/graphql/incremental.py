@@ -7,11 +7,12 @@ list before the next one; neighbouring leaves of a list share an entry.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import count as counter
 from typing import Any, Protocol, TypeAlias
 
 from graphql.execution.collect_fields import FieldDetails
 
-from .response import PENDING, Channel
+from .response import PENDING, Channel, MessageOutput
 from .selection import DeferredFragment, SelectedField, SelectionReader, Shape
 
 Entry: TypeAlias = dict[str, Any]
@@ -19,9 +20,16 @@ ResponsePath: TypeAlias = list[str | int]
 
 
 class _Follower(Protocol):
+    number: int
+    """Its place among all that followed: parts are written in that order."""
+
     @property
     def rereads(self) -> bool:
         """Whether lists that others have written may be part of what is still to come."""
+
+    @property
+    def sleeps_until(self) -> Channel[Any] | None:
+        """The open list without a change of which nothing more can become ready; None if there is none."""
 
     def advance(self, entries: list[Entry]) -> bool:
         """Add what has become ready to ``entries``; true once nothing can follow."""
@@ -36,9 +44,12 @@ class IncrementalRenderer:
 
     def __init__(self, selections: SelectionReader) -> None:
         self._selections = selections
-        self._followers: list[_Follower] = []
-        self._settled: dict[Channel[Any] | None, list[StreamedLeaves]] = {}
-        """A follower of an open list of leaves that has written all that the list held at the last look."""
+        self._numbers = counter()
+        self._awake: list[_Follower] = []
+        self._asleep: dict[Channel[Any] | None, list[_Follower]] = {}
+        """What can only go on with an open text, by the text: it is not looked at for anything else."""
+        self._asleep_reread = 0
+        """How many of them may write once more what others have written."""
         self._has_new_followers = False
         self._counts_elements = False
         """Whether some part waits for the first elements of a list, so that one more of them may complete it."""
@@ -46,50 +57,65 @@ class IncrementalRenderer:
     @property
     def has_next(self) -> bool:
         """Whether more will follow."""
-        return bool(self._followers)
+        return bool(self._awake or self._asleep)
 
     def advance(self, changed: Collection[Channel[Any] | None]) -> list[Entry]:
         """Return the entries that have become ready since the last call, in order.
 
         Args:
-            changed: The lists of leaves that grew since then; None among them if anything else happened.
+            changed: The texts that went on or ended since then, and ``ANSWER`` if that did; None if anything may have.
         """
         entries: list[Entry] = []
-        if None in changed or self._has_new_followers or self._counts_elements:
-            self._look_at_all(entries)
-            return entries
-        for channel in changed:
-            for leaves in self._settled.get(channel, ()):
-                leaves.advance(entries)
+        if None in changed or self._counts_elements:
+            self._look_at([*self._awake, *self._wake(list(self._asleep))], entries)
+        elif self._has_new_followers or any(channel is not None and channel.closed for channel in changed):
+            self._look_at([*self._awake, *self._wake(changed)], entries)
+        else:
+            for channel in changed:
+                for leaves in self._leaves_of(channel):
+                    leaves.advance(entries)
         return entries
 
     def leaves_of(self, channel: Channel[Any] | None) -> StreamedLeaves | None:
         """Return what writes a list's further leaves, if they can complete nothing else and are written once."""
-        followers = self._settled.get(channel, ())
-        if len(followers) != 1 or self._has_new_followers or self._counts_elements:
+        leaves = self._leaves_of(channel)
+        if len(leaves) != 1 or self._has_new_followers or self._counts_elements:
             return None
-        return followers[0]
+        return leaves[0]
 
     @property
     def rereads(self) -> bool:
         """Whether what has been written of a list may be written once more, in another place."""
-        return any(follower.rereads for follower in self._followers)
+        return self._asleep_reread > 0 or any(follower.rereads for follower in self._awake)
 
-    def _look_at_all(self, entries: list[Entry]) -> None:
-        kept: list[_Follower] = []
-        self._settled.clear()
+    def _leaves_of(self, channel: Channel[Any] | None) -> list[StreamedLeaves]:
+        return [each for each in self._asleep.get(channel, ()) if isinstance(each, StreamedLeaves)]
+
+    def _wake(self, channels: Collection[Channel[Any] | None]) -> list[_Follower]:
+        woken = [follower for channel in channels for follower in self._asleep.pop(channel, ())]
+        self._asleep_reread -= sum(follower.rereads for follower in woken)
+        return woken
+
+    def _look_at(self, followers: list[_Follower], entries: list[Entry]) -> None:
         # A part that is written appends its own followers, so this loop reaches them too, behind their parent.
-        for follower in self._followers:
+        self._awake = sorted(followers, key=_number)
+        kept: list[_Follower] = []
+        for follower in self._awake:
             if follower.advance(entries):
                 continue
-            kept.append(follower)
-            if isinstance(follower, StreamedLeaves):
-                self._settled.setdefault(follower.channel, []).append(follower)
-        self._followers = kept
+            channel = follower.sleeps_until
+            if channel is None:
+                kept.append(follower)
+            else:
+                self._asleep.setdefault(channel, []).append(follower)
+                self._asleep_reread += follower.rereads
+        self._awake = kept
         self._has_new_followers = False
 
     def _follow(self, *followers: _Follower) -> None:
-        self._followers += followers
+        for follower in followers:
+            follower.number = next(self._numbers)
+        self._awake += followers
         self._has_new_followers = True
 
     def ready(self, shape: Shape, value: Any, details: list[FieldDetails]) -> bool:
@@ -168,6 +194,13 @@ class _Deferred:
         self._fragment = fragment
         self._path = path
         self.rereads = fragment.has_lists
+        self.number = 0
+
+    @property
+    def sleeps_until(self) -> Channel[Any] | None:
+        """What the message comes in, while it is open: it becomes ready when it ends."""
+        value = self._value
+        return value.pieces if isinstance(value, MessageOutput) and value.status is PENDING else None
 
     def advance(self, entries: list[Entry]) -> bool:
         fields = self._fragment.fields
@@ -195,6 +228,7 @@ class _Stream:
         self.path = path
         self.written = written
         """How many elements have been written."""
+        self.number = 0
 
     def _done(self) -> bool:
         return self.channel.closed and self.written == self.channel.count
@@ -204,6 +238,11 @@ class StreamedLeaves(_Stream):
     """The leaves of a list, those that come together in one entry."""
 
     rereads = False
+
+    @property
+    def sleeps_until(self) -> Channel[Any]:
+        """The list."""
+        return self.channel
 
     @property
     def serialize(self) -> Callable[[Any], Any] | None:
@@ -222,6 +261,8 @@ class StreamedLeaves(_Stream):
 
 
 class _Objects(_Stream):
+    sleeps_until = None
+
     @property
     def rereads(self) -> bool:
         """Whether there are objects that have not been written, of which others may have written a part."""
@@ -236,6 +277,10 @@ class _Objects(_Stream):
             entries.append(_entry("items", [data], path, self.label))
             self.written += 1
         return self._done()
+
+
+def _number(follower: _Follower) -> int:
+    return follower.number
 
 
 def _entry(kind: str, value: Any, path: ResponsePath, label: str | None) -> Entry:

@@ -23,9 +23,9 @@ class LiveResponse(CopilotResponse):
 
     run: RunHandle
     changed: dict[Channel[str] | None, None] = field(init=False, default_factory=dict)
-    """What was shown last changed: the texts that merely went on, and None for all else."""
+    """What was shown last changed: the texts that went on or ended, ``ANSWER``, and None for anything else."""
     changed_last: Channel[str] | None = field(init=False, default=None)
-    """The text that merely went on with the last event that was shown, if that is all it did."""
+    """The same of the last event that was shown."""
     _projection: ResponseProjection = field(init=False)
     _completing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 

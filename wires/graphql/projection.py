@@ -15,6 +15,7 @@ from ...runtime.errors import DEFAULT_MESSAGE, GUARDRAILS_FAILED
 from ...runtime.runs.state import StateTracker
 from ...runtime.shown_state import shown_state
 from .response import (
+    ANSWER,
     PENDING,
     ActionExecutionMessageOutput,
     AgentStateMessageOutput,
@@ -74,15 +75,16 @@ class ResponseProjection:
         """Show ``event`` in the answer. Events that the contract has no place for change nothing.
 
         Returns:
-            The text that went on, if that is all that happened.
+            The text that went on or ended, or ``ANSWER`` if none did; None if anything may have changed.
         """
         applier = self._APPLIERS.get(type(event))
-        return None if applier is None else applier(self, event)
+        return ANSWER if applier is None else applier(self, event)
 
-    def _text_start(self, event: events.TextMessageStart) -> None:
+    def _text_start(self, event: events.TextMessageStart) -> Channel[str]:
         message = TextMessageOutput(id=event.message_id, parent_message_id=event.parent_message_id)
         self._texts[event.message_id] = message
         self._response.messages.append(message)
+        return ANSWER
 
     def _text_content(self, event: events.TextMessageContent) -> Channel[str]:
         content = self._texts[event.message_id].content
@@ -90,11 +92,12 @@ class ResponseProjection:
             content.items.append(event.delta)
         return content
 
-    def _text_end(self, event: events.TextMessageEnd) -> None:
+    def _text_end(self, event: events.TextMessageEnd) -> Channel[str]:
         text = self._texts.pop(event.message_id)
         text.close(FailedMessageStatus(_BROKEN_TEXT) if event.broken else SuccessMessageStatus())
+        return text.content
 
-    def _tool_call_start(self, event: events.ToolCallStart) -> None:
+    def _tool_call_start(self, event: events.ToolCallStart) -> Channel[str]:
         message = ActionExecutionMessageOutput(
             id=event.tool_call_id, name=event.tool_call_name, parent_message_id=event.parent_message_id
         )
@@ -103,6 +106,7 @@ class ResponseProjection:
         self._response.messages.append(message)
         self._active = True
         self._state.tool_call_started(event)
+        return ANSWER
 
     def _tool_call_args(self, event: events.ToolCallArgs) -> Channel[str] | None:
         arguments = self._tool_calls[event.tool_call_id].arguments
@@ -113,15 +117,17 @@ class ResponseProjection:
         self._show_state()
         return None
 
-    def _tool_call_end(self, event: events.ToolCallEnd) -> None:
+    def _tool_call_end(self, event: events.ToolCallEnd) -> Channel[str] | None:
         call = self._tool_calls.pop(event.tool_call_id)
         call.close(FailedMessageStatus(_BROKEN_ARGUMENTS) if event.broken else SuccessMessageStatus())
-        if self._state.tool_call_ended(event):
-            self._show_state()
+        if not self._state.tool_call_ended(event):
+            return call.arguments
+        self._show_state()
+        return None
 
-    def _tool_call_result(self, event: events.ToolCallResult) -> None:
+    def _tool_call_result(self, event: events.ToolCallResult) -> Channel[str]:
         name = event.tool_call_name or self._tool_names.get(event.tool_call_id, "unknown")
-        self._add(
+        return self._add(
             ResultMessageOutput(
                 id=f"result-{event.tool_call_id}",
                 result=event.content,
@@ -130,32 +136,32 @@ class ResponseProjection:
             )
         )
 
-    def _state_snapshot(self, event: events.StateSnapshot) -> None:
+    def _state_snapshot(self, event: events.StateSnapshot) -> Channel[str]:
         self._state.snapshot(event)
-        self._show_state()
+        return self._show_state()
 
-    def _state_delta(self, event: events.StateDelta) -> None:
+    def _state_delta(self, event: events.StateDelta) -> Channel[str]:
         self._state.delta(event)
-        self._show_state()
+        return self._show_state()
 
-    def _messages_snapshot(self, event: events.MessagesSnapshot) -> None:
+    def _messages_snapshot(self, event: events.MessagesSnapshot) -> Channel[str]:
         self._thread = state_messages(messages_from_agui(event.messages))
         self._active = True
-        self._show_state(with_thread=True)
+        return self._show_state(with_thread=True)
 
-    def _step_started(self, event: events.StepStarted) -> None:
-        self._change_step(event.step_name, active=True)
+    def _step_started(self, event: events.StepStarted) -> Channel[str]:
+        return self._change_step(event.step_name, active=True)
 
-    def _step_finished(self, event: events.StepFinished) -> None:
-        self._change_step(event.step_name, active=False)
+    def _step_finished(self, event: events.StepFinished) -> Channel[str]:
+        return self._change_step(event.step_name, active=False)
 
-    def _change_step(self, name: str, *, active: bool) -> None:
+    def _change_step(self, name: str, *, active: bool) -> Channel[str]:
         self._node_name = name
         self._active = active
         self._state.forget_predictions()
-        self._show_state()
+        return self._show_state()
 
-    def _custom(self, event: events.Custom) -> None:
+    def _custom(self, event: events.Custom) -> Channel[str]:
         if event.name in (events.INTERRUPT, "LangGraphInterruptEvent"):
             self._response.meta_events.append(LangGraphInterruptEvent(value=_text(event.value)))
         elif event.name == events.COPILOTKIT_INTERRUPT:
@@ -171,6 +177,7 @@ class ResponseProjection:
         elif event.name == events.AGENT_LEFT:
             self._show_last_state()
             self._enter(self._asked)
+        return ANSWER
 
     def _extensions(self, value: Any) -> None:
         if self._response.extensions is PENDING:
@@ -204,13 +211,13 @@ class ResponseProjection:
             call.close(FailedMessageStatus(reason if guarded else _BROKEN_ARGUMENTS))
         self._response.close(_guardrails_status(event) if guarded else _failed_status(event))
 
-    def _show_state(self, *, with_thread: bool = False) -> None:
+    def _show_state(self, *, with_thread: bool = False) -> Channel[str]:
         if not self._speaker.agent_name:
-            return
+            return ANSWER
         state = shown_state(self._state.state)
         if with_thread and self._thread:
             state["messages"] = self._thread
-        self._add(
+        return self._add(
             AgentStateMessageOutput(
                 thread_id=self._response.thread_id,
                 agent_name=self._speaker.agent_name,
@@ -222,9 +229,10 @@ class ResponseProjection:
             )
         )
 
-    def _add(self, message: MessageOutput) -> None:
+    def _add(self, message: MessageOutput) -> Channel[str]:
         message.close(SuccessMessageStatus())
         self._response.messages.append(message)
+        return ANSWER
 
     _APPLIERS: ClassVar[dict[type, Callable[[Any, Any], Channel[str] | None]]] = {
         events.TextMessageStart: _text_start,

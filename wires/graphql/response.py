@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from ...runtime.messages import new_id, now
 
@@ -68,6 +68,10 @@ class Channel(Generic[T]):
         return cls(list(items), closed=True)
 
 
+ANSWER: Final[Channel[Any]] = Channel.of()
+"""Stands, among the lists that changed, for the answer itself: it gained what is whole, or a message that begins."""
+
+
 @dataclass(slots=True, eq=False)
 class SuccessMessageStatus:
     """The message is whole."""
@@ -118,6 +122,11 @@ class MessageOutput:
     created_at: datetime = field(default_factory=now)
     status: MessageStatus | Pending = PENDING
 
+    @property
+    def pieces(self) -> Channel[str] | None:
+        """What comes in pieces, and is closed with the message; None if it is whole from the start."""
+        return None
+
     def close(self, status: MessageStatus) -> None:
         """Set the status, once; later calls change nothing."""
         if self.status is PENDING:
@@ -132,6 +141,11 @@ class TextMessageOutput(MessageOutput):
     role: str = "assistant"
     content: Channel[str] = field(default_factory=Channel)
     parent_message_id: str | None = None
+
+    @property
+    def pieces(self) -> Channel[str]:
+        """The text."""
+        return self.content
 
     def close(self, status: MessageStatus) -> None:
         """End the text."""
@@ -148,6 +162,11 @@ class ActionExecutionMessageOutput(MessageOutput):
     arguments: Channel[str] = field(default_factory=Channel)
     parent_message_id: str | None = None
     scope: str | None = None
+
+    @property
+    def pieces(self) -> Channel[str]:
+        """The arguments."""
+        return self.arguments
 
     def close(self, status: MessageStatus) -> None:
         """End the arguments."""

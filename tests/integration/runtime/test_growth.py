@@ -5,9 +5,10 @@ Calls of Python functions on the event loop's thread are counted, never seconds:
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import Annotated, Any, TypedDict
 
@@ -30,6 +31,8 @@ mutation generateCopilotResponse($data: GenerateCopilotResponseInput!) {
 """
 TWICE = 2.3
 SMALL = 100
+STEPS = 6
+"""Turns of the loop after which what has come is written."""
 NOISE = 2_000
 """What two requests of one size may differ by: work of the background, which the loop does between their steps."""
 
@@ -52,6 +55,73 @@ class Kept(AgentProvider):
         yield events.TextMessageEnd(message_id=f"answer-{run.run_id}")
 
 
+STREAMED = """
+mutation generateCopilotResponse($data: GenerateCopilotResponseInput!) {
+  generateCopilotResponse(data: $data) {
+    ... @defer { status { ... on BaseResponseStatus { code } } }
+    messages @stream {
+      __typename
+      ... on BaseMessageOutput @defer { status { ... on SuccessMessageStatus { code } } }
+      ... on TextMessageOutput { content @stream }
+      ... on ActionExecutionMessageOutput { arguments @stream }
+    }
+  }
+}
+"""
+
+
+def texts(number: int) -> Iterator[events.Event]:
+    """Texts that are all open at once, each going on in turn."""
+    yield from (events.TextMessageStart(message_id=f"m{n}") for n in range(number))
+    yield from (events.TextMessageContent(message_id=f"m{n}", delta="x") for n in range(number))
+
+
+def beside(other: Callable[[int], events.Event]) -> Callable[[int], Iterator[events.Event]]:
+    """Open texts, and as many other events, one after another."""
+
+    def sent(number: int) -> Iterator[events.Event]:
+        yield from (events.TextMessageStart(message_id=f"m{n}") for n in range(number))
+        yield from map(other, range(number))
+
+    return sent
+
+
+def open_calls(number: int) -> Iterator[events.Event]:
+    """Calls that are all open at once, and end one after another."""
+    yield from (events.ToolCallStart(tool_call_id=f"c{n}", tool_call_name="t") for n in range(number))
+    yield from (events.ToolCallArgs(tool_call_id=f"c{n}", delta="{}") for n in range(number))
+    yield from (events.ToolCallEnd(tool_call_id=f"c{n}") for n in range(number))
+
+
+SENT: dict[str, Callable[[int], Iterator[events.Event]]] = {
+    "open texts": texts,
+    "open calls": open_calls,
+    "open texts and states": beside(lambda n: events.StateSnapshot(snapshot={"n": n})),
+    "open texts and snapshots of the thread": beside(lambda _: events.MessagesSnapshot(messages=[])),
+    "open texts and steps": beside(lambda n: events.StepStarted(step_name=f"s{n}")),
+    "open texts and what the contract has no place for": beside(lambda _: events.Custom(name="x", value=None)),
+}
+"""What fills one dimension of what an agent sends."""
+
+
+class Sending(AgentProvider):
+    """Sends what the last message names, event by event: the client has each before the next one comes."""
+
+    name = "sending"
+
+    async def list_agents(self) -> list[AgentDescriptor]:
+        """The one agent."""
+        return [AgentDescriptor(name="sending")]
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
+        """Send."""
+        dimension, size = json.loads(getattr(run.messages[-1], "content", ""))
+        for event in SENT[dimension](size):
+            yield event
+            for _ in range(STEPS):
+                await asyncio.sleep(0)
+
+
 class Talk(TypedDict):
     """The state of the graph."""
 
@@ -70,7 +140,7 @@ def graph() -> Any:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of a runtime with an agent of its own, a graph and a model."""
-    runtime = CopilotRuntime(providers=[Kept(), LangGraphProvider({"graph": graph()})], model=Kept())
+    runtime = CopilotRuntime(providers=[Kept(), Sending(), LangGraphProvider({"graph": graph()})], model=Kept())
     async with client_of(runtime) as client:
         yield client
 
@@ -92,6 +162,24 @@ def state_message(number: int) -> dict[str, Any]:
     fields = {"threadId": "t", "agentName": "a", "runId": "r", "nodeName": "n", "role": "assistant"}
     more = {"active": False, "running": False, "state": "{}"}
     return {"id": f"s{number}", "createdAt": CREATED_AT, "agentStateMessage": {**fields, **more}}
+
+
+def image(number: int) -> dict[str, Any]:
+    """An image over GraphQL."""
+    return {
+        "id": f"i{number}",
+        "createdAt": CREATED_AT,
+        "imageMessage": {"format": "png", "bytes": "aGk=", "role": "user"},
+    }
+
+
+def answer(number: int) -> dict[str, Any]:
+    """An answer to an interrupt over GraphQL."""
+    return {"name": "LangGraphInterruptEvent", "value": f"v{number}", "response": "r"}
+
+
+IMAGE = {"type": "image", "source": {"type": "data", "value": "aGk=", "mimeType": "image/png"}}
+"""An image over AG-UI."""
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -121,6 +209,9 @@ GRAPHQL: dict[str, Callable[[int], dict[str, Any]]] = {
     "tools": lambda size: {"frontend": {"actions": [action(f"tool_{n}") for n in range(size)]}},
     "context": lambda size: {"context": [{"description": f"d{n}", "value": "v"} for n in range(size)]},
     "state keys": lambda size: {"agentStates": [agent_state({f"k{n}": n for n in range(size)})]},
+    "states": lambda size: {"agentStates": [agent_state({}) for _ in range(size)]},
+    "images": lambda size: {"messages": [image(n) for n in range(size)]},
+    "answers": lambda size: {"metaEvents": [answer(n) for n in range(size)]},
     "state depth": lambda size: {"agentStates": [agent_state(nested(size // 4))]},
     "headers": lambda _size: {},
     "document": lambda _size: {},
@@ -181,6 +272,9 @@ AGUI: dict[str, Callable[[int], dict[str, Any]]] = {
     "context": lambda size: {"context": [{"description": f"d{n}", "value": "v"} for n in range(size)]},
     "state keys": lambda size: {"state": {f"k{n}": n for n in range(size)}},
     "state depth": lambda size: {"state": nested(size // 4)},
+    "images": lambda size: {"messages": [{"id": "i", "role": "user", "content": [IMAGE] * size}]},
+    "answers": lambda size: {"resume": [{"interruptId": f"i{n}", "status": "resolved"} for n in range(size)]},
+    "properties": lambda size: {"forwardedProps": {f"p{n}": {"q": n} for n in range(size)}},
     "headers": lambda _size: {},
     "ids": lambda size: {"thread": "i" * size, "messages": [user("hi", "i" * size)]},
 }
@@ -209,7 +303,9 @@ async def calls_of(client: httpx.AsyncClient, request: Request) -> int:
     finally:
         sys.setprofile(None)
     assert response.status_code == 200, response.text
-    if path == PATH:
+    if "multipart" in response.headers["content-type"]:
+        assert '"code":"Success"' in response.text, response.text[-500:]
+    elif path == PATH:
         assert response.json()["data"]["generateCopilotResponse"]["status"]["code"] == "Success", response.text
     else:
         assert events_of(response.text)[-1]["type"] == "RUN_FINISHED", response.text[-500:]
@@ -248,5 +344,27 @@ async def test_a_thread_twice_as_long_costs_twice_the_calls(
         await calls_of(client, (path, body, headers))
         messages = body["messages"] if wire is agui else body["variables"]["data"]["messages"]
         messages.append(user("more", "more") if wire is agui else text_message("more", id_="more"))
+        counts.append(await calls_of(client, (path, body, headers)))
+    assert_linear(*counts[1:])
+
+
+def streamed(dimension: str, size: int, agent: str | None) -> Request:
+    """A request over GraphQL whose answer comes in parts."""
+    path, body, _ = graphql(dimension, size, agent)
+    return path, {**body, "query": STREAMED}, {"accept": "multipart/mixed"}
+
+
+@pytest.mark.parametrize("wire", [graphql, streamed, agui])
+@pytest.mark.parametrize("dimension", SENT)
+async def test_twice_the_events_cost_twice_the_calls(client: httpx.AsyncClient, wire: Any, dimension: str) -> None:
+    counts = []
+    for size in (4, 5, SMALL, 2 * SMALL):
+        path, body, headers = wire("headers", 0, "sending")
+        order = json.dumps([dimension, size])
+        if wire is agui:
+            body["threadId"], body["messages"] = f"{dimension}-{size}", [user(order, "order")]
+        else:
+            data = body["variables"]["data"]
+            data["threadId"], data["messages"] = f"{dimension}-{size}", [text_message(order, id_="order")]
         counts.append(await calls_of(client, (path, body, headers)))
     assert_linear(*counts[1:])
