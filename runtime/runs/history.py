@@ -132,11 +132,26 @@ def insert_turn(
         return kept
     taken_back = {message.id for message in others}
     kept = [message for message in kept if message.id not in taken_back]
-    later = [message for message in kept if message.created_at >= since]
-    earlier = [message for message in kept if message.created_at < since]
+    begin = _begin_of_later(kept, {message.id for message in asked}, since)
+    earlier, later = kept[:begin], kept[begin:]
     added = _with_own_ids(list(whole.values()), {message.id for message in later})
     merged = merge_messages(earlier, asked, added, since)
     return list({message.id: message for message in (*merged, *later)}.values())
+
+
+def _begin_of_later(kept: Sequence[Message], asked: Set[str], since: datetime) -> int:
+    """Return the index of the first message that came after a request.
+
+    Users' messages have the time of a client, whose clock may be wrong: one stays in front of its answer.
+    """
+    answers = (index for index, message in enumerate(kept) if not is_users(message) and message.created_at >= since)
+    begin = first = next(answers, len(kept))
+    while begin and is_users(before := kept[begin - 1]) and before.id not in asked:
+        was_answered = begin == first < len(kept)
+        if before.created_at < since and not was_answered:
+            break
+        begin -= 1
+    return begin
 
 
 def _answer_to(asked: Sequence[Message], kept: Sequence[Message]) -> Iterable[Message]:

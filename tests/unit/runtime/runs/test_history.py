@@ -145,3 +145,9 @@ def test_of_two_answers_to_one_message_the_one_that_began_later_is_left(late: in
     added[0].created_at = answered[0].created_at + timedelta(seconds=late)
     kept = [*said("u1"), *answered, *said("u2", at=LATE + timedelta(minutes=1))]
     assert [message.id for message in insert_turn(kept, said("u1"), added, ASKED)] == ["u1", left, "u2"]
+
+
+def test_a_late_turn_loses_no_question_of_a_client_whose_clock_is_slow() -> None:
+    kept = [*said("u0", "u2"), replied("a2", "Next."), *said("u3"), replied("a3", "And so on.")]
+    whole = insert_turn(kept, said("u0", "u1"), [replied("a1", "Late.")], ASKED)
+    assert [message.id for message in whole] == ["u0", "u1", "a1", "u2", "a2", "u3", "a3"]
