@@ -227,7 +227,8 @@ if HttpToolsProtocol is not None:
                 if arriving.answered is None:
                     arriving.answered = cycle
                 if arriving.is_last:
-                    cycle.keep_alive = False
+                    # uvicorn closes the connection because of it; without, some versions close it unannounced.
+                    cycle.default_headers = [*cycle.default_headers, (b"connection", b"close")]
                 cycle.message_event = cast("asyncio.Event", LazyEvent())
                 self.transport.gather()
                 connection = ServerConnection(cycle, arriving.reports)

@@ -156,7 +156,6 @@ def test_a_slip_in_the_target_is_reported_with_what_to_write(tmp_path: Path, tar
 THINGS = """
 import json
 from copilotkit_runtime import AgentProvider
-from flask import Flask
 from langchain_core.tools import tool
 
 class Own(AgentProvider):
@@ -171,7 +170,12 @@ def look_up(city: str) -> str:
     "Look a city up."
     return city
 
-website, by_name, listed, model = Flask("site"), {"one": "https://one.test"}, [Own()], "openai:gpt-4o"
+by_name, listed, model = {"one": "https://one.test"}, [Own()], "openai:gpt-4o"
+"""
+WEBSITE = """
+from flask import Flask
+
+website = Flask("site")
 """
 
 
@@ -182,7 +186,6 @@ website, by_name, listed, model = Flask("site"), {"one": "https://one.test"}, [O
         ("Agent", "If its objects are agents, write made = Agent(…) there, and serve that."),
         ("Own", "Write runtime = CopilotRuntime(providers=[Own(…)]) there."),
         ("json", "'json' is a module. Name what is in it: json:runtime."),
-        ("website", "Such an application runs beside a runtime, which is served by itself: docs/recipes has how."),
         ("by_name", "Write runtime = CopilotRuntime(agents=by_name) there."),
         ("listed", "Write runtime = CopilotRuntime(providers=listed) there."),
         ("model", "Write runtime = CopilotRuntime(model=model) there."),
@@ -191,7 +194,16 @@ website, by_name, listed, model = Flask("site"), {"one": "https://one.test"}, [O
 def test_what_has_the_name_and_is_no_runtime_is_named_with_what_to_write(
     tmp_path: Path, name: str, remedy: str
 ) -> None:
-    file = write(tmp_path, "target_things.py", THINGS)
+    _assert_remedy(write(tmp_path, "target_things.py", THINGS), name, remedy)
+
+
+def test_an_application_of_another_framework_is_named_with_where_to_read_on(tmp_path: Path) -> None:
+    pytest.importorskip("flask")  # the lowest versions are tested without it
+    remedy = "Such an application runs beside a runtime, which is served by itself: docs/recipes has how."
+    _assert_remedy(write(tmp_path, "target_website.py", WEBSITE), "website", remedy)
+
+
+def _assert_remedy(file: str, name: str, remedy: str) -> None:
     with pytest.raises(CopilotKitError) as raised:
         load_runtime(f"{file}:{name}")
     assert str(raised.value).endswith(remedy)
