@@ -3,8 +3,8 @@
 Closing such a connection at once resets it: the client loses the answer that explains what was wrong. So the connection
 is closed in one direction only, and what still arrives is discarded until the client closes it too, within limits.
 
-The beginning of an answer is written in one piece: its head, and what follows within the time that a run takes to
-begin. Each writing costs a call of the system, and a client a reading, which is more than all else that a head costs.
+The head of an answer is written in one piece with the beginning of its body. Each writing costs a call of the system,
+and a client a reading, which is more than all else that a head costs.
 """
 
 from __future__ import annotations
@@ -18,10 +18,6 @@ IDLE_SECONDS = 5.0
 
 TOTAL_SECONDS = 30.0
 """How long a client may send what nobody reads."""
-
-MOST_PIECES = 64
-LARGE_PIECE = 1 << 16
-"""What is as large, in bytes, is written at once, with what was gathered before it."""
 
 
 class Arriving(Protocol):
@@ -39,14 +35,15 @@ class LingeringTransport(asyncio.Transport):
         arriving: What has come of the request that is being read.
     """
 
-    __slots__ = ("_arriving", "_gathered", "_idle", "_limit", "_loop", "_transport", "write_at_once")
+    __slots__ = ("_arriving", "_head", "_idle", "_limit", "_loop", "_transport", "write_at_once")
 
     def __init__(self, transport: asyncio.Transport, arriving: Arriving) -> None:
         super().__init__()
         self._transport = transport
         self.write_at_once: Callable[[bytes], None] = transport.write
         """Writes to a connection that does not linger; on one that does, it may raise RuntimeError."""
-        self._gathered: list[bytes | bytearray | memoryview[Any]] | None = None
+        self._head: bytes | None = None
+        """The head of an answer whose body is awaited; none of it yet, if it is empty."""
         self._arriving = arriving
         self._loop = asyncio.get_running_loop()
         self._idle: asyncio.TimerHandle | None = None
@@ -57,25 +54,25 @@ class LingeringTransport(asyncio.Transport):
         """Whether the connection is closed but for what the client still sends."""
         return self._idle is not None
 
-    def gather(self) -> None:
-        """Let what is written next, the beginning of an answer, wait for two turns of the event loop.
+    def hold_head(self) -> None:
+        """Let what is written next, the head of an answer, wait for its body, for two turns of the event loop at most.
 
         A run's task begins in the first of them, and in the second one its first events are written.
         """
-        if self._gathered is None:
-            self._gathered = []
+        if self._head is None:
+            self._head = b""
             self.write_at_once = self.write
 
     def flush(self) -> None:
-        """Write what was gathered, and from now on at once."""
-        gathered = self._gathered
-        self.forget_gathered()
-        if gathered:
-            self._transport.write(b"".join(gathered))
+        """Write a head that waits, and hold none."""
+        head = self._head
+        self.forget_head()
+        if head:
+            self._transport.write(head)
 
-    def forget_gathered(self) -> None:
-        """Gather nothing more, and let go of what was gathered."""
-        self._gathered = None
+    def forget_head(self) -> None:
+        """Hold no head, and let go of the one that waits."""
+        self._head = None
         self.write_at_once = self._transport.write
 
     def discard(self) -> None:
@@ -121,17 +118,17 @@ class LingeringTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """Write to the connection."""
-        gathered = self._gathered
+        head = self._head
         if self._idle is not None or not data:
             return
-        if gathered is None:
+        if head is None:
             self._transport.write(data)
-            return
-        if not gathered:
+        elif head:
+            self.forget_head()
+            self._transport.write(head + data)
+        else:
+            self._head = bytes(data)
             self._loop.call_soon(self._loop.call_soon, self.flush)
-        gathered.append(data)
-        if len(gathered) >= MOST_PIECES or len(data) >= LARGE_PIECE:
-            self.flush()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return the transport's information about the connection."""
@@ -148,6 +145,6 @@ class LingeringTransport(asyncio.Transport):
 
     def abort(self) -> None:
         """Close the connection without sending what is still to be sent."""
-        self.forget_gathered()
+        self.forget_head()
         self.forget_unread()
         self._transport.abort()

@@ -166,7 +166,7 @@ if HttpToolsProtocol is not None:
         def connection_lost(self, exc: Exception | None) -> None:
             """Stop waiting, and report the end to those who still work for the client."""
             self.config.heads.remove(self)
-            self.transport.forget_gathered()
+            self.transport.forget_head()
             super().connection_lost(exc)
             self._lose_answered()
             for report in list(self._arriving.reports.values()):
@@ -230,7 +230,7 @@ if HttpToolsProtocol is not None:
                     # uvicorn closes the connection because of it; without, some versions close it unannounced.
                     cycle.default_headers = [*cycle.default_headers, (b"connection", b"close")]
                 cycle.message_event = cast("asyncio.Event", LazyEvent())
-                self.transport.gather()
+                self.transport.hold_head()
                 connection = ServerConnection(cycle, arriving.reports)
                 self.scope["extensions"] = {EXTENSION: connection}  # type: ignore[dict-item]
 

@@ -1,4 +1,4 @@
-"""A connection that is answered early is closed late, but it is closed; its answer begins in one piece."""
+"""A connection that is answered early is closed late, but it is closed; its head does not go alone."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ class _Connection(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))
-
-    async def has_written(self) -> bool:
-        return bool(self.written)
 
     def close(self) -> None:
         self.closed = True
@@ -80,24 +77,30 @@ async def test_a_second_close_is_final() -> None:
     assert connection.closed
 
 
-async def test_an_answer_begins_in_one_piece() -> None:
+async def test_the_head_of_an_answer_is_written_with_the_beginning_of_its_body() -> None:
     connection = _Connection()
     transport = LingeringTransport(connection, SimpleNamespace(unread=False))
-    transport.gather()
+    transport.hold_head()
     for piece in (b"head", b"", b" first"):
         transport.write(piece)
-    transport.write_at_once(b" token")
-    assert connection.written == []
-    await until(connection.has_written)
     transport.write(b"second")
     transport.write_at_once(b"token")
-    assert connection.written == [b"head first token", b"second", b"token"]
+    assert connection.written == [b"head first", b"second", b"token"]
+
+
+async def test_nothing_comes_before_the_head_of_its_answer() -> None:
+    connection = _Connection()
+    transport = LingeringTransport(connection, SimpleNamespace(unread=False))
+    transport.hold_head()
+    transport.write(b"head")
+    transport.write_at_once(b" token")
+    assert connection.written == [b"head token"]
 
 
 async def test_a_head_whose_body_is_late_is_written_within_two_turns_of_the_loop() -> None:
     connection = _Connection()
     transport = LingeringTransport(connection, SimpleNamespace(unread=False))
-    transport.gather()
+    transport.hold_head()
     transport.write(b"head")
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -106,23 +109,10 @@ async def test_a_head_whose_body_is_late_is_written_within_two_turns_of_the_loop
 
 
 @pytest.mark.parametrize("unread", [True, False])
-async def test_what_was_gathered_is_written_before_the_connection_is_closed(*, unread: bool) -> None:
+async def test_a_head_that_waits_is_written_before_the_connection_is_closed(*, unread: bool) -> None:
     connection = _Connection()
     transport = LingeringTransport(connection, SimpleNamespace(unread=unread))
-    transport.gather()
+    transport.hold_head()
     transport.write(b"refused")
     transport.close()
     assert connection.written == [b"refused"]
-
-
-async def test_no_more_is_gathered_than_a_bound() -> None:
-    connection = _Connection()
-    transport = LingeringTransport(connection, SimpleNamespace(unread=False))
-    transport.gather()
-    transport.write(b"head")
-    transport.write(b"." * lingering.LARGE_PIECE)
-    assert len(connection.written) == 1
-    transport.gather()
-    for _ in range(lingering.MOST_PIECES + 1):
-        transport.write(b".")
-    assert connection.written[1:] == [b"." * lingering.MOST_PIECES, b"."]
