@@ -41,6 +41,7 @@ class Watched:
             (folder / name).mkdir(parents=True)
         self.first = RedisServer(folder / "first")
         self.second = RedisServer(folder / "second", options=("--replicaof", LOOPBACK, str(self.first.port)))
+        self._leading: set[asyncio.Task[None]] = set()
         self._port = free_port()
         self.url = f"redis://{LOOPBACK}:{self._port}/0"
 
@@ -60,6 +61,7 @@ class Watched:
             proxy = await asyncio.start_server(self._lead, LOOPBACK, self._port)
             async with proxy:
                 yield
+            await end_tasks(*self._leading)
 
     async def master(self) -> int | None:
         """Return the port of the server that is the master, as a health check of a proxy finds it."""
@@ -89,18 +91,30 @@ class Watched:
         return True
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        port = await self.master()
+        task = asyncio.current_task()
+        assert task is not None
+        self._leading.add(task)
+        task.add_done_callback(self._leading.discard)
         try:
+            port = await self.master()
             if port is not None:
-                there, back = await asyncio.open_connection(LOOPBACK, port)
-                passing = [asyncio.create_task(_pass(reader, back)), asyncio.create_task(_pass(there, writer))]
-                await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
-                await end_tasks(*passing)
-                back.close()
+                await _join(reader, writer, port)
         except OSError:
             pass
         finally:
             writer.close()
+
+
+async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    there, back = await asyncio.open_connection(LOOPBACK, port)
+    passing = [asyncio.create_task(_pass(reader, back)), asyncio.create_task(_pass(there, writer))]
+    try:
+        await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end_tasks(*passing)
+        back.close()
+        with suppress(OSError):
+            await back.wait_closed()
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
