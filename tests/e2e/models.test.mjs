@@ -11,6 +11,8 @@ import { Visitor } from "./harness/visitor.mjs";
 import { KEY, keyOf, WIRES } from "./harness/wires.mjs";
 
 const ANSWER = "Every word of this was said by a model, one after the other.";
+/** Long enough for a page on a busy machine to show it grow. */
+const SPEECH = Array(12).fill(ANSWER).join(" ");
 const STORY = "and then the fox jumped over the dog, ".repeat(60);
 const SNOW = "It is snowing in Oslo.";
 const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -53,14 +55,14 @@ for (const [name, wire] of Object.entries(WIRES)) {
     }
 
     test("shows an answer growing while the model speaks", async () => {
-      vendor.answers(() => ({ content: ANSWER }));
+      vendor.answers(() => ({ content: SPEECH }));
       const { chat } = await open();
       const shown = await chat.watchAnswers();
       await chat.say("Who are you?");
-      await chat.hear(ANSWER);
+      await chat.hear(SPEECH);
 
-      assertGrew(await shown(), ANSWER);
-      assert.equal(await chat.answer(), ANSWER);
+      assertGrew(await shown(), SPEECH);
+      assert.equal(await chat.answer(), SPEECH);
       const [request, ...more] = vendor.requests;
       assert.deepEqual([request.path, keyOf(request.headers), more], [wire.path, KEY, []]);
       await assertAllIsWell(visitor.visit);
