@@ -400,12 +400,12 @@ class CopilotRuntime:
         """Go on with what is done beside requests where the loop that did it has ended, as after ``asyncio.run``."""
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop and self._loop.is_closed():
+            contain_exits(loop)
             self.service.begin_sweeps()
             self._watch(loop)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        contain_exits(loop)
         if self._watchdog is not None:
             self._watchdog.start()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import events
@@ -21,20 +21,18 @@ def with_corrections(run: Sequence[events.Event]) -> Sequence[events.Event]:
         return run
     grown = {event.message_id for event in run[place:] if isinstance(event, events.TextMessageContent)}
     snapshot: Any = run[place]
-    texts = {id_: text for id_, text in _texts(snapshot) if id_ not in grown}
+    texts = {id_: text for id_, text in answers_of(snapshot.messages) if id_ not in grown}
     return [event for each in run for event in _corrected(each, texts)]
 
 
-def _texts(snapshot: events.MessagesSnapshot) -> list[tuple[Any, Any]]:
-    answers = [message for message in snapshot.messages if message.get("role") == "assistant"]
-    return [(message.get("id"), message.get("content")) for message in answers if _is_text(message.get("content"))]
+def answers_of(thread: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return the id and the text of each of a snapshot's messages that an agent wrote, as far as they have both."""
+    answers = (item for item in thread if isinstance(item, dict) and item.get("role") == "assistant")
+    written = ((item.get("id"), item.get("content")) for item in answers)
+    return [(id_, text) for id_, text in written if isinstance(id_, str) and isinstance(text, str) and text]
 
 
-def _is_text(content: Any) -> bool:
-    return isinstance(content, str) and bool(content)
-
-
-def _corrected(event: events.Event, texts: dict[Any, Any]) -> list[events.Event]:
+def _corrected(event: events.Event, texts: dict[str, str]) -> list[events.Event]:
     """Return what stands for an event: a text stands where it began."""
     if not isinstance(event, events.TextMessageContent) or event.message_id not in texts:
         return [event]

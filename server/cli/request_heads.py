@@ -121,11 +121,10 @@ if HttpToolsProtocol is not None:
 
         def end(self) -> None:
             """End the connection once what is written is sent; at once if the client does not read it."""
-            transport = cast("LingeringTransport", self._cycle.transport)
             if self._cycle.flow.write_paused:
-                transport.abort()
+                self._transport.abort()
             else:
-                transport.close_now()
+                self._transport.close_now()
 
         def write(self, body: bytes) -> bool:
             """Write a chunk of the answer, if that has begun, in chunks, and the client reads it; return whether."""

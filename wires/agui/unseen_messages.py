@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from ...runtime.agui_messages import messages_from_agui, messages_to_agui
+from ...runtime.runs.corrections import answers_of
 from .streamed_texts import StreamedText, StreamedTexts, hash_of
 
 Json: TypeAlias = dict[str, Any]
@@ -84,10 +85,7 @@ class UnseenMessages:
 
     def _corrections(self, thread: Sequence[Any]) -> list[tuple[str, str]]:
         """Return the messages that have another text than was streamed, each with the hash of what was."""
-        answers = (item for item in thread if isinstance(item, dict) and item.get("role") == "assistant")
-        texts = ((item.get("id"), item.get("content")) for item in answers)
-        written = ((id_, text) for id_, text in texts if isinstance(id_, str) and isinstance(text, str) and text)
-        streamed = ((id_, text, self._texts.hash_of(id_)) for id_, text in written)
+        streamed = ((id_, text, self._texts.hash_of(id_)) for id_, text in answers_of(thread))
         return [(id_, known) for id_, text, known in streamed if known is not None and known != hash_of(text)]
 
     def _is_whole(self, thread: Sequence[Json]) -> bool:
