@@ -42,6 +42,11 @@ class _Buffered:
             return None
         return self.longest()
 
+    def equal(self) -> ShownItem | None:
+        """Return the one whose text has come again and no more; an open one, which may yet go on, comes last."""
+        equal = (each for each in self.candidates if each.text == self.text)
+        return min(equal, key=lambda each: each.open, default=None)
+
     def longest(self) -> ShownItem | None:
         """Return the open one of which most has been sent again, if all of one has."""
         whole = (each for each in self.candidates if each.open and len(each.text) <= self.length)
@@ -164,7 +169,7 @@ class RepetitionStage(Stage):
     async def _end_buffered(self, key: Key, buffered: _Buffered, event: Any) -> None:
         text = buffered.text
         less = buffered.candidates[0] if text and buffered.candidates else None
-        item = next((each for each in buffered.candidates if each.text == text), buffered.longest() or less)
+        item = buffered.equal() or buffered.longest() or less
         if item is None:
             await self._show(key, buffered, buffered.candidates)
             await self._end(event)

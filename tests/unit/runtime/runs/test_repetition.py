@@ -150,6 +150,12 @@ async def test_two_messages_at_once_are_distinguished(fresh_ids: bool) -> None:
     assert joined([*shown, *await rest(shown, again)]) == [("", "left: 1 2"), ("", "right: 1 2")]
 
 
+async def test_a_message_that_ends_is_not_taken_for_one_that_was_still_open() -> None:
+    shown = [*text("a", ends=False), *text("b")]
+    again = [*text("c", ends=False), *text("d"), *text("c", "word")[1:]]
+    assert await rest(shown, again) == text("a", "word")[1:]
+
+
 @given(streams(ended=False), st.integers(0, 200), st.booleans())
 async def test_a_run_that_sends_the_same_again_is_shown_as_if_it_had_not_broken_off(
     stream: Events, cut: int, fresh_ids: bool
