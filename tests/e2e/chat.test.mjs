@@ -9,7 +9,7 @@ import { startRuntime } from "./harness/runtime.mjs";
 const PICTURE = fileURLToPath(new URL("../../docs/chat.png", import.meta.url));
 const TEAL = "rgb(0, 128, 128)";
 
-describe("the chat page that the runtime serves itself", { timeout: 180_000 }, () => {
+describe("the chat page that the runtime serves itself", { timeout: 600_000 }, () => {
   let demo;
   let browser;
   let chat;

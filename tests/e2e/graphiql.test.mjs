@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { openBrowser } from "./harness/browser.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
 
-describe("GraphiQL, which the runtime shows on its URL in development", { timeout: 180_000 }, () => {
+describe("GraphiQL, which the runtime shows on its URL in development", { timeout: 600_000 }, () => {
   let demo;
   let browser;
 

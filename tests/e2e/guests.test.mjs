@@ -19,7 +19,7 @@ const GUESTS = {
   "remote-endpoint": "a CopilotKit remote endpoint",
 };
 
-describe("a page whose agent is a guest", { timeout: 180_000 }, () => {
+describe("a page whose agent is a guest", { timeout: 600_000 }, () => {
   let runtime;
   let visitor;
 

@@ -31,7 +31,7 @@ const REFUSALS = [
 const REFUSED = { error: { message: WRONG_KEY, type: "some_error" }, status: 401 };
 
 for (const [name, wire] of Object.entries(WIRES)) {
-  describe(`a page without an agent, whose runtime's model is ${wire.name}'s`, { timeout: 180_000 }, () => {
+  describe(`a page without an agent, whose runtime's model is ${wire.name}'s`, { timeout: 600_000 }, () => {
     let vendor;
     let runtime;
     let visitor;

@@ -17,7 +17,7 @@ const WONDER = `${"I wonder whether this answer comes word by word or all at onc
 const STORY_MS = 15_000;
 const TOLD_IN_A_SECOND = 200;
 
-describe("a page built with the published React packages", { timeout: 180_000 }, () => {
+describe("a page built with the published React packages", { timeout: 600_000 }, () => {
   let demo;
   let agents;
   let visitor;

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 const POLL_MS = 25;
 
 /** Asks `question` until its answer is truthy, and returns that answer; throws after `withinMs`. */
-export async function eventually(question, { withinMs = 5_000, what = "the condition" } = {}) {
+export async function eventually(question, { withinMs = 30_000, what = "the condition" } = {}) {
   const deadline = Date.now() + withinMs;
   for (;;) {
     const answer = await question();

@@ -10,7 +10,8 @@ const ASSISTANT = '.copilotKitAssistantMessage, [data-testid="copilot-assistant-
 const USER = '.copilotKitUserMessage, [data-testid="copilot-user-message"]';
 const BUTTON = '[data-testid="copilot-send-button"], [data-test-id^="copilot-chat-re"]'; // ready, request-in-progress
 const ANY_ORIGIN = { "access-control-allow-origin": "*" };
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
+const OPEN_MS = 60_000; // on a busy machine, a browser may take half a minute for its first page
 
 /** A person with a browser, on a site whose page is built with the React packages of one version. */
 export class ReactClient {
@@ -50,7 +51,7 @@ export class ReactClient {
 class Tab {
   static async open(context, url) {
     const tab = new Tab(await context.newPage(), url);
-    await tab.page.goto(url);
+    await tab.page.goto(url, { timeout: OPEN_MS });
     await tab.ready();
     return tab;
   }
@@ -95,7 +96,7 @@ class Tab {
   /** Loads the page again. That its last document is cut off from the runtime is none of the problems. */
   async reload() {
     this.requests.length = 0;
-    await this.page.reload();
+    await this.page.reload({ timeout: OPEN_MS });
     this.problems.length = 0;
     await this.ready();
   }
