@@ -104,3 +104,4 @@ def test_a_word_passes_to_an_ag_ui_client_while_the_agent_is_at_work(proxied: tu
     headers = {"accept": "text/event-stream", "accept-encoding": "gzip"}
     with httpx.stream("POST", f"{url}/agent/scripted/run", json=body, headers=headers, timeout=PATIENCE) as response:
         assert any("first" in chunk for chunk in response.iter_text())
+    httpx.post(f"{url}/agent/scripted/stop/t", timeout=PATIENCE).raise_for_status()
