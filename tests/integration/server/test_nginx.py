@@ -98,10 +98,11 @@ def _read_over_silence(url: str, accept: str) -> None:
         *text("a", "first")[:-1],
         {**event("TEXT_MESSAGE_CONTENT", messageId="a", delta="second"), "after": IDLE_SECONDS},
     ]
+    body = scripted(*steps, threadId=accept)
     headers = {"accept": accept, "accept-encoding": "gzip"}
     begun, seen = time.monotonic(), ""
     when: dict[str, float] = {}
-    with httpx.stream("POST", url, json=scripted(*steps), headers=headers, timeout=90) as response:
+    with httpx.stream("POST", url, json=body, headers=headers, timeout=90) as response:
         for chunk in response.iter_text():
             seen += chunk
             when |= {word: time.monotonic() - begun for word in ("first", "second") if word in chunk}
