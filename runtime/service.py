@@ -93,6 +93,7 @@ class RuntimeService:
         self.registry = ProviderRegistry()
         self.observers = Observers()
         self.draining = False
+        self._closed = False
         self._limits = InputLimits(
             messages=config.max_messages,
             message_bytes=config.max_message_bytes,
@@ -143,7 +144,7 @@ class RuntimeService:
 
     async def open(self) -> None:
         """Start the store, then the providers, and checks that no two agents share a name."""
-        self.draining = False
+        self.draining = self._closed = False
         await self._open_store()
         if self.execution is not None:
             await self.execution.open()
@@ -163,7 +164,8 @@ class RuntimeService:
         self.retention.start()
 
     async def close(self) -> None:
-        """End the runs that still go on, then stops the providers and the store."""
+        """End the runs that still go on, then stop the providers and the store."""
+        self._closed = True
         await self.drain(0)
         await self._abandoned.end(ABANDON_SECONDS)
         await self.turns.stop()
@@ -188,7 +190,7 @@ class RuntimeService:
         return len(self._active)
 
     async def drain(self, grace_seconds: float) -> None:
-        """Refuse new runs, and end those that have not ended by themselves within ``grace_seconds``.
+        """Begin no more runs here, and end those that have not ended by themselves within ``grace_seconds``.
 
         Those that another process can go on with are handed over.
         """
@@ -438,8 +440,7 @@ class RuntimeService:
         return self.model
 
     async def _begin(self, request: RunRequest, report: RequestReport) -> RunHandle:
-        if self.draining:
-            raise ShuttingDownError
+        self._check_takes_runs()
         limit_input(request.input, self._limits)
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
@@ -448,11 +449,19 @@ class RuntimeService:
             request = await self._on_thread(request)
         await report.before_request()
         agents = [] if request.ephemeral or self.execution is not None else await self._starter.agents_offered(request)
-        if self.draining:
-            raise ShuttingDownError
+        self._check_takes_runs()
         if self.execution is not None:
             return await self._hand_over(self.execution, provider, request, report)
         return follow(self._starter.start(provider, request, report, agents))
+
+    def _check_takes_runs(self) -> None:
+        """Check that a run may begin: workers execute those of a process that drains, until it has closed.
+
+        Raises:
+            ShuttingDownError: None may.
+        """
+        if self.draining and (self.execution is None or self._closed):
+            raise ShuttingDownError
 
     def _drop_what_is_not_the_client_s(self, request: RunRequest, provider: AgentProvider) -> None:
         """Remove what the client may not claim, so that no agent, wherever it runs, relies on it."""
