@@ -17,6 +17,7 @@ from tests.parity.wire import ACCEPT, PartReader
 from tests.support.request_bodies import generate, text_message
 
 _LOAD = "query($data: LoadAgentStateInput!) { loadAgentState(data: $data) { threadExists messages } }"
+_SHOWN_BYTES = 200
 _GONE_SECONDS = 60.0
 """How long after its run should have ended a client sends its message again, if the thread has nothing of it."""
 
@@ -61,6 +62,7 @@ class GraphQLVisitor(Visitor):
         body = generate(text_message(self._asked), agent=AGENT, threadId=self.thread)
         parts: list[Any] = []
         reader = PartReader()
+        came = b""
         try:
             async with self._client.stream("POST", self._url, json=body, headers={"accept": ACCEPT}) as response:
                 if response.status_code != httpx.codes.OK:
@@ -69,12 +71,15 @@ class GraphQLVisitor(Visitor):
                     return response.status_code == httpx.codes.SERVICE_UNAVAILABLE
                 self.connections += 1
                 async for chunk in response.aiter_bytes():
+                    came = (came + chunk)[:_SHOWN_BYTES]
                     parts += reader.feed(chunk)
                     if b"word" in chunk:
                         self._spoken()
         except httpx.HTTPError as error:
             self.refusals.append(f"generate {type(error).__name__}")
+            return False
         if not reader.finished:
+            self.refusals.append(f"generate: {came.decode(errors='replace')}")
             return False
         self._show(fold(parts))
         return True
