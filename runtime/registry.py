@@ -11,11 +11,15 @@ import structlog
 from .descriptions import described
 from .error_texts import to_public_error
 from .errors import AgentNotFoundError, ConfigurationError, CopilotKitError, TryLaterError
+from .per_loop import PerLoop
 from .provider import AgentDescriptor, AgentProvider
 
 log = structlog.get_logger(__name__)
 
 CACHE_SECONDS = 10.0
+RELIST_SECONDS = 1.0
+"""How long it is believed that an agent is not there: whoever names agents that do not exist must not have all
+providers listed with each request. So long are new agents hidden, and those of a provider that is back."""
 DISCOVERY_SECONDS = 4.0
 """How long a provider may take to list its agents: clients wait for it, and not longer than five seconds."""
 
@@ -26,25 +30,31 @@ class Discovery:
     Args:
         agents: The agents by name, with their providers.
         failures: The errors of the providers that did not answer.
+        conflict: Why the lists of the providers cannot be used, if they cannot.
     """
 
     def __init__(
-        self, agents: dict[str, tuple[AgentDescriptor, AgentProvider]], failures: list[CopilotKitError]
+        self,
+        agents: dict[str, tuple[AgentDescriptor, AgentProvider]],
+        failures: list[CopilotKitError],
+        conflict: ConfigurationError | None = None,
     ) -> None:
         self.agents = agents
         self.failures = failures
-        self._asked_at = monotonic()
+        self.conflict = conflict
+        self._listed_at = monotonic()
 
-    @property
-    def fresh(self) -> bool:
-        """Whether it is young enough to be believed. One with failures never is."""
-        return not self.failures and monotonic() - self._asked_at < CACHE_SECONDS
+    def is_believed(self, agent_name: str | None = None) -> bool:
+        """Return whether it is young enough to be believed of an agent, or of all; what is missing is believed less."""
+        whole = not (self.failures or self.conflict) if agent_name is None else agent_name in self.agents
+        return monotonic() - self._listed_at < (CACHE_SECONDS if whole else RELIST_SECONDS)
 
 
 class ProviderRegistry:
     """The providers of one runtime, by name, in the order of their registration.
 
-    Which agents they have is remembered for ten seconds, until a provider comes or goes, or somebody asks anew.
+    Which agents they have is remembered for ten seconds, until a provider comes or goes, or somebody asks anew. Those
+    who wait for a list share one.
     """
 
     def __init__(self) -> None:
@@ -52,6 +62,7 @@ class ProviderRegistry:
         """Returns why an agent that no provider has is only away, and None if it is unknown; for None, the model."""
         self._providers: dict[str, AgentProvider] = {}
         self._known: Discovery | None = None
+        self._listing = PerLoop(asyncio.Lock)
 
     def add(self, provider: AgentProvider) -> None:
         """Register a provider.
@@ -90,16 +101,7 @@ class ProviderRegistry:
         Raises:
             ConfigurationError: Two agents have the same name, or a provider lists what are not agents.
         """
-        found = Discovery({}, [])
-        providers = self.all()
-        lists = await asyncio.gather(*(self._agents_of(provider, found) for provider in providers))
-        for provider, agents in zip(providers, lists, strict=True):
-            for agent in _checked(provider, agents):
-                if agent.name in found.agents:
-                    raise ConfigurationError(_named_twice(agent.name, found.agents[agent.name][1], provider))
-                found.agents[agent.name] = (agent, provider)
-        self._known = found
-        return found
+        return _usable(await self._list())
 
     async def agents(self) -> dict[str, tuple[AgentDescriptor, AgentProvider]]:
         """Return all agents by name, with their providers, as they were known lately.
@@ -109,6 +111,15 @@ class ProviderRegistry:
         """
         return (await self._lately()).agents
 
+    async def find(self, agent_name: str) -> AgentProvider | None:
+        """Return the provider that has the agent, or None.
+
+        Raises:
+            ConfigurationError: Two providers have an agent of the same name.
+        """
+        lately = await self._lately(agent_name)
+        return lately.agents[agent_name][1] if agent_name in lately.agents else None
+
     async def owner_of(self, agent_name: str) -> AgentProvider:
         """Return the provider that has the agent.
 
@@ -116,14 +127,11 @@ class ProviderRegistry:
             AgentNotFoundError: None has it.
             CopilotKitError: None has it of those that answer; the error is that of one that does not.
         """
-        before = self._known
-        lately = await self._lately()
-        if agent_name not in lately.agents and lately is before:
-            lately = await self.discover()
+        lately = await self._lately(agent_name)
         if agent_name in lately.agents:
             return lately.agents[agent_name][1]
         if lately.failures:
-            raise lately.failures[0]
+            raise lately.failures[0].with_traceback(None)
         raise self.absent(agent_name) or AgentNotFoundError(agent_name, list(lately.agents))
 
     async def check_present(self, agent_names: Iterable[str | None]) -> None:
@@ -136,17 +144,54 @@ class ProviderRegistry:
             if (away := self.absent(name)) is not None and name not in await self.agents():
                 raise away
 
-    async def _lately(self) -> Discovery:
-        return self._known if self._known is not None and self._known.fresh else await self.discover()
+    async def _lately(self, agent_name: str | None = None) -> Discovery:
+        """Return what is known of an agent, or of all; list the agents anew if that is too old."""
+        if self._known is None or not self._known.is_believed(agent_name):
+            async with self._listing.here:
+                # Whoever had the lock before may have listed them.
+                if self._known is None or not self._known.is_believed(agent_name):
+                    return _usable(await self._list())
+        return _usable(self._known)
 
-    async def _agents_of(self, provider: AgentProvider, found: Discovery) -> list[AgentDescriptor]:
+    async def _list(self) -> Discovery:
+        providers = self.all()
+        failures: list[CopilotKitError] = []
+        lists = await asyncio.gather(*(_agents_of(provider, failures) for provider in providers))
         try:
-            async with asyncio.timeout(DISCOVERY_SECONDS):
-                return await provider.list_agents()
-        except Exception as error:  # a provider that cannot answer must not hide the others
-            log.warning("provider_does_not_answer", provider=provider.name, exc_info=error)
-            found.failures.append(to_public_error(error))
-            return []
+            found = Discovery(_by_name(zip(providers, lists, strict=True)), failures)
+        except ConfigurationError as conflict:
+            found = Discovery({}, failures, conflict)
+        if self.all() == providers:
+            self._known = found
+        return found
+
+
+def _usable(found: Discovery) -> Discovery:
+    if found.conflict is not None:
+        raise found.conflict.with_traceback(None)
+    return found
+
+
+async def _agents_of(provider: AgentProvider, failures: list[CopilotKitError]) -> list[AgentDescriptor]:
+    try:
+        async with asyncio.timeout(DISCOVERY_SECONDS):
+            return await provider.list_agents()
+    except Exception as error:  # a provider that cannot answer must not hide the others
+        log.warning("provider_does_not_answer", provider=provider.name, exc_info=error)
+        failures.append(to_public_error(error))
+        return []
+
+
+def _by_name(
+    lists: Iterable[tuple[AgentProvider, list[AgentDescriptor]]],
+) -> dict[str, tuple[AgentDescriptor, AgentProvider]]:
+    found: dict[str, tuple[AgentDescriptor, AgentProvider]] = {}
+    for provider, agents in lists:
+        for agent in _checked(provider, agents):
+            if agent.name in found:
+                raise ConfigurationError(_named_twice(agent.name, found[agent.name][1], provider))
+            found[agent.name] = (agent, provider)
+    return found
 
 
 def _checked(provider: AgentProvider, agents: object) -> Iterable[AgentDescriptor]:

@@ -33,27 +33,23 @@ async def find_agent(service: RuntimeService, agent_id: str) -> Agent:
     Raises:
         Refusal: No agent has it, or none for the moment.
     """
+    if agent_id != DEFAULT:
+        provider = await service.registry.find(agent_id)
+        if provider is None:
+            raise _not_there(service, agent_id)
+        return Agent(agent_id, provider)
     agents = await service.registry.agents()
-    name = _aliased(service, agents) if agent_id == DEFAULT else agent_id
-    if name is None and service.model is not None:
-        return Agent(None, service.model)
-    if name is None:
-        raise _not_there(service, agent_id)
-    if name in agents:
+    name = _aliased(service, agents)
+    if name is not None:
         return Agent(name, agents[name][1])
-    if agent_id == name and await _appeared(service, name):
-        return Agent(name, await service.registry.owner_of(name))
-    raise _not_there(service, agent_id)
+    if service.model is None:
+        raise _not_there(service, agent_id)
+    return Agent(None, service.model)
 
 
 def _not_there(service: RuntimeService, agent_id: str) -> Refusal:
     away = service.registry.absent(None if agent_id == DEFAULT else agent_id)
     return agent_not_found(agent_id) if away is None else busy(away, away.retry_after)
-
-
-async def _appeared(service: RuntimeService, name: str) -> bool:
-    """Return whether an agent is there that was not when the providers were last asked."""
-    return name in (await service.registry.discover()).agents
 
 
 def _aliased(service: RuntimeService, agents: Mapping[str, Any]) -> str | None:
