@@ -129,10 +129,8 @@ def create_app(endpoints: Endpoints, path: str, lifespan: Lifespan) -> Starlette
 
     anywhere = [Route("/{prefix:path}/health", endpoints.health), Route("/health", endpoints.health)]
     base = path.rstrip("/")
-    behind_prefix: list[BaseRoute] = [Route(f"/{{prefix:path}}{base}", endpoints.shared)]
-    if base:
-        for every in (False, True):
-            behind_prefix += _owned(endpoints, f"/{{prefix:path}}{base}", every=every)
+    prefix = "/{prefix:path}"
+    behind_prefix = routes(endpoints, f"{prefix}{base}") if base else [Route(prefix, endpoints.shared)]
     elsewhere = Route("/{path:path}", endpoints.missing)
     front = front_routes(base, graphiql=endpoints.graphiql) if endpoints.chat else []
     own = [*routes(endpoints, path), *front, *endpoints.probes("")]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
-from ..guarded_files import GuardedFiles
+from ..guarded_files import files_route
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -33,7 +33,7 @@ def page_routes(base: str) -> list[BaseRoute]:
     async def to_page(_request: Request) -> Response:
         return RedirectResponse("chat/")
 
-    return [Route(f"{base}/chat", to_page), Mount(f"{base}/chat", GuardedFiles(FILES, _HEADERS))]
+    return [Route(f"{base}/chat", to_page), files_route(f"{base}/chat", FILES, _HEADERS)]
 
 
 def front_routes(base: str, *, graphiql: bool) -> list[BaseRoute]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute
 
 from ...wires.graphql.graphiql import FOLDER, POLICY
-from ..guarded_files import GuardedFiles
+from ..guarded_files import files_route
 
 FILES = Path(__file__).parent / "files"
 _HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
@@ -15,4 +15,4 @@ _HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosnif
 
 def graphiql_routes(base: str) -> list[BaseRoute]:
     """Return the route of GraphiQL's files below a runtime's URL."""
-    return [Mount(f"{base}/{FOLDER}", GuardedFiles(FILES, _HEADERS))]
+    return [files_route(f"{base}/{FOLDER}", FILES, _HEADERS)]
