@@ -30,13 +30,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class AgentState(msgspec.Struct, kw_only=True):
     """An agent's state and messages on one thread.
 
-    ``interrupts`` are the open questions that the framework itself remembers; stores do not keep them. ``version``
-    counts the saves, from 1. The store sets it, and the fields that follow it.
+    ``interrupts`` are the open questions that the framework itself remembers; None if it remembers none that are asked,
+    as stores do not. ``version`` counts the saves, from 1. The store sets it, and the fields that follow it.
     """
 
     state: dict[str, Any] = {}
     messages: list[Message] = []
-    interrupts: list[Custom] = []
+    interrupts: list[Custom] | None = None
     version: int = 0
     owner: str | None = None
     created_at: datetime | None = None

@@ -46,6 +46,8 @@ class ThreadHistory:
         """The ids of the messages that the client has got."""
         self._answers: dict[str, str] = {}
         """The results that the client has got, by the calls that they answer."""
+        self._asked: Sequence[Any] = ()
+        """What the last run asked."""
 
     async def replay(self, records: Sequence[RunRecord], kept: AgentState) -> AsyncGenerator[Events]:
         """Yield the events of runs, each run's in one or several parts.
@@ -63,7 +65,7 @@ class ThreadHistory:
                 yield rest
 
     def _remembered(self, kept: AgentState) -> Sequence[Events]:
-        written = list(synthesised_run(self._thread_id, f"{self._thread_id}-history", kept))
+        written = list(synthesised_run(self._thread_id, f"{self._thread_id}-history", kept, self._asked))
         self.seen.update(message.id for message in kept.messages)
         return [written] if written else []
 
@@ -85,8 +87,10 @@ class ThreadHistory:
         self._answers.update(
             (each.tool_call_id, each.result) for each in brought if isinstance(each, ToolResultMessage)
         )
-        answers = (event for event in passed if isinstance(event, dict) and event["type"] == "TOOL_CALL_RESULT")
+        written = [event for event in passed if isinstance(event, dict)]
+        answers = (event for event in written if event["type"] == "TOOL_CALL_RESULT")
         self._answers.update((event["toolCallId"], event["content"]) for event in answers)
+        self._asked = [event for event in written if event["type"] == "CUSTOM" and event["name"] == events.INTERRUPT]
         return passed
 
     def new_of(self, brought: Sequence[Message]) -> list[Message]:

@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 from ...runtime.agui_messages import messages_to_agui
+from ...runtime.events import Custom
 from ...runtime.messages import ImageMessage, MediaMessage, Message, ReasoningMessage, TextMessage, ToolResultMessage
 from ...runtime.stores.interface import AgentState
 from .interrupts import Interrupts
@@ -35,8 +36,17 @@ def _is_from_client(message: Message) -> bool:
     return isinstance(message, _BROUGHT_BY_CLIENTS) and getattr(message, "role", "user") in ("user", "tool")
 
 
-def synthesised_run(thread_id: str, run_id: str, kept: AgentState) -> Iterator[Json]:
-    """Write what an agent remembers of a thread as one run; nothing if it remembers nothing."""
+def synthesised_run(
+    thread_id: str, run_id: str, kept: AgentState, asked_before: Sequence[Json] = ()
+) -> Iterator[Json]:
+    """Write what an agent remembers of a thread as one run; nothing if it remembers nothing.
+
+    Args:
+        thread_id: The thread.
+        run_id: The id of the run that is written.
+        kept: What the agent remembers.
+        asked_before: What the run before left open, which an agent that remembers no questions does not know.
+    """
     state = StateView().snapshot(kept.state) if kept.state else []
     messages = messages_to_agui(message for message in kept.messages if not isinstance(message, ReasoningMessage))
     if not messages and not state:
@@ -48,8 +58,12 @@ def synthesised_run(thread_id: str, run_id: str, kept: AgentState) -> Iterator[J
     if messages:
         yield {"type": "MESSAGES_SNAPSHOT", "messages": messages}
     yield from state
-    interrupts = Interrupts(run_id)
-    for question in kept.interrupts:
-        interrupts.add(question)
-    yield from interrupts.legacy()
+    yield from asked_before if kept.interrupts is None else _asked(run_id, kept.interrupts)
     yield {"type": "RUN_FINISHED", **ids}
+
+
+def _asked(run_id: str, questions: Sequence[Custom]) -> list[Json]:
+    interrupts = Interrupts(run_id)
+    for question in questions:
+        interrupts.add(question)
+    return interrupts.legacy()
