@@ -18,6 +18,7 @@ from ..threaded_iterator import in_thread
 from .decoding import decode_stream
 from .http import AGUIHttpAgent
 from .input import run_agent_input
+from .open_calls import OpenCalls
 
 if TYPE_CHECKING:
     from ...runtime.context import RunContext, RunInput
@@ -76,9 +77,11 @@ class AGUIProvider(AgentProvider):
             CopilotKitError: As the agent's failure demands.
         """
         payload = run_agent_input(run, context, forward_node_name=agent_name in self._continued)
+        calls = OpenCalls(run.messages)
         async with aclosing(self._agents[agent_name].events(payload, context)) as stream:
             async for event in stream:
-                yield _without_system_messages(event) if isinstance(event, MessagesSnapshot) else event
+                if not calls.repeats(event):
+                    yield _without_system_messages(event) if isinstance(event, MessagesSnapshot) else event
 
     @property
     def keeps_threads_elsewhere(self) -> bool:

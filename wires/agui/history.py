@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, TypeAlias
 
 from ...runtime import events
-from ...runtime.messages import Message, ReasoningMessage, ToolResultMessage
+from ...runtime.messages import Message, ReasoningMessage, TextMessage, ToolResultMessage
 from ...runtime.runs.about import ALIASES, brought_by
 from ...runtime.runs.archive import RunArchive
 from ...runtime.runs.corrections import with_corrections
@@ -60,7 +60,7 @@ class ThreadHistory:
             yield older
         for record in records:
             yield await self._run(record)
-        if any(id_ not in self.seen for id_ in _message_ids(kept.messages)):
+        if any(message.id not in self.seen for message in kept.messages if _is_shown(message)):
             for rest in self._remembered(kept):
                 yield rest
 
@@ -116,8 +116,11 @@ def _before(kept: AgentState, records: Sequence[RunRecord]) -> AgentState:
     return AgentState()
 
 
-def _message_ids(messages: Sequence[Message]) -> list[str]:
-    return [message.id for message in messages if not isinstance(message, ToolResultMessage | ReasoningMessage)]
+def _is_shown(message: Message) -> bool:
+    """Return whether clients show a message by itself: an answer without a word is streamed as nothing."""
+    if isinstance(message, TextMessage):
+        return message.content != ""
+    return not isinstance(message, ToolResultMessage | ReasoningMessage)
 
 
 async def messages_of(archive: RunArchive, records: Sequence[RunRecord]) -> list[Message]:

@@ -48,7 +48,7 @@ def synthesised_run(
         asked_before: What the run before left open, which an agent that remembers no questions does not know.
     """
     state = StateView().snapshot(kept.state) if kept.state else []
-    messages = messages_to_agui(message for message in kept.messages if not isinstance(message, ReasoningMessage))
+    messages = messages_to_agui(message for message in kept.messages if not _is_left_out(message))
     if not messages and not state:
         return
     ids = {"threadId": thread_id, "runId": run_id}
@@ -60,6 +60,13 @@ def synthesised_run(
     yield from state
     yield from asked_before if kept.interrupts is None else _asked(run_id, kept.interrupts)
     yield {"type": "RUN_FINISHED", **ids}
+
+
+def _is_left_out(message: Message) -> bool:
+    """Return whether a client would show a message as an empty bubble, or not at all."""
+    if isinstance(message, TextMessage):
+        return message.role == "assistant" and not message.content
+    return isinstance(message, ReasoningMessage)
 
 
 def _asked(run_id: str, questions: Sequence[Custom]) -> list[Json]:

@@ -158,7 +158,7 @@ class ThreadOperations:
         for name in info.agents:
             if name in agents:
                 kept = await remembered(Agent(name, agents[name][1]), info.thread_id)
-                if kept is not None and kept != AgentState():
+                if kept is not None and (kept.state or kept.messages):
                     return kept
         archive = self._service.archive
         return AgentState(messages=await messages_of(archive, await archive.runs(info.thread_id)))

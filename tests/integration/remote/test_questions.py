@@ -36,7 +36,8 @@ class Asker:
             given = json.loads(request.body)
             self.answers += given.get("metaEvents", [])
             self.messages = [*given["messages"], SAID]
-            line = {"event": "on_chain_end", "data": {}} if self.answers else {"event": "on_interrupt", "value": "Sure?"}
+            asking = {"event": "on_interrupt", "value": "Sure?"}
+            line = {"event": "on_chain_end", "data": {}} if self.answers else asking
             body = json.dumps(line).encode() + b"\n"
             yield head("text/plain", length=len(body)) + body
 

@@ -1,4 +1,4 @@
-"""A runtime below a proxy's prefix: the proxy takes it off or passes it on, and the application names it or does not."""
+"""A runtime below a proxy's prefix, which the proxy takes off or passes on, and the application names or does not."""
 
 from __future__ import annotations
 
@@ -75,8 +75,11 @@ def _behind(app: ASGIApp, *, root_path: str, keeps: bool) -> ASGIApp:
 
 WAYS = [
     (served_alone, passed_on),
-    *((make, way) for make in (served_alone, mounted_on_an_application) for way in (taken_off, taken_off_and_named)),
-    *((make, way) for make in (served_alone, mounted_on_an_application) for way in (named_by_the_server, below_another)),
+    *(
+        (make, way)
+        for make in (served_alone, mounted_on_an_application)
+        for way in (taken_off, taken_off_and_named, named_by_the_server, below_another)
+    ),
 ]
 behind_a_prefix = pytest.mark.parametrize(("make", "way"), WAYS)
 

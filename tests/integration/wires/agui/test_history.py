@@ -267,6 +267,24 @@ async def test_what_the_agent_remembers_from_before_comes_first(tmp_path: Path) 
     assert types_of(events).index("MESSAGES_SNAPSHOT") < types_of(events).index("TEXT_MESSAGE_CONTENT")
 
 
+@pytest.mark.parametrize("unstreamed", ["", "said elsewhere"])
+async def test_an_answer_without_a_word_is_no_message(tmp_path: Path, unstreamed: str) -> None:
+    """Graphs remember what their models answered, be it nothing; clients are streamed words."""
+    shown = [messages.TextMessage(id="b", role="assistant", content=unstreamed)] if unstreamed else []
+
+    class Remembering(ScriptedProvider):
+        async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
+            return AgentState(messages=[messages.TextMessage(id="a", role="assistant", content=""), *shown])
+
+    remembering = CopilotRuntime(providers=[Remembering()], store=f"sqlite:///{tmp_path}/runs.db")
+    async with client_of(remembering) as client:
+        await play(client, "u1")
+        events = await connect(client, "scripted")
+    assert types_of(events).count("RUN_STARTED") == 1 + len(shown)
+    snapshots = [event["messages"] for event in events if event["type"] == "MESSAGES_SNAPSHOT"]
+    assert snapshots == [[{"id": "b", "role": "assistant", "content": unstreamed}] for _ in shown]
+
+
 async def test_a_model_gets_what_the_client_leaves_out(client: httpx.AsyncClient) -> None:
     await play(client, "u1", *say("one", "a1"), agent="default")
     await play(client, "u2", *say("two", "a2"), agent="default")
