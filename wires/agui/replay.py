@@ -36,9 +36,7 @@ def _is_from_client(message: Message) -> bool:
     return isinstance(message, _BROUGHT_BY_CLIENTS) and getattr(message, "role", "user") in ("user", "tool")
 
 
-def synthesised_run(
-    thread_id: str, run_id: str, kept: AgentState, asked_before: Sequence[Json] = ()
-) -> Iterator[Json]:
+def synthesised_run(thread_id: str, run_id: str, kept: AgentState, asked_before: Sequence[Json] = ()) -> Iterator[Json]:
     """Write what an agent remembers of a thread as one run; nothing if it remembers nothing.
 
     Args:
