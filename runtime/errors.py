@@ -285,13 +285,6 @@ class ThreadNotFoundError(CopilotKitError):
         super().__init__("The thread was not found.")
 
 
-class ShuttingDownError(CopilotKitError):
-    """The server is about to end."""
-
-    def __init__(self) -> None:
-        super().__init__("The server is shutting down. Please try again.", status_code=503)
-
-
 class RunHandedOverError(CopilotKitError):
     """The process is about to end, or has lost its right to the run: another one goes on with it."""
 
@@ -322,6 +315,13 @@ class TryLaterError(CopilotKitError):
 
     def __init__(self, message: str) -> None:
         super().__init__(f"{message} Please try again in a moment.", status_code=503)
+
+
+class ShuttingDownError(TryLaterError):
+    """The server is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down.")
 
 
 class QueueFullError(TryLaterError):

@@ -13,7 +13,6 @@ from ...runtime.errors import (
     CopilotKitError,
     InputTooLargeError,
     MisuseError,
-    ShuttingDownError,
     ThreadNotFoundError,
     TryLaterError,
 )
@@ -101,8 +100,6 @@ def run_refusal(error: Exception, *, shown: bool = False) -> Refusal:
         return error
     if isinstance(error, ThreadNotFoundError):
         return thread_not_found()
-    if isinstance(error, ShuttingDownError):
-        return Refusal(error.message, 503, code="shutting_down", error=error)
     if isinstance(error, AuthenticationError):
         return Refusal(error.message, 401, error=error)
     if isinstance(error, InputTooLargeError):
@@ -124,7 +121,7 @@ def known_refusal(error: CopilotKitError) -> Refusal:
             return thread_not_found()
         case TryLaterError():
             return busy(error, error.retry_after)
-        case StoreUnavailableError() | ShuttingDownError():
+        case StoreUnavailableError():
             return Refusal(error.message, 503, code="unavailable", error=error)
     log.error("request_failed", exc_info=error)
     return JsonRefusal(500, {"error": "internal_error"})

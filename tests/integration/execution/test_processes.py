@@ -28,6 +28,7 @@ from tests.integration.stores.test_takeover import (
 )
 from tests.parity.servers import PATH, Target, serving
 from tests.support.agui_client import run_input, user
+from tests.support.half_sent import HalfSent
 from tests.support.polling import until
 from tests.support.queued_runtime import web, worker
 from tests.support.request_bodies import generate, text_message
@@ -172,34 +173,14 @@ async def test_a_web_process_that_is_stopped_breaks_its_streams_off_and_stops_no
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("url", ["redis"], indirect=True)
 async def test_a_request_that_is_on_its_way_when_a_web_process_is_stopped_is_answered(url: str, thread: str) -> None:
-    body = json.dumps(run_input(user(json.dumps({"say": ["hello"]})), thread=thread)).encode()
     with serving(a_worker(url)), serving(a_web(url)) as front:
-        address = httpx.URL(front.url)
-        reader, writer = await asyncio.open_connection(address.host, address.port)
-        head = f"POST {address.path}/agent/graph/run HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
-        await writer.drain()
-        await until(lambda: _is_up(front.url), 30)  # what was sent before has come by then
+        said = user(json.dumps({"say": ["hello"]}))
+        request = HalfSent(f"{front.url}/agent/graph/run", run_input(said, thread=thread))
+        await request.begin()
         os.kill(front.pid, signal.SIGTERM)
-        await until(lambda: _is_down(front.url), 30)
-        writer.write(body[10:])
-        answer = await asyncio.wait_for(reader.read(), 60)
-        writer.close()
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b"RUN_FINISHED" in answer
-
-
-async def _is_up(url: str) -> bool:
-    async with httpx.AsyncClient() as client:
-        return (await client.get(f"{url}/info")).status_code == 200
-
-
-async def _is_down(url: str) -> bool:
-    try:
-        await _is_up(url)
-    except httpx.TransportError:
-        return True
-    return False
+        answer = await request.complete()
+    assert answer.startswith("HTTP/1.1 200 ")
+    assert "RUN_FINISHED" in answer
 
 
 async def _begun_again(gate: Path) -> bool:

@@ -12,7 +12,9 @@ import pytest
 
 from tests.integration.server.process import Running, running
 from tests.parity.fold import fold
-from tests.parity.wire import PartReader
+from tests.parity.wire import ACCEPT, PartReader
+from tests.support.agui_client import run_input, script
+from tests.support.half_sent import HalfSent
 from tests.support.request_bodies import event, generate, scripted, text, text_message
 
 HANGING = scripted(*text("a", "so far")[:-1], {"hang": True})
@@ -55,7 +57,7 @@ async def test_runs_that_take_longer_are_ended_with_a_terminal_event(tmp_path: P
         end = fold(parts)
     assert parts[-1]["hasNext"] is False
     assert end["status"]["code"] == "Failed"
-    assert end["status"]["details"]["description"] == "The server is shutting down. Please try again."
+    assert end["status"]["details"]["description"] == "The server is shutting down. Please try again in a moment."
     assert end["messages"][0]["content"] == ["so far"]
     assert server.events("shutting_down")[0]["runs"] == 1
 
@@ -74,6 +76,19 @@ async def test_nobody_is_let_in_while_runs_finish(tmp_path: Path) -> None:
             with pytest.raises(httpx.RemoteProtocolError):
                 await streaming
         assert server.wait() == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("wire", ["graphql", "agui"])
+async def test_a_request_that_is_on_its_way_then_is_refused_with_when_to_try_again(tmp_path: Path, wire: str) -> None:
+    steps = text("a", "never")
+    with running(tmp_path) as server:
+        agui = f"{server.url}/agent/scripted/run", run_input(script(*steps))
+        request = HalfSent(*((server.url, scripted(*steps), ACCEPT) if wire == "graphql" else agui))
+        await request.begin()
+        server.tell(signal.SIGTERM)
+        answer = await request.complete()
+    assert answer.startswith("HTTP/1.1 503 ")
+    assert "retry-after: 5\r\n" in answer.lower()
 
 
 async def test_workers_end_as_one_process_does(tmp_path: Path) -> None:
