@@ -58,6 +58,7 @@ class Gate:
         run_id: The client's id of the run.
         options: What clients of this server get.
         known: The ids of the messages that the client has.
+        answered: The calls whose results the client has.
         started: What RUN_STARTED has besides the ids.
         sent_state: Whether the client has the state that the run was given.
     """
@@ -69,6 +70,7 @@ class Gate:
         options: GateOptions | None = None,
         *,
         known: Iterable[str] = (),
+        answered: Iterable[str] = (),
         started: Mapping[str, Any] | None = None,
         sent_state: bool = False,
     ) -> None:
@@ -87,7 +89,7 @@ class Gate:
         self._reasoning = reasoning_writer(self._options.reasoning, self._out.append)
         self._state = StateView()
         self._sent_state = sent_state
-        self._unseen = UnseenMessages(known)
+        self._unseen = UnseenMessages(known, answered)
         self._interrupts = Interrupts(run_id)
         self._usage = UsageByModel()
         self._delegated = 0

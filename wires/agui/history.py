@@ -44,7 +44,7 @@ class ThreadHistory:
         self._agent_key = agent_key
         self.seen: set[str] = set()
         """The ids of the messages that the client has got."""
-        self._answers: dict[str, str] = {}
+        self.answers: dict[str, str] = {}
         """The results that the client has got, by the calls that they answer."""
         self._asked: Sequence[Any] = ()
         """What the last run asked."""
@@ -77,6 +77,7 @@ class ThreadHistory:
             record.run_id,
             self._options,
             known={*self.seen, *(message.id for message in brought)},
+            answered=self.answers,
             started=started,
         )
         passed = list(gate.pass_(self._shown(record, await self._archive.history(record))))
@@ -84,12 +85,10 @@ class ThreadHistory:
         self.seen.update(message.id for message in brought)
         self.seen.update(gate.sent_ids)
         self.seen.update(record.about.get(ALIASES, ()))
-        self._answers.update(
-            (each.tool_call_id, each.result) for each in brought if isinstance(each, ToolResultMessage)
-        )
+        self.answers.update((each.tool_call_id, each.result) for each in brought if isinstance(each, ToolResultMessage))
         written = [event for event in passed if isinstance(event, dict)]
         answers = (event for event in written if event["type"] == "TOOL_CALL_RESULT")
-        self._answers.update((event["toolCallId"], event["content"]) for event in answers)
+        self.answers.update((event["toolCallId"], event["content"]) for event in answers)
         self._asked = [event for event in written if event["type"] == "CUSTOM" and event["name"] == events.INTERRUPT]
         return passed
 
@@ -98,7 +97,7 @@ class ThreadHistory:
         return [message for message in brought if not self._has(message)]
 
     def _has(self, message: Message) -> bool:
-        return isinstance(message, ToolResultMessage) and self._answers.get(message.tool_call_id) == message.result
+        return isinstance(message, ToolResultMessage) and self.answers.get(message.tool_call_id) == message.result
 
     def _shown(self, record: RunRecord, run: Sequence[events.Event]) -> Sequence[events.Event]:
         run = with_corrections(run)

@@ -117,7 +117,14 @@ class Past:
         started = started_input(self._asked, handle.run_id, brought)
         # To older clients, nothing may follow a failure.
         options = self._in_history if self._stays or run is not self.running[-1] else self._options
-        return Gate(self._asked, handle.run_id, options, known=self._history.seen, started=started)
+        return Gate(
+            self._asked,
+            handle.run_id,
+            options,
+            known=self._history.seen,
+            answered=self._history.answers,
+            started=started,
+        )
 
     def followed(self, run: GoingOn, gate: Gate) -> None:
         """Take note that the client has got a run to its end."""

@@ -270,9 +270,18 @@ class Runs:
 
     def _gate(self, agent: Agent, given: RunAgentInput) -> Gate:
         known = (message["id"] for message in given.messages if isinstance(message.get("id"), str))
+        answered = (id_ for message in given.messages if isinstance(id_ := message.get("toolCallId"), str))
         started = {"parentRunId": given.parent_run_id} if given.parent_run_id is not None else {}
         options = self.options(agent.provider)
-        return Gate(given.thread_id, given.run_id, options, known=known, started=started, sent_state=True)
+        return Gate(
+            given.thread_id,
+            given.run_id,
+            options,
+            known=known,
+            answered=answered,
+            started=started,
+            sent_state=True,
+        )
 
     async def _request(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> RunRequest:
         cancelled = self._config.interrupt_cancelled

@@ -23,10 +23,12 @@ class UnseenMessages:
 
     Args:
         known: The ids of the messages that the client has.
+        answered: The calls whose results the client has, which an agent may keep under ids of its own.
     """
 
-    def __init__(self, known: Iterable[str]) -> None:
+    def __init__(self, known: Iterable[str], answered: Iterable[str] = ()) -> None:
         self._client = set(known)
+        self._answered_before = frozenset(answered)
         self._streamed: set[str] = set()
         self._results: set[str] = set()
         self._last: Sequence[Any] = ()
@@ -109,9 +111,15 @@ class UnseenMessages:
             match item["role"]:
                 case "assistant":
                     written += self._assistant(item, fresh_id)
-                case "tool" if item["toolCallId"] not in self._answered and item["id"] not in self._streamed:
+                case "tool" if self._is_unseen_result(item):
                     written.append(self._result(item))
         return written
+
+    def _is_unseen_result(self, item: Json) -> bool:
+        call = item["toolCallId"]
+        # A call of this run is another one, whatever its id: models use ids again.
+        answered = call in self._answered or (call in self._answered_before and call not in self._streamed)
+        return not answered and item["id"] not in self._streamed
 
     def _taken(self, thread: Sequence[Any]) -> Counter[str]:
         """Return how many streamed texts of each hash the snapshot has, under their own ids or as copies."""

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.providers.agui import AGUIProvider
-from tests.support.agui_client import connect, run, run_input, user
+from tests.support.agui_client import connect, run, run_input, say, user
 from tests.support.local_server import client_of, served
 
 CALL = [
@@ -67,6 +67,18 @@ async def test_a_call_that_goes_on_is_shown_once() -> None:
     assert (calls_of(asked), results_of(asked)) == (["c"], [])
     assert (calls_of(went_on), results_of(went_on)) == ([], [("c", "yes")])
     assert (calls_of(history), results_of(history)) == (["c"], [("c", "yes")])
+
+
+async def test_a_result_that_the_client_has_is_not_sent_under_the_agent_s_own_id() -> None:
+    """A graph's memory has results under other ids than clients were streamed."""
+    kept = [user("hi"), SENT, {**RESULT, "id": "kept"}]
+    done = [{"type": "MESSAGES_SNAPSHOT", "messages": kept}, *say("done", "b")]
+    async with client_of_an_agent(GOES_ON, [each.get("event", each) for each in done]) as client:
+        first = await run(client, "asker", run_input(user("hi")))
+        second = await run(client, "asker", run_input(user("hi"), SENT, RESULT, run="r2", **ANSWER))
+        history = await connect(client, "asker")
+    assert results_of(first) == results_of(history) == [("c", "yes")]
+    assert results_of(second) == []
 
 
 async def test_an_id_that_a_model_uses_again_is_another_call() -> None:
