@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from ...runtime.descriptions import described
@@ -93,6 +95,11 @@ class AGUIProvider(AgentProvider):
         """False: the protocol has no way to delete what an agent remembers."""
         return False
 
+    async def start(self) -> None:
+        """Import the models of agents in this process, which would otherwise hold up all runs during their first."""
+        if any(isinstance(agent, _LocalAgent) for agent in self._agents.values()):
+            await asyncio.to_thread(_models)
+
     async def stop(self) -> None:
         """Close the connections to the agents."""
         for agent in self._agents.values():
@@ -145,9 +152,8 @@ def _agent(name: str, source: AgentSource) -> AGUIHttpAgent | _LocalAgent:
 
 def _as_model(payload: dict[str, Any]) -> Any:
     """Return the input as a model of ``ag_ui.core`` where that package is installed: what agents expect."""
-    try:
-        core = importlib.import_module("ag_ui.core")
-    except ImportError:
+    core = _models()
+    if core is None:
         return payload
     try:
         return core.RunAgentInput.model_validate(payload)
@@ -157,6 +163,14 @@ def _as_model(payload: dict[str, Any]) -> Any:
             with suppress(ValueError):
                 return core.RunAgentInput.model_validate({**payload, "messages": messages})
         raise
+
+
+def _models() -> ModuleType | None:
+    """Return ``ag_ui.core``, if it is installed. Blocks while it is imported."""
+    try:
+        return importlib.import_module("ag_ui.core")
+    except ImportError:
+        return None
 
 
 async def _items(produced: Any) -> AsyncGenerator[Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ...runtime.events import Event
@@ -51,6 +53,12 @@ class AnthropicChat(ChatModel):
     def named(self, name: str) -> AnthropicChat:
         """Return another model behind the same client."""
         return AnthropicChat(self._client, name, self._options)
+
+    def load(self) -> None:
+        """Have the SDK import its resources, and what newer ones trace requests with."""
+        _ = self._client.messages.with_streaming_response
+        with suppress(ImportError):
+            import_module("opentelemetry.propagate")
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
         """Stream the model's answer."""

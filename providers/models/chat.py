@@ -35,5 +35,8 @@ class ChatModel(ABC):
             CopilotKitError: The vendor failed (``failures.vendor_failures``).
         """
 
+    def load(self) -> None:
+        """Import what the vendor's package puts off until its first answer. Blocks; answers need not wait for it."""
+
     async def close(self) -> None:
         """Close the connections that the model opened for itself."""

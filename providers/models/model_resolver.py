@@ -42,6 +42,7 @@ class ModelResolver:
             split(source)
         self.vendors = Vendors(options)
         self._options = options
+        self._loaded: set[type] = set()
         self._source = source if isinstance(source, str) else adopted(source, options) or source
         if not isinstance(self._source, str | ChatModel | AgentProvider) and not callable(self._source):
             raise MisuseError(f"A model is {ACCEPTED}, not {type(source).__name__}.")
@@ -60,9 +61,9 @@ class ModelResolver:
                 return LANGCHAIN
 
     async def warm(self) -> None:
-        """Make a model that is known by name ready, which imports its vendor's package."""
-        if isinstance(self._source, str):
-            await self.vendors.chat(self._source)
+        """Make a model that is known before the first run ready, which imports its vendor's package."""
+        if isinstance(self._source, str | ChatModel):
+            await self._ready(self._source)
 
     async def choose(self, run: RunInput, context: RunContext) -> Choice:
         """Return what answers ``run``.
@@ -82,21 +83,39 @@ class ModelResolver:
     async def _ready(self, source: ModelSource) -> ChatModel | AgentProvider:
         if isinstance(source, str):
             return await self.vendors.chat(source)
-        model = adopted(source, self._options)
+        kind = type(_named(source)[0])
+        if kind in self._loaded:
+            model = adopted(source, self._options)
+        else:
+            model = await asyncio.to_thread(_loaded, source, self._options)
         if model is None:
             raise MisuseError(f"The model callable returned {type(source).__name__}. It may return {ACCEPTED}.")
+        self._loaded.add(kind)
         return model
 
 
+# The first of a kind has modules imported, which would hold up every other run.
+def _loaded(source: ModelSource, options: ModelOptions) -> ChatModel | AgentProvider | None:
+    model = adopted(source, options)
+    if isinstance(model, ChatModel):
+        model.load()
+    return model
+
+
+def _named(source: ModelSource) -> tuple[Any, str | None]:
+    """Return a client and the name of its model, from a pair of them or a client alone."""
+    return source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+
+
 def adopted(source: ModelSource, options: ModelOptions) -> ChatModel | AgentProvider | None:
-    """Return ``source`` as a model if it is one, or a vendor's client. Imports no vendor's package by itself.
+    """Return ``source`` as a model if it is one, or a vendor's client, whose package is there then.
 
     Raises:
         MisuseError: It is a client that blocks, or that does not stream lines.
     """
     if isinstance(source, ChatModel | AgentProvider):
         return source
-    client, name = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+    client, name = _named(source)
     if _is_runnable(client):
         return _adopted_runnable(client, name, options)
     match _maker(client):

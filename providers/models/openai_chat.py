@@ -54,6 +54,10 @@ class OpenAIChat(ChatModel):
         """Return another model behind the same client."""
         return OpenAIChat(self._client, name, self._dialect, self._options)
 
+    def load(self) -> None:
+        """Have the SDK import its resources: some five hundred modules."""
+        _ = self._client.chat.completions.with_streaming_response
+
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
         """Stream the model's answer."""
         fitting = prompt.within(self._options.context_tokens or context_of(self._model))

@@ -79,7 +79,7 @@ class Vendors:
         Raises:
             MissingExtraError: The vendor's package is not installed.
             MissingVariableError: The vendor's key or address is not set.
-        ConfigurationError: The model could not be set up for another reason.
+            ConfigurationError: The model could not be set up for another reason.
             MisuseError: The vendor is unknown.
         """
         vendor, name = split(spec)
@@ -150,4 +150,6 @@ def vendor_takes(spec: str) -> frozenset[str]:
 
 def _open(opener: str, vendor: str, name: str, options: ModelOptions) -> ChatModel:
     open_chat = cast("Opener", import_module(f".{opener}", __package__).open_chat)
-    return open_chat(vendor, name, options)
+    chat = open_chat(vendor, name, options)
+    chat.load()
+    return chat
