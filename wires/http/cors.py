@@ -10,11 +10,15 @@ HeaderPairs = list[tuple[str, str]]
 EVERY_METHOD = "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS"
 WITHOUT_PREFLIGHT = frozenset({"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
 """The types of bodies that browsers post to other origins without asking first."""
+MAX_ORIGIN_CHARACTERS = 512
+"""A name on the internet has 253 characters at most. What is longer is no page's, and is not repeated."""
+MAX_REQUESTED_CHARACTERS = 4096
+"""Of what a preflight asks for: the names of the headers that a page wants to send, and its method."""
 
 
 def admits(origin: str | None, origins: tuple[str, ...]) -> bool:
     """Return whether pages of an origin may read answers."""
-    return "*" in origins or origin in origins
+    return origin in origins or ("*" in origins and len(origin or "") <= MAX_ORIGIN_CHARACTERS)
 
 
 def cors_headers(
@@ -41,7 +45,7 @@ def cors_headers(
 def preflight_headers(
     headers: Headers, origins: tuple[str, ...], credentials: bool | None = None, *, wildcard: bool = False
 ) -> HeaderPairs:
-    """Return the answer to a preflight request: what was asked for is allowed."""
+    """Return the answer to a preflight request: what was asked for is allowed, unless it is too long to be repeated."""
     admitted = cors_headers(headers, origins, credentials, wildcard=wildcard)
     if "access-control-allow-origin" not in dict(admitted):
         return admitted
@@ -50,5 +54,5 @@ def preflight_headers(
         "access-control-allow-methods": EVERY_METHOD if wildcard else method,
         "access-control-allow-headers": headers.get("access-control-request-headers"),
     }
-    allowed = [(name, value) for name, value in requested.items() if value]
+    allowed = [(name, value) for name, value in requested.items() if value and len(value) <= MAX_REQUESTED_CHARACTERS]
     return [*admitted, *allowed, ("vary", "Access-Control-Request-Headers")]
