@@ -50,11 +50,11 @@ from .runs.remote import RemoteRun
 from .runs.retention import RunRetention
 from .runs.run import Run
 from .runs.taken_back import ended_attempt, without_taken_back
-from .runs.turn import broken_turn
+from .runs.turn import StoredTurn, stored_turn
 from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
 from .stores.run_log import RunLogStore
-from .stores.run_records import RunRecord
+from .stores.run_records import RunKey, RunRecord
 from .stores.urls import open_run_log
 from .threads import Threads
 
@@ -114,7 +114,9 @@ class RuntimeService:
         self.turns = TurnSaver(store, self.archive, self.threads.renew)
         self.next_runs = NextRuns(run_log)
         self.retention = RunRetention(run_log)
-        self.broken_runs = BrokenRuns(run_log, self.archive.owner, self.archive.has, self._resume, self._keep_broken)
+        self.broken_runs = BrokenRuns(
+            run_log, self.archive.owner, self._has, self._resume, self._keep_broken, self._adopt_turn
+        )
         self.broken_runs.on_closed = self._report_closed
         self.archive.on_stop = self._active.report_stop
         self.threads.delete_with(self._delete_runs)
@@ -524,19 +526,40 @@ class RuntimeService:
             raise ShuttingDownError
         return await self._starter.resume(record, stored, last)
 
-    async def _keep_broken(self, record: RunRecord, history: Sequence[Event]) -> None:
-        """Store the turn of a run that this process is about to close for another one, if it has its agent."""
+    def _has(self, key: RunKey) -> bool:
+        return self.archive.has(key) or self.turns.has(key)
+
+    async def _keep_broken(self, record: RunRecord, history: Sequence[Event]) -> bool:
+        """Store the turn of a run that this process is about to close for another one, if it has its agent.
+
+        Returns:
+            Whether nothing is left to be stored: False if another run has the thread.
+        """
+        turn = await self._turn_of(msgspec.structs.replace(record, status="broken"), history)
+        return turn is None or await self.turns.insert(turn)
+
+    async def _adopt_turn(self, record: RunRecord) -> None:
+        """Store the turn of a run of a process that has gone as soon as its thread is free."""
+        turn = await self._turn_of(record, await self.archive.history(record))
+        if turn is None:
+            await self.archive.note_saved(record.key)
+        else:
+            self.turns.adopt(turn, record.key)
+
+    async def _turn_of(self, record: RunRecord, history: Sequence[Event]) -> StoredTurn | None:
+        """Return the turn of a run of another process, if the runtime is to keep it and this process has its agent."""
         is_gone = self.store.keeps_records and await self.threads.info(record.thread_id) is None
-        if record.agent_name and not is_gone:
-            with suppress(AgentNotFoundError):
-                provider = await self.registry.owner_of(record.agent_name)
-                if not provider.keeps_state and await self._counts(record):
-                    await self.turns.insert(await broken_turn(record, provider, history))
+        if not record.agent_name or is_gone:
+            return None
+        with suppress(AgentNotFoundError):
+            provider = await self.registry.owner_of(record.agent_name)
+            if not provider.keeps_state and await self._counts(record):
+                return await stored_turn(record, provider, history)
+        return None
 
     async def _counts(self, record: RunRecord) -> bool:
-        """Return whether no later run has answered the message of one that is about to be closed."""
-        ended = msgspec.structs.replace(record, status="broken")
-        kept = [ended if each.key == record.key else each for each in await self.archive.runs(record.thread_id)]
+        """Return whether no later run has answered the message of one that has ended."""
+        kept = [record if each.key == record.key else each for each in await self.archive.runs(record.thread_id)]
         records = [each for each in kept if each.status != "running"]
         current = await without_taken_back([ended_attempt(each) for each in records], self.archive)
         return any(each.number == record.number for each in current)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
@@ -188,26 +188,63 @@ class RunArchive:
         """Return whether another process is to go on with a run that an error ends here: it has lost its place."""
         return isinstance(error, ThreadLostError) and self.is_resumable(run)
 
-    async def finish(self, run: Run, ending: events.Event) -> None:
-        """Store the end of a run, or hand it over. A store that does not answer in time is reported to the log."""
+    async def finish(self, run: Run, ending: events.Event, *, unsaved: bool = False) -> RunKey | None:
+        """Store the end of a run, or hand it over. A store that does not answer in time is reported to the log.
+
+        Args:
+            run: The run.
+            ending: Its last event.
+            unsaved: Whether its turn is yet to be put into its thread.
+
+        Returns:
+            The run's place, if other processes find there that its turn is unsaved, should this one die.
+        """
         self._resumable.discard(run)
         recording = self._recordings.pop(run, None)
         if recording is None:
-            return
+            return None
         self._recorder.remove(recording)
         if run.status is RunStatus.RUNNING:
-            return
+            return None
+        unsaved = unsaved and self.store.shared
         self._finishing.add(recording)
         try:
             if isinstance(run.error, RunHandedOverError):
                 await recording.hand_over()
             else:
                 patience = AWAY_SECONDS if isinstance(run.error, NotStoredError) else PATIENCE_SECONDS
-                await recording.finish(run.status.value, ending, patience=patience)
+                key = await recording.finish(run.status.value, ending, patience=patience, unsaved=unsaved)
+                return key if unsaved else None
         except StoreError:
             log.exception("run_not_stored", thread_id=run.input.thread_id, run_id=run.input.run_id)
         finally:
             self._finishing.discard(recording)
+        return None
+
+    async def hold_unsaved(self, keys: Sequence[RunKey]) -> Set[RunKey]:
+        """Return of runs those whose turns are still unsaved and this process's to store, and go on holding these.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+        """
+        return set(await self.store.renew(keys, self.owner))
+
+    async def note_saved(self, key: RunKey) -> None:
+        """Note that the turn of a run is in its thread, or given up.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+        """
+        await self.store.note_saved(key)
+
+    async def leave_unsaved(self, key: RunKey) -> None:
+        """Leave the turn of a run to other processes, if it is this one's.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+        """
+        with suppress(RunLostError):
+            await self.store.release(key, self.owner)
 
     async def find(self, thread_id: str) -> RemoteRun | None:
         """Return the run that goes on in a thread in another process, or None."""

@@ -1,4 +1,4 @@
-"""Runs whose process has gone: another process goes on with them, or closes them."""
+"""Runs whose process has gone: another process goes on with them, or closes them, and stores their turns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import TypeAlias
 
+import msgspec
 import structlog
 
 from .. import events
@@ -28,8 +29,10 @@ SWEEP_SECONDS = 1.0
 MAX_TAKEOVERS = 3
 """How many processes may die with a run before it is closed: it may be what they died of."""
 
-Keep: TypeAlias = Callable[[RunRecord, Sequence[events.Event]], Awaitable[None]]
-"""Stores the turn of a run that is about to be closed, given its record and its events."""
+Keep: TypeAlias = Callable[[RunRecord, Sequence[events.Event]], Awaitable[bool]]
+"""Stores the turn of a run that is about to be closed, given its record and its events; returns whether it could."""
+Adopt: TypeAlias = Callable[[RunRecord], Awaitable[None]]
+"""Takes care of the turn of a run that has ended, which this process has claimed."""
 Resume: TypeAlias = Callable[[RunRecord, Sequence[events.Event], int], Awaitable[Run | None]]
 """Goes on with a claimed run, given its record, its stored events and the last one's number, if that can be done.
 
@@ -47,10 +50,11 @@ class BrokenRuns:
         has: Returns whether a run is in this process's hands: after an outage of the store its lease may have run out.
         resume: Goes on with a run; those that it returns None for are closed.
         keep: Stores the turn of a run that is about to be closed.
+        adopt: Takes care of the turn of a run that was closed before its turn was stored.
     """
 
     def __init__(
-        self, store: RunLogStore, owner: str, has: Callable[[RunKey], bool], resume: Resume, keep: Keep
+        self, store: RunLogStore, owner: str, has: Callable[[RunKey], bool], resume: Resume, keep: Keep, adopt: Adopt
     ) -> None:
         self.is_ours: Callable[[RunRecord], bool] = lambda _: True
         """Whether this process is one of those that execute a run; the others wait, and close it if nobody does."""
@@ -65,6 +69,7 @@ class BrokenRuns:
         self._has = has
         self._resume = resume
         self._keep = keep
+        self._adopt = adopt
         self._sweeper = Sweeper("broken-runs", self.sweep, lambda: SWEEP_SECONDS)
 
     def start(self) -> None:
@@ -88,7 +93,8 @@ class BrokenRuns:
 
     async def _was_not_executed(self, record: RunRecord) -> bool:
         """Take a run whose time to wait for a worker is over, so that no worker can; return False if one has."""
-        return ENVELOPE in record.about and await self._store.take(record.key, self._owner, WAITING) is not None
+        is_waiting = record.status == "running" and ENVELOPE in record.about
+        return is_waiting and await self._store.take(record.key, self._owner, WAITING) is not None
 
     def _is_free(self, record: RunRecord) -> bool:
         return self.is_ours(record) or monotonic() - self._seen[record.key] >= PATIENCE_SECONDS
@@ -101,15 +107,18 @@ class BrokenRuns:
         await self.on_closed(record, error)
 
     async def _take(self, record: RunRecord) -> None:
+        latest = (await self._store.peek([record.key])).get(record.key)
+        if latest is not None and latest.status != "running":
+            await self._adopt(msgspec.structs.replace(record, status=latest.status, last=latest.last))
+            return
+        last = latest.last if latest is not None else record.last
         try:
             stored = await self._store.history(record.key)
         except RunCompactedError:
             # Something is missing of it, so that nobody can go on with it; but the thread is not to wait for ever.
             log.exception("run_not_readable", thread_id=record.thread_id, run_id=record.run_id)
-            await self._close(record, (), record.last)
+            await self._close(record, (), last)
             return
-        latest = (await self._store.peek([record.key])).get(record.key)
-        last = latest.last if latest is not None else record.last
         if not await self._goes_on(record, stored, last):
             log.warning("run_broken_off", thread_id=record.thread_id, run_id=record.run_id)
             await self._close(record, stored, last)

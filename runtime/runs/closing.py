@@ -26,7 +26,7 @@ async def close_record(
     stored: Sequence[events.Event] = (),
     last: int = 0,
     *,
-    keep: Callable[[RunRecord, Sequence[events.Event]], Awaitable[None]] | None = None,
+    keep: Callable[[RunRecord, Sequence[events.Event]], Awaitable[bool]] | None = None,
 ) -> None:
     """Write what is missing of a run's stream, and close it.
 
@@ -38,14 +38,17 @@ async def close_record(
         ending: Its terminal event; None for one that was finished.
         stored: What is stored of it.
         last: The number of the last event that is stored.
-        keep: Stores its turn, given its record and all its events. It comes first: if this process dies between the
-            two, the run is still to be closed, and another one does both again.
+        keep: Stores its turn, given its record and all its events; returns whether it could. It comes first: if this
+            process dies between the two, the run is still to be closed, and another one does both again. A turn that
+            could not be stored is left to whoever looks for such runs next.
     """
     rest = _rest(record, stored, ending)
     whole = without_earlier_turns(compact([*stored, *rest]))
-    if keep is not None:
-        await keep(record, whole)
-    await store.close(record.key, owner, status, last + len(rest), whole, about_ended(record.about), rest)
+    unsaved = keep is not None and not await keep(record, whole)
+    about = about_ended(record.about)
+    await store.close(record.key, owner, status, last + len(rest), whole, about, rest, unsaved=unsaved)
+    if unsaved:
+        await store.release(record.key, owner)
 
 
 async def withdraw(store: RunLogStore, record: RunRecord, owner: str) -> bool:

@@ -174,13 +174,19 @@ class Recording:
         await self._store.compact(key, self._owner, last, compact(self._log.everything()))
         self._written, self._compact_at, self._batches = last, 2 * max(last, COMPACT_EVENTS), 0
 
-    async def finish(self, status: RunOutcome, ending: events.Event, *, patience: float = PATIENCE_SECONDS) -> None:
+    async def finish(
+        self, status: RunOutcome, ending: events.Event, *, patience: float = PATIENCE_SECONDS, unsaved: bool = False
+    ) -> RunKey | None:
         """Write what is left and the run's end, which its log does not have yet.
 
         Args:
             status: How the run ended.
             ending: Its terminal event.
             patience: For how many seconds a store that is away is waited for.
+            unsaved: Whether its turn is yet to be put into its thread.
+
+        Returns:
+            The run's place; None if another process has the run.
 
         Raises:
             StoreError: It could not be stored in time.
@@ -188,8 +194,9 @@ class Recording:
         deadline = monotonic() + patience
         await self._settle(patience)
         if self.lost:
-            return
-        await persist(lambda: self._close(status, ending), deadline)
+            return None
+        await persist(lambda: self._close(status, ending, unsaved=unsaved), deadline)
+        return self.key
 
     async def hand_over(self) -> None:
         """Write what is left, and give the run away as one that goes on.
@@ -224,10 +231,11 @@ class Recording:
             if rest:
                 await self._store.append(key, self._owner, self._written + 1, rest)
 
-    async def _close(self, status: RunOutcome, ending: events.Event) -> None:
+    async def _close(self, status: RunOutcome, ending: events.Event, *, unsaved: bool) -> None:
         kept = without_earlier_turns(compact([*self._log.everything(), ending]))
         key, last = await self.open(), self._log.last + 1
-        await self._store.close(key, self._owner, status, last, kept, self._about(), self._unwritten(ending))
+        rest = self._unwritten(ending)
+        await self._store.close(key, self._owner, status, last, kept, self._about(), rest, unsaved=unsaved)
 
     def _unwritten(self, ending: events.Event) -> Sequence[events.Event]:
         """Return the last events for those who follow the run elsewhere; none if they are only kept compacted."""

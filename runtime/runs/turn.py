@@ -53,10 +53,14 @@ class Turn(Protocol):
     def ephemeral(self) -> bool:
         """Whether nothing of it is kept."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its run has ended, and its end is stored."""
+
 
 @dataclass(kw_only=True, eq=False, slots=True)
-class BrokenTurn:
-    """The turn of a run whose process has gone; nobody is asked whose thread it is, for the run had it."""
+class StoredTurn:
+    """The turn of a run of another process as it is stored; nobody is asked whose thread it is, for the run had it."""
 
     provider: AgentProvider
     agent_name: str
@@ -65,10 +69,11 @@ class BrokenTurn:
     asked_at: datetime
     context: RunContext = field(default_factory=RunContext)
     ephemeral: bool = False
+    is_over: bool = True
 
 
-async def broken_turn(record: RunRecord, provider: AgentProvider, history: Sequence[events.Event]) -> BrokenTurn:
-    """Read the turn of a run that broke off from what is stored of it.
+async def stored_turn(record: RunRecord, provider: AgentProvider, history: Sequence[events.Event]) -> StoredTurn:
+    """Read the turn of a run of another process from what is stored of it.
 
     Args:
         record: The run.
@@ -80,7 +85,10 @@ async def broken_turn(record: RunRecord, provider: AgentProvider, history: Seque
     asked = brought_by(record.about)
     # What came with it and was answered meanwhile, by a run that it waited for, stays as it is.
     brought = [*(message for message in asked[:-1] if message.id not in known), *asked[-1:]]
-    return BrokenTurn(
+    transcript = _transcript(record, history)
+    for message in transcript.messages():
+        message.created_at = record.started_at  # in front of what came meanwhile
+    return StoredTurn(
         provider=provider,
         agent_name=record.agent_name,
         input=RunInput(
@@ -89,7 +97,7 @@ async def broken_turn(record: RunRecord, provider: AgentProvider, history: Seque
             messages=brought,
             state=kept.state,
         ),
-        transcript=_transcript(history),
+        transcript=transcript,
         asked_at=record.started_at,
     )
 
@@ -101,15 +109,16 @@ def messages_of(record: RunRecord, history: Sequence[events.Event]) -> list[Mess
         record: The run.
         history: Its events.
     """
-    return [*brought_by(record.about), *_transcript(history).messages()]
+    return [*brought_by(record.about), *_transcript(record, history).messages()]
 
 
-def _transcript(history: Sequence[events.Event]) -> Transcript:
+def _transcript(record: RunRecord, history: Sequence[events.Event]) -> Transcript:
     transcript = Transcript()
     for event in history:
         with suppress(ProtocolError):  # a change of state that fits none, as the run itself leaves it out
             transcript.record(event)
-    for call in transcript.unanswered():
+    # What a run that finished has left open is the client's to answer.
+    for call in transcript.unanswered() if record.status != "finished" else ():
         result = BROKEN_OFF_RESULT.format("failed")
         transcript.record(events.ToolCallResult(tool_call_id=call.id, content=result))
     return transcript

@@ -19,6 +19,7 @@ from ..provider import AgentProvider
 from ..stores.errors import NotStoredError, StateTooLargeError, StoreConflictError, StoreUnavailableError
 from ..stores.interface import AgentState, StateStore
 from ..stores.retry import retry_unavailable
+from ..stores.run_records import RunKey
 from ..sweeper import Sweeper
 from .archive import RunArchive
 from .history import insert_turn, leaves_out, merge_messages, without_instructions
@@ -47,13 +48,16 @@ class _Late(NamedTuple):
 
     size: int
     deadline: float
+    key: RunKey | None = None
+    """Its place in the store, if other processes find there that its turn is unsaved."""
 
 
 class TurnSaver:
     """Writes the turns of runs to the state store.
 
     A turn that the store could not take is kept in memory, within bounds, until the store is back. It is then put in
-    its place among what was stored meanwhile, and takes nothing back that a newer run has written.
+    its place among what was stored meanwhile, and takes nothing back that a newer run has written. Once the end of its
+    run is stored, other processes put it there if this one dies (``RunLogStore.note_saved``).
 
     Args:
         store: Gives the right to threads, for turns that are stored late.
@@ -66,6 +70,7 @@ class TurnSaver:
         self._archive = archive
         self._renew = renew
         self._late: OrderedDict[Turn, _Late] = OrderedDict()
+        self._held_at = 0.0
         self._sweeper = Sweeper("late turns", self._save_late, lambda: _RETRY_SECONDS, lambda: bool(self._late))
 
     @property
@@ -93,8 +98,8 @@ class TurnSaver:
             self._put_off(run)
             raise NotStoredError from error
 
-    async def insert(self, turn: Turn) -> None:
-        """Put the turn of a run of another process in its place: at once, or as soon as its thread is free.
+    async def insert(self, turn: Turn) -> bool:
+        """Put the turn of a run of another process in its place; return whether its thread was free for that.
 
         Raises:
             StoreUnavailableError: The store does not answer.
@@ -102,25 +107,44 @@ class TurnSaver:
         try:
             await self._insert(turn, wait=0)
         except ThreadBusyError:
-            self._put_off(turn)
+            return False
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - a provider's own place for its state may raise anything
             _report_lost(turn, str(error))
+        return True
+
+    def waits(self, run: Turn) -> bool:
+        """Return whether the turn of a run is yet to be stored."""
+        return run in self._late
+
+    def has(self, key: RunKey) -> bool:
+        """Return whether this process is to store the turn of a run that has ended."""
+        return any(late.key == key for late in self._late.values())
+
+    def share(self, run: Turn, key: RunKey) -> None:
+        """Note where other processes find that a turn which waits here is unsaved."""
+        if run in self._late:
+            self._late[run] = self._late[run]._replace(key=key)
+
+    def adopt(self, turn: Turn, key: RunKey) -> None:
+        """Store the turn of a run of another process, whose place is ``key``, as soon as its thread is free."""
+        self._put_off(turn)
+        self.share(turn, key)
 
     def drop(self, run: Run) -> None:
         """Leave a turn to the process that goes on with its run."""
         self._late.pop(run, None)
 
     async def stop(self) -> None:
-        """Try to store what still waits once more, for a limited time."""
+        """Try to store what still waits once more, for a limited time; leave the rest to other processes."""
         await self._sweeper.stop()
-        if self._late:
-            with suppress(TimeoutError):
+        for work in (self._try_all, self._leave_all) if self._late else ():
+            with suppress(TimeoutError, StoreUnavailableError):
                 async with asyncio.timeout(_LAST_TRY_SECONDS):
-                    await self._try_all()
+                    await work()
         for run in list(self._late):
-            self._give_up(run, "the process ends")
+            self._let_go(run, "the process ends")
 
     async def _keep(self, run: Run) -> None:
         if run.ephemeral:
@@ -157,40 +181,74 @@ class TurnSaver:
         size = len(msgspec.json.encode([run.transcript.messages(), run.input.messages, run.transcript.state]))
         self._late[run] = _Late(size, monotonic() + LATE_SECONDS)
         while len(self._late) > LATE_TURNS or sum(late.size for late in self._late.values()) > LATE_BYTES:
-            self._give_up(next(iter(self._late)), "too much waits for the store")
+            self._let_go(next(iter(self._late)), "too much waits for the store")
         if self._late:
             self._sweeper.start()
 
-    def _give_up(self, run: Turn, reason: str) -> None:
-        del self._late[run]
-        _report_lost(run, reason)
+    def _let_go(self, run: Turn, reason: str) -> None:
+        if self._late.pop(run).key is None:  # or else other processes find it once nobody holds it
+            _report_lost(run, reason)
 
     async def _save_late(self) -> None:
-        for run in [run for run, late in self._late.items() if late.deadline <= monotonic()]:
-            self._give_up(run, "the store was away for too long")
         with suppress(StoreUnavailableError):
+            for run in [run for run, late in self._late.items() if late.deadline <= monotonic()]:
+                await self._lose(run, "the store was away for too long")
             await self._try_all()
 
+    async def _lose(self, run: Turn, reason: str) -> None:
+        late = self._late.pop(run, None)
+        _report_lost(run, reason)
+        if late is not None and late.key is not None:
+            await self._archive.note_saved(late.key)
+
+    async def _leave_all(self) -> None:
+        for late in list(self._late.values()):
+            if late.key is not None:
+                await self._archive.leave_unsaved(late.key)
+
     async def _try_all(self) -> None:
-        for run in list(self._late):
-            try:
-                await self._insert(run, wait=_LOCK_SECONDS)
-            except StoreUnavailableError:
-                raise
-            except ThreadBusyError:
-                continue
-            except Exception as error:  # noqa: BLE001 - a provider's own place for its state may raise anything
-                self._give_up(run, str(error))
-            else:
-                del self._late[run]
-                log.info("turn_stored_late", thread_id=run.input.thread_id, run_id=run.input.run_id)
+        # The end of a run is stored first, so that it is not marked as unsaved after its turn has been stored.
+        for run in [run for run in self._late if run.is_over]:
+            await self._hold()
+            if run in self._late:
+                await self._try(run)
+
+    async def _try(self, run: Turn) -> None:
+        try:
+            await self._insert(run, wait=_LOCK_SECONDS)
+        except StoreUnavailableError:
+            raise
+        except ThreadBusyError:
+            return
+        except Exception as error:  # noqa: BLE001 - a provider's own place for its state may raise anything
+            await self._lose(run, str(error))
+        else:
+            self._late.pop(run, None)
+
+    async def _hold(self) -> None:
+        """Go on holding the turns that other processes would store otherwise; leave those that others have."""
+        keys = [late.key for late in self._late.values() if late.key is not None]
+        if keys and monotonic() - self._held_at >= _RETRY_SECONDS:
+            held = await self._archive.hold_unsaved(keys)
+            self._held_at = monotonic()
+            for run, late in list(self._late.items()):
+                if late.key is not None and late.key not in held and late.key in keys:
+                    del self._late[run]
 
     async def _insert(self, run: Turn, wait: float) -> None:
+        late = self._late.get(run)
+        key = late.key if late is not None else None
         async with self._store.lock(run.input.thread_id, run.agent_name, wait=wait):
+            if key is not None and key not in await self._archive.hold_unsaved([key]):
+                return  # another process has stored it, or is to
             if not await self._renew(run):
                 raise StoreError("The thread is gone.")
             kept = await _kept(run)
             await _save(run, _inserted(run, kept), kept.version)
+            if key is not None:
+                await self._archive.note_saved(key)
+        if late is not None:
+            log.info("turn_stored_late", thread_id=run.input.thread_id, run_id=run.input.run_id)
 
 
 def _report_lost(run: Turn, reason: str) -> None:

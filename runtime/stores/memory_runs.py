@@ -46,6 +46,11 @@ class _Run(msgspec.Struct):
     batches: list[Batch] = []
     ended: float = 0.0
     takeovers: int = 0
+    unsaved: bool = False
+
+    @property
+    def has_owner(self) -> bool:
+        return self.status == "running" or self.unsaved
 
     @property
     def size(self) -> int:
@@ -64,6 +69,7 @@ class _Run(msgspec.Struct):
             started_at=moment(self.started),
             updated_at=moment(self.updated),
             takeovers=self.takeovers,
+            unsaved=self.unsaved,
         )
 
 
@@ -140,7 +146,15 @@ class MemoryRuns(RunLogStore):
 
     @override
     async def _close(
-        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+        self,
+        key: RunKey,
+        owner: str,
+        status: RunOutcome,
+        base: Base,
+        about: bytes | None,
+        rest: Batch | None,
+        *,
+        unsaved: bool,
     ) -> None:
         run = self._owned(key, owner)
         before = run.size
@@ -151,15 +165,22 @@ class MemoryRuns(RunLogStore):
         thread = self._threads[key.thread_id]
         self._grow(thread, run.size - before)
         run.updated, run.ended = now(), monotonic()
+        run.unsaved, run.expires = unsaved, monotonic() + self.settings.lease
         if run.batches:
             thread.in_grace.append(run.number)
         self._prune(thread)
         self._shrink(key.thread_id)
 
     @override
+    async def _note_saved(self, key: RunKey) -> None:
+        run = self._find(key)
+        if run is not None:
+            run.unsaved = False
+
+    @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
         found = {key: self._find(key) for key in keys}
-        held = {key: run for key, run in found.items() if run and run.owner == owner and run.status == "running"}
+        held = {key: run for key, run in found.items() if run and run.owner == owner and run.has_owner}
         for run in held.values():
             run.expires = monotonic() + self.settings.lease
         return {key: run.stop for key, run in held.items()}
@@ -175,13 +196,13 @@ class MemoryRuns(RunLogStore):
     @override
     async def _abandoned(self, limit: int) -> list[RunRecord]:
         runs = (run for thread in self._threads.values() for run in thread.runs.values())
-        left = [run.record() for run in runs if run.status == "running" and run.expires < monotonic()]
+        left = [run.record() for run in runs if run.has_owner and run.expires < monotonic()]
         return left[:limit]
 
     @override
     async def _claim(self, key: RunKey, owner: str) -> bool:
         run = self._find(key)
-        if run is None or run.status != "running" or run.expires >= monotonic():
+        if run is None or not run.has_owner or run.expires >= monotonic():
             return False
         run.owner, run.expires, run.takeovers = owner, monotonic() + self.settings.lease, run.takeovers + 1
         return True
@@ -197,7 +218,7 @@ class MemoryRuns(RunLogStore):
     @override
     async def _release(self, key: RunKey, owner: str) -> bool:
         run = self._find(key)
-        if run is None or run.owner != owner or run.status != "running":
+        if run is None or run.owner != owner or not run.has_owner:
             return False
         run.expires, run.takeovers = 0.0, run.takeovers - 1
         return True
@@ -252,7 +273,7 @@ class MemoryRuns(RunLogStore):
         if not self._is_full(thread):
             return
         for number, run in list(thread.runs.items())[:-1]:
-            if run.status != "running":
+            if not run.has_owner:
                 self._grow(thread, -thread.runs.pop(number).size)
                 if not self._is_full(thread):
                     return

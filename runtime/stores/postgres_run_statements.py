@@ -6,6 +6,7 @@ from typing import LiteralString
 
 from .postgres_news import NOTIFY, STOPS
 
+_HAS_OWNER: LiteralString = "(status = 'running' OR unsaved)"
 MIGRATION_LOCK = 0x636F70696C6F74
 MIGRATIONS: tuple[LiteralString, ...] = (
     """
@@ -46,6 +47,11 @@ MIGRATIONS: tuple[LiteralString, ...] = (
     CREATE TABLE copilotkit_run_trimming (until timestamptz NOT NULL);
     INSERT INTO copilotkit_run_trimming VALUES ('-infinity');
     """,
+    f"""
+    ALTER TABLE copilotkit_runs ADD COLUMN unsaved boolean NOT NULL DEFAULT false;
+    DROP INDEX copilotkit_runs_by_lease;
+    CREATE INDEX copilotkit_runs_by_lease ON copilotkit_runs (expires_at) WHERE {_HAS_OWNER};
+    """,
 )
 # A sign of life every tenth of a lease is enough; between them a batch changes nothing that is in an index.
 _SIGN_OF_LIFE = """
@@ -53,7 +59,9 @@ _SIGN_OF_LIFE = """
         THEN clock_timestamp() + %(lease)s ELSE expires_at END
 """
 
-_RECORD: LiteralString = "thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers"
+_RECORD: LiteralString = (
+    "thread_id, number, run_id, agent_name, status, last, about, started_at, updated_at, takeovers, unsaved"
+)
 _AHEAD: LiteralString = "set_config('synchronous_commit', 'off', true)"
 """In what a statement returns: its commit does not wait for the server's disk."""
 SETTLE = """
@@ -104,7 +112,8 @@ APPEND: LiteralString = f"{_STORE} {_REPORT} FROM given LEFT JOIN run USING (pla
 APPEND_AHEAD: LiteralString = f"{_STORE} {_REPORT}, {_AHEAD} FROM given LEFT JOIN run USING (place)"
 COMPACT: LiteralString = """
     UPDATE copilotkit_runs SET base = %(payload)s, base_last = %(last)s, last = greatest(last, %(last)s),
-        updated_at = clock_timestamp(), status = %(status)s, about = coalesce(%(about)s, about)
+        updated_at = clock_timestamp(), status = %(status)s, about = coalesce(%(about)s, about),
+        unsaved = %(unsaved)s, expires_at = coalesce(clock_timestamp() + %(lease)s::interval, expires_at)
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
 """
 CLOSE: LiteralString = f"""
@@ -127,14 +136,15 @@ DROP_ENDED = """
             AND (updated_at < clock_timestamp() - %(grace)s OR number <= %(settled)s)
     )
 """
-PRUNE = """
-    DELETE FROM copilotkit_runs WHERE thread_id = %(thread_id)s AND status <> 'running' AND number IN (
+PRUNE: LiteralString = f"""
+    DELETE FROM copilotkit_runs WHERE thread_id = %(thread_id)s AND NOT {_HAS_OWNER} AND number IN (
         SELECT number FROM (
             SELECT number, row_number() OVER newer AS place, sum(length(base) + length(about)) OVER newer AS size
             FROM copilotkit_runs WHERE thread_id = %(thread_id)s WINDOW newer AS (ORDER BY number DESC)
         ) AS counted WHERE place > 1 AND (place > %(max_runs)s OR size > %(max_bytes)s)
     )
-"""
+"""  # noqa: S608 - of constants
+NOTE_SAVED = "UPDATE copilotkit_runs SET unsaved = false WHERE thread_id = %(thread_id)s AND number = %(number)s"
 SWEEP = """
     DELETE FROM copilotkit_runs WHERE (thread_id, number) IN (
         SELECT thread_id, number FROM copilotkit_runs
@@ -162,7 +172,7 @@ _KEYS = "SELECT * FROM unnest(%(threads)s::text[], %(numbers)s::bigint[]) AS wan
 RENEW: LiteralString = f"""
     UPDATE copilotkit_runs AS runs SET {_SIGN_OF_LIFE} FROM ({_KEYS}) AS wanted
     WHERE runs.thread_id = wanted.thread_id AND runs.number = wanted.number
-        AND owner = %(owner)s AND status = 'running'
+        AND owner = %(owner)s AND {_HAS_OWNER}
     RETURNING runs.thread_id, runs.number, stop
 """  # noqa: S608 - of constants
 PEEK: LiteralString = f"""
@@ -175,26 +185,26 @@ STOP: LiteralString = f"""
     )
     SELECT pg_notify({STOPS}, %(name)s) FROM asked
 """  # noqa: S608
-CLAIM = """
+CLAIM: LiteralString = f"""
     UPDATE copilotkit_runs SET owner = %(owner)s, expires_at = clock_timestamp() + %(lease)s,
         takeovers = takeovers + 1
-    WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running'
+    WHERE thread_id = %(thread_id)s AND number = %(number)s AND {_HAS_OWNER}
         AND expires_at < clock_timestamp()
-"""
+"""  # noqa: S608 - of constants
 TAKE: LiteralString = f"""
     UPDATE copilotkit_runs SET owner = %(owner)s, expires_at = clock_timestamp() + %(lease)s
     WHERE thread_id = %(thread_id)s AND number = %(number)s AND status = 'running' AND owner = %(held_by)s
     RETURNING {_RECORD}, {_AHEAD}
 """  # noqa: S608 - of constants
-RELEASE = """
+RELEASE: LiteralString = f"""
     UPDATE copilotkit_runs SET expires_at = to_timestamp(0), takeovers = takeovers - 1
-    WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
-"""
+    WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND {_HAS_OWNER}
+"""  # noqa: S608 - of constants
 RUNS: LiteralString = f"""
     SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = %(thread_id)s ORDER BY number DESC LIMIT %(limit)s
 """  # noqa: S608 - of constants
 ABANDONED: LiteralString = f"""
-    SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires_at < statement_timestamp()
+    SELECT {_RECORD} FROM copilotkit_runs WHERE {_HAS_OWNER} AND expires_at < statement_timestamp()
     LIMIT %(limit)s
 """  # noqa: S608 - of constants
 BATCHES = """

@@ -128,6 +128,7 @@ class PostgresRuns(RunLogStore):
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
         values = {**key._asdict(), **base._asdict(), "owner": owner, "status": "running", "about": None}
+        values |= {"unsaved": False, "lease": None}
         async with self._database.transaction() as cursor:
             await cursor.execute(sql.COMPACT, values)
             if cursor.rowcount == 0:
@@ -137,7 +138,15 @@ class PostgresRuns(RunLogStore):
 
     @override
     async def _close(
-        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+        self,
+        key: RunKey,
+        owner: str,
+        status: RunOutcome,
+        base: Base,
+        about: bytes | None,
+        rest: Batch | None,
+        *,
+        unsaved: bool,
     ) -> None:
         values = {
             **key._asdict(),
@@ -152,6 +161,8 @@ class PostgresRuns(RunLogStore):
             "first": rest and rest.first,
             "rest": rest and rest.payload,
             "notes": notes([(key, base.last)], over=True),
+            "unsaved": unsaved,
+            "lease": self._lease(),
         }
         async with self._database.transaction() as cursor:
             await cursor.execute(sql.CLOSE, values)
@@ -160,6 +171,10 @@ class PostgresRuns(RunLogStore):
                 raise RunLostError
             await cursor.execute(sql.DROP_ENDED, values)
             await cursor.execute(sql.PRUNE, values)
+
+    @override
+    async def _note_saved(self, key: RunKey) -> None:
+        await self._change(sql.NOTE_SAVED, key._asdict())
 
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
@@ -287,6 +302,7 @@ def _record(
     started: datetime,
     updated: datetime,
     takeovers: int,
+    unsaved: bool,
 ) -> RunRecord:
     return RunRecord(
         thread_id=thread_id,
@@ -299,4 +315,5 @@ def _record(
         started_at=started.astimezone(UTC),
         updated_at=updated.astimezone(UTC),
         takeovers=takeovers,
+        unsaved=unsaved,
     )

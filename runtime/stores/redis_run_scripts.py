@@ -9,6 +9,7 @@ local function text(number) return string.format('%.0f', number) end
 local function expire(key, seconds)
     if tonumber(seconds) > 0 then redis.call('EXPIRE', key, seconds) end
 end
+local function has_owner(status, unsaved) return status == 'running' or unsaved == '1' end
 """
 # KEYS: the thread's numbers, leases. ARGV: prefix of the thread's runs, owner, lease, ttl, thread, run id, agent, about
 OPEN = f"""{_NOW}
@@ -62,8 +63,8 @@ local owner, lease, ttl, runs = unpack(cmsgpack.unpack(ARGV[1]))
 local expires, exceptions = text(now + lease), {{}}
 for place, names in ipairs(runs) do
     local run, numbers = unpack(names)
-    local kept = redis.call('HMGET', run, 'owner', 'status', 'stop')
-    if kept[1] ~= owner or kept[2] ~= 'running' then
+    local kept = redis.call('HMGET', run, 'owner', 'status', 'stop', 'unsaved')
+    if kept[1] ~= owner or not has_owner(kept[2], kept[4]) then
         exceptions[#exceptions + 1] = -place
     else
         redis.call('ZADD', KEYS[1], expires, run)
@@ -81,34 +82,44 @@ redis.call('PUBLISH', KEYS[1], last)
 redis.call('XTRIM', KEYS[2], 'MINID', text(last + 1) .. '-0')
 return 1
 """
-# ARGV: also the prefix of the thread's runs, and at the end, if there are any, the first of the last events and these
+# ARGV: also the prefix of the thread's runs, the lease of a run that is unsaved, and at the end, if there are any, the
+# first of the last events and these
 CLOSE = f"""{_OWNED}
 local last, payload, status, grace = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local max_runs, max_bytes, prefix, about = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 if about ~= '' then redis.call('HSET', KEYS[1], 'about', about) end
-if ARGV[13] and tonumber(last) > tonumber(kept[3]) then
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[11], last .. '-0', 'f', ARGV[12], 'd', ARGV[13])
+if ARGV[14] and tonumber(last) > tonumber(kept[3]) then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[11], last .. '-0', 'f', ARGV[13], 'd', ARGV[14])
 end
 redis.call('HSET', KEYS[1], 'base', payload, 'base_last', last, 'last', last, 'status', status,
     'updated', text(now), 'size', #payload)
-redis.call('ZREM', KEYS[3], KEYS[1])
+if tonumber(ARGV[12]) > 0 then
+    redis.call('HSET', KEYS[1], 'unsaved', '1')
+    redis.call('ZADD', KEYS[3], text(now + tonumber(ARGV[12])), KEYS[1])
+else
+    redis.call('ZREM', KEYS[3], KEYS[1])
+end
 redis.call('EXPIRE', KEYS[2], grace)
 redis.call('PUBLISH', KEYS[1], last .. '!')
 local size, place = 0, 0
 for _, number in ipairs(redis.call('ZREVRANGE', KEYS[4], 0, -1)) do
     local run = prefix .. number
-    local other = redis.call('HMGET', run, 'status', 'size')
+    local other = redis.call('HMGET', run, 'status', 'size', 'unsaved')
     place = place + 1
     size = size + tonumber(other[2] or 0)
     if not other[1] then
         redis.call('ZREM', KEYS[4], number)
-    elseif place > 1 and other[1] ~= 'running' and (place > max_runs or size > max_bytes) then
+    elseif place > 1 and not has_owner(other[1], other[3]) and (place > max_runs or size > max_bytes) then
         redis.call('DEL', run, run .. ':events')
         redis.call('ZREM', KEYS[4], number)
     elseif place > tonumber(ARGV[10]) and other[1] ~= 'running' then
         redis.call('DEL', run .. ':events')
     end
 end
+return 1
+"""
+SAVED = """
+if redis.call('HDEL', KEYS[1], 'unsaved') == 1 then redis.call('ZREM', KEYS[2], KEYS[1]) end
 return 1
 """
 STOP = """
@@ -120,7 +131,7 @@ return 1
 ABANDONED = f"""{_NOW}
 local found = {{}}
 for _, run in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. text(now), 'LIMIT', 0, ARGV[1])) do
-    if redis.call('HGET', run, 'status') == 'running' then
+    if has_owner(unpack(redis.call('HMGET', run, 'status', 'unsaved'))) then
         found[#found + 1] = run
     else
         redis.call('ZREM', KEYS[1], run)
@@ -130,7 +141,8 @@ return found
 """
 CLAIM = f"""{_NOW}
 local expires = redis.call('ZSCORE', KEYS[2], KEYS[1])
-if redis.call('HGET', KEYS[1], 'status') ~= 'running' or (expires and tonumber(expires) >= now) then return 0 end
+if not has_owner(unpack(redis.call('HMGET', KEYS[1], 'status', 'unsaved'))) then return 0 end
+if expires and tonumber(expires) >= now then return 0 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 redis.call('HINCRBY', KEYS[1], 'takeovers', 1)
 redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[2])), KEYS[1])
@@ -143,7 +155,9 @@ redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[2])), KEYS[1])
 return redis.call('HMGET', KEYS[1], unpack(ARGV, 4))
 """
-RELEASE = f"""{_OWNED}
+RELEASE = f"""{_NOW}
+local kept = redis.call('HMGET', KEYS[1], 'owner', 'status', 'unsaved')
+if kept[1] ~= ARGV[1] or not has_owner(kept[2], kept[3]) then return false end
 redis.call('HINCRBY', KEYS[1], 'takeovers', -1)
 redis.call('ZADD', KEYS[3], 0, KEYS[1])
 return 1

@@ -50,7 +50,7 @@ NAMED_RUNS = 4096
 
 _pack = msgspec.msgpack.Encoder().encode
 
-_FIELDS = ("thread", "number", "run", "agent", "status", "last", "about", "started", "updated", "takeovers")
+_FIELDS = ("thread", "number", "run", "agent", "status", "last", "about", "started", "updated", "takeovers", "unsaved")
 
 
 class RedisRuns(RunLogStore):
@@ -70,6 +70,7 @@ class RedisRuns(RunLogStore):
         self._append_script = RedisScript(client, scripts.APPEND)
         self._compact_script = RedisScript(client, scripts.COMPACT)
         self._close_script = RedisScript(client, scripts.CLOSE)
+        self._saved_script = RedisScript(client, scripts.SAVED)
         self._renew_script = RedisScript(client, scripts.RENEW)
         self._stop_script = RedisScript(client, scripts.STOP)
         self._abandoned_script = RedisScript(client, scripts.ABANDONED)
@@ -128,13 +129,27 @@ class RedisRuns(RunLogStore):
 
     @override
     async def _close(
-        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+        self,
+        key: RunKey,
+        owner: str,
+        status: RunOutcome,
+        base: Base,
+        about: bytes | None,
+        rest: Batch | None,
+        *,
+        unsaved: bool,
     ) -> None:
         limits = [int(GRACE_SECONDS), self.settings.max_runs, self.settings.max_run_bytes]
         given: list[Word] = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id), about or b""]
-        given += [RUNS_IN_GRACE, MAX_BATCHES, *((rest.first, rest.payload) if rest is not None else ())]
+        given += [RUNS_IN_GRACE, MAX_BATCHES, self._lease() if unsaved else 0]
+        given += (rest.first, rest.payload) if rest is not None else ()
         with translated():
             _owned(await self._close_script(self._keys(key), given))
+
+    @override
+    async def _note_saved(self, key: RunKey) -> None:
+        with translated():
+            await self._saved_script([self._run(key), self._leases(key.thread_id)], [])
 
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
@@ -311,6 +326,7 @@ def _record(
     started: bytes,
     updated: bytes,
     takeovers: bytes | int | None,
+    unsaved: bytes | None,
 ) -> RunRecord:
     return RunRecord(
         thread_id=thread_id.decode(),
@@ -323,4 +339,5 @@ def _record(
         started_at=moment(int(started)),
         updated_at=moment(int(updated)),
         takeovers=int(takeovers or 0),
+        unsaved=unsaved is not None,
     )

@@ -52,7 +52,8 @@ _READ_ATTEMPTS = 5
 class RunLogStore(ABC):
     """Keeps the events of runs, by thread and number, and decides which process writes them.
 
-    A run is written by one process, its owner, for as long as it renews its lease. Every method raises
+    A run is written by one process, its owner, for as long as it renews its lease. One that has ended and whose turn is
+    yet to be put into its thread is in its owner's care in the same way. Every method raises
     ``errors.StoreError``, and nothing else, when it cannot do its work. Those that write raise
     ``StoreUnavailableError`` when the store does not answer; they may be called again with the same arguments.
 
@@ -177,6 +178,7 @@ class RunLogStore(ABC):
         compacted: Sequence[Event],
         about: dict[str, Any] | None = None,
         rest: Sequence[Event] = (),
+        unsaved: bool = False,
     ) -> None:
         """End a run, and let go of the thread's oldest runs if there are too many.
 
@@ -188,6 +190,7 @@ class RunLogStore(ABC):
             compacted: All its events, compacted.
             about: What to keep with the run from now on; None for what was given when it began.
             rest: Its last events one by one, for those who follow it: what has not been stored yet.
+            unsaved: Whether its turn is yet to be put into its thread: the run stays ``owner``'s until ``note_saved``.
 
         Raises:
             RunLostError: The run is not ``owner``'s.
@@ -196,10 +199,14 @@ class RunLogStore(ABC):
         base = Base(last, encode_json(compacted))
         batch = Batch(last - len(rest) + 1, last, encode_json(rest)) if rest else None
         async with self._turns.here:
-            await self._close(key, owner, status, base, kept, batch)
+            await self._close(key, owner, status, base, kept, batch, unsaved=unsaved)
+
+    async def note_saved(self, key: RunKey) -> None:
+        """Note that the turn of a run that was closed as ``unsaved`` is in its thread, or given up."""
+        await self._note_saved(key)
 
     async def renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
-        """Renew the leases of runs.
+        """Renew the leases of runs that go on, or are unsaved.
 
         Returns:
             Those that are still ``owner``'s, each with whether somebody has asked it to stop.
@@ -211,11 +218,11 @@ class RunLogStore(ABC):
         return await retry_unavailable(lambda: self._request_stop(key), self.settings.retry_for)
 
     async def abandoned(self, limit: int = 100) -> list[RunRecord]:
-        """List running runs whose lease has run out."""
+        """List the runs whose lease has run out, of those that go on or are unsaved."""
         return await self._abandoned(limit)
 
     async def claim(self, key: RunKey, owner: str) -> bool:
-        """Take over a running run whose lease has run out; return whether it is ``owner``'s now."""
+        """Take over a run that ``abandoned`` lists; return whether it is ``owner``'s now."""
         return await self._claim(key, owner)
 
     async def take(self, key: RunKey, owner: str, held_by: str) -> RunRecord | None:
@@ -226,7 +233,7 @@ class RunLogStore(ABC):
         return await self._take(key, owner, held_by)
 
     async def release(self, key: RunKey, owner: str) -> None:
-        """Give a run away that goes on: another process may claim it at once.
+        """Give a run away that goes on, or is unsaved: another process may claim it at once.
 
         Raises:
             RunLostError: The run is not ``owner``'s.
@@ -338,8 +345,19 @@ class RunLogStore(ABC):
 
     @abstractmethod
     async def _close(
-        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+        self,
+        key: RunKey,
+        owner: str,
+        status: RunOutcome,
+        base: Base,
+        about: bytes | None,
+        rest: Batch | None,
+        *,
+        unsaved: bool,
     ) -> None: ...
+
+    @abstractmethod
+    async def _note_saved(self, key: RunKey) -> None: ...
 
     @abstractmethod
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]: ...

@@ -46,6 +46,7 @@ class RunRecord(msgspec.Struct, kw_only=True, frozen=True):
 
     ``number`` counts the thread's runs from 1. ``last`` is the number of the last event that is stored. ``about`` is
     what the runtime keeps with the run: JSON of its own choice. ``takeovers`` counts the processes that died with it.
+    ``unsaved`` means that it has ended and its turn is not in its thread yet.
     """
 
     thread_id: str
@@ -58,6 +59,7 @@ class RunRecord(msgspec.Struct, kw_only=True, frozen=True):
     started_at: datetime
     updated_at: datetime
     takeovers: int = 0
+    unsaved: bool = False
 
     @property
     def key(self) -> RunKey:

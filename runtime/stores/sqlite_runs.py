@@ -29,6 +29,7 @@ from .run_records import (
 from .settings import StoreSettings
 from .sqlite_database import Database
 
+_HAS_OWNER = "(status = 'running' OR unsaved)"
 _MIGRATIONS = (
     (
         """
@@ -69,6 +70,11 @@ _MIGRATIONS = (
         "CREATE TABLE copilotkit_run_trimming (until INTEGER NOT NULL)",
         "INSERT INTO copilotkit_run_trimming VALUES (0)",
     ),
+    (
+        "ALTER TABLE copilotkit_runs ADD COLUMN unsaved INTEGER NOT NULL DEFAULT 0",
+        "DROP INDEX copilotkit_runs_by_lease",
+        f"CREATE INDEX copilotkit_runs_by_lease ON copilotkit_runs (expires) WHERE {_HAS_OWNER}",
+    ),
 )
 
 _TRIMMABLE = """
@@ -95,7 +101,7 @@ _APPEND = """
 """
 _COMPACT = """
     UPDATE copilotkit_runs SET base = :payload, base_last = :last, last = max(last, :last), updated = :now,
-        status = :status, about = coalesce(:about, about)
+        status = :status, about = coalesce(:about, about), unsaved = :unsaved, expires = coalesce(:expires, expires)
     WHERE thread_id = :thread_id AND number = :number AND owner = :owner AND status = 'running'
     RETURNING number
 """
@@ -106,40 +112,41 @@ _DROP_ENDED = """
         WHERE thread_id = :thread_id AND status <> 'running' AND (updated < :grace OR number <= :settled)
     )
 """
-_PRUNE = """
-    DELETE FROM copilotkit_runs WHERE thread_id = :thread_id AND status <> 'running' AND number IN (
+_PRUNE = f"""
+    DELETE FROM copilotkit_runs WHERE thread_id = :thread_id AND NOT {_HAS_OWNER} AND number IN (
         SELECT number FROM (
             SELECT number, row_number() OVER newer AS place, sum(length(base) + length(about)) OVER newer AS size
             FROM copilotkit_runs WHERE thread_id = :thread_id WINDOW newer AS (ORDER BY number DESC)
         ) WHERE place > 1 AND (place > :max_runs OR size > :max_bytes)
     )
-"""
+"""  # noqa: S608
+_NOTE_SAVED = "UPDATE copilotkit_runs SET unsaved = 0 WHERE thread_id = ? AND number = ?"
 _SWEEP = """
     DELETE FROM copilotkit_runs WHERE rowid IN (
         SELECT rowid FROM copilotkit_runs WHERE updated < :oldest AND status <> 'running' LIMIT 100
     )
 """
-_RENEW = """
+_RENEW = f"""
     UPDATE copilotkit_runs SET expires = ?
-    WHERE thread_id = ? AND number = ? AND owner = ? AND status = 'running' RETURNING stop
-"""
+    WHERE thread_id = ? AND number = ? AND owner = ? AND {_HAS_OWNER} RETURNING stop
+"""  # noqa: S608
 _STOP = "UPDATE copilotkit_runs SET stop = 1 WHERE thread_id = ? AND number = ? AND status = 'running'"
-_CLAIM = """
+_CLAIM = f"""
     UPDATE copilotkit_runs SET owner = ?, expires = ?, takeovers = takeovers + 1
-    WHERE thread_id = ? AND number = ? AND status = 'running' AND expires NOT BETWEEN ? AND ?
-"""
-_RELEASE = """
+    WHERE thread_id = ? AND number = ? AND {_HAS_OWNER} AND expires NOT BETWEEN ? AND ?
+"""  # noqa: S608
+_RELEASE = f"""
     UPDATE copilotkit_runs SET expires = 0, takeovers = takeovers - 1
-    WHERE thread_id = ? AND number = ? AND owner = ? AND status = 'running'
-"""
-_RECORD = "thread_id, number, run_id, agent_name, status, last, about, started, updated, takeovers"
+    WHERE thread_id = ? AND number = ? AND owner = ? AND {_HAS_OWNER}
+"""  # noqa: S608
+_RECORD = "thread_id, number, run_id, agent_name, status, last, about, started, updated, takeovers, unsaved"
 _TAKE = f"""
     UPDATE copilotkit_runs SET owner = ?, expires = ?
     WHERE thread_id = ? AND number = ? AND status = 'running' AND owner = ? RETURNING {_RECORD}
 """  # noqa: S608
 _RUNS = f"SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
 _ABANDONED = f"""
-    SELECT {_RECORD} FROM copilotkit_runs WHERE status = 'running' AND expires NOT BETWEEN ? AND ? LIMIT ?
+    SELECT {_RECORD} FROM copilotkit_runs WHERE {_HAS_OWNER} AND expires NOT BETWEEN ? AND ? LIMIT ?
 """  # noqa: S608
 _STATUS = "SELECT last, status FROM copilotkit_runs WHERE thread_id = ? AND number = ?"
 _BATCHES = """
@@ -215,6 +222,7 @@ class SqliteRuns(RunLogStore):
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
         values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": "running", "about": None}
+        values |= {"unsaved": False, "expires": None}
 
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(_COMPACT, values).fetchone() is None:
@@ -225,9 +233,18 @@ class SqliteRuns(RunLogStore):
 
     @override
     async def _close(
-        self, key: RunKey, owner: str, status: RunOutcome, base: Base, about: bytes | None, rest: Batch | None
+        self,
+        key: RunKey,
+        owner: str,
+        status: RunOutcome,
+        base: Base,
+        about: bytes | None,
+        rest: Batch | None,
+        *,
+        unsaved: bool,
     ) -> None:
         values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": status, "about": about}
+        values |= {"unsaved": unsaved, "expires": self._expires()}
         limits = {
             "thread_id": key.thread_id,
             "settled": key.number - RUNS_IN_GRACE,
@@ -245,6 +262,10 @@ class SqliteRuns(RunLogStore):
             connection.execute(_PRUNE, limits)
 
         await self._database.write(work)
+
+    @override
+    async def _note_saved(self, key: RunKey) -> None:
+        await self._database.write(lambda connection: connection.execute(_NOTE_SAVED, key))
 
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
@@ -341,8 +362,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO copilotkit_run_schema (version) VALUES (?)", (len(_MIGRATIONS),))
 
 
-def _record(row: tuple[str, int, str, str, StoredStatus, int, bytes, int, int, int]) -> RunRecord:
-    thread_id, number, run_id, agent_name, status, last, about, started, updated, takeovers = row
+def _record(row: tuple[str, int, str, str, StoredStatus, int, bytes, int, int, int, int]) -> RunRecord:
+    thread_id, number, run_id, agent_name, status, last, about, started, updated, takeovers, unsaved = row
     return RunRecord(
         thread_id=thread_id,
         number=number,
@@ -354,4 +375,5 @@ def _record(row: tuple[str, int, str, str, StoredStatus, int, bytes, int, int, i
         started_at=moment(started),
         updated_at=moment(updated),
         takeovers=takeovers,
+        unsaved=bool(unsaved),
     )

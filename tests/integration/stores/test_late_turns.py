@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.runtime.messages import TextMessage
 from copilotkit_runtime.runtime.runs import recording, turn_saver
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.run_records import RunRecord
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
-from tests.integration.stores.conftest import KINDS
+from tests.integration.stores.conftest import KINDS, SHARED, opened_runs
 from tests.integration.stores.servers import Server
+from tests.support.gated_agent import GatedAgent
 from tests.support.locked_store import LockedStore
 from tests.support.polling import until
-
-
-class Answering(AgentProvider):
-    """Answers once it may, with the question's text as its state."""
-
-    name = "answering"
-
-    def __init__(self) -> None:
-        self.begun: asyncio.Queue[str] = asyncio.Queue()
-        self.gates: dict[str, asyncio.Event] = {}
-
-    async def list_agents(self) -> list[AgentDescriptor]:
-        return [AgentDescriptor(name="answering")]
-
-    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
-        asked = getattr(run.messages[-1], "content", "")
-        yield events.StateSnapshot(snapshot={"last": asked})
-        yield events.TextMessageStart(message_id="m")
-        yield events.TextMessageContent(message_id="m", delta=f"answer to {asked}")
-        self.begun.put_nowait(asked)
-        if asked in self.gates:
-            await self.gates[asked].wait()
-        yield events.TextMessageEnd(message_id="m")
 
 
 async def _texts(runtime: CopilotRuntime) -> list[str]:
@@ -71,7 +52,7 @@ async def test_a_turn_waits_in_memory_for_a_store_that_is_away(
     server: Server, settings: StoreSettings, impatient: StoreSettings
 ) -> None:
     await make_tables(server, settings)
-    agent = Answering()
+    agent = GatedAgent()
     agent.gates["one"] = asyncio.Event()
     async with CopilotRuntime(providers=[agent], store=open_store(server.url, impatient)) as runtime:
         run = await runtime.start_run("answering", "one", thread_id="thread")
@@ -99,7 +80,7 @@ async def test_a_turn_waits_in_memory_for_a_store_that_is_away(
 async def test_a_run_whose_lease_is_over_overwrites_nothing(url: str, settings: StoreSettings) -> None:
     """It sleeps, as a process does that was stopped, and does not know that its thread has been given away."""
     settings = msgspec.structs.replace(settings, lease=0.3, heartbeat=600.0)
-    agent, store = Answering(), open_store(url, settings)
+    agent, store = GatedAgent(), open_store(url, settings)
     agent.gates["one"] = asyncio.Event()
     async with CopilotRuntime(providers=[agent], store=store) as runtime:
         old = await runtime.start_run("answering", "one", thread_id="thread")
@@ -119,11 +100,93 @@ async def test_a_run_whose_lease_is_over_overwrites_nothing(url: str, settings: 
         assert state.state == {"last": "two"}
 
 
+LOST_LEASE = 6.0
+"""Long enough for a busy machine to give a sign of life of a run."""
+BOTH = ["one", "answer to one", "two", "answer to two"]
+
+
+@asynccontextmanager
+async def _beside_a_late_turn(url: str, settings: StoreSettings) -> AsyncIterator[tuple[Process, CopilotRuntime]]:
+    """A process with a turn that waits for its thread, which a run of the runtime has until its gate is opened."""
+    command = ("-m", "tests.support.late_turn", url, settings.prefix, str(LOST_LEASE))
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdin=PIPE, stdout=PIPE)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        async with asyncio.timeout(90):
+            assert await process.stdout.readline() == b"begun\n"
+            agent = GatedAgent()
+            agent.gates["two"] = asyncio.Event()
+            store = open_store(url, msgspec.structs.replace(settings, lease=LOST_LEASE))
+            async with CopilotRuntime(providers=[agent], store=store) as runtime:
+                run = await runtime.start_run("answering", "two", thread_id="thread")
+                await agent.begun.get()
+                process.stdin.write(b"\n")
+                assert await process.stdout.readline() == b"ended\n"
+                yield process, runtime
+                agent.gates["two"].set()
+                assert await run.join() == "finished"
+
+                async def are_stored() -> bool:
+                    return await _texts(runtime) == BOTH
+
+                await until(are_stored, 40)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_turn_that_waits_for_its_thread_is_stored_though_its_process_is_killed(
+    url: str, settings: StoreSettings
+) -> None:
+    async with _beside_a_late_turn(url, settings) as (process, runtime):
+        process.kill()
+        await process.wait()
+        (first, _) = await runtime.service.archive.runs("thread")
+        assert first.unsaved
+    (first, _) = await _records(url, settings)
+    assert not first.unsaved
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_turn_that_waits_for_its_thread_is_left_to_others_by_a_process_that_ends(
+    url: str, settings: StoreSettings
+) -> None:
+    ending, staying = GatedAgent(), GatedAgent()
+    ending.gates["one"], staying.gates["two"] = asyncio.Event(), asyncio.Event()
+    with capture_logs() as logs:
+        async with CopilotRuntime(providers=[staying], store=open_store(url, settings)) as runtime:
+            silent = msgspec.structs.replace(settings, lease=3.0, heartbeat=600.0)
+            async with CopilotRuntime(providers=[ending], store=open_store(url, silent)) as first:
+                old = await first.start_run("answering", "one", thread_id="thread")
+                await ending.begun.get()
+                new = await runtime.start_run("answering", "two", thread_id="thread")
+                await staying.begun.get()
+                ending.gates["one"].set()
+                await old.join()
+            staying.gates["two"].set()
+            assert await new.join() == "finished"
+
+            async def are_stored() -> bool:
+                return await _texts(runtime) == BOTH
+
+            await until(are_stored)
+    assert not any(record["event"] == "turn_lost" for record in logs)
+
+
+async def _records(url: str, settings: StoreSettings) -> list[RunRecord]:
+    async with opened_runs(url, settings) as runs:
+        return await runs.runs("thread")
+
+
 async def test_what_waits_is_bounded_and_what_is_given_up_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(turn_saver, "LATE_TURNS", 2)
-    agent, store = Answering(), LockedStore()
+    agent, store = GatedAgent(), LockedStore()
 
     with capture_logs() as logs:
         async with CopilotRuntime(providers=[agent], store=store) as runtime:

@@ -441,3 +441,60 @@ async def test_a_run_that_waits_for_a_worker_is_taken_once_whatever_its_lease(ru
     latest = await runs.latest("thread")
     assert latest is not None
     assert latest.takeovers == 0, "nobody died with it"
+
+
+@pytest.mark.parametrize("settings", [StoreSettings(lease=1.0, prefix="test-unsaved")])
+async def test_a_run_is_somebody_s_until_its_turn_is_saved(runs: RunLogStore) -> None:
+    thread = f"unsaved-{id(runs)}"
+    key = await begun(runs, thread)
+    await runs.close(key, OWNER, "finished", 2, [STARTED, FINISHED], unsaved=True)
+    latest = await runs.latest(thread)
+    assert latest is not None
+    assert (latest.status, latest.unsaved) == ("finished", True)
+    assert await runs.renew([key], OWNER) == {key: False}
+    assert not await runs.claim(key, "process-2"), "its lease has not run out"
+    assert not await runs.request_stop(key)
+    with pytest.raises(RunLostError):
+        await runs.append(key, OWNER, 3, [STARTED])
+
+    async def is_abandoned() -> bool:
+        return any(run.key == key and run.unsaved for run in await runs.abandoned())
+
+    await until(is_abandoned)
+    claims = await asyncio.gather(*(runs.claim(key, f"process-{number}") for number in range(2, 6)))
+    assert sorted(claims) == [False, False, False, True]
+    taker = f"process-{claims.index(True) + 2}"
+    assert await runs.renew([key], OWNER) == {}
+    await runs.release(key, taker)
+    assert await is_abandoned()
+    assert await runs.claim(key, OWNER)
+    await runs.note_saved(key)
+    latest = await runs.latest(thread)
+    assert latest is not None
+    assert (latest.status, latest.unsaved) == ("finished", False)
+    assert await runs.renew([key], OWNER) == {}
+    assert not await runs.claim(key, "process-2")
+    with pytest.raises(RunLostError):
+        await runs.release(key, OWNER)
+    assert not await is_abandoned()
+    assert await everything(runs, key) == [STARTED, FINISHED]
+
+
+async def test_nothing_is_noted_of_a_run_that_goes_on_or_is_gone(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    await runs.note_saved(key)
+    await runs.note_saved(RunKey("nowhere", 1))
+    assert await runs.renew([key], OWNER) == {key: False}
+    assert await runs.runs("nowhere") == []
+
+
+@pytest.mark.parametrize("settings", [StoreSettings(max_runs=2, prefix="test-unsaved-kept")])
+async def test_a_run_whose_turn_is_not_saved_is_kept_though_there_are_too_many(runs: RunLogStore) -> None:
+    key = await begun(runs)
+    await runs.close(key, OWNER, "finished", 2, [STARTED, FINISHED], unsaved=True)
+    for _ in range(3):
+        await ended(runs)
+    assert key in [run.key for run in await runs.runs("thread", 10)]
+    await runs.note_saved(key)
+    await ended(runs)
+    assert [run.number for run in await runs.runs("thread", 10)] == [4, 5]
