@@ -10,6 +10,7 @@ from itertools import dropwhile, takewhile
 import msgspec
 
 from ..messages import ImageMessage, MediaMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
+from .turn import BROKEN_OFF_RESULT
 
 
 def without_instructions(messages: Iterable[Message]) -> list[Message]:
@@ -114,8 +115,9 @@ def insert_turn(
 ) -> list[Message]:
     """Return what is to be kept of a thread once a turn is stored late, in front of the messages that came after it.
 
-    Another process may have stored the beginning of the same turn, if it took this one's process for dead. Where the
-    same message was answered by two runs at once, the answer that began later counts.
+    Another process may have stored the beginning of the same turn, if it took this one's process for dead, or all of
+    it; and its client may have gone on with it, and sent the result of a call. Where the same message was answered by
+    two runs at once, the answer that began later counts.
 
     Args:
         kept: The messages kept so far; all of what is newer than the turn stays.
@@ -124,8 +126,11 @@ def insert_turn(
         since: When the request arrived.
     """
     whole = {message.id: message for message in added}
-    parts = {each.id: each for each in _answer_to(asked, kept) if _is_same(each, whole.get(each.id))}
-    whole.update((id_, part) for id_, part in parts.items() if _length(part) > _length(whole[id_]))
+    answer = list(_answer_to(asked, kept))
+    parts = {each.id: each for each in answer if _is_same(each, whole.get(each.id))}
+    whole.update((id_, part) for id_, part in parts.items() if _says_more(part, whole[id_]))
+    if 0 < len(parts) < len(answer):
+        return _completed(kept, answer, whole, parts.keys())
     kept = [message for message in kept if message.id not in parts]
     others = [each for each in _answer_to(asked, kept) if each.created_at >= since] if whole else []
     if others and others[0].created_at > next(iter(whole.values())).created_at:
@@ -137,6 +142,17 @@ def insert_turn(
     added = _with_own_ids(list(whole.values()), {message.id for message in later})
     merged = merge_messages(earlier, asked, added, since)
     return list({message.id: message for message in (*merged, *later)}.values())
+
+
+def _completed(
+    kept: Sequence[Message], answer: Sequence[Message], whole: Mapping[str, Message], parts: Set[str]
+) -> list[Message]:
+    """Return a thread with the whole of a turn of which it has parts, and more that was said after these."""
+    begin = next(index for index, message in enumerate(kept) if message.id in parts)
+    later = itertools.islice(dropwhile(lambda message: message.id != answer[-1].id, kept), 1, None)
+    added = _with_own_ids(list(whole.values()), {message.id for message in later})
+    rest = [message for message in kept[begin:] if message.id not in parts]
+    return list({message.id: message for message in (*kept[:begin], *added, *rest)}.values())
 
 
 def _begin_of_later(kept: Sequence[Message], asked: Set[str], since: datetime) -> int:
@@ -169,8 +185,13 @@ def _is_same(kept: Message, added: Message | None) -> bool:
     return added is not None and type(kept) is type(added)
 
 
-def _length(message: Message) -> int:
-    return len(message.content) if isinstance(message, TextMessage) else 0
+def _says_more(kept: Message, added: Message) -> bool:
+    """Return whether what is kept of a message is more than what a run added of it, which may have broken off."""
+    if isinstance(kept, TextMessage) and isinstance(added, TextMessage):
+        return len(kept.content) > len(added.content)
+    if isinstance(added, ToolResultMessage):
+        return added.result == BROKEN_OFF_RESULT.format("failed")
+    return isinstance(added, ToolCallMessage) and not added.arguments
 
 
 def _with_own_ids(added: Sequence[Message], taken: Set[str]) -> list[Message]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from copilotkit_runtime.runtime.messages import Message, TextMessage
+from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
 from copilotkit_runtime.runtime.runs.history import insert_turn, leaves_out, merge_messages, without_instructions
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -151,3 +151,28 @@ def test_a_late_turn_loses_no_question_of_a_client_whose_clock_is_slow() -> None
     kept = [*said("u0", "u2"), replied("a2", "Next."), *said("u3"), replied("a3", "And so on.")]
     whole = insert_turn(kept, said("u0", "u1"), [replied("a1", "Late.")], ASKED)
     assert [message.id for message in whole] == ["u0", "u1", "a1", "u2", "a2", "u3", "a3"]
+
+
+def called(arguments: dict[str, object] | None = None) -> Message:
+    return ToolCallMessage(id="c", name="look", arguments=arguments or {}, created_at=LATE)
+
+
+def result(text: str, id_: str = "result-c") -> Message:
+    return ToolResultMessage(id=id_, tool_call_id="c", tool_name="look", result=text, created_at=LATE)
+
+
+def test_a_part_of_a_turn_takes_nothing_of_its_tool_calls_from_the_whole_whichever_comes_first() -> None:
+    part = [called(), result('{"status":"failed"}')]
+    whole = [called({"where": "there"}), result("a cat"), replied("a1", "A cat.")]
+    stored = [*said("u1"), *whole]
+    assert insert_turn(stored, said("u1"), part, ASKED) == stored
+    assert insert_turn([*said("u1"), *part], said("u1"), whole, ASKED) == stored
+
+
+def test_a_call_stays_in_front_of_its_result_which_the_client_sent_before_the_late_turn_was_stored() -> None:
+    later = LATE + timedelta(minutes=1)
+    answer = TextMessage(id="a2", role="assistant", content="Shown.", created_at=later)
+    kept = [*said("u1"), called({"n": 1}), result("done", "client's"), answer]
+    assert insert_turn(kept, said("u1"), [called({"n": 1})], ASKED) == kept
+    told = [replied("a1", "I show it."), called({"n": 1})]
+    assert insert_turn(kept, said("u1"), told, ASKED) == [kept[0], *told, *kept[2:]]
