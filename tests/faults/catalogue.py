@@ -59,6 +59,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{_STORES}/test_followed_runs.py::test_runs_of_a_killed_process_are_closed_by_another",
         f"{_SERVER}/test_supervisor.py::test_a_worker_that_dies_is_replaced_at_once",
         f"{_SERVER}/test_supervisor.py::test_workers_end_with_the_process_that_started_them",
+        f"{_STORES}/test_late_turns.py::test_a_turn_that_waits_for_its_thread_is_stored_though_its_process_is_killed",
     ),
     "SIGTERM with 20 streams": (
         f"{_CLIENTS}::test_sigterm_ends_twenty_streams_each_with_what_was_sent_and_one_end",
