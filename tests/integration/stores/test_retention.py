@@ -29,6 +29,16 @@ MANY = 60_000
 on_disk = pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
 
 
+_UNTRIMMED = (
+    "DROP INDEX copilotkit_runs_by_lease",
+    "ALTER TABLE copilotkit_runs DROP COLUMN unsaved",
+    "CREATE INDEX copilotkit_runs_by_lease ON copilotkit_runs (number)",
+    "DROP TABLE copilotkit_run_trimming",
+    "UPDATE copilotkit_run_schema SET version = version - 2",
+)
+"""Makes the tables those of the release before runs were trimmed."""
+
+
 def _query(url: str, statement: str) -> list[Any]:
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(sqlite_path(url), isolation_level=None)) as file:
@@ -85,8 +95,8 @@ async def test_what_an_earlier_release_left_is_trimmed_a_little_at_a_time(url: s
     async with opened_runs(url) as runs:
         for number in range(5):
             await _ended(runs, f"thread-{number}")
-    _query(url, "DROP TABLE copilotkit_run_trimming")  # the tables of the release before
-    _query(url, "UPDATE copilotkit_run_schema SET version = version - 1")
+    for change in _UNTRIMMED:
+        _query(url, change)
     _let_minutes_pass(url)
 
     async with opened_runs(url) as runs:
