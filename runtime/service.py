@@ -156,10 +156,16 @@ class RuntimeService:
             self._started.append(provider)
         await self.registry.agents()
         await self.preparation.start()
-        self.begin_sweeps()
+        self._begin_sweeps()
 
-    def begin_sweeps(self) -> None:
-        """Begin, on the running loop, what is done again and again beside the runs."""
+    def go_on(self) -> None:
+        """Go on on the running loop with what is done beside the runs, once another one has ended."""
+        self._begin_sweeps()
+        self.turns.go_on()
+        if self.execution is not None:
+            self.execution.go_on()
+
+    def _begin_sweeps(self) -> None:
         self.next_runs.start()
         self.threads.start()
         self.broken_runs.start()

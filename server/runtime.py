@@ -401,7 +401,7 @@ class CopilotRuntime:
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop and self._loop.is_closed():
             contain_exits(loop)
-            self.service.begin_sweeps()
+            self.service.go_on()
             self._watch(loop)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from ..cancellation import end_tasks
-from ..errors import CopilotKitError, NoWorkerError
+from ..errors import NoWorkerError
 from ..provider import AgentDescriptor, AgentProvider
+from ..sweeper import Sweeper
 from .engine import DEFAULT_QUEUE, Card, QueueEngine
 from .published import Answer, Call, PublishedProvider, RemoteProvider, WorkerCard, remote_provider
 
@@ -60,7 +60,7 @@ class WorkerDirectory:
         self._gone: dict[str, str] = {}
         """The queues of agents that are published no longer, by their names."""
         self._served: frozenset[str] = frozenset()
-        self._looking: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper("worker-directory", self.look, lambda: LOOK_SECONDS)
 
     async def start(self) -> None:
         """Look until a worker is there, for a limited time, and then again and again."""
@@ -71,13 +71,15 @@ class WorkerDirectory:
             await self.look()
         if not self._known:
             log.warning("no_workers", reason="No worker is there. Runs wait until one is.")
-        self._looking = asyncio.create_task(self._keep_looking(), name="worker-directory")
+        self.keep_looking()
+
+    def keep_looking(self) -> None:
+        """Look again and again, on the running loop."""
+        self._sweeper.start()
 
     async def stop(self) -> None:
         """End what ``start`` began."""
-        if self._looking is not None:
-            await end_tasks(self._looking)
-            self._looking = None
+        await self._sweeper.stop()
 
     async def look(self) -> None:
         """Read what workers publish now."""
@@ -138,14 +140,6 @@ class WorkerDirectory:
         body = msgspec.json.encode(call).decode()
         answer = await self._engine.call(queue, body, CALL_SECONDS)
         return msgspec.json.decode(answer, type=Answer)
-
-    async def _keep_looking(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.look()
-            except CopilotKitError as error:
-                log.warning("workers_not_listed", error=str(error))
 
 
 def _names(key: str, provider: RemoteProvider | None) -> dict[str, str]:

@@ -31,6 +31,10 @@ class Execution(ABC):
         """Make ready. Called once the store has been opened, and before agents are asked for."""
 
     @abstractmethod
+    def go_on(self) -> None:
+        """Go on on the running loop, once another one has ended on which it was opened."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Let go of what ``open`` took. Called before the store is closed."""
 

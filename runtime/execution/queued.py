@@ -90,6 +90,10 @@ class QueuedExecution(Execution):
         await self._directory.start()
 
     @override
+    def go_on(self) -> None:
+        self._directory.keep_looking()
+
+    @override
     async def close(self) -> None:
         await self._directory.stop()
         await self._handing.end(HANDING_SECONDS)

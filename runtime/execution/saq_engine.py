@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from typing_extensions import override
 
 from ..optional import optional
+from ..per_loop import PerLoop
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_records import RunKey
 from ..stores.settings import StoreSettings
@@ -57,6 +58,16 @@ _LOOK_SECONDS = 1.0
 """How often a PostgreSQL queue is looked at: SAQ misses what is put there between its look and its waiting for news."""
 _CARDS = "workers"
 _MOST_CONNECTIONS = 8
+
+
+class _Connections:
+    """What belongs to one loop; that of a loop that has ended is left to the garbage collector."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, PromptQueue | SteadyQueue] = {}
+        self.connecting = asyncio.Lock()
+        self.pool: AsyncConnectionPool | None = None
+        self.listening: set[str] = set()
 
 
 class _Taken:
@@ -131,27 +142,23 @@ class SaqEngine(QueueEngine):
         self._settings = settings or StoreSettings()
         self._limit = self._settings.command_timeout
         self._prefix = prefix
-        self._queues: dict[str, PromptQueue | SteadyQueue] = {}
-        self._connecting = asyncio.Lock()
-        self._pool: AsyncConnectionPool | None = None
-        self._listening: set[str] = set()
+        self._on_loop = PerLoop(_Connections)
+        self._has_pool = scheme_of(url) in POSTGRES_SCHEMES
 
     @override
     async def start(self) -> None:
-        if scheme_of(self._url) in POSTGRES_SCHEMES:
-            self._pool = _pool(self._url, self._settings)
-            async with _answered(self._limit):
-                await self._pool.open()
         await self._queue(_CARDS)
 
     @override
     async def stop(self) -> None:
-        for queue in self._queues.values():
+        here = self._on_loop.here
+        for queue in here.queues.values():
             await queue.disconnect()
-        self._queues.clear()
-        self._listening.clear()
-        if self._pool is not None:
-            await self._pool.close()
+        here.queues.clear()
+        here.listening.clear()
+        if here.pool is not None:
+            await here.pool.close()
+            here.pool = None
 
     @override
     async def put(self, queue: str, key: RunKey) -> None:
@@ -233,7 +240,7 @@ class SaqEngine(QueueEngine):
         while True:
             await self._keep_listening(queue)
             left = deadline - clock()
-            job = await self._dequeued(queue, left if self._pool is None else min(left, _LOOK_SECONDS))
+            job = await self._dequeued(queue, min(left, _LOOK_SECONDS) if self._has_pool else left)
             left = deadline - clock()
             if job is not None or left <= 0:
                 return job
@@ -253,32 +260,39 @@ class SaqEngine(QueueEngine):
 
     async def _keep_listening(self, queue: Queue) -> None:
         # Else SAQ listens anew for each job, and misses what is put into the queue until it does.
+        listening = self._on_loop.here.listening
         if self._is_deaf(queue):
-            self._listening.discard(queue.name)
+            listening.discard(queue.name)
             await _listener(queue).close()
-        if self._pool is not None and queue.name not in self._listening:
-            self._listening.add(queue.name)
+        if self._has_pool and queue.name not in listening:
+            listening.add(queue.name)
             await _listener(queue).subscribe("")
 
     def _is_deaf(self, queue: Queue) -> bool:
         """Return whether what listened to a queue has ended, with its connection."""
-        listening = None if self._pool is None else _listener(queue)._daemon_task  # noqa: SLF001
+        listening = _listener(queue)._daemon_task if self._has_pool else None  # noqa: SLF001
         return listening is not None and _has_ended(listening)
 
     async def _queue(self, name: str) -> PromptQueue | SteadyQueue:
-        if name not in self._queues:
-            async with self._connecting:
-                if name not in self._queues:
-                    self._queues[name] = await self._connected(f"{self._prefix}.{name}")
-        return self._queues[name]
+        here = self._on_loop.here
+        if name not in here.queues:
+            async with here.connecting:
+                if name not in here.queues:
+                    here.queues[name] = await self._connected(here, f"{self._prefix}.{name}")
+        return here.queues[name]
 
-    async def _connected(self, name: str) -> PromptQueue | SteadyQueue:
-        if self._pool is None:
+    async def _connected(self, here: _Connections, name: str) -> PromptQueue | SteadyQueue:
+        if not self._has_pool:
             queue = _redis_queue(self._url, name)
             async with _answered(self._limit):
                 await queue.connect()
             return queue
-        return await _connected_postgres(self._pool, name, self._limit)
+        if here.pool is None:
+            pool = _pool(self._url, self._settings)
+            async with _answered(self._limit):
+                await pool.open()
+            here.pool = pool
+        return await _connected_postgres(here.pool, name, self._limit)
 
 
 def _listener(queue: Queue) -> ListenMultiplexer:

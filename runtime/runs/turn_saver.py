@@ -78,6 +78,11 @@ class TurnSaver:
         """How many turns wait for the store to come back."""
         return len(self._late)
 
+    def go_on(self) -> None:
+        """Go on on the running loop, once another one has ended."""
+        if self._late:
+            self._sweeper.start()
+
     async def save(self, run: Run) -> None:
         """Store the turn of a run that has ended; later, if the run has lost its thread or the store is away.
 
@@ -182,8 +187,7 @@ class TurnSaver:
         self._late[run] = _Late(size, monotonic() + LATE_SECONDS)
         while len(self._late) > LATE_TURNS or sum(late.size for late in self._late.values()) > LATE_BYTES:
             self._let_go(next(iter(self._late)), "too much waits for the store")
-        if self._late:
-            self._sweeper.start()
+        self.go_on()
 
     def _let_go(self, run: Turn, reason: str) -> None:
         if self._late.pop(run).key is None:  # or else other processes find it once nobody holds it
