@@ -124,7 +124,7 @@ def known_refusal(error: CopilotKitError) -> Refusal:
         case StoreUnavailableError():
             return Refusal(error.message, 503, code="unavailable", error=error)
     log.error("request_failed", exc_info=error)
-    return JsonRefusal(500, {"error": "internal_error"})
+    return JsonRefusal(500, {"error": "internal_error", "message": error.message})
 
 
 async def respond_json(

@@ -17,9 +17,11 @@ from copilotkit_runtime import (
     RunContext,
     RunInput,
     RuntimeConfig,
+    errors,
     events,
 )
 from copilotkit_runtime.runtime.messages import ImageMessage, TextMessage, ToolResultMessage
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
 from tests.support.polling import until
@@ -52,6 +54,22 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of a runtime with the scripted agent."""
     async with client_of(CopilotRuntime(providers=[ScriptedProvider()])) as client:
         yield client
+
+
+class RemotelyKept(CountingProvider):
+    """Keeps its threads on a server, which is away."""
+
+    keeps_state = False
+
+    async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
+        raise errors.NetworkError("The agent's server cannot be reached.")
+
+
+async def test_the_reason_why_an_agent_s_memory_cannot_be_read_is_reported() -> None:
+    async with client_of(CopilotRuntime(providers=[RemotelyKept()])) as client:
+        answer = await client.post(f"{PATH}/agent/counting/run", json=run_input(script()))
+    assert answer.status_code == 500
+    assert answer.json()["message"] == "The agent's server cannot be reached."
 
 
 @pytest.mark.parametrize("verb", ["run", "connect", "suggest"])
