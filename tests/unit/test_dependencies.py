@@ -57,8 +57,12 @@ SHARED = {
     "opentelemetry.sdk": "opentelemetry-sdk",
     "opentelemetry": "opentelemetry-api",
 }
-# What stands in for another in some versions of the dependency that brings both.
-ALTERNATIVES = {("providers/mcp/library.py", "httpx"), ("providers/mcp/library.py", "httpx2")}
+# What stands in for another in some versions of the dependency that brings both, or what newer versions alone bring.
+ALTERNATIVES = {
+    ("providers/mcp/library.py", "httpx"),
+    ("providers/mcp/library.py", "httpx2"),
+    ("providers/models/anthropic_chat.py", "opentelemetry"),
+}
 INSTALLED = packages_distributions()
 HIGHEST = {"graphql-core": 1, "uvicorn": 2, "langgraph": 1, "crewai": 1, "mcp": 1, "saq": 1}
 
