@@ -19,7 +19,6 @@ from langgraph.types import Overwrite
 from ...runtime.agui_messages import part_id
 from ...runtime.call_ids import CallIds
 from ...runtime.messages import AgentStateMessage, Message, TextMessage, ToolCallMessage, ToolResultMessage
-from .content import text_of
 from .message_groups import unanswered_id
 from .messages import from_langchain, to_langchain
 from .schema import GraphSchema
@@ -49,6 +48,7 @@ class CheckpointMessages:
         self.messages: Sequence[BaseMessage] = unique_calls(messages, self.calls)
         self._originals = {id(mine): theirs for mine, theirs in zip(self.messages, messages, strict=True)}
         parts = from_langchain(self.messages)
+        self._parts = {part.id: part for part in parts}
         self._ids = {part.id for part in parts if not isinstance(part, ToolResultMessage)}
         self._ids.update(message.id for message in messages if message.id)
         self._answers = {
@@ -74,6 +74,10 @@ class CheckpointMessages:
     def owner(self, part: Message) -> BaseMessage | None:
         """Return the checkpoint's message that ``part`` is part of."""
         return self._by_part.get(part.id)
+
+    def part(self, id_: str) -> Message | None:
+        """Return the part of an id, as it is kept."""
+        return self._parts.get(id_)
 
     def find(self, id_: str | None) -> BaseMessage | None:
         """Return the checkpoint's message of an id."""
@@ -185,7 +189,8 @@ def edited_message(checkpoint: CheckpointMessages, sent: Sequence[Message]) -> B
     owner = last_user and checkpoint.owner(last_user)
     if last_user is None or not isinstance(owner, HumanMessage):
         return None
-    return None if text_of(owner.content) == last_user.content else owner
+    kept = checkpoint.part(last_user.id)
+    return None if isinstance(kept, TextMessage) and kept.content == last_user.content else owner
 
 
 def cut_message(checkpoint: CheckpointMessages, sent: Sequence[Message]) -> BaseMessage | None:

@@ -47,11 +47,16 @@ _ROLES: frozenset[str] = frozenset(get_args(Role))
 
 
 def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
-    """Return the messages as LangChain's, ids kept. An assistant's tool calls join the message they are parts of."""
+    """Return the messages as LangChain's, ids kept.
+
+    An assistant's tool calls, and a user's texts and attachments, join the message they are parts of.
+    """
     converted: list[BaseMessage] = []
     answers: dict[str | None, AIMessage] = {}
     for message in messages:
         match message:
+            case TextMessage() | ImageMessage() | MediaMessage() if _is_part_of(message, converted):
+                _add_part(converted[-1], message)
             case TextMessage():
                 converted.append(_text_message(message))
             case ImageMessage():
@@ -65,6 +70,30 @@ def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
         if converted and isinstance(converted[-1], AIMessage):
             answers[converted[-1].id] = converted[-1]
     return converted
+
+
+def _is_part_of(message: TextMessage | ImageMessage | MediaMessage, converted: Sequence[BaseMessage]) -> bool:
+    """Return whether a message is a further part of the user's last message, as ``part_id`` names it."""
+    parent = message.parent_message_id
+    if message.role != "user" or parent is None or not converted or not message.id.startswith(f"{parent}-"):
+        return False
+    return isinstance(converted[-1], HumanMessage) and converted[-1].id == parent
+
+
+def _add_part(owner: BaseMessage, message: TextMessage | ImageMessage | MediaMessage) -> None:
+    content: list[str | dict[Any, Any]] = [owner.content] if isinstance(owner.content, str) else owner.content
+    blocks = [{"type": "text", "text": block} if isinstance(block, str) else block for block in content]
+    owner.content = [*blocks, _block(message)]
+
+
+def _block(message: TextMessage | ImageMessage | MediaMessage) -> dict[str, Any]:
+    match message:
+        case TextMessage():
+            return {"type": "text", "text": message.content}
+        case ImageMessage():
+            return image_block(message.format, message.bytes)
+        case MediaMessage():
+            return media_block(message)
 
 
 def _text_message(message: TextMessage) -> BaseMessage:

@@ -207,10 +207,10 @@ class RunPlanner:
 
     async def _is_rewritten(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages, point: BaseMessage) -> bool:
         """Return whether it was the graph that changed a message, and not the person who sent what the client has."""
-        at = max(i for i, message in enumerate(self._sent) if checkpoint.owner(message) is point)
-        if any(isinstance(message, ToolResultMessage) for message in self._sent[at:]):
+        parts = [i for i, message in enumerate(self._sent) if checkpoint.owner(message) is point]
+        if any(isinstance(message, ToolResultMessage) for message in self._sent[parts[-1] :]):
             return True
-        sent = "".join(each.content for each in self._sent[at : at + 1] if isinstance(each, TextMessage))
+        sent = "".join(part.content for i in parts if isinstance(part := self._sent[i], TextMessage))
         while (kept := _message(snapshot, point.id)) is not None:
             if text_of(kept.content) == sent:
                 return True

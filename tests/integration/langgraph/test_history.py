@@ -10,6 +10,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from typing_extensions import TypedDict
 
 from copilotkit_runtime.runtime import events as ev
+from copilotkit_runtime.runtime.agui_messages import messages_from_agui
 from copilotkit_runtime.runtime.context import Tool
 from copilotkit_runtime.runtime.messages import (
     AgentStateMessage,
@@ -222,6 +223,53 @@ async def test_images_travel_both_ways() -> None:
     assert shown["content"] == [{"type": "binary", "mimeType": "image/png", "data": "QUJD"}]
     await page.run(*await history_of(page), "again")
     assert len([m for m in model.seen[-1] if m.type == "human"]) == 3
+
+
+PARTS = [
+    {"type": "text", "text": "what is"},
+    {"type": "image", "source": {"type": "data", "value": "QUJD", "mimeType": "image/png"}},
+    {"type": "text", "text": "and"},
+    {"type": "document", "source": {"type": "data", "value": "QQ==", "mimeType": "application/pdf"}},
+]
+
+
+def with_text(text: str) -> list[Message]:
+    """A user's message of several parts, the first of which is this text."""
+    parts = [{"type": "text", "text": text}, *PARTS[1:]]
+    return list(messages_from_agui([{"id": "u", "role": "user", "content": parts}]))
+
+
+async def test_a_user_s_message_is_one_message_with_all_its_parts() -> None:
+    page, model = chat()
+    await page.run(*with_text("what is"))
+
+    asked = [message for message in model.seen[0] if message.type == "human"]
+    assert [message.id for message in asked] == ["u"]
+    types = [part["type"] for part in asked[0].content if isinstance(part, dict)]
+    assert types == ["text", "image_url", "text", "file"]
+    known = await history_of(page)
+    assert [message.id for message in known][:4] == ["u", "u-1", "u-2", "u-3"]
+    await page.run(*known, "again")
+    assert [message.id for message in model.seen[-1] if message.type == "human"] == ["u", "id of again"]
+
+
+async def test_a_message_of_several_parts_that_comes_back_is_not_an_edit() -> None:
+    page, model = chat(lambda messages: call_parts("paint", "p1", "{}") if len(messages) == 1 else ["ok"])
+    await page.run(*with_text("what is"))
+    await page.run(*await history_of(page), result("p1", "paint", "done"))
+
+    assert [message.type for message in model.seen[-1]] == ["human", "ai", "tool"]
+
+
+async def test_an_edit_of_a_text_keeps_the_other_parts() -> None:
+    page, model = chat()
+    await page.run(*with_text("what is"))
+    await page.run(*with_text("who is"))
+
+    asked = [message for message in model.seen[-1] if message.type == "human"]
+    assert [message.id for message in asked] == ["u"]
+    assert asked[0].text == "who isand"
+    assert len(asked[0].content) == 4
 
 
 async def test_a_message_of_several_parts_is_recognised_by_each_of_them() -> None:
