@@ -15,7 +15,12 @@ def _store() -> None:
 
 
 @app.command()
-def compact(target: threads.Target = None, store: threads.Store = None, config: threads.Settings = None) -> None:
+def compact(
+    served: threads.Served = None,
+    target: threads.Target = None,
+    store: threads.Store = None,
+    config: threads.Settings = None,
+) -> None:
     """Delete what no later run needs, such as old checkpoints and expired threads, and give the room back."""
-    compacted = threads.with_runtime(lambda runtime: runtime.compact_store(), target, store, config)
+    compacted = threads.with_runtime(lambda runtime: runtime.compact_store(), served or target, store, config)
     typer.echo(f"compacted {compacted}")

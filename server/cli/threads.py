@@ -26,13 +26,23 @@ Target = Annotated[
     str | None,
     typer.Option(help=TARGET_HELP, show_default=False),
 ]
+Served = Annotated[
+    str | None,
+    typer.Argument(metavar="[TARGET]", help="As --target, like all other commands.", show_default=False),
+]
 Owner = Annotated[str | None, typer.Option(help="Only the threads of this owner.", show_default=False)]
 Store = Annotated[str | None, typer.Option(help="memory://, sqlite:///path, redis:// or postgresql://")]
 Settings = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.", show_default=False)]
 
 
 @app.command(name="list")
-def list_threads(target: Target = None, owner: Owner = None, store: Store = None, config: Settings = None) -> None:
+def list_threads(
+    served: Served = None,
+    target: Target = None,
+    owner: Owner = None,
+    store: Store = None,
+    config: Settings = None,
+) -> None:
     """List threads, last written first: id, owner, agents, last write and name, with tabs between them."""
 
     async def work(runtime: CopilotRuntime) -> None:
@@ -45,7 +55,7 @@ def list_threads(target: Target = None, owner: Owner = None, store: Store = None
             if cursor is None:
                 return
 
-    with_runtime(work, target, store, config)
+    with_runtime(work, served or target, store, config)
 
 
 @app.command()

@@ -61,6 +61,14 @@ def test_threads_are_listed_with_owner_and_name(place: str) -> None:
     assert (line[0], line[1], line[2], line[4]) == ("one", "ann", "scripted", "Holidays")
 
 
+@pytest.mark.parametrize("command", [["threads", "list"], ["store", "compact"]], ids=str)
+def test_a_target_may_be_the_argument_as_of_all_other_commands(place: str, command: list[str]) -> None:
+    as_argument = CliRunner().invoke(app, [*command, TARGET, "--store", place])
+    as_option = CliRunner().invoke(app, [*command, "--target", TARGET, "--store", place])
+    assert as_argument.exit_code == 0
+    assert as_argument.stdout.splitlines()[:2] == as_option.stdout.splitlines()[:2]
+
+
 def test_a_thread_is_shown_and_exported(place: str) -> None:
     assert printed(place, "show", "one")["owner"] == "ann"
     exported = printed(place, "export", "one")
