@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...runtime.events import Event, ToolCallArgs, ToolCallEnd, ToolCallStart
+import msgspec
+
+from ...runtime.events import Event, ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart
 from ...runtime.messages import Message, ToolCallMessage, ToolResultMessage
 
 
@@ -22,13 +24,14 @@ class OpenCalls:
         answered = {message.tool_call_id for message in messages if isinstance(message, ToolResultMessage)}
         calls = (message for message in messages if isinstance(message, ToolCallMessage))
         self._names = {call.id: call.name for call in calls if call.id not in answered}
+        self._left = set(self._names)
         self._repeated: set[str] = set()
 
     def repeats(self, event: Event) -> bool:
         """Return whether an event announces a call that the client has."""
         match event:
-            case ToolCallStart(tool_call_id=id_, tool_call_name=name) if self._names.get(id_) == name:
-                del self._names[id_]
+            case ToolCallStart(tool_call_id=id_, tool_call_name=name) if id_ in self._left and self._names[id_] == name:
+                self._left.discard(id_)
                 self._repeated.add(id_)
                 return True
             case ToolCallArgs(tool_call_id=id_):
@@ -38,3 +41,9 @@ class OpenCalls:
                 return True
             case _:
                 return False
+
+    def named(self, event: Event) -> Event:
+        """Return an event, a result with the name of its call: GraphQL's clients get it, and the run has no call."""
+        if isinstance(event, ToolCallResult) and event.tool_call_name is None and event.tool_call_id in self._names:
+            return msgspec.structs.replace(event, tool_call_name=self._names[event.tool_call_id])
+        return event

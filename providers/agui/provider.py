@@ -82,8 +82,10 @@ class AGUIProvider(AgentProvider):
         calls = OpenCalls(run.messages)
         async with aclosing(self._agents[agent_name].events(payload, context)) as stream:
             async for event in stream:
-                if not calls.repeats(event):
-                    yield _without_system_messages(event) if isinstance(event, MessagesSnapshot) else event
+                if isinstance(event, MessagesSnapshot):
+                    yield _without_system_messages(event)
+                elif not calls.repeats(event):
+                    yield calls.named(event)
 
     @property
     def keeps_threads_elsewhere(self) -> bool:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 from ag_ui.core import RunAgentInput
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from copilotkit_runtime import CopilotRuntime
 from copilotkit_runtime.providers.agui import AGUIProvider
 from tests.support.agui_client import connect, run, run_input, say, user
 from tests.support.local_server import client_of, served
+from tests.support.react_page import ReactPage
 
 CALL = [
     {"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "ask", "parentMessageId": "a"},
@@ -67,6 +69,20 @@ async def test_a_call_that_goes_on_is_shown_once() -> None:
     assert (calls_of(asked), results_of(asked)) == (["c"], [])
     assert (calls_of(went_on), results_of(went_on)) == ([], [("c", "yes")])
     assert (calls_of(history), results_of(history)) == (["c"], [("c", "yes")])
+
+
+@pytest.mark.parametrize("repeated", [GOES_ON, GOES_ON[-1:]], ids=["repeated", "not repeated"])
+async def test_graphql_clients_get_the_result_with_the_name_of_its_call(repeated: list[dict[str, Any]]) -> None:
+    async with client_of_an_agent(ASKS, repeated) as client:
+        page = ReactPage(client, "asker")
+        await page.say("hi")
+        response = await page.answer("yes")
+    kinds = [message["__typename"] for message in response["messages"]]
+    assert "ActionExecutionMessageOutput" not in kinds
+    results = [each for each in response["messages"] if each["__typename"] == "ResultMessageOutput"]
+    assert [(each["actionExecutionId"], each["actionName"], each["result"]) for each in results] == [
+        ("c", "ask", "yes")
+    ]
 
 
 async def test_a_result_that_the_client_has_is_not_sent_under_the_agent_s_own_id() -> None:
