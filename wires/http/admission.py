@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from ...runtime.config import RuntimeConfig
 from ...runtime.error_texts import to_public_error
 from ...runtime.errors import AuthenticationError, CopilotKitError, StoreError
+from ...runtime.patience import within
 from ...runtime.rates import Rate
 from ...runtime.runs.handle import RunHandle
 from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
@@ -22,6 +23,8 @@ from .request import RequestHeaders
 
 log = structlog.get_logger(__name__)
 
+AUTHENTICATION_SECONDS = 30.0
+"""How long an authenticator may take, such as one that asks an identity provider."""
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -138,7 +141,7 @@ class Admission:
         if self._authenticate is None:
             return None
         try:
-            identity = await identify(self._authenticate, request)
+            identity = await within(AUTHENTICATION_SECONDS, identify(self._authenticate, request))
         except Exception as error:  # an authenticator that fails lets nobody in
             log.exception("authentication_failed")
             raise refusal(to_public_error(error), 503) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
+from copilotkit_runtime.wires.http import admission
 from copilotkit_runtime.wires.http.auth import Identity
 from tests.integration.server.process import Running, running
 from tests.parity.wire import ask
@@ -236,3 +238,23 @@ async def test_an_own_authenticator_may_await_and_its_fault_lets_nobody_in() -> 
         ]
     assert [answer.status_code for answer in answers] == [200, 401, 503]
     assert "secret" not in answers[2].text
+
+
+@pytest.mark.parametrize("path", ["", "/info", "/agent/default/run"])
+async def test_an_authenticator_that_never_answers_lets_nobody_in_and_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    left = asyncio.Event()
+
+    async def authenticate(request: HTTPConnection) -> Identity | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+        return Identity("me")
+
+    monkeypatch.setattr(admission, "AUTHENTICATION_SECONDS", 0.1)
+    async with client_of(CopilotRuntime(auth=authenticate)) as client, asyncio.timeout(20):
+        answer = await client.request("GET" if path == "/info" else "POST", f"{PATH}{path}", json=HELLO)
+        await left.wait()
+    assert answer.status_code == 503
