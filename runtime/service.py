@@ -162,6 +162,7 @@ class RuntimeService:
         """Go on on the running loop with what is done beside the runs, once another one has ended."""
         self._begin_sweeps()
         self.turns.go_on()
+        self.archive.begin_again()
         if self.execution is not None:
             self.execution.go_on()
 

@@ -26,6 +26,7 @@ from ..stores.run_records import RunKey, RunLostError, RunRecord
 from .about import ANSWERS, MESSAGES, REQUEST, about_ended
 from .closing import WAITING, close_record
 from .continuation import Continuation
+from .late_ends import LateEnds
 from .recorder import Recorder
 from .recording import AWAY_SECONDS, PATIENCE_SECONDS, Recording
 from .remote import TRACE, RemoteRun
@@ -57,6 +58,7 @@ class RunArchive:
         self._recorder = Recorder(store, self.owner)
         self._recordings: dict[Run, Recording] = {}
         self._finishing: set[Recording] = set()
+        self._late = LateEnds()
         self._resumable: set[Run] = set()
         self._stops: set[asyncio.Task[None]] = set()
 
@@ -68,8 +70,13 @@ class RunArchive:
         """Close the store of runs, once what was to be stopped has ended."""
         if self._stops:
             await asyncio.wait(self._stops, timeout=_CLOSE_SECONDS)
+        await self._late.stop()
         await self._recorder.stop()
         await self.store.stop()
+
+    def begin_again(self) -> None:
+        """Go on on the running loop, once another one has ended."""
+        self._late.go_on()
 
     def begin(self, run: Run, request: Mapping[str, Any] | None = None) -> None:
         """Begin to record a run, which is about to start.
@@ -174,7 +181,7 @@ class RunArchive:
 
     def has(self, key: RunKey) -> bool:
         """Return whether a run is this process's, which executes it or has yet to store its end or hand it over."""
-        return any(each.key == key for each in (*self._recordings.values(), *self._finishing))
+        return any(each.key == key for each in (*self._recordings.values(), *self._finishing)) or self._late.has(key)
 
     def is_resumable(self, run: Run) -> bool:
         """Return whether another process may go on with a run of this one."""
@@ -215,7 +222,9 @@ class RunArchive:
                 patience = AWAY_SECONDS if isinstance(run.error, NotStoredError) else PATIENCE_SECONDS
                 key = await recording.finish(run.status.value, ending, patience=patience, unsaved=unsaved)
                 return key if unsaved else None
-        except StoreError:
+        except StoreError as error:
+            if isinstance(error, StoreUnavailableError) and not isinstance(run.error, RunHandedOverError):
+                self._late.put_off(recording, run.status.value, ending)
             log.exception("run_not_stored", thread_id=run.input.thread_id, run_id=run.input.run_id)
         finally:
             self._finishing.discard(recording)

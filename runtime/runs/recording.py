@@ -177,7 +177,7 @@ class Recording:
     async def finish(
         self, status: RunOutcome, ending: events.Event, *, patience: float = PATIENCE_SECONDS, unsaved: bool = False
     ) -> RunKey | None:
-        """Write what is left and the run's end, which its log does not have yet.
+        """Write what is left and the run's end.
 
         Args:
             status: How the run ended.
@@ -232,15 +232,16 @@ class Recording:
                 await self._store.append(key, self._owner, self._written + 1, rest)
 
     async def _close(self, status: RunOutcome, ending: events.Event, *, unsaved: bool) -> None:
-        kept = without_earlier_turns(compact([*self._log.everything(), ending]))
-        key, last = await self.open(), self._log.last + 1
-        rest = self._unwritten(ending)
+        ends = [] if self._log.closed else [ending]  # a log that is stored late has it by now
+        kept = without_earlier_turns(compact([*self._log.everything(), *ends]))
+        last, rest = self._log.last + len(ends), self._unwritten(ends)
+        key = await self.open()
         await self._store.close(key, self._owner, status, last, kept, self._about(), rest, unsaved=unsaved)
 
-    def _unwritten(self, ending: events.Event) -> Sequence[events.Event]:
+    def _unwritten(self, ends: Sequence[events.Event]) -> Sequence[events.Event]:
         """Return the last events for those who follow the run elsewhere; none if they are only kept compacted."""
         try:
-            return [*self._log.since(self._written), ending] if self._store.shared else ()
+            return [*self._log.since(self._written), *ends] if self._store.shared else ()
         except Lagged:
             return ()
 

@@ -24,8 +24,9 @@ class GatedAgent(AgentProvider):
         asked = getattr(run.messages[-1], "content", "")
         yield events.StateSnapshot(snapshot={"last": asked})
         yield events.TextMessageStart(message_id="m")
-        yield events.TextMessageContent(message_id="m", delta=f"answer to {asked}")
+        yield events.TextMessageContent(message_id="m", delta="answer ")
         self.begun.put_nowait(asked)
         if asked in self.gates:
             await self.gates[asked].wait()
+        yield events.TextMessageContent(message_id="m", delta=f"to {asked}")
         yield events.TextMessageEnd(message_id="m")

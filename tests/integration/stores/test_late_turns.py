@@ -12,11 +12,13 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from copilotkit_runtime import CopilotRuntime
-from copilotkit_runtime.runtime.messages import TextMessage
+from copilotkit_runtime import CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime.runtime.messages import TextMessage, ToolResultMessage
+from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.runtime.runs import recording, turn_saver
+from copilotkit_runtime.runtime.runs.turn import messages_of
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
-from copilotkit_runtime.runtime.stores.run_records import RunRecord
+from copilotkit_runtime.runtime.stores.run_records import RunKey, RunOutcome, RunRecord
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import KINDS, SHARED, opened_runs
@@ -75,6 +77,18 @@ async def test_a_turn_waits_in_memory_for_a_store_that_is_away(
         await until(is_stored)
         await until(is_forgotten)  # a moment after what it waited for
 
+        async def has_ended() -> bool:
+            (record,) = await runtime.service.archive.runs("thread")
+            return record.status != "running"
+
+        await until(has_ended)
+        (record,) = await runtime.service.archive.runs("thread")
+        whole = await runtime.service.archive.history(record)
+        assert [type(event) for event in whole if isinstance(event, ENDS)] == [events.RunError]
+        said = messages_of(record, whole)
+        assert record.status == "failed", "its process has not gone"
+        assert [getattr(message, "content", None) for message in said] == ["one", "answer to one"]
+
 
 @pytest.mark.parametrize("url", KINDS, indirect=True)
 async def test_a_run_whose_lease_is_over_overwrites_nothing(url: str, settings: StoreSettings) -> None:
@@ -100,6 +114,7 @@ async def test_a_run_whose_lease_is_over_overwrites_nothing(url: str, settings: 
         assert state.state == {"last": "two"}
 
 
+ENDS = events.RunFinished | events.RunError
 LOST_LEASE = 6.0
 """Long enough for a busy machine to give a sign of life of a run."""
 BOTH = ["one", "answer to one", "two", "answer to two"]
@@ -175,6 +190,65 @@ async def test_a_turn_that_waits_for_its_thread_is_left_to_others_by_a_process_t
 
             await until(are_stored)
     assert not any(record["event"] == "turn_lost" for record in logs)
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+@pytest.mark.parametrize(("status", "answered"), [("finished", []), ("failed", ["c"])])
+async def test_a_call_that_a_finished_turn_leaves_to_its_client_is_not_answered_for_it(
+    url: str, settings: StoreSettings, status: RunOutcome, answered: list[str]
+) -> None:
+    said: list[events.Event] = [
+        events.RunStarted(thread_id="thread", run_id="r"),
+        events.ToolCallStart(tool_call_id="c", tool_call_name="show"),
+        events.ToolCallArgs(tool_call_id="c", delta="{}"),
+        events.ToolCallEnd(tool_call_id="c"),
+        events.RunFinished(thread_id="thread", run_id="r"),
+    ]
+    async with CopilotRuntime(providers=[GatedAgent()], store=open_store(url, settings)) as runtime:
+        await _leave(runtime, "u1", status, said)
+        kept = await runtime.load_agent_state(thread_id="thread", agent_name="answering")
+    assert kept is not None
+    assert [message.id for message in kept.messages][:2] == ["u1", "c"]
+    results = [message.tool_call_id for message in kept.messages if isinstance(message, ToolResultMessage)]
+    assert results == answered
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_turn_that_a_later_run_has_taken_back_is_not_stored_late(url: str, settings: StoreSettings) -> None:
+    async with CopilotRuntime(providers=[GatedAgent()], store=open_store(url, settings)) as runtime:
+        store = runtime.service.archive.store
+        about = {"messages": msgspec.to_builtins([TextMessage(id="u1", role="user", content="one")])}
+        await runtime.service.threads.open("thread", None)
+        old = await store.open("thread", run_id="r", agent_name="answering", owner="gone", about=about)
+        asked = RunInput(
+            thread_id="thread", run_id="again", messages=[TextMessage(id="u1", role="user", content="one")]
+        )
+        again = RunRequest(agent_name="answering", input=asked, context=RunContext())
+        await (await runtime.service.start(again)).join()
+        said: list[events.Event] = [
+            events.TextMessageStart(message_id="old"),
+            events.TextMessageContent(message_id="old", delta="old answer"),
+            events.TextMessageEnd(message_id="old"),
+        ]
+        await store.close(old.key, "gone", "failed", 3, said, unsaved=True)
+        await store.release(old.key, "gone")
+        await until(lambda: _is_saved(runtime, old.key))
+        assert await _texts(runtime) == ["one", "answer to one"]
+
+
+async def _leave(runtime: CopilotRuntime, asked: str, status: RunOutcome, said: list[events.Event]) -> None:
+    """Have a run end in a process that goes without storing its turn, and wait until another one has stored it."""
+    store = runtime.service.archive.store
+    await runtime.service.threads.open("thread", None)
+    about = {"messages": msgspec.to_builtins([TextMessage(id=asked, role="user", content=asked)])}
+    record = await store.open("thread", run_id="r", agent_name="answering", owner="gone", about=about)
+    await store.close(record.key, "gone", status, len(said), said, unsaved=True)
+    await store.release(record.key, "gone")
+    await until(lambda: _is_saved(runtime, record.key))
+
+
+async def _is_saved(runtime: CopilotRuntime, key: RunKey) -> bool:
+    return not any(record.unsaved for record in await runtime.service.archive.runs("thread") if record.key == key)
 
 
 async def _records(url: str, settings: StoreSettings) -> list[RunRecord]:
