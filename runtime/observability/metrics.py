@@ -54,6 +54,9 @@ class RuntimeMetrics(RunObserver):
 
     def _declare_runs(self) -> None:
         self._runs = self._counter("runs", "Runs that ended.", "agent", "outcome")
+        self._abandoned = self._counter(
+            "runs_abandoned", "Runs that ended without their agent, which ignored that it was cancelled.", "agent"
+        )
         self._active = self._gauge("active_runs", "Runs that go on.", "agent")
         self._seconds = self._histogram("run_duration_seconds", "How long runs took.", _RUN_SECONDS, "agent")
         self._first = self._histogram(
@@ -112,6 +115,10 @@ class RuntimeMetrics(RunObserver):
     @override
     def on_first_event(self, run: Run) -> None:
         self._first.labels(_agent(run)).observe(monotonic() - run.started_at)
+
+    @override
+    def abandoned(self, run: Run) -> None:
+        self._abandoned.labels(_agent(run)).inc()
 
     @override
     def waited(self, queue: str, seconds: float) -> None:
