@@ -32,6 +32,19 @@ async def converted(first: Any, rest: AsyncIterator[Any], provider: str) -> Asyn
         yield event
 
 
+def check_stream(stream: Any, provider: str) -> None:
+    """Check that a provider's run can be followed: a method that is no generator itself may return anything.
+
+    Raises:
+        ProtocolError: It is not an asynchronous iterator.
+    """
+    if not hasattr(stream, "__aiter__"):
+        raise ProtocolError(
+            f"execute_run of provider '{provider}' returned {type(stream).__name__}, which is no stream of events."
+            " Write `async def execute_run` and yield the events."
+        )
+
+
 def _parsed(item: Any, provider: str) -> Any:
     if isinstance(item, Mapping) or type(item) in PARSED or (hasattr(item, "model_dump") and hasattr(item, "type")):
         return parse_event(item)

@@ -36,7 +36,7 @@ from ..signals import Signal
 from .continuation import Continuation
 from .exits import enter_run
 from .fence import Fence
-from .foreign_events import converted
+from .foreign_events import check_stream, converted
 from .given_state import STATES, GivenState
 from .log import RunLog, Subscription
 from .observer import RunObserver
@@ -355,6 +355,7 @@ class Run:
         async with self._flow() as flow:
             ask = self.provider.execute_run if self._past is None else self.provider.resume_run
             stream = ask(self.agent_name, self._provider_input(), self.context)
+            check_stream(stream, self.provider.name)
             try:
                 async with asyncio.timeout(None) as grace, _closing(stream):
                     items = aiter(stream)

@@ -97,6 +97,23 @@ async def test_an_error_of_the_protocols_own_package_fails_the_run() -> None:
     assert texts(response) == ["tea"]
 
 
+class Returning(Yielding):
+    """Returns its items, by a method that is no generator."""
+
+    def execute_run(self, *_: Any) -> Any:
+        return list(self.items)
+
+
+async def test_a_list_of_events_is_refused_in_words() -> None:
+    async with client_of(CopilotRuntime(providers=[Returning(*MODELS)])) as client:
+        answer = await ask(client, PATH, generate(text_message("hi"), agent="a"))
+    response = fold(answer.parts)
+    assert response["status"]["code"] == "Failed"
+    text = response["status"]["details"]["description"]
+    assert "execute_run of provider 'yielding' returned list" in text
+    assert "async def execute_run" in text
+
+
 class Event(events.BaseEvent, tag="OWN_KIND"):
     """An event of a kind that the runtime does not have."""
 
