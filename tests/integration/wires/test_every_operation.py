@@ -80,7 +80,8 @@ FIELDS = {
 REST = {"GET state": Given(200, owner_reads=True), "PUT state": Given(404)}
 OWN_PATHS = {"/agents/{agent:path}/state", "/{suffix:agui}", "/{suffix:every}", "", "/"}
 """The paths behind which threads are, all of which are attacked here,"""
-PUBLIC_PATHS = {"/health", "/chat", "/graphiql", "/ready", "/stream-check", "/metrics"}
+FILE_PATHS = {"/chat/{file:path}", "/graphiql/{file:path}"}
+PUBLIC_PATHS = {"/health", "/chat", "/ready", "/stream-check", "/metrics", *FILE_PATHS}
 """and those behind which there are none."""
 
 LAST = ("update_thread", "archive_thread", "delete_thread")
