@@ -66,8 +66,10 @@ async def test_runs_and_their_followers_end_and_leave_nothing(url: str) -> None:
             return handle is not None
 
         await until(is_seen)
-        following = asyncio.create_task(text(second, CONNECT, ANN, connecting))
+        shown = asyncio.Event()
+        following = asyncio.create_task(_follow(second, connecting, shown))
         assert "secret" not in await text(second, CONNECT, BOB, connecting)
+        await asyncio.wait_for(shown.wait(), 60)
 
         assert await there.delete_threads(owner="ann") == 1
         for ended in (await running, await following):
@@ -78,6 +80,17 @@ async def test_runs_and_their_followers_end_and_leave_nothing(url: str) -> None:
         foreign = [await text(client, CONNECT, ANN, connecting) for client in (first, second)]
     assert all("of bob" in each and "secret" not in each for each in (begun, *seen))
     assert not any("of bob" in each for each in foreign)
+
+
+async def _follow(client: httpx.AsyncClient, body: object, shown: asyncio.Event) -> str:
+    """Return what the owner is sent of a run, and set ``shown`` once it has been said."""
+    came = ""
+    async with client.stream("POST", CONNECT, json=body, headers=ANN) as response:
+        async for piece in response.aiter_text():
+            came += piece
+            if "secret of ann" in came:
+                shown.set()
+    return came
 
 
 class Remembering(AgentProvider):
