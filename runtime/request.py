@@ -25,6 +25,8 @@ class RunRequest(msgspec.Struct, kw_only=True):
     frontend_actions: list[FrontendAction] = []
     cloud: dict[str, Any] | None = None
     cloud_key: str | None = None
+    thread_name: str | None = None
+    """What people are to see of the thread, if it has no name yet."""
     sends_part: bool = False
     """Whether the client may have sent only a part of the thread: what it left out is still there."""
     ephemeral: bool = False

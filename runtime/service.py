@@ -260,7 +260,7 @@ class RuntimeService:
         """
         limit_id("thread", thread_id)
         provider = await self.registry.owner_of(agent_name)
-        spelling = await self.threads.open(thread_id, identity, agent_name)
+        spelling = (await self.threads.open(thread_id, identity, agent_name)).thread_id
         kept = await provider.load_state(spelling, agent_name) or AgentState()
         kept.state = state
         await provider.save_state(spelling, agent_name, kept)
@@ -454,8 +454,19 @@ class RuntimeService:
         provider = await self._provider_for(request.agent_name)
         report.provider = provider.name
         self._drop_what_is_not_the_client_s(request, provider)
-        if not request.ephemeral:
-            request = await self._on_thread(request)
+        if request.ephemeral:
+            return await self._begin_run(provider, request, report)
+        opened = await self.threads.open(request.input.thread_id, request.context.identity, request.agent_name)
+        handle = await self._begin_run(provider, _on_thread(request, opened.thread_id), report)
+        try:
+            if request.thread_name is not None:
+                await self.threads.name_once(opened, request.thread_name)
+        except BaseException:
+            handle.close()
+            raise
+        return handle
+
+    async def _begin_run(self, provider: AgentProvider, request: RunRequest, report: RequestReport) -> RunHandle:
         await report.before_request()
         agents = [] if request.ephemeral or self.execution is not None else await self._starter.agents_offered(request)
         self._check_takes_runs()
@@ -582,14 +593,6 @@ class RuntimeService:
         report.failed(error)
         report.close()
 
-    async def _on_thread(self, request: RunRequest) -> RunRequest:
-        """Return ``request`` with the spelling of its thread's id that everything is kept under."""
-        asked, identity = request.input, request.context.identity
-        spelling = await self.threads.open(asked.thread_id, identity, request.agent_name)
-        if spelling == asked.thread_id:
-            return request
-        return msgspec.structs.replace(request, input=msgspec.structs.replace(asked, thread_id=spelling))
-
     async def _delete_runs(self, thread_id: str) -> None:
         await self.archive.delete(thread_id)
         self.next_runs.note(thread_id)
@@ -606,6 +609,14 @@ class RuntimeService:
 
     def _all_providers(self) -> list[AgentProvider]:
         return [*self.registry.all(), *([self.model] if self.model is not None else [])]
+
+
+def _on_thread(request: RunRequest, spelling: str) -> RunRequest:
+    """Return ``request`` with the spelling of its thread's id that everything is kept under."""
+    asked = request.input
+    if spelling == asked.thread_id:
+        return request
+    return msgspec.structs.replace(request, input=msgspec.structs.replace(asked, thread_id=spelling))
 
 
 async def _nothing_begins() -> None:

@@ -8,7 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 
-from .errors import ConfigurationError, MisuseError, ThreadBusyError, ThreadNotFoundError, TryLaterError
+from .errors import (
+    ConfigurationError,
+    CopilotKitError,
+    MisuseError,
+    ThreadBusyError,
+    ThreadNotFoundError,
+    TryLaterError,
+)
 from .provider import AgentProvider
 from .runs.run import Run
 from .runs.turn import Turn
@@ -85,7 +92,7 @@ class Threads:
         """End what ``start`` began."""
         await self._sweeper.stop()
 
-    async def open(self, thread_id: str, identity: str | None, agent_name: str | None = None) -> str:
+    async def open(self, thread_id: str, identity: str | None, agent_name: str | None = None) -> ThreadInfo:
         """Admit somebody to a thread, which is created if need be.
 
         Args:
@@ -94,7 +101,7 @@ class Threads:
             agent_name: The agent that is to work on it, if one is.
 
         Returns:
-            The spelling of the thread's id that everything is kept under.
+            The thread's record, with the spelling of its id that everything is kept under.
 
         Raises:
             ThreadNotFoundError: The thread is somebody else's. A conversation without a record is nobody's.
@@ -107,7 +114,7 @@ class Threads:
             opened = await self._store.open_thread(thread_id, owner=identity, agent_name=agent_name)
         if opened is None or opened.expired:
             raise ThreadNotFoundError
-        return opened.thread_id
+        return opened
 
     async def _make_way(self, thread_id: str, identity: str | None) -> None:
         """Remove what is left of a thread whose time is over, before somebody opens it.
@@ -188,15 +195,14 @@ class Threads:
         if not await self._store.rename_thread(await self.find(thread_id, identity), name):
             raise ThreadNotFoundError
 
-    async def name_once(self, thread_id: str, name: str, *, identity: str | None = None) -> None:
-        """Name a thread that has no name yet, if there is one of ``identity``'s.
-
-        Raises:
-            StoreError: The store keeps no names.
-        """
-        record = await self.info(thread_id, identity)
-        if record is not None and record.name is None:
-            await self._store.rename_thread(record.thread_id, name)
+    async def name_once(self, opened: ThreadInfo, name: str) -> None:
+        """Name a thread that had no name when it was opened; a store that fails leaves it without one."""
+        if opened.name is not None:
+            return
+        try:
+            await self._store.rename_thread(opened.thread_id, name)
+        except CopilotKitError as error:
+            log.warning("thread_not_named", thread_id=opened.thread_id, reason=error.message)
 
     async def archive(self, thread_id: str, archived: bool = True, *, identity: str | None = None) -> None:
         """Put a thread into the archive, or take it out.

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-import structlog
 
 from ...runtime.context import RunContext, RunInput
 from ...runtime.errors import CopilotKitError, ThreadNotFoundError, TryLaterError
@@ -50,8 +49,6 @@ from .requests import (
     run_request,
 )
 from .started_run import StartedRun
-
-log = structlog.get_logger(__name__)
 
 _NO_MCP = "This runtime does not pass requests on to MCP servers."
 _STOPPED = {"type": "RUN_ERROR", "message": "Run stopped by user", "code": "STOPPED"}
@@ -116,7 +113,6 @@ class Runs:
                 handle = await self._start(await self._request(client, agent, given))
             started.append(handle)
             exchange.runs.append(handle)
-            await self._name_thread(client, given)
             gate = self._gate(agent, given)
             del given, coming
             try:
@@ -135,16 +131,6 @@ class Runs:
             with closing(source):
                 batching = Batching(self._config.stream_batch_seconds)
                 await stream.follow(source, gate, watch, batching, ends=True)
-
-    async def _name_thread(self, client: ClientRequest, given: RunAgentInput) -> None:
-        """Name a thread that has no name after the first message of its user."""
-        text = first_words(given.messages) if self._config.name_threads else None
-        if text is None:
-            return
-        try:
-            await self._service.threads.name_once(given.thread_id, text, identity=client.identity)
-        except CopilotKitError as error:
-            log.warning("thread_not_named", thread_id=given.thread_id, reason=error.message)
 
     def _watch(self, agent_id: str, given: RunAgentInput) -> Watch | None:
         return None if self._feed is None else self._feed.watch(agent_id, given.thread_id, given.run_id)
@@ -288,6 +274,7 @@ class Runs:
         messages = await self._messages(client, agent, given)
         request = run_request(given, agent.name, self.context_of(client), messages, cancelled=cancelled)
         request.cloud_key = client.cloud_key
+        request.thread_name = first_words(given.messages) if self._config.name_threads else None
         request.sends_part = agent.name is not None and not agent.provider.keeps_state
         if lack_questions(request.input.resume):
             questions = await self._asked_last(given.thread_id, agent, client)

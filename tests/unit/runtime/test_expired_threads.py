@@ -91,7 +91,7 @@ async def test_whoever_opens_it_next_finds_nothing_of_it(identity: str | None) -
     world = _World()
     await world.begin("here", "there", owner="ann")
     world.store.over.add("here")
-    assert await world.threads.open("here", identity, "agent") == "here"
+    assert (await world.threads.open("here", identity, "agent")).thread_id == "here"
     record = await world.threads.info("here", identity)
     assert record is not None
     assert record.owner == identity

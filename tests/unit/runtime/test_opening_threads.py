@@ -27,6 +27,10 @@ class _Counted(MemoryStore):
         self.operations.append("open")
         return self._as_is(await super().open_thread(thread_id, **more))
 
+    async def rename_thread(self, thread_id: str, name: str | None) -> bool:
+        self.operations.append("rename")
+        return await super().rename_thread(thread_id, name)
+
     async def delete_thread(self, thread_id: str) -> bool:
         self.operations.append("delete")
         self.expired = False
@@ -45,7 +49,7 @@ async def test_a_thread_is_opened_in_as_few_operations_as_can_be(identity: str |
     store = _Counted()
     for _ in range(2):
         store.operations.clear()
-        assert await _threads(store).open("here", identity, "agent") == "here"
+        assert (await _threads(store).open("here", identity, "agent")).thread_id == "here"
         assert store.operations == operations
 
 
@@ -54,5 +58,14 @@ async def test_what_is_left_of_a_thread_whose_time_is_over_is_removed_before_it_
     await _threads(store).open("here", None, "agent")
     store.expired = True
     store.operations.clear()
-    assert await _threads(store).open("here", None, "agent") == "here"
+    assert (await _threads(store).open("here", None, "agent")).thread_id == "here"
     assert store.operations == ["open", "thread", "delete", "open"]
+
+
+async def test_naming_a_thread_takes_one_operation_and_none_once_it_has_a_name() -> None:
+    store = _Counted()
+    threads = _threads(store)
+    await threads.name_once(await threads.open("here", None, "agent"), "First words")
+    assert store.operations == ["open", "rename"]
+    await threads.name_once(again := await threads.open("here", None, "agent"), "Other words")
+    assert (store.operations, again.name) == (["open", "rename", "open"], "First words")
