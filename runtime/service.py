@@ -33,6 +33,7 @@ from .execution.execution import Execution, Order
 from .fresh_ids import fresh_hex
 from .hooks.reports import RequestReport
 from .input_limits import InputLimits, limit_id, limit_input
+from .left_turns import LeftTurns
 from .messages import now
 from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
@@ -49,8 +50,6 @@ from .runs.origin import Origin
 from .runs.remote import RemoteRun
 from .runs.retention import RunRetention
 from .runs.run import Run
-from .runs.taken_back import ended_attempt, without_taken_back
-from .runs.turn import StoredTurn, stored_turn
 from .runs.turn_saver import TurnSaver
 from .stores.interface import AgentState, StateStore
 from .stores.run_log import RunLogStore
@@ -114,9 +113,8 @@ class RuntimeService:
         self.turns = TurnSaver(store, self.archive, self.threads.renew)
         self.next_runs = NextRuns(run_log)
         self.retention = RunRetention(run_log)
-        self.broken_runs = BrokenRuns(
-            run_log, self.archive.owner, self._has, self._resume, self._keep_broken, self._adopt_turn
-        )
+        left = LeftTurns(self.threads, self.registry, self.archive, self.turns)
+        self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._has, self._resume, left.keep, left.adopt)
         self.broken_runs.on_closed = self._report_closed
         self.archive.on_stop = self._active.report_stop
         self.threads.delete_with(self._delete_runs)
@@ -546,41 +544,6 @@ class RuntimeService:
 
     def _has(self, key: RunKey) -> bool:
         return self.archive.has(key) or self.turns.has(key)
-
-    async def _keep_broken(self, record: RunRecord, history: Sequence[Event]) -> bool:
-        """Store the turn of a run that this process is about to close for another one, if it has its agent.
-
-        Returns:
-            Whether nothing is left to be stored: False if another run has the thread.
-        """
-        turn = await self._turn_of(msgspec.structs.replace(record, status="broken"), history)
-        return turn is None or await self.turns.insert(turn)
-
-    async def _adopt_turn(self, record: RunRecord) -> None:
-        """Store the turn of a run of a process that has gone as soon as its thread is free."""
-        turn = await self._turn_of(record, await self.archive.history(record))
-        if turn is None:
-            await self.archive.note_saved(record.key)
-        else:
-            self.turns.adopt(turn, record.key)
-
-    async def _turn_of(self, record: RunRecord, history: Sequence[Event]) -> StoredTurn | None:
-        """Return the turn of a run of another process, if the runtime is to keep it and this process has its agent."""
-        is_gone = self.store.keeps_records and await self.threads.info(record.thread_id) is None
-        if not record.agent_name or is_gone:
-            return None
-        with suppress(AgentNotFoundError):
-            provider = await self.registry.owner_of(record.agent_name)
-            if not provider.keeps_state and await self._counts(record):
-                return await stored_turn(record, provider, history)
-        return None
-
-    async def _counts(self, record: RunRecord) -> bool:
-        """Return whether no later run has answered the message of one that has ended."""
-        kept = [record if each.key == record.key else each for each in await self.archive.runs(record.thread_id)]
-        records = [each for each in kept if each.status != "running"]
-        current = await without_taken_back([ended_attempt(each) for each in records], self.archive)
-        return any(each.number == record.number for each in current)
 
     async def _report_closed(self, record: RunRecord, error: CopilotKitError) -> None:
         """Report to hooks how a run ended that this process has closed, since no other one can."""

@@ -185,6 +185,10 @@ class Threads:
         """List threads, last written first."""
         return await self._store.threads(owner=owner, limit=limit, cursor=cursor)
 
+    async def is_gone(self, thread_id: str) -> bool:
+        """Return whether a store that keeps records of threads has none of this one, or one whose time is over."""
+        return self._store.keeps_records and await self.info(thread_id) is None
+
     async def rename(self, thread_id: str, name: str | None, *, identity: str | None = None) -> None:
         """Name a thread.
 
