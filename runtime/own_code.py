@@ -19,8 +19,8 @@ _TURNS = {("events.py", "_run"), ("runners.py", "run")}
 
 
 def is_own(file: str) -> bool:
-    """Return whether a file of code is neither this package's nor an installed one's."""
-    return not file.startswith((*_LOADERS, *_LIBRARIES))
+    """Return whether a file of code is neither this package's nor an installed one's, nor a text that was executed."""
+    return file != "<string>" and not file.startswith((*_LOADERS, *_LIBRARIES))
 
 
 def own_turn(stack: Sequence[FrameSummary]) -> Sequence[FrameSummary]:

@@ -107,12 +107,18 @@ def wait():
 
 wait()
 """
+EXECUTED = """
+import sys
+
+exec("while not sys.stderr.getvalue(): pass")
+"""
 
 
+@pytest.mark.parametrize("text", [GATED, EXECUTED], ids=["its function", "its text"])
 def test_a_target_that_takes_long_to_load_is_reported_with_its_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    file = Path(write(tmp_path, "target_gated.py", GATED))
+    file = Path(write(tmp_path, "target_gated.py", text))
     printed = StringIO()
     monkeypatch.setattr(sys, "stderr", printed)
     with report_slow_load("target_gated.py", 0.01):
