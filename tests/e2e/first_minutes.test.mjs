@@ -22,6 +22,8 @@ const SERVE = "make serve";
 const FRAMES = process.env.RECORDING;
 const LETTER_MS = 45;
 const LOOK_MS = 1500;
+// uv's progress bars need a terminal that goes back; the flags of the make around this test are not for the one in it.
+const SHOWN = { MAKEFLAGS: "UV_QUIET=--quiet", MAKELEVEL: "", COPILOTKIT_STORE: "memory://" };
 const LAVENDER = "rgb(230, 230, 250)";
 const run = promisify(execFile);
 
@@ -58,7 +60,7 @@ describe("two commands and one click after the clone", { timeout: 600_000 }, () 
     await typeInto(terminal, SERVE);
     const printed = (output) => terminal.print(output);
     const port = FRAMES ? {} : { COPILOTKIT_PORT: "0" };
-    demo = await recording.during(giveCommands(SERVE, folder, { ...port, COPILOTKIT_STORE: "memory://" }, { printed }));
+    demo = await recording.during(giveCommands(SERVE, folder, { ...SHOWN, ...port }, { printed, terminal: true }));
     await page.getByText("stop     Ctrl+C").waitFor();
     await recording.frame(LOOK_MS);
 

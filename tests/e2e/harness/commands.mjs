@@ -12,13 +12,15 @@ const START_MS = 300_000;
 /**
  * Gives `commands` to a shell in `folder`, as a reader does, until one of them serves and prints where.
  *
- * `variables` go into the environment; `printed` is called with all that was printed, whenever there is more. Returns
- * the URL, and a function that stops what serves.
+ * `variables` go into the environment; `printed` is called with all that was printed, whenever there is more. On a
+ * `terminal` that is what a person sees there, with colours. Returns the URL, and a function that stops what serves.
  */
-export async function giveCommands(commands, folder, variables = {}, { printed = () => {} } = {}) {
-  const shell = spawn("bash", ["-euo", "pipefail", "-c", commands], {
+export async function giveCommands(commands, folder, variables = {}, { printed = () => {}, terminal = false } = {}) {
+  const bash = ["bash", "-euo", "pipefail", "-c", commands];
+  const [program, ...words] = terminal ? ["script", "--quiet", "--return", "--command", commands, "/dev/null"] : bash;
+  const shell = spawn(program, words, {
     cwd: folder,
-    env: { ...process.env, NO_COLOR: "1", ...variables },
+    env: { ...process.env, ...(terminal ? { TERM: "xterm" } : { NO_COLOR: "1" }), ...variables },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -26,9 +28,9 @@ export async function giveCommands(commands, folder, variables = {}, { printed =
   own(shell);
   let output = "";
   for (const stream of [shell.stdout, shell.stderr]) {
-    stream.on("data", (text) => printed((output += stripVTControlCharacters(String(text)))));
+    stream.on("data", (text) => printed((output += text)));
   }
-  const url = await eventually(() => urlIn(shell, output), { withinMs: START_MS, what: "the commands to serve" });
+  const url = await eventually(() => urlIn(shell, stripVTControlCharacters(output)), { withinMs: START_MS, what: "the commands to serve" });
   return { url, stop: () => stop(shell) };
 }
 

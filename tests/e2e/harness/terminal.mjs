@@ -3,7 +3,11 @@ const PAGE = `<!doctype html><title>Terminal</title><style>
   pre { margin: 0; font: inherit; white-space: pre-wrap; overflow-wrap: anywhere; }
   a { color: #7cc7ff; }
   .prompt { color: #7ee0a1; }
+  .bold { font-weight: bold; }
+  .faint { opacity: 0.7; }
+  .yellow { color: #e5c07b; }
 </style><pre></pre>`;
+const STYLES = { 1: "bold", 2: "faint", 33: "yellow" };
 
 /** A terminal that shows what a person types and what the commands print, with links that can be clicked. */
 export class Terminal {
@@ -28,7 +32,8 @@ export class Terminal {
   /** Shows `output` below the last command, as long as the page is a terminal. */
   print(output) {
     if (this.left) return;
-    this.lines = [...this.lines.filter(({ prompt }) => prompt), ...output.split("\n").map((text) => ({ text }))];
+    const printed = output.replaceAll("\r", "").split("\n").map((text) => ({ text }));
+    this.lines = [...this.lines.filter(({ prompt }) => prompt), ...printed];
     this.shown = this.shown.then(() => this.show());
   }
 
@@ -40,17 +45,30 @@ export class Terminal {
   }
 
   show() {
-    return this.page.evaluate((lines) => {
-      const nodes = lines.flatMap(({ prompt, text }) => {
+    const lines = this.lines.map(({ prompt, text }) => ({ prompt, parts: partsOf(text) }));
+    return this.page.evaluate((shown) => {
+      const nodes = shown.map(({ prompt, parts }) => {
         const line = document.createElement("div");
         if (prompt) line.append(Object.assign(document.createElement("span"), { className: "prompt", textContent: "$ " }));
-        for (const part of text.split(/(https?:\/\/[^\s"<>]+)/)) {
-          line.append(part.startsWith("http") ? Object.assign(document.createElement("a"), { href: part, textContent: part }) : part);
+        for (const { text, href, className } of parts) {
+          line.append(Object.assign(document.createElement(href ? "a" : "span"), { textContent: text, className, ...(href && { href }) }));
         }
-        if (!text) line.append("\u00a0");
-        return [line];
+        return line;
       });
       document.querySelector("pre").replaceChildren(...nodes);
-    }, this.lines);
+    }, lines);
   }
+}
+
+/** The parts of a line in the order that they are shown in, with their addresses and styles. */
+function partsOf(line) {
+  let className = "";
+  const parts = [];
+  for (const [piece, codes] of line.matchAll(/\u001b\[([\d;]*)m|https?:\/\/[^\s"<>\u001b]+|./gu)) {
+    if (codes !== undefined) className = codes.split(";").map((code) => STYLES[code] ?? "").join(" ").trim();
+    else if (piece.startsWith("http")) parts.push({ text: piece, href: piece, className });
+    else if (parts.length > 0 && !parts.at(-1).href && parts.at(-1).className === className) parts.at(-1).text += piece;
+    else parts.push({ text: piece, className });
+  }
+  return parts.length > 0 ? parts : [{ text: "\u00a0", className }];
 }

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
+import pytest
+from crewai import Agent, Crew, Task
 from crewai.flow import Flow, start
 
-from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.providers.crewai import CopilotKitState, CrewAIProvider
+from copilotkit_runtime.server.cli.target import load_runtime
+from tests.support import agui_client as agui
 from tests.support.local_server import PATH, client_of
 from tests.support.request_bodies import CREATED_AT, generate, text_message
 
@@ -20,6 +26,12 @@ PAINT = {
     "description": "Paints the page",
     "jsonSchema": '{"type":"object","properties":{"color":{"type":"string"}},"required":["color"]}',
 }
+
+CREW = """
+from crewai import Agent, Crew, Task
+writer = Agent(role="Writer", goal="Answer", backstory="Short.", llm="openai/gpt-4o-mini")
+crew = Crew(agents=[writer], tasks=[Task(description="{message}", expected_output="An answer", agent=writer)])
+"""
 
 
 class Asking(Flow[CopilotKitState]):
@@ -62,3 +74,22 @@ async def test_a_client_action_that_a_crew_calls_is_done_by_the_client_and_the_c
     assert "it is red now" not in called.text
     assert '"code":"Success"' in told.text
     assert model.asked[1]["messages"][-1]["content"] == "painted"
+
+
+async def test_a_crew_names_the_key_that_its_model_misses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    writer = Agent(role="Writer", goal="Answer", backstory="Short.", llm="openai/gpt-4o-mini")
+    task = Task(description="Answer this: {message}", expected_output="An answer", agent=writer)
+    crew: Any = Crew(agents=[writer], tasks=[task])
+    runtime = CopilotRuntime(agents={"a": crew}, config=RuntimeConfig(env="development"))
+    async with client_of(runtime) as client:
+        last = (await agui.run(client, "a", agui.run_input(agui.user("hi"))))[-1]
+    assert last["type"] == "RUN_ERROR"
+    assert last["message"].startswith("OPENAI_API_KEY is not set, and the agent's model needs it.")
+
+
+def test_a_crew_in_a_file_is_a_target(tmp_path: Path) -> None:
+    file = tmp_path / "served_crew.py"
+    file.write_text(CREW)
+    runtime = load_runtime(f"{file}:crew")
+    assert [agent.name for agent in asyncio.run(runtime.discover_agents())] == ["crew"]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
+from langchain_openai import ChatOpenAI
+from langgraph.graph import START, MessagesState, StateGraph
 from structlog.testing import capture_logs
 
 from copilotkit_runtime import (
@@ -115,6 +118,18 @@ async def test_a_missing_key_is_named_and_not_a_stack(library: str) -> None:
         failures = [line for line in logs if line["event"] == "run_failed"]
         assert [line["reason"] for line in failures] == [reason, reason]
         assert not any("exc_info" in line for line in failures)
+
+
+@pytest.mark.usefixtures("no_keys")
+async def test_a_graph_names_the_key_that_its_model_misses() -> None:
+    async def ask(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [await ChatOpenAI(model="gpt-4o-mini").ainvoke(state["messages"])]}
+
+    graph: Any = StateGraph(MessagesState).add_node("ask", ask).add_edge(START, "ask").compile()
+    async with client_of(CopilotRuntime(agents={"a": graph}, config=DEVELOPMENT)) as client:
+        last = (await agui.run(client, "a", agui.run_input(agui.user("hi"))))[-1]
+    assert last["type"] == "RUN_ERROR"
+    assert last["message"].startswith("OPENAI_API_KEY is not set, and the agent's model needs it. (OpenAIError: ")
 
 
 async def answers(config: RuntimeConfig) -> tuple[str, str]:

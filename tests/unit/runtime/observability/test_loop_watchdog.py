@@ -17,22 +17,22 @@ from tests.support.polling import until
 SECONDS = 0.5
 
 
-class Unserved(asyncio.SelectorEventLoop):
-    """A loop whose watchdog's timer does not come, as where its thread is not run."""
+def unserved(make: Callable[[], Any]) -> Callable[[], Any]:
+    """Return what makes a loop whose watchdog's timer does not come, as where its thread is not run."""
 
-    def call_later(self, delay: float, callback: Any, *rest: Any, **keywords: Any) -> asyncio.TimerHandle:
-        return super().call_later(_late(delay, callback), callback, *rest, **keywords)
+    def make_unserved() -> Any:
+        loop = make()
+        call_later = loop.call_later
 
+        def call_later_or_never(delay: float, callback: Any, *rest: Any, **keywords: Any) -> asyncio.TimerHandle:
+            watches = isinstance(getattr(callback, "__self__", None), LoopWatchdog)
+            handle: asyncio.TimerHandle = call_later(3600 if watches else delay, callback, *rest, **keywords)
+            return handle
 
-class UnservedUvloop(uvloop.Loop):
-    """The same of a loop that is not written in Python."""
+        loop.call_later = call_later_or_never
+        return loop
 
-    def call_later(self, delay: float, callback: Any, *rest: Any, **keywords: Any) -> asyncio.TimerHandle:
-        return super().call_later(_late(delay, callback), callback, *rest, **keywords)
-
-
-def _late(delay: float, callback: Any) -> float:
-    return 3600 if isinstance(getattr(callback, "__self__", None), LoopWatchdog) else delay
+    return make_unserved
 
 
 def reports_of(loop: Callable[[], Any], event: str, *, block: bool) -> tuple[list[Any], int]:
@@ -65,7 +65,7 @@ def reports_of(loop: Callable[[], Any], event: str, *, block: bool) -> tuple[lis
     return logs, len(blocked)
 
 
-@pytest.mark.parametrize("loop", [Unserved, UnservedUvloop])
+@pytest.mark.parametrize("loop", [unserved(asyncio.SelectorEventLoop), unserved(uvloop.new_event_loop)])
 def test_a_loop_that_is_not_run_is_reported_as_that_and_blames_nobody(loop: Callable[[], Any]) -> None:
     logs, blocked = reports_of(loop, "loop_starved", block=False)
     assert logs[0]["log_level"] == "warning"
