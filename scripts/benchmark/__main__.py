@@ -203,8 +203,9 @@ def main() -> None:
         report.table(load_streams.HEAD, load_streams.rows(arguments.streams, 50.0, arguments.seconds, 1))
         report.section(
             "Two workers",
-            f"{workers.STREAMS} streams at once, {workers.RATE:g} tokens a second each, on one worker process and two,"
-            " which share a store in a file. A server is full when its busiest process has used up a core.",
+            f"{workers.STREAMS} streams for each worker, {workers.RATE:g} tokens a second each, on one process and two,"
+            " which share a store in a file: each is as busy as one alone, for a busier process has cheaper tokens."
+            " A server is full when its busiest process has used up a core.",
         )
         report.table(workers.HEAD, workers.rows())
     if arguments.write:
