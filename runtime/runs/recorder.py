@@ -25,6 +25,9 @@ SWEEP_SECONDS = 0.05
 BATCHES_PER_SECOND = 5000
 """How many batches a process writes at most: with more runs, each waits longer, but for the ends of its messages."""
 LONGEST_BATCH_SECONDS = 1.0
+REWRITES_AT_ONCE = 8
+"""How many runs are stored anew at once: those that began together have as many events at the same time, and each has
+all of them in memory once more."""
 BEAT_SECONDS = 0.5
 """How often a run that has nothing to write renews its lease and looks whether it is to stop."""
 
@@ -52,6 +55,7 @@ class Recorder:
         self._store = store
         self._owner = owner
         self._recordings: dict[Recording, None] = {}
+        self._rewritten: list[Recording] = []
         self._task: asyncio.Task[None] | None = None
         self._pause_after_failure = 0.0
         self._hurry = asyncio.Event()
@@ -132,7 +136,7 @@ class Recorder:
             try:
                 batch = recording.next_batch(pause, now)
             except Lagged:
-                self._begin_work(recording)
+                self._rewrite(recording)
             except StoreError:
                 self._give_up(recording)
             else:
@@ -175,6 +179,13 @@ class Recorder:
         if recording.lost and recording in self._recordings:
             self._lost(recording.key)
             self.remove(recording)
+
+    def _rewrite(self, recording: Recording) -> None:
+        """Store all of a run anew, unless as many are being stored as may be: the next look finds it again."""
+        self._rewritten = [each for each in self._rewritten if each.work is not None and not each.work.done()]
+        if len(self._rewritten) < REWRITES_AT_ONCE:
+            self._rewritten.append(recording)
+            self._begin_work(recording)
 
     def _begin_work(self, recording: Recording) -> None:
         """Open a run, or store all of it anew, beside what the others do."""

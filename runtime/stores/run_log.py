@@ -165,9 +165,8 @@ class RunLogStore(ABC):
         Raises:
             RunLostError: The run is not ``owner``'s.
         """
-        base = Base(last, encode_json(compacted))
         async with self._turns.here:
-            await self._compact(key, owner, base)
+            await self._compact(key, owner, Base(last, encode_json(compacted)))
 
     async def close(
         self,
@@ -195,10 +194,10 @@ class RunLogStore(ABC):
         Raises:
             RunLostError: The run is not ``owner``'s.
         """
-        kept = None if about is None else encode_json(about)
-        base = Base(last, encode_json(compacted))
-        batch = Batch(last - len(rest) + 1, last, encode_json(rest)) if rest else None
         async with self._turns.here:
+            kept = None if about is None else encode_json(about)
+            base = Base(last, encode_json(compacted))
+            batch = Batch(last - len(rest) + 1, last, encode_json(rest)) if rest else None
             await self._close(key, owner, status, base, kept, batch, unsaved=unsaved)
 
     async def note_saved(self, key: RunKey) -> None:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from copilotkit_runtime import events
 from copilotkit_runtime.runtime.errors import StoreError
+from copilotkit_runtime.runtime.runs import recorder as recorder_module
 from copilotkit_runtime.runtime.runs import recording as recording_module
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.log import TAIL_EVENTS, RunLog
@@ -40,6 +41,11 @@ class Store(MemoryRuns):
         self.operations: Counter[str] = Counter()
         self.away = False
         self.refused: RunKey | None = None
+        self.compacts = asyncio.Event()
+        self.compacts.set()
+        self.compacting = self.most_compacting = 0
+        self.renewed = 0
+        """How many runs were renewed by the last operation."""
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
@@ -53,7 +59,17 @@ class Store(MemoryRuns):
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
         self.operations["renew"] += 1
+        self.renewed = len(keys)
         return await super()._renew(keys, owner)
+
+    @override
+    async def compact(self, key: RunKey, owner: str, last: int, compacted: Sequence[events.Event]) -> None:
+        self.compacting += 1
+        self.most_compacting = max(self.most_compacting, self.compacting)
+        async with asyncio.timeout(60):
+            await self.compacts.wait()
+        self.compacting -= 1
+        await super().compact(key, owner, last, compacted)
 
     @override
     async def _compact(self, key: RunKey, owner: str, base: object) -> None:
@@ -197,6 +213,27 @@ async def test_a_slow_run_is_compacted_before_it_has_more_batches_than_stores_ke
         await reach(store, {"thread-0": number})
     assert store.operations["compact"] == 2
     assert compact(await stored(store, run)) == compact(whole)
+
+
+async def test_of_many_runs_that_are_to_be_compacted_a_few_are_at_once_and_the_others_keep_their_leases(
+    store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "BEAT_SECONDS", 0.05)
+    runs = recorded(store, recorder, 3 * recorder_module.REWRITES_AT_ONCE)
+    await are(lambda: all(run.recording.key for run in runs))
+    store.compacts.clear()
+    whole = [STARTED, START, *([TOKEN] * 9000)]
+    for run in runs:
+        for event in whole:
+            run.log.append_nowait(event)
+    await are(lambda: store.compacting == recorder_module.REWRITES_AT_ONCE)
+    store.operations.clear()
+    await are(lambda: store.operations["renew"] >= 3)
+    assert store.compacting == store.most_compacting == recorder_module.REWRITES_AT_ONCE
+    assert store.renewed == len(runs) - recorder_module.REWRITES_AT_ONCE
+    store.compacts.set()
+    await reach(store, {f"thread-{number}": len(whole) for number in range(len(runs))})
+    assert store.most_compacting == recorder_module.REWRITES_AT_ONCE
 
 
 async def test_a_run_of_another_process_is_compacted_if_it_may_have_many_batches(
