@@ -249,9 +249,7 @@ class RunStarter:
             # Its client is in another process, and sends the next message as soon as the end is stored.
             await run.leave_thread()
         if run.ending is not None:
-            unsaved = await self._archive.finish(run, run.ending, unsaved=self._turns.waits(run))
-            if unsaved is not None:
-                self._turns.share(run, unsaved)
+            await self._archive.finish(run, self._turns)
             self._next_runs.note(run.input.thread_id)
         report = self._active.take_report(run)
         if report is not None and handed_over:

@@ -18,7 +18,9 @@ REQUEST = "request"
 ENVELOPE = "envelope"
 """while it goes on, and another process than the one that took its request executes it, what that one handed over,"""
 ALIASES = "aliases"
-"""and the ids under which the agent keeps messages and calls that were shown under others."""
+"""the ids under which the agent keeps messages and calls that were shown under others,"""
+STORED = "stored"
+"""and if another process closed it, the number of the last event that its own had stored."""
 _UNTIL_THE_END = (REQUEST, ENVELOPE)
 
 _messages = msgspec.json.Decoder(list[Message])

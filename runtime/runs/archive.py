@@ -22,11 +22,11 @@ from ..stores.errors import NotStoredError, StoreUnavailableError
 from ..stores.records import START_SECONDS
 from ..stores.retry import retry_unavailable
 from ..stores.run_log import RunLogStore
-from ..stores.run_records import RunKey, RunLostError, RunRecord
+from ..stores.run_records import RunElsewhereError, RunKey, RunLostError, RunRecord
 from .about import ANSWERS, MESSAGES, REQUEST, about_ended
 from .closing import WAITING, close_record
 from .continuation import Continuation
-from .late_ends import LateEnds
+from .late_ends import LateEnds, RunEnd, UnsavedTurns
 from .recorder import Recorder
 from .recording import AWAY_SECONDS, PATIENCE_SECONDS, Recording
 from .remote import TRACE, RemoteRun
@@ -195,40 +195,42 @@ class RunArchive:
         """Return whether another process is to go on with a run that an error ends here: it has lost its place."""
         return isinstance(error, ThreadLostError) and self.is_resumable(run)
 
-    async def finish(self, run: Run, ending: events.Event, *, unsaved: bool = False) -> RunKey | None:
-        """Store the end of a run, or hand it over. A store that does not answer in time is reported to the log.
+    async def finish(self, run: Run, turns: UnsavedTurns) -> None:
+        """Store the end of a run, or hand it over.
+
+        If the store does not answer in time, that is reported to the log, and the end is stored later.
 
         Args:
-            run: The run.
-            ending: Its last event.
-            unsaved: Whether its turn is yet to be put into its thread.
-
-        Returns:
-            The run's place, if other processes find there that its turn is unsaved, should this one die.
+            run: The run, whose last event is known.
+            turns: The turns that are yet to be put into their threads.
         """
         self._resumable.discard(run)
         recording = self._recordings.pop(run, None)
         if recording is None:
-            return None
+            return
         self._recorder.remove(recording)
-        if run.status is RunStatus.RUNNING:
-            return None
-        unsaved = unsaved and self.store.shared
+        if run.status is RunStatus.RUNNING or run.ending is None:
+            return
         self._finishing.add(recording)
         try:
             if isinstance(run.error, RunHandedOverError):
                 await recording.hand_over()
             else:
-                patience = AWAY_SECONDS if isinstance(run.error, NotStoredError) else PATIENCE_SECONDS
-                key = await recording.finish(run.status.value, ending, patience=patience, unsaved=unsaved)
-                return key if unsaved else None
-        except StoreError as error:
-            if isinstance(error, StoreUnavailableError) and not isinstance(run.error, RunHandedOverError):
-                self._late.put_off(recording, run.status.value, ending)
+                end = RunEnd(recording, run, run.status.value, run.ending, turns if self.store.shared else None)
+                await self._finish(end, AWAY_SECONDS if isinstance(run.error, NotStoredError) else PATIENCE_SECONDS)
+        except StoreError:
             log.exception("run_not_stored", thread_id=run.input.thread_id, run_id=run.input.run_id)
         finally:
             self._finishing.discard(recording)
-        return None
+
+    async def _finish(self, end: RunEnd, patience: float) -> None:
+        try:
+            await end.store(patience)
+        except RunElsewhereError:
+            self._late.put_off(end)
+        except StoreUnavailableError:
+            self._late.put_off(end)
+            raise
 
     async def hold_unsaved(self, keys: Sequence[RunKey]) -> Set[RunKey]:
         """Return of runs those whose turns are still unsaved and this process's to store, and go on holding these.

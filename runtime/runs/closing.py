@@ -9,7 +9,7 @@ from .. import events
 from ..errors import ProtocolError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunOutcome, RunRecord
-from .about import about_ended
+from .about import STORED, about_ended
 from .compaction import compact, without_earlier_turns
 from .verifier import EventVerifier
 
@@ -46,6 +46,8 @@ async def close_record(
     whole = without_earlier_turns(compact([*stored, *rest]))
     unsaved = keep is not None and not await keep(record, whole)
     about = about_ended(record.about)
+    if status == "broken":
+        about = {**(record.about if about is None else about), STORED: last}
     await store.close(record.key, owner, status, last + len(rest), whole, about, rest, unsaved=unsaved)
     if unsaved:
         await store.release(record.key, owner)

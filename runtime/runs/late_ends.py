@@ -5,32 +5,81 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 
 from .. import events
 from ..errors import StoreError
 from ..stores.errors import StoreUnavailableError
-from ..stores.run_records import RunKey, RunOutcome
+from ..stores.run_records import RunElsewhereError, RunKey, RunOutcome
 from ..sweeper import Sweeper
 from .recording import Recording
+from .turn import Turn
 
 LATE_SECONDS = 3600.0
 """How long an end is kept in memory."""
-LATE_ENDS = 256
-"""How many are: each with what its run said."""
+LATE_ENDS = 1_000
+"""How many are: each with what its run said,"""
+LATE_BYTES = 64 << 20
+"""and how many bytes all of them take."""
 _RETRY_SECONDS = 0.5
 _LAST_TRY_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
 
-class _End(NamedTuple):
-    """How a run ended, and until when that is to be stored."""
+class UnsavedTurns(Protocol):
+    """The turns that are yet to be put into their threads."""
 
-    status: RunOutcome
-    ending: events.Event
+    def waits(self, run: Turn) -> bool:
+        """Return whether the turn of a run is one of them."""
+
+    def share(self, run: Turn, key: RunKey) -> bool:
+        """Note where other processes find that a turn is unsaved; return whether it still is one of them."""
+
+
+class RunEnd:
+    """How a run ended.
+
+    Args:
+        recording: What is stored of the run.
+        run: The run, as its turn is known by.
+        status: Its status.
+        ending: Its last event.
+        turns: The turns that are yet to be put into their threads; None where other processes cannot do so.
+    """
+
+    def __init__(
+        self, recording: Recording, run: Turn, status: RunOutcome, ending: events.Event, turns: UnsavedTurns | None
+    ) -> None:
+        self.recording = recording
+        self._run = run
+        self._status = status
+        self._ending = ending
+        self._turns = turns
+
+    async def store(self, patience: float = 0.0) -> None:
+        """Store it; other processes find there whether the run's turn is unsaved, should this one die.
+
+        Args:
+            patience: For how many seconds a store that is away is waited for.
+
+        Raises:
+            RunElsewhereError: Another process is about to close the run, and this one is to do it again behind it.
+            StoreError: It could not be stored in time.
+        """
+        turns = self._turns if self._turns is not None and self._turns.waits(self._run) else None
+        unsaved = turns is not None
+        key = await self.recording.finish(self._status, self._ending, patience=patience, unsaved=unsaved)
+        if turns is not None and key is not None and not turns.share(self._run, key):
+            await self.recording.note_saved()
+
+
+class _Late(NamedTuple):
+    """How many bytes a run takes, and until when its end is to be stored."""
+
+    size: int
     deadline: float
 
 
@@ -41,14 +90,14 @@ class LateEnds:
     """
 
     def __init__(self) -> None:
-        self._late: dict[Recording, _End] = {}
+        self._late: dict[RunEnd, _Late] = {}
         self._sweeper = Sweeper("late-ends", self._try_all, lambda: _RETRY_SECONDS, lambda: bool(self._late))
 
-    def put_off(self, recording: Recording, status: RunOutcome, ending: events.Event) -> None:
+    def put_off(self, end: RunEnd) -> None:
         """Store the end of a run once the store is back."""
-        self._late[recording] = _End(status, ending, monotonic() + LATE_SECONDS)
-        if len(self._late) > LATE_ENDS:
-            del self._late[next(iter(self._late))]
+        self._late[end] = _Late(end.recording.size(), monotonic() + LATE_SECONDS)
+        while len(self._late) > LATE_ENDS or sum(late.size for late in self._late.values()) > LATE_BYTES:
+            self._give_up(next(iter(self._late)), "too much waits for the store")
         self.go_on()
 
     def go_on(self) -> None:
@@ -58,7 +107,7 @@ class LateEnds:
 
     def has(self, key: RunKey) -> bool:
         """Return whether the end of a run is yet to be stored."""
-        return any(recording.key == key for recording in self._late)
+        return any(end.recording.key == key for end in self._late)
 
     async def stop(self) -> None:
         """Try to store what still waits once more, for a limited time; other processes close the rest."""
@@ -70,14 +119,20 @@ class LateEnds:
         self._late.clear()
 
     async def _try_all(self) -> None:
-        for recording, (status, ending, deadline) in list(self._late.items()):
+        for end, late in list(self._late.items()):
             try:
-                await recording.finish(status, ending, patience=0.0)
-            except StoreUnavailableError:
-                if deadline > monotonic():
+                await end.store()
+            except StoreUnavailableError as error:
+                if late.deadline <= monotonic():
+                    self._give_up(end, "the store was away for too long")
+                elif not isinstance(error, RunElsewhereError):
                     return
             except StoreError as error:
-                log.warning("run_not_stored", key=recording.key, error=str(error))
+                self._give_up(end, str(error))
             else:
-                log.info("run_stored_late", key=recording.key)
-            self._late.pop(recording, None)
+                log.info("run_stored_late", key=end.recording.key)
+                self._late.pop(end, None)
+
+    def _give_up(self, end: RunEnd, reason: str) -> None:
+        if self._late.pop(end, None) is not None:
+            log.error("run_not_stored", key=end.recording.key, error=reason)

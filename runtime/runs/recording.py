@@ -13,7 +13,16 @@ from ..signals import Signal
 from ..stores.errors import StoreUnavailableError
 from ..stores.group_writer import RunBatch
 from ..stores.run_log import RunLogStore
-from ..stores.run_records import Batch, RunKey, RunOutcome, encode_json
+from ..stores.run_records import (
+    Batch,
+    RunElsewhereError,
+    RunKey,
+    RunLostError,
+    RunOutcome,
+    RunRecord,
+    encode_json,
+)
+from .about import STORED
 from .compaction import compact, without_earlier_turns
 from .log import Lagged, RunLog
 
@@ -70,6 +79,7 @@ class Recording:
         self.called = False
         """Whether it has been reported that somebody asks the run to stop; the next sign of life shows it."""
         self._written = 0  # the number of the last event that is stored
+        self._sent = 0  # the number of the last event that may be stored
         self._signed = monotonic()  # when there was the last sign of life
         self._gathered = 0.0  # when the last batch was gathered
         self._compact_at = COMPACT_EVENTS
@@ -85,7 +95,7 @@ class Recording:
         """Whether another process made the run's record."""
         if taken_over is not None:
             self.key, self._written = taken_over
-            self._batches = self._written
+            self._batches = self._sent = self._written
             self.opened.set()
 
     def on_first_events(self, hurry: Callable[[], None]) -> None:
@@ -126,7 +136,7 @@ class Recording:
         if now - self._gathered < pause and not isinstance(self._log.since(last - 1)[0], _ENDS):
             return None
         lacking = self._log.since(self._written)
-        self._gathered = now
+        self._gathered, self._sent = now, last
         return RunBatch(key, Batch(self._written + 1, last, encode_json(lacking)))
 
     def wrote(self, last: int | None, stop: bool | None) -> None:
@@ -171,6 +181,7 @@ class Recording:
             StoreError: The store failed.
         """
         key, last = await self.open(), self._log.last
+        self._sent = last
         await self._store.compact(key, self._owner, last, compact(self._log.everything()))
         self._written, self._compact_at, self._batches = last, 2 * max(last, COMPACT_EVENTS), 0
 
@@ -178,6 +189,9 @@ class Recording:
         self, status: RunOutcome, ending: events.Event, *, patience: float = PATIENCE_SECONDS, unsaved: bool = False
     ) -> RunKey | None:
         """Write what is left and the run's end.
+
+        One that another process has taken for dead, and closed, is closed anew if its turn is yet to be put into its
+        thread: what is read of the run is to be what is in the thread.
 
         Args:
             status: How the run ended.
@@ -189,14 +203,33 @@ class Recording:
             The run's place; None if another process has the run.
 
         Raises:
+            RunElsewhereError: It is to be closed anew, and the other process has not closed it yet.
             StoreError: It could not be stored in time.
         """
         deadline = monotonic() + patience
         await self._settle(patience)
-        if self.lost:
-            return None
-        await persist(lambda: self._close(status, ending, unsaved=unsaved), deadline)
-        return self.key
+        if not self.lost:
+            try:
+                await persist(lambda: self._close(status, ending, unsaved=unsaved), deadline)
+            except RunLostError:
+                if not unsaved:
+                    raise
+            else:
+                return self.key
+        return self.key if unsaved and await self._close_anew(status, ending) else None
+
+    async def note_saved(self) -> None:
+        """Note that the run's turn is in its thread, or given up.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+        """
+        if self.key is not None:
+            await self._store.note_saved(self.key)
+
+    def size(self) -> int:
+        """Return how many bytes the whole of the run takes, compacted."""
+        return len(encode_json(compact(self._log.everything())))
 
     async def hand_over(self) -> None:
         """Write what is left, and give the run away as one that goes on.
@@ -231,12 +264,33 @@ class Recording:
             if rest:
                 await self._store.append(key, self._owner, self._written + 1, rest)
 
-    async def _close(self, status: RunOutcome, ending: events.Event, *, unsaved: bool) -> None:
+    async def _close(
+        self, status: RunOutcome, ending: events.Event, *, unsaved: bool, anew: RunRecord | None = None
+    ) -> None:
         ends = [] if self._log.closed else [ending]  # a log that is stored late has it by now
         kept = without_earlier_turns(compact([*self._log.everything(), *ends]))
-        last, rest = self._log.last + len(ends), self._unwritten(ends)
+        last, rest, amends = self._log.last + len(ends), self._unwritten(ends), False
+        if anew is not None:
+            last, rest, amends = max(last, anew.last), (), anew.status == "broken"
+        key, about = await self.open(), self._about()
+        await self._store.close(key, self._owner, status, last, kept, about, rest, unsaved=unsaved, amends=amends)
+
+    async def _close_anew(self, status: RunOutcome, ending: events.Event) -> bool:
+        """Close the run in place of a process that has closed it, or died of it meanwhile; return whether it may."""
         key = await self.open()
-        await self._store.close(key, self._owner, status, last, kept, self._about(), rest, unsaved=unsaved)
+        record = next((each for each in await self._store.runs(key.thread_id) if each.key == key), None)
+        if record is None or not self._has_all_of(record):
+            return False
+        if record.status == "running" and not await self._store.claim(key, self._owner):
+            raise RunElsewhereError
+        await self._close(status, ending, unsaved=True, anew=record)
+        return True
+
+    def _has_all_of(self, record: RunRecord) -> bool:
+        """Return whether nobody else has added anything to the run, but for its end."""
+        if record.status == "running":
+            return record.last <= self._sent
+        return record.status == "broken" and record.about.get(STORED, record.last) <= self._sent
 
     def _unwritten(self, ends: Sequence[events.Event]) -> Sequence[events.Event]:
         """Return the last events for those who follow the run elsewhere; none if they are only kept compacted."""

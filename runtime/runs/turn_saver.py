@@ -127,10 +127,11 @@ class TurnSaver:
         """Return whether this process is to store the turn of a run that has ended."""
         return any(late.key == key for late in self._late.values())
 
-    def share(self, run: Turn, key: RunKey) -> None:
-        """Note where other processes find that a turn which waits here is unsaved."""
+    def share(self, run: Turn, key: RunKey) -> bool:
+        """Note where other processes find that a turn is unsaved; return whether it still waits here."""
         if run in self._late:
             self._late[run] = self._late[run]._replace(key=key)
+        return run in self._late
 
     def adopt(self, turn: Turn, key: RunKey) -> None:
         """Store the turn of a run of another process, whose place is ``key``, as soon as its thread is free."""
@@ -240,19 +241,23 @@ class TurnSaver:
                     del self._late[run]
 
     async def _insert(self, run: Turn, wait: float) -> None:
-        late = self._late.get(run)
-        key = late.key if late is not None else None
         async with self._store.lock(run.input.thread_id, run.agent_name, wait=wait):
+            key = self._key(run)
             if key is not None and key not in await self._archive.hold_unsaved([key]):
                 return  # another process has stored it, or is to
             if not await self._renew(run):
                 raise StoreError("The thread is gone.")
             kept = await _kept(run)
             await _save(run, _inserted(run, kept), kept.version)
+            key = self._key(run)  # the end of its run may have been stored meanwhile
             if key is not None:
                 await self._archive.note_saved(key)
-        if late is not None:
+        if run in self._late:
             log.info("turn_stored_late", thread_id=run.input.thread_id, run_id=run.input.run_id)
+
+    def _key(self, run: Turn) -> RunKey | None:
+        late = self._late.get(run)
+        return late.key if late is not None else None
 
 
 def _report_lost(run: Turn, reason: str) -> None:

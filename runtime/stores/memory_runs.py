@@ -155,9 +155,11 @@ class MemoryRuns(RunLogStore):
         rest: Batch | None,
         *,
         unsaved: bool,
+        amends: bool,
     ) -> None:
-        run = self._owned(key, owner)
+        run = self._broken(key) if amends else self._owned(key, owner)
         before = run.size
+        run.owner, run.batches = owner, [] if amends else run.batches
         if rest is not None and rest.last > run.last:
             run.batches.append(rest)
         run.given = run.given if about is None else run.given._replace(about=about)
@@ -261,6 +263,12 @@ class MemoryRuns(RunLogStore):
     def _owned(self, key: RunKey, owner: str) -> _Run:
         run = self._known(key)
         if run.owner != owner or run.status != "running":
+            raise RunLostError
+        return run
+
+    def _broken(self, key: RunKey) -> _Run:
+        run = self._known(key)
+        if run.status != "broken":
             raise RunLostError
         return run
 

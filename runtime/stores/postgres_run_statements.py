@@ -113,8 +113,10 @@ APPEND_AHEAD: LiteralString = f"{_STORE} {_REPORT}, {_AHEAD} FROM given LEFT JOI
 COMPACT: LiteralString = """
     UPDATE copilotkit_runs SET base = %(payload)s, base_last = %(last)s, last = greatest(last, %(last)s),
         updated_at = clock_timestamp(), status = %(status)s, about = coalesce(%(about)s, about),
-        unsaved = %(unsaved)s, expires_at = coalesce(clock_timestamp() + %(lease)s::interval, expires_at)
-    WHERE thread_id = %(thread_id)s AND number = %(number)s AND owner = %(owner)s AND status = 'running'
+        unsaved = %(unsaved)s, expires_at = coalesce(clock_timestamp() + %(lease)s::interval, expires_at),
+        owner = %(owner)s
+    WHERE thread_id = %(thread_id)s AND number = %(number)s
+        AND CASE WHEN %(amends)s THEN status = 'broken' ELSE owner = %(owner)s AND status = 'running' END
 """
 CLOSE: LiteralString = f"""
     WITH run AS ({COMPACT} RETURNING number), stored AS (

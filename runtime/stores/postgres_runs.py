@@ -128,7 +128,7 @@ class PostgresRuns(RunLogStore):
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
         values = {**key._asdict(), **base._asdict(), "owner": owner, "status": "running", "about": None}
-        values |= {"unsaved": False, "lease": None}
+        values |= {"unsaved": False, "lease": None, "amends": False}
         async with self._database.transaction() as cursor:
             await cursor.execute(sql.COMPACT, values)
             if cursor.rowcount == 0:
@@ -147,6 +147,7 @@ class PostgresRuns(RunLogStore):
         rest: Batch | None,
         *,
         unsaved: bool,
+        amends: bool,
     ) -> None:
         values = {
             **key._asdict(),
@@ -162,6 +163,7 @@ class PostgresRuns(RunLogStore):
             "rest": rest and rest.payload,
             "notes": notes([(key, base.last)], over=True),
             "unsaved": unsaved,
+            "amends": amends,
             "lease": self._lease(),
         }
         async with self._database.transaction() as cursor:
@@ -169,6 +171,8 @@ class PostgresRuns(RunLogStore):
             ((_, found),) = await cursor.fetchall()
             if not found:
                 raise RunLostError
+            if amends:
+                await cursor.execute(sql.DROP, values)
             await cursor.execute(sql.DROP_ENDED, values)
             await cursor.execute(sql.PRUNE, values)
 

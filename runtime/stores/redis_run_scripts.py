@@ -82,17 +82,24 @@ redis.call('PUBLISH', KEYS[1], last)
 redis.call('XTRIM', KEYS[2], 'MINID', text(last + 1) .. '-0')
 return 1
 """
-# ARGV: also the prefix of the thread's runs, the lease of a run that is unsaved, and at the end, if there are any, the
-# first of the last events and these
-CLOSE = f"""{_OWNED}
+# ARGV: also the prefix of the thread's runs, the lease of a run that is unsaved, whether a broken run is amended, and
+# at the end, if there are any, the first of the last events and these
+CLOSE = f"""{_NOW}
+local kept = redis.call('HMGET', KEYS[1], 'owner', 'status', 'last')
+if ARGV[13] == '1' then
+    if kept[2] ~= 'broken' then return false end
+    redis.call('DEL', KEYS[2])
+elseif kept[1] ~= ARGV[1] or kept[2] ~= 'running' then
+    return false
+end
 local last, payload, status, grace = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local max_runs, max_bytes, prefix, about = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 if about ~= '' then redis.call('HSET', KEYS[1], 'about', about) end
-if ARGV[14] and tonumber(last) > tonumber(kept[3]) then
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[11], last .. '-0', 'f', ARGV[13], 'd', ARGV[14])
+if ARGV[15] and tonumber(last) > tonumber(kept[3]) then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[11], last .. '-0', 'f', ARGV[14], 'd', ARGV[15])
 end
 redis.call('HSET', KEYS[1], 'base', payload, 'base_last', last, 'last', last, 'status', status,
-    'updated', text(now), 'size', #payload)
+    'updated', text(now), 'size', #payload, 'owner', ARGV[1])
 if tonumber(ARGV[12]) > 0 then
     redis.call('HSET', KEYS[1], 'unsaved', '1')
     redis.call('ZADD', KEYS[3], text(now + tonumber(ARGV[12])), KEYS[1])

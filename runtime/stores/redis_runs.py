@@ -138,10 +138,11 @@ class RedisRuns(RunLogStore):
         rest: Batch | None,
         *,
         unsaved: bool,
+        amends: bool,
     ) -> None:
         limits = [int(GRACE_SECONDS), self.settings.max_runs, self.settings.max_run_bytes]
         given: list[Word] = [owner, base.last, base.payload, status, *limits, self._prefix(key.thread_id), about or b""]
-        given += [RUNS_IN_GRACE, MAX_BATCHES, self._lease() if unsaved else 0]
+        given += [RUNS_IN_GRACE, MAX_BATCHES, self._lease() if unsaved else 0, int(amends)]
         given += (rest.first, rest.payload) if rest is not None else ()
         with translated():
             _owned(await self._close_script(self._keys(key), given))

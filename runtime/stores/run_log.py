@@ -178,6 +178,7 @@ class RunLogStore(ABC):
         about: dict[str, Any] | None = None,
         rest: Sequence[Event] = (),
         unsaved: bool = False,
+        amends: bool = False,
     ) -> None:
         """End a run, and let go of the thread's oldest runs if there are too many.
 
@@ -190,15 +191,17 @@ class RunLogStore(ABC):
             about: What to keep with the run from now on; None for what was given when it began.
             rest: Its last events one by one, for those who follow it: what has not been stored yet.
             unsaved: Whether its turn is yet to be put into its thread: the run stays ``owner``'s until ``note_saved``.
+            amends: Whether it is a run that was closed as ``broken`` by somebody who took ``owner`` for dead: the whole
+                of it takes the place of what was stored by then.
 
         Raises:
-            RunLostError: The run is not ``owner``'s.
+            RunLostError: The run is not ``owner``'s; or, if this amends, it is not broken.
         """
         async with self._turns.here:
             kept = None if about is None else encode_json(about)
             base = Base(last, encode_json(compacted))
             batch = Batch(last - len(rest) + 1, last, encode_json(rest)) if rest else None
-            await self._close(key, owner, status, base, kept, batch, unsaved=unsaved)
+            await self._close(key, owner, status, base, kept, batch, unsaved=unsaved, amends=amends)
 
     async def note_saved(self, key: RunKey) -> None:
         """Note that the turn of a run that was closed as ``unsaved`` is in its thread, or given up."""
@@ -353,6 +356,7 @@ class RunLogStore(ABC):
         rest: Batch | None,
         *,
         unsaved: bool,
+        amends: bool,
     ) -> None: ...
 
     @abstractmethod

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import StoreError
 from ..events import Event
-from .errors import StateEncodingError
+from .errors import StateEncodingError, StoreUnavailableError
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Event])
@@ -25,6 +25,13 @@ class RunLostError(StoreError):
 
     def __init__(self) -> None:
         super().__init__("This process may no longer write the run.")
+
+
+class RunElsewhereError(StoreUnavailableError):
+    """Another process has taken this one for dead, and has not closed the run yet."""
+
+    def __init__(self) -> None:
+        super().__init__("Another process is about to close the run.")
 
 
 class RunCompactedError(StoreError):

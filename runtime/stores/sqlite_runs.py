@@ -101,8 +101,10 @@ _APPEND = """
 """
 _COMPACT = """
     UPDATE copilotkit_runs SET base = :payload, base_last = :last, last = max(last, :last), updated = :now,
-        status = :status, about = coalesce(:about, about), unsaved = :unsaved, expires = coalesce(:expires, expires)
-    WHERE thread_id = :thread_id AND number = :number AND owner = :owner AND status = 'running'
+        status = :status, about = coalesce(:about, about), unsaved = :unsaved, expires = coalesce(:expires, expires),
+        owner = :owner
+    WHERE thread_id = :thread_id AND number = :number
+        AND CASE WHEN :amends THEN status = 'broken' ELSE owner = :owner AND status = 'running' END
     RETURNING number
 """
 _DROP = "DELETE FROM copilotkit_run_events WHERE thread_id = :thread_id AND number = :number AND last <= :last"
@@ -222,7 +224,7 @@ class SqliteRuns(RunLogStore):
     @override
     async def _compact(self, key: RunKey, owner: str, base: Base) -> None:
         values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": "running", "about": None}
-        values |= {"unsaved": False, "expires": None}
+        values |= {"unsaved": False, "expires": None, "amends": False}
 
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(_COMPACT, values).fetchone() is None:
@@ -242,9 +244,10 @@ class SqliteRuns(RunLogStore):
         rest: Batch | None,
         *,
         unsaved: bool,
+        amends: bool,
     ) -> None:
         values = {**key._asdict(), **base._asdict(), "owner": owner, "now": now(), "status": status, "about": about}
-        values |= {"unsaved": unsaved, "expires": self._expires()}
+        values |= {"unsaved": unsaved, "expires": self._expires(), "amends": amends}
         limits = {
             "thread_id": key.thread_id,
             "settled": key.number - RUNS_IN_GRACE,
@@ -256,6 +259,8 @@ class SqliteRuns(RunLogStore):
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(_COMPACT, values).fetchone() is None:
                 raise RunLostError
+            if amends:
+                connection.execute(_DROP, values)
             if rest is not None:
                 connection.execute(_APPEND, {**key._asdict(), **rest._asdict()})
             connection.execute(_DROP_ENDED, limits)

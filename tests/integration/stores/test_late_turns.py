@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from copilotkit_runtime import CopilotRuntime, RunContext, RunInput, events
+from copilotkit_runtime import CopilotRuntime, RunContext, RunInput, RuntimeConfig, events
 from copilotkit_runtime.runtime.messages import TextMessage, ToolResultMessage
 from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.runtime.runs import recording, turn_saver
@@ -254,6 +254,75 @@ async def _is_saved(runtime: CopilotRuntime, key: RunKey) -> bool:
 async def _records(url: str, settings: StoreSettings) -> list[RunRecord]:
     async with opened_runs(url, settings) as runs:
         return await runs.runs("thread")
+
+
+class _Lingering(GatedAgent):
+    """Does not end behind its answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_said = asyncio.Event()
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
+        async for event in super().execute_run(agent_name, run, context):
+            yield event
+        self.has_said.set()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("agent_type", [GatedAgent, _Lingering])
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_run_that_another_process_took_for_dead_says_the_same_in_its_thread_and_in_its_log(
+    url: str, settings: StoreSettings, agent_type: type[GatedAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one has closed it with what was stored by then; it had gone on, and its client has seen the rest."""
+    short = msgspec.structs.replace(settings, lease=2.0, heartbeat=600.0)
+    config = RuntimeConfig(store_lease_seconds=2.0)
+    agent = agent_type()
+    agent.gates["one"] = asyncio.Event()
+    async with (
+        CopilotRuntime(providers=[agent], store=open_store(url, short), config=config) as first,
+        CopilotRuntime(providers=[GatedAgent()], store=open_store(url, short), config=config) as second,
+    ):
+        run = await first.start_run("answering", "one", thread_id="thread")
+        await agent.begun.get()
+        await until(lambda: _has_said(second, ["one", "answer "]))
+        with monkeypatch.context() as outage:
+            for operation in ("append_group", "renew"):
+                outage.setattr(first.service.archive.store, operation, _is_away)
+            await until(lambda: _is(second, "broken"))
+            agent.gates["one"].set()
+            await (agent.has_said.wait() if isinstance(agent, _Lingering) else run.join())
+        await run.join()
+
+        await until(lambda: _is(second, "failed"))
+        await until(lambda: _has_said(second, ["one", "answer to one"]))
+        await until(lambda: _keeps(second, ["one", "answer to one"]))
+        assert await _texts(second) == ["one", "answer to one"]
+        (record,) = await second.service.archive.runs("thread")
+        assert not record.unsaved
+        history = await second.service.archive.history(record)
+        assert [type(event) for event in history if isinstance(event, ENDS)] == [events.RunError]
+
+
+async def _is_away(*_: object) -> None:
+    raise StoreUnavailableError("It is away.")
+
+
+async def _is(runtime: CopilotRuntime, status: str) -> bool:
+    (record,) = await runtime.service.archive.runs("thread")
+    return record.status == status
+
+
+async def _has_said(runtime: CopilotRuntime, texts: list[str]) -> bool:
+    (record,) = await runtime.service.archive.runs("thread")
+    said = messages_of(record, await runtime.service.archive.history(record))
+    return [message.content for message in said if isinstance(message, TextMessage)] == texts
+
+
+async def _keeps(runtime: CopilotRuntime, texts: list[str]) -> bool:
+    (record,) = await runtime.service.archive.runs("thread")
+    return not record.unsaved and await _texts(runtime) == texts
 
 
 async def test_what_waits_is_bounded_and_what_is_given_up_is_reported(

@@ -498,3 +498,28 @@ async def test_a_run_whose_turn_is_not_saved_is_kept_though_there_are_too_many(r
     await runs.note_saved(key)
     await ended(runs)
     assert [run.number for run in await runs.runs("thread", 10)] == [4, 5]
+
+
+async def test_a_run_that_was_closed_as_broken_is_closed_anew_by_the_process_that_had_it(runs: RunLogStore) -> None:
+    key = await recorded(runs)
+    broken = [*RUN[:3], events.RunError(message="broken off")]
+    await runs.close(key, OWNER, "broken", len(RUN) + 1, broken, rest=[broken[-1]])
+    await runs.close(key, "process-0", "failed", len(RUN) + 5, RUN, {"kept": 1}, unsaved=True, amends=True)
+    (record,) = await runs.runs("thread")
+    assert (record.status, record.last, record.about, record.unsaved) == ("failed", len(RUN) + 5, {"kept": 1}, True)
+    assert await runs.history(key) == RUN
+    assert await everything(runs, key) == RUN, "nobody is shown the beginning alone any more"
+    with pytest.raises(RunCompactedError):
+        await runs.read(key, 3)
+    assert await runs.renew([key], "process-0") == {key: False}
+    assert await runs.renew([key], OWNER) == {}
+    await runs.note_saved(key)
+    assert await runs.renew([key], "process-0") == {}
+
+
+async def test_a_run_that_is_not_broken_is_not_closed_anew(runs: RunLogStore) -> None:
+    going_on, finished = await recorded(runs), await ended(runs, "finished")
+    for key in (going_on, finished, RunKey("unknown", 1)):
+        with pytest.raises(RunLostError):
+            await runs.close(key, OWNER, "failed", 3, RUN[:3], amends=True)
+    assert await everything(runs, going_on) == RUN

@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from unittest.mock import Mock
 
 import pytest
+from structlog.testing import capture_logs
 from typing_extensions import override
 
 from copilotkit_runtime import events
 from copilotkit_runtime.runtime.errors import StoreError
+from copilotkit_runtime.runtime.runs import late_ends
 from copilotkit_runtime.runtime.runs import recorder as recorder_module
 from copilotkit_runtime.runtime.runs import recording as recording_module
+from copilotkit_runtime.runtime.runs.closing import close_record
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.log import TAIL_EVENTS, RunLog
 from copilotkit_runtime.runtime.runs.recorder import Recorder
 from copilotkit_runtime.runtime.runs.recording import Recording
+from copilotkit_runtime.runtime.runs.turn import Turn
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.group_writer import RunBatch
 from copilotkit_runtime.runtime.stores.memory_runs import MemoryRuns
-from copilotkit_runtime.runtime.stores.run_records import RunKey, RunRecord
+from copilotkit_runtime.runtime.stores.run_records import RunElsewhereError, RunKey, RunRecord
 from tests.support.polling import until
 
 OWNER = "process-1"
@@ -29,6 +34,7 @@ FINISHED = events.RunFinished(thread_id="t", run_id="r")
 START = events.TextMessageStart(message_id="m")
 TOKEN = events.TextMessageContent(message_id="m", delta="word ")
 END = events.TextMessageEnd(message_id="m")
+BROKEN = events.RunError(message="broken off")
 
 
 class Store(MemoryRuns):
@@ -302,3 +308,73 @@ async def test_runs_that_end_while_they_are_written_lose_nothing(store: Store, r
     for run in runs:
         assert (await store.read(run.key)).events == [*whole, FINISHED]
         assert await store.history(run.key) == compact([*whole, FINISHED])
+
+
+async def _lost(store: Store, recorder: Recorder) -> Recorded:
+    """A run that another process has, of which two events were stored; a third came later."""
+    (run,) = recorded(store, recorder, 1)
+    await are(lambda: run.recording.key is not None)
+    run.log.append_nowait(STARTED)
+    run.log.append_nowait(START)
+    await reach(store, {"thread-0": 2})
+    assert await store.take(run.key, "process-2", held_by=OWNER)
+    recorder.remove(run.recording)
+    run.log.append_nowait(TOKEN)
+    return run
+
+
+async def _finish(run: Recorded) -> RunKey | None:
+    return await run.recording.finish("failed", FINISHED, unsaved=True)
+
+
+async def test_a_run_that_another_process_closed_is_closed_anew_behind_it(store: Store, recorder: Recorder) -> None:
+    run = await _lost(store, recorder)
+    with pytest.raises(RunElsewhereError):
+        await _finish(run)
+    await close_record(store, "process-2", await record(store, "thread-0"), "broken", BROKEN, [STARTED, START], 2)
+    assert await _finish(run) == run.key
+    assert await store.history(run.key) == compact([STARTED, START, TOKEN, FINISHED])
+
+
+async def test_a_run_whose_new_process_died_too_is_closed_by_its_old_one(store: Store, recorder: Recorder) -> None:
+    run = await _lost(store, recorder)
+    await store.release(run.key, "process-2")
+    assert await _finish(run) == run.key
+    assert await store.history(run.key) == compact([STARTED, START, TOKEN, FINISHED])
+
+
+async def test_what_another_process_added_to_a_run_is_not_taken_back(store: Store, recorder: Recorder) -> None:
+    run = await _lost(store, recorder)
+    await store.append(run.key, "process-2", 3, [TOKEN, TOKEN])
+    assert await _finish(run) is None
+    went_on = [STARTED, START, TOKEN, TOKEN]
+    await close_record(store, "process-2", await record(store, "thread-0"), "broken", BROKEN, went_on, 4)
+    assert await _finish(run) is None
+    assert BROKEN in await store.history(run.key)
+
+
+class _Unsaved:
+    """No turn waits."""
+
+    def waits(self, run: Turn) -> bool:
+        return False
+
+    def share(self, run: Turn, key: RunKey) -> bool:
+        return False
+
+
+async def test_ends_that_the_store_cannot_take_are_bounded_by_their_size(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late_ends, "LATE_BYTES", 3_000)
+    waiting = late_ends.LateEnds()
+    runs = [Recorded(store, f"thread-{number}") for number in range(4)]
+    with capture_logs() as logs:
+        for run in runs:
+            await run.recording.open()
+            run.log.append_nowait(events.TextMessageContent(message_id="m", delta="x" * 1_000))
+            waiting.put_off(late_ends.RunEnd(run.recording, Mock(), "finished", FINISHED, _Unsaved()))
+        assert [waiting.has(run.key) for run in runs] == [False, False, True, True]
+    assert [record["event"] for record in logs] == ["run_not_stored", "run_not_stored"]
+    await waiting.stop()
+    assert [(await record(store, run.key.thread_id)).status for run in runs] == [*["running"] * 2, *["finished"] * 2]

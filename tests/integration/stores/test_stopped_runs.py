@@ -11,8 +11,12 @@ from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, R
 from copilotkit_runtime.runtime.context import Tool
 from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
 from copilotkit_runtime.runtime.request import FrontendAction, RunRequest
+from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.run import RunStatus
 from copilotkit_runtime.runtime.runs.verifier import EventVerifier
+from copilotkit_runtime.runtime.stores.settings import StoreSettings
+from copilotkit_runtime.runtime.stores.urls import open_store
+from tests.integration.stores.conftest import KINDS
 
 SCRIPT: list[events.Event] = [
     events.StepStarted(step_name="node"),
@@ -66,10 +70,12 @@ def is_valid_for_a_strict_model(messages: Sequence[Message]) -> bool:
     return not open_calls
 
 
+@pytest.mark.parametrize("url", KINDS, indirect=True)
 @pytest.mark.parametrize("at", range(len(SCRIPT) + 1))
-async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
+async def test_stopping_at_each_event_leaves_a_valid_stream(url: str, settings: StoreSettings, at: int) -> None:
+    """Every index on every store."""
     provider = Pausing(at)
-    async with CopilotRuntime(providers=[provider], store="memory://") as runtime:
+    async with CopilotRuntime(providers=[provider], store=open_store(url, settings)) as runtime:
         asked = RunInput(thread_id="t", run_id="r")
         handle = await runtime.service.start(RunRequest(agent_name="a", input=asked, context=RunContext()))
         async with asyncio.timeout(20):
@@ -84,16 +90,21 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(at: int) -> None:
         going_on = await runtime.service.start(RunRequest(agent_name="a", input=again, context=RunContext()))
         while await going_on.read():
             pass
+        first, second = await runtime.service.archive.runs("t")
+        logged = await runtime.service.archive.history(first)
+    assert (first.status, second.status) == ("cancelled", "finished")
     assert handle.status is RunStatus.CANCELLED
     assert going_on.status is RunStatus.FINISHED
     assert is_valid_for_a_strict_model(provider.given)
     assert seen[1 : at + 1] == SCRIPT[:at]
-    verifier = EventVerifier()
-    for event in seen[1:-1]:
-        verifier.check(event)
-    assert verifier.closing() == []
-    assert isinstance(seen[-1], events.RunFinished)
-    assert [type(event) for event in seen].count(events.RunFinished) == 1
+    for whole in (seen, logged):
+        verifier = EventVerifier()
+        for event in whole[1:-1]:
+            verifier.check(event)
+        assert verifier.closing() == []
+        assert isinstance(whole[-1], events.RunFinished)
+        assert [type(event) for event in whole].count(events.RunFinished) == 1
+    assert compact(logged) == compact(seen)
     ends = [event for event in seen if isinstance(event, events.TextMessageEnd | events.ToolCallEnd)]
     assert all(event.broken for event in ends if event not in SCRIPT)
     assert kept is not None
@@ -127,10 +138,13 @@ class RaisingLate(AgentProvider):
         self.waits = asyncio.Event()
 
 
+@pytest.mark.parametrize("url", KINDS, indirect=True)
 @pytest.mark.parametrize("error", [ValueError("late"), RuntimeError("late"), SystemExit(1), TimeoutError("late")])
-async def test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_sent(error: BaseException) -> None:
+async def test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_sent(
+    url: str, settings: StoreSettings, error: BaseException
+) -> None:
     provider = RaisingLate(error)
-    async with CopilotRuntime(providers=[provider], store="memory://") as runtime:
+    async with CopilotRuntime(providers=[provider], store=open_store(url, settings)) as runtime:
         asked = RunInput(thread_id="t", run_id="r")
         show = FrontendAction(tool=Tool(name="show", description="", parameters={}))
         request = RunRequest(agent_name="a", input=asked, context=RunContext(), frontend_actions=[show])
