@@ -39,6 +39,8 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{_STORES}/test_followed_runs.py::test_twenty_readers_join_and_leave_at_random",
     ),
     "a turn is submitted twice": (
+        f"{_STORES}/test_double_submits.py::"
+        "test_a_turn_that_is_submitted_twice_within_ten_milliseconds_is_shown_and_kept_once",
         f"{_TABS}::test_a_turn_that_is_submitted_twice_at_once_is_kept_once",
         f"{_RUNS}/test_thread_lock.py::test_a_turn_that_is_sent_twice_is_kept_once",
     ),
@@ -48,11 +50,11 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{_STORES}/test_run_news.py::test_followers_outlast_a_restart_of_the_server",
     ),
     "a run is stopped at each event": (
-        f"{_RUNS}/test_stopped_runs.py::test_stopping_at_each_event_leaves_a_valid_stream",
+        f"{_STORES}/test_stopped_runs.py::test_stopping_at_each_event_leaves_a_valid_stream",
     ),
     "a run is stopped after its end": (f"{_NEW}::test_a_stop_after_the_end_changes_nothing",),
     "an agent raises once it is stopped": (
-        f"{_RUNS}/test_stopped_runs.py::test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_sent",
+        f"{_STORES}/test_stopped_runs.py::test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_it_sent",
     ),
     "kill -9": (
         f"{_STORES}/test_durability.py::test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run",
