@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,12 @@ def test_a_new_project_chats(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     said = "".join(event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT")
     assert said.strip() == "You said: hello there", answer.text
     assert events[-1]["type"] == "RUN_FINISHED"
+
+
+@pytest.mark.parametrize("project", [ProjectKind.LANGGRAPH], indirect=True)
+def test_a_new_project_imports_its_model_s_package_before_anybody_waits_for_it(project: Path) -> None:
+    program = "import sys, app; sys.exit('langchain_openai' not in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=project, check=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("project", [ProjectKind.MODEL], indirect=True)
