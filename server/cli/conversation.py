@@ -17,6 +17,7 @@ from ...runtime.errors import AgentNotFoundError, NoModelError
 from ...runtime.messages import Message, TextMessage
 from ...runtime.request import RunRequest
 from ...runtime.runs.handle import RunHandle
+from ...runtime.runs.transcript import Transcript
 from ..runtime import CopilotRuntime
 from .terminal_input import InputLines, interruptible
 
@@ -50,8 +51,18 @@ class Conversation:
         self.failed = False
         """Whether a run failed."""
         self._messages: list[Message] = []
-        self._texts: dict[str, str] = {}
+        self._state: dict[str, Any] = {}
         self._question: str | None = None
+
+    async def recall(self) -> None:
+        """Go on with what is kept of the thread."""
+        if self._agent_name is None:
+            return
+        kept = await self._runtime.load_agent_state(thread_id=self._thread_id, agent_name=self._agent_name)
+        if kept is not None:
+            self._messages, self._state = [*kept.messages], kept.state
+            for question in kept.interrupts or ():
+                self._show(question)
 
     async def send(self, text: str) -> bool:
         """Send a message, or the answer to the question that the last run left open, and print what comes back.
@@ -59,26 +70,40 @@ class Conversation:
         Returns:
             True, once the run has ended.
         """
-        question, self._question, self._texts = self._question, None, {}
+        question, self._question = self._question, None
         resume = []
         if question is None:
             self._messages.append(TextMessage(role="user", content=text))
         else:
             resume = [Resume(name="LangGraphInterruptEvent", value=question, response=text, answer=text)]
-        given = RunInput(thread_id=self._thread_id, run_id=str(uuid4()), messages=[*self._messages], resume=resume)
+        given = RunInput(
+            thread_id=self._thread_id,
+            run_id=str(uuid4()),
+            messages=[*self._messages],
+            state=self._state,
+            resume=resume,
+        )
         request = RunRequest(agent_name=self._agent_name, input=given, context=RunContext())
         handle = await self._runtime.service.start(request)
+        transcript = Transcript()
         try:
-            await self._read(handle)
+            await self._read(handle, transcript)
         finally:
-            texts = self._texts.items()
-            self._messages += [TextMessage(id=id_, role="assistant", content=text) for id_, text in texts]
+            self._keep(transcript)
         return True
 
-    async def _read(self, handle: RunHandle) -> None:
+    def _keep(self, transcript: Transcript) -> None:
+        """Keep what a run has added, as other clients do, for the next one."""
+        thread = transcript.thread
+        self._messages = [*self._messages, *transcript.messages()] if thread is None else [*thread]
+        if transcript.state is not None:
+            self._state = transcript.state
+
+    async def _read(self, handle: RunHandle, transcript: Transcript) -> None:
         try:
             while batch := await handle.read():
                 for event in batch:
+                    transcript.record(event)
                     self._show(event)
         finally:
             handle.close()
@@ -88,7 +113,6 @@ class Conversation:
     def _show(self, event: Any) -> None:
         match event:
             case events.TextMessageContent():
-                self._texts[event.message_id] = self._texts.get(event.message_id, "") + event.delta
                 self._write(event.delta)
             case events.TextMessageEnd() | events.ToolCallEnd():
                 self._write("\n")
@@ -130,6 +154,8 @@ async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: s
     async with runtime:
         chosen = await _chosen(runtime, agent_name)
         conversation = Conversation(runtime, chosen, thread_id or str(uuid4()), _write, _write_error)
+        if thread_id is not None:
+            await conversation.recall()
         lines = InputLines()
         _prompt(f"Talking to {chosen or 'the model'}. Ctrl+C stops an answer; an empty line, or Ctrl+D, ends it all.\n")
         while True:

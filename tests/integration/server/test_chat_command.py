@@ -40,6 +40,30 @@ class Failing(AgentProvider):
 runtime = CopilotRuntime([Failing()])
 """
 
+REMEMBERING = """
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, events
+
+class Counting(AgentProvider):
+    name = "counting"
+
+    async def list_agents(self):
+        return [AgentDescriptor(name="my_agent")]
+
+    async def execute_run(self, agent_name, run, context):
+        kinds = [type(message).__name__ for message in run.messages]
+        yield events.ToolCallStart(tool_call_id=run.run_id, tool_call_name="count")
+        yield events.ToolCallEnd(tool_call_id=run.run_id)
+        yield events.ToolCallResult(tool_call_id=run.run_id, content="counted")
+        yield events.StateSnapshot(snapshot={"runs": run.state.get("runs", 0) + 1})
+        yield events.TextMessageStart(message_id=f"said-{run.run_id}")
+        text = f"{run.state.get('runs', 0)} runs, {' '.join(kinds)}"
+        yield events.TextMessageContent(message_id=f"said-{run.run_id}", delta=text)
+
+runtime = CopilotRuntime([Counting()])
+"""
+FIRST = "0 runs, TextMessage"
+SECOND = "1 runs, TextMessage ToolCallMessage ToolResultMessage TextMessage TextMessage"
+
 
 class Chat:
     """Types lines into ``chat``."""
@@ -47,10 +71,13 @@ class Chat:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._places = monkeypatch, capsys
 
-    def __call__(self, target: str, *lines: str, agent: str | None = None) -> Ended:
+    def __call__(
+        self, target: str, *lines: str, agent: str | None = None, store: str = "memory://", thread: str | None = None
+    ) -> Ended:
         chosen = [] if agent is None else ["--agent", agent]
+        chosen += [] if thread is None else ["--thread", thread]
         typed = "".join(f"{line}\n" for line in lines)
-        return run_here(*self._places, "chat", target, "--store", "memory://", *chosen, typed=typed)
+        return run_here(*self._places, "chat", target, "--store", store, *chosen, typed=typed)
 
 
 @pytest.fixture
@@ -75,6 +102,24 @@ def test_each_line_is_answered_and_may_answer_a_question(chat: Chat) -> None:
         "You said: Ask me first",
         "You said: Hello again",
     ]
+
+
+@pytest.fixture
+def remembering(tmp_path: Path) -> str:
+    file = tmp_path / "remembering_in_chat.py"
+    file.write_text(REMEMBERING)
+    return f"{file}:runtime"
+
+
+def test_an_agent_is_given_its_state_its_calls_and_their_results_again(chat: Chat, remembering: str) -> None:
+    talked = chat(remembering, "Hello", "And again")
+    assert [line for line in talked.out.splitlines() if "runs" in line] == [FIRST, SECOND], talked.err
+
+
+def test_a_thread_is_gone_on_with_in_another_conversation(chat: Chat, remembering: str, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'threads.sqlite'}"
+    assert FIRST in chat(remembering, "Hello", store=store, thread="t-1").out.splitlines()
+    assert SECOND in chat(remembering, "And again", store=store, thread="t-1").out.splitlines()
 
 
 def test_an_unknown_agent_is_answered_with_those_there_are(chat: Chat) -> None:
