@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -30,12 +31,17 @@ HeaderHook: TypeAlias = Callable[[RunContext], Mapping[str, str] | Awaitable[Map
 
 Refusal: TypeAlias = Callable[[int, str], CopilotKitError]
 
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""How long an answer may be that is read whole."""
+
 _ERROR_BODY_BYTES = 4096
 _UNAUTHORIZED = frozenset({401, 403})
 _UNAVAILABLE = frozenset({408, 429, 502, 503, 504})
 _SAME_METHOD = frozenset({307, 308})
 _ANY_REDIRECT = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_FOLLOWED = 5
+_UNCOMPRESSED = {"accept-encoding": "identity"}
+"""A compressed stream would be held back until there is enough to compress, and what it stands for has no bound."""
 
 
 class TransportSettings(TypedDict, total=False):
@@ -106,9 +112,8 @@ class Transport:
         Raises:
             CopilotKitError: If the service cannot be reached, breaks off, is silent for too long, or refuses.
         """
-        # A compressed stream would be held back until there is enough to compress.
-        own = {"content-type": "application/json", "accept": accept, "accept-encoding": "identity"}
-        headers = {**await self._headers_for(context), **own}
+        own = {"content-type": "application/json", "accept": accept}
+        headers = {**await self._headers_for(context), **own, **_UNCOMPRESSED}
         body = msgspec.json.encode(payload)
         with network_errors():
             async with AsyncExitStack() as stack:
@@ -124,17 +129,17 @@ class Transport:
             CopilotKitError: As ``stream``; also if the answer is not JSON.
         """
         async with self.stream(url, payload, context, accept="application/json") as response:
-            return decode_body(await response.aread())
+            return decode_body(await self._whole_body(response))
 
     async def get(self, url: str, context: RunContext) -> Any:
         """Get ``url``, and return what the answer's JSON holds. Raises as ``post`` does."""
-        headers = {**await self._headers_for(context), "accept": "application/json"}
+        headers = {**await self._headers_for(context), "accept": "application/json", **_UNCOMPRESSED}
         with network_errors():
             async with AsyncExitStack() as stack:
                 response = await self._send(stack, "GET", url, headers=headers)
                 if not response.is_success:
                     raise await self._refuse(response)
-                return decode_body(await response.aread())
+                return decode_body(await self._whole_body(response))
 
     async def _send(self, stack: AsyncExitStack, method: str, url: str, **request: Any) -> httpx.Response:
         """Send a request and follow its redirects; ``stack`` closes the answer."""
@@ -148,7 +153,26 @@ class Transport:
                 break
             await response.aclose()
             url = str(target)
+        _check_uncompressed(response)
         return response
+
+    async def _whole_body(self, response: httpx.Response) -> bytes:
+        """Return a body that has an end. It may take as long to come as the service may be silent, and no longer.
+
+        Raises:
+            NetworkError: It takes longer.
+            ProtocolError: It is too long.
+        """
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._timeout.read):
+                async for piece in response.aiter_bytes():
+                    body += piece
+                    if len(body) > MAX_BODY_BYTES:
+                        raise ProtocolError(f"The remote service answered with more than {MAX_BODY_BYTES} bytes.")
+        except TimeoutError as error:
+            raise NetworkError("The remote service took too long to send its answer.") from error
+        return bytes(body)
 
     async def _refuse(self, response: httpx.Response) -> CopilotKitError:
         refusal = self._refusal(response.status_code, str(response.url))
@@ -244,6 +268,17 @@ def refusal_of(status: int, url: str) -> CopilotKitError:
         )
     kind = NetworkError if status in _UNAVAILABLE else CopilotKitError
     return kind(f"The agent service answered with HTTP status {status}.", status_code=status)
+
+
+def _check_uncompressed(response: httpx.Response) -> None:
+    """Check that what comes is what is sent: a small piece of a compressed body may stand for gigabytes.
+
+    Raises:
+        ProtocolError: The body is compressed, for which nobody asked.
+    """
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise ProtocolError(f"The remote service compressed its answer ({encoding[:20]}), for which nobody asked.")
 
 
 async def _start_of_body(response: httpx.Response) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -15,8 +17,13 @@ RESUME_SECONDS = 5.0
 
 # A server that was restarted does not know the session: 404 by the protocol, 400 or 410 by some.
 _SESSION_UNKNOWN = frozenset({400, 404, 410})
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""How long an answer may be, or one event of a stream of them."""
 _EVENT_STREAM = "text/event-stream"
 _ID_LINE = b"\nid:"
+_EVENT_END = re.compile(rb"\n\r?\n|\r\r")
+_UNCOMPRESSED = {"accept-encoding": "identity"}
+"""What a compressed answer stands for has no bound."""
 
 OnLoss: TypeAlias = Callable[[str | None, bool], None]
 """Called with the mark of the call that was lost, or None for a stream that all calls share; and with whether the call
@@ -44,37 +51,62 @@ def watched_client(httpx: Any, on_loss: OnLoss, mark_key: str, **settings: Any) 
             except httpx.TransportError as error:
                 watch.failed(request, delivered=not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout))
                 raise
-            if watch.answered(request, response):
-                response.stream = stream_class(response.stream, lambda resumable: watch.ended(request, resumable))
+            if response.headers.get("content-encoding", "identity") != "identity":
+                await response.aclose()
+                watch.failed(request, delivered=True)
+                raise httpx.RemoteProtocolError("The answer is compressed, for which nobody asked.", request=request)
+            is_stream = _is_event_stream(response)
+            awaited = watch.answered(request, response)
+            ended = partial(watch.ended, request) if awaited else _nobody_waits
+            response.stream = stream_class(response.stream, ended, ends_whole=not is_stream)
             return response
 
-    return WatchedClient(**settings)
+    return WatchedClient(**{**settings, "headers": {**_UNCOMPRESSED, **(settings.get("headers") or {})}})
 
 
 def _watched_stream(httpx: Any) -> Any:
     class WatchedStream(httpx.AsyncByteStream):  # type: ignore[misc]
-        """A stream that reports its end, unless it is closed before: the library does so once it has its answer."""
+        """A stream of bounded events, or a bounded body, that reports when it is lost.
 
-        def __init__(self, stream: Any, ended: Callable[[bool], None]) -> None:
+        The library closes a stream of events once it has its answer; one that ends before is lost.
+        """
+
+        def __init__(self, stream: Any, ended: Callable[[bool], None], *, ends_whole: bool) -> None:
             self._stream = stream
             self._ended = ended
+            self._ends_whole = ends_whole
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            resumable, tail = False, b"\n"
+            resumable, tail, size = False, b"\n", 0
             try:
                 async for piece in self._stream:
-                    resumable = resumable or _ID_LINE in tail + piece
-                    tail = piece[-len(_ID_LINE) :]
+                    joined = tail + piece
+                    resumable = resumable or _ID_LINE in joined
+                    size += len(piece)
+                    if not self._ends_whole and _EVENT_END.search(joined):
+                        size = len(piece)
+                    if size > MAX_EVENT_BYTES:
+                        raise httpx.ReadError(f"The server sent more than {MAX_EVENT_BYTES} bytes.")
+                    tail = joined[-len(_ID_LINE) :]
                     yield piece
             except httpx.TransportError:
                 self._ended(resumable)
                 raise
-            self._ended(resumable)
+            if not self._ends_whole:
+                self._ended(resumable)
 
         async def aclose(self) -> None:
             await self._stream.aclose()
 
     return WatchedStream
+
+
+def _is_event_stream(response: Any) -> bool:
+    return bool(response.headers.get("content-type", "").startswith(_EVENT_STREAM))
+
+
+def _nobody_waits(resumable: bool) -> None:
+    """Do nothing."""
 
 
 class _Watch:
@@ -91,7 +123,7 @@ class _Watch:
             self._on_loss(self._mark_of(request), delivered)
 
     def answered(self, request: Any, response: Any) -> bool:
-        """Report a request that was refused, and return whether the answer is a stream whose end matters."""
+        """Report a request that was refused, and return whether it matters if the answer is lost."""
         if request.method == "POST" and response.is_error:
             unknown = response.status_code in _SESSION_UNKNOWN and _names_session(request)
             self._on_loss(self._mark_of(request), not unknown)
@@ -101,8 +133,7 @@ class _Watch:
                 timer.cancel()
             self._resuming.clear()
         # Calls wait for their own stream, or for the only one that an SSE server has.
-        awaited = request.method == "POST" or SESSION_HEADER not in request.headers
-        return awaited and response.headers.get("content-type", "").startswith(_EVENT_STREAM)
+        return request.method == "POST" or (SESSION_HEADER not in request.headers and _is_event_stream(response))
 
     def ended(self, request: Any, resumable: bool) -> None:
         """Report a stream that ended before its answer, at once or when it was not resumed in time."""

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 from typing_extensions import override
 
 from ..optional import optional
@@ -47,6 +48,8 @@ with suppress(ImportError):
     from psycopg_pool import PoolTimeout
 
     _SERVER_ERRORS = (*_SERVER_ERRORS, Error, PoolTimeout)
+
+log = structlog.get_logger(__name__)
 
 RUN, CALL = "run", "call"
 TAKEN_SECONDS = 10
@@ -186,8 +189,11 @@ class SaqEngine(QueueEngine):
         job = await self._next(opened, seconds)
         if job is None:
             return None
-        given = job.kwargs or {}
-        return _Ticket(RunKey(given["thread"], given["number"]), _Taken(opened, job, self._limit))
+        key, taken = _run_of(job), _Taken(opened, job, self._limit)
+        if key is None:
+            await self._drop(taken, job)
+            return None
+        return _Ticket(key, taken)
 
     @override
     async def call(self, queue: str, body: str, seconds: float) -> str:
@@ -211,7 +217,13 @@ class SaqEngine(QueueEngine):
     async def take_call(self, queue: str, seconds: float) -> CallDelivery | None:
         opened = await self._queue(_calls(queue))
         job = await self._next(opened, seconds)
-        return None if job is None else _Call((job.kwargs or {})["body"], _Taken(opened, job, self._limit))
+        if job is None:
+            return None
+        body, taken = (job.kwargs or {}).get("body"), _Taken(opened, job, self._limit)
+        if not isinstance(body, str):
+            await self._drop(taken, job)
+            return None
+        return _Call(body, taken)
 
     @override
     async def publish(self, card: Card, seconds: float) -> None:
@@ -233,6 +245,10 @@ class SaqEngine(QueueEngine):
         async with _answered(self._limit):
             await runs.give_again(TAKEN_SECONDS)
             await calls.forget(ANSWER_SECONDS)
+
+    async def _drop(self, taken: _Taken, job: Job) -> None:
+        log.warning("job_not_readable", queue=job.queue.name if job.queue else "", job=str(job.key)[:200])
+        await taken.finish(Status.FAILED, error="not readable")
 
     async def _next(self, queue: Queue, seconds: float) -> Job | None:
         clock = asyncio.get_running_loop().time
@@ -344,6 +360,12 @@ async def _without_waiting_for_disks(connection: AsyncConnection) -> None:
 
 def _calls(queue: str) -> str:
     return f"{queue}.calls"
+
+
+def _run_of(job: Job) -> RunKey | None:
+    given = job.kwargs or {}
+    thread_id, number = given.get("thread"), given.get("number")
+    return RunKey(thread_id, number) if isinstance(thread_id, str) and isinstance(number, int) else None
 
 
 def _job_key(queue: str, key: RunKey) -> str:

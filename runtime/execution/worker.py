@@ -262,8 +262,10 @@ class Worker:
             return await work
         except StoreError as error:
             log.warning("queue_does_not_answer", worker=self.name, reason=str(error))
-            await asyncio.sleep(_PAUSE_SECONDS)
-            return None
+        except Exception:  # what a foreign program put into the queue must not end the taking of runs
+            log.exception("queue_not_readable", worker=self.name)
+        await asyncio.sleep(_PAUSE_SECONDS)
+        return None
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

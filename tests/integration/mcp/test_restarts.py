@@ -8,8 +8,9 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+import zlib
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import pytest
@@ -221,3 +222,55 @@ async def test_a_stream_that_can_be_resumed_is() -> None:
         async with client_of(runtime_with(server)) as client, asyncio.timeout(20):
             assert results(await play_on(client, *call("c", "add"))) == {"c": "2"}
     assert len(forgetful.calls) == 1
+
+
+async def _endless(start: bytes, piece: bytes) -> AsyncGenerator[bytes]:
+    yield start
+    while True:
+        yield piece
+
+
+_ANSWERS: dict[str, Callable[[int], AsyncGenerator[bytes]]] = {
+    "a line without an end": lambda _: _endless(head("text/event-stream") + b"data: ", b"x" * 1_000_000),
+    "an event without an end": lambda _: _endless(head("text/event-stream"), b"data: " + b"x" * 1_000_000 + b"\n"),
+    "a body without an end": lambda _: _endless(head("application/json") + b"[", b" " * 1_000_000),
+}
+
+
+def _pieces(*pieces: bytes) -> AsyncGenerator[bytes]:
+    async def send() -> AsyncGenerator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    return send()
+
+
+def _compressed(id_: int) -> AsyncGenerator[bytes]:
+    start, _, body = _json(id_, {**_SUM, "padding": " " * 64_000_000}).partition(b"\r\n\r\n")
+    packed = zlib.compress(body)
+    start = head("application/json", length=len(packed)).replace(b"\r\n\r\n", b"\r\nContent-Encoding: deflate\r\n\r\n")
+    return _pieces(start, packed)
+
+
+def _shorter_than_it_says(id_: int) -> AsyncGenerator[bytes]:
+    _, _, body = _json(id_, _SUM).partition(b"\r\n\r\n")
+    return _pieces(head("application/json", length=len(body) + 100), body)
+
+
+@pytest.mark.parametrize(
+    "answer", [*_ANSWERS.values(), _compressed, _shorter_than_it_says], ids=[*_ANSWERS, "compressed", "short"]
+)
+async def test_a_call_whose_answer_has_no_bound_or_no_end_fails(answer: Callable[[int], AsyncGenerator[bytes]]) -> None:
+    forgetful = Forgetful()
+
+    async def script(request: Request) -> AsyncGenerator[bytes]:
+        is_call = request.method == "POST" and request.json["method"] == "tools/call"
+        async with aclosing(answer(request.json["id"]) if is_call else forgetful.script(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async with ScriptedService(script) as service:
+        server = MCPServer(url=f"{service.url}/mcp")
+        async with client_of(runtime_with(server)) as client, asyncio.timeout(40):
+            failed = results(await play_on(client, *call("c", "add")))
+    assert "Execution failed" in json.loads(failed["c"])["error"]["message"]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
+import zlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +134,44 @@ async def test_garbage_is_a_typed_error(line: bytes) -> None:
     async with ScriptedService(answering(head("text/plain"), line)) as service:
         with pytest.raises(ProtocolError):
             await run(provider_of(service))
+
+
+@pytest.mark.parametrize("path", ["/info", "/agents/execute"])
+async def test_a_compressed_answer_is_refused_before_it_is_unpacked(path: str) -> None:
+    bomb = zlib.compress(b" " * 64_000_000)
+    start = head("text/plain", length=len(bomb)).replace(b"\r\n\r\n", b"\r\nContent-Encoding: deflate\r\n\r\n")
+    async with ScriptedService(answering(start, bomb, path=path)) as service:
+        tracemalloc.start()
+        try:
+            with pytest.raises(ProtocolError, match="compressed"):
+                await run(provider_of(service))
+            assert tracemalloc.get_traced_memory()[1] < 16_000_000
+        finally:
+            tracemalloc.stop()
+        assert all(request.headers["accept-encoding"] == "identity" for request in service.requests)
+
+
+async def test_an_answer_without_an_end_is_given_up() -> None:
+    async def endless(_request: Request) -> AsyncIterator[bytes]:
+        yield head("application/json")
+        while True:
+            yield b" " * 1_000_000
+
+    async with ScriptedService(endless) as service, asyncio.timeout(60):
+        with pytest.raises(ProtocolError, match="more than"):
+            await provider_of(service).list_agents()
+
+
+async def test_an_answer_that_comes_by_drops_is_given_up() -> None:
+    async def dripping(_request: Request) -> AsyncIterator[bytes]:
+        yield head("application/json")
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    async with ScriptedService(dripping) as service, asyncio.timeout(60):
+        with pytest.raises(NetworkError, match="too long"):
+            await provider_of(service, idle_timeout=1.0, attempts=1).list_agents()
 
 
 async def test_a_broken_connection_is_a_network_error() -> None:
