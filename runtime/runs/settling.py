@@ -30,3 +30,5 @@ async def prepare_and_settle(
         return prepared
     finally:
         await end_tasks(settling)
+        if not settling.cancelled():
+            settling.exception()  # it is known: the run has failed of this, or of something else before
