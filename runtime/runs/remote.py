@@ -12,7 +12,7 @@ from ..errors import CopilotKitError, StoreError
 from ..events import Event
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_log import RunLogStore
-from ..stores.run_records import RunCompactedError, RunLostError, RunRecord
+from ..stores.run_records import RunCompactedError, RunLostError, RunPart, RunRecord
 from .closing import withdraw
 from .log import Lagged, Push
 from .run import RunStatus
@@ -71,8 +71,11 @@ class RemoteRun:
         key, after = self.record.key, self.record.last
         while True:
             progress = (await self._store.peek([key])).get(key)
-            if progress is None or progress.status != "running":
-                self.status = _STATUSES[progress.status] if progress else RunStatus.FAILED
+            if progress is None or progress.started != self.record.started_at:
+                self.status = RunStatus.FAILED  # its thread was deleted, and another run may have its place
+                return
+            if progress.status != "running":
+                self.status = _STATUSES[progress.status]
                 return
             after = max(after, progress.last)
             await self._store.wait(key, after, WAIT_SECONDS)
@@ -103,6 +106,7 @@ class RemoteSubscription:
         """The number of the last event taken."""
         self._store = store
         self._key = record.key
+        self._started = record.started_at
         self._fetched: list[Event] = []
         self._history: list[Event] | None = None
         self._read_to = after
@@ -185,7 +189,7 @@ class RemoteSubscription:
             await self._fetch_history()
 
     async def _fetch_history(self) -> None:
-        part = await self._store.read(self._key)
+        part = await self._read(0)
         self._taken.clear()
         self._history, self._read_to = part.events, part.last
         self._wake()
@@ -193,7 +197,7 @@ class RemoteSubscription:
         self._ended = self._ended or part.ended
 
     async def _fetch_part(self) -> None:
-        part = await self._store.read(self._key, self._read_to)
+        part = await self._read(self._read_to)
         if part.events:
             self._taken.clear()
             self._fetched, self._read_to = part.events, part.last
@@ -202,6 +206,12 @@ class RemoteSubscription:
         self._ended = self._ended or part.ended
         if not part.more and not part.ended:
             await self._wait()
+
+    async def _read(self, after: int) -> RunPart:
+        part = await self._store.read(self._key, after)
+        if part.started != self._started:
+            raise RunLostError  # its thread was deleted, and another run has its place
+        return part
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):

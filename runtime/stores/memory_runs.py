@@ -57,6 +57,10 @@ class _Run(msgspec.Struct):
         batches = sum(len(batch.payload) for batch in self.batches) if self.batches else 0
         return len(self.given.about) + len(self.base.payload) + batches
 
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.last, self.status, moment(self.started))
+
     def record(self) -> RunRecord:
         return RunRecord(
             thread_id=self.given.thread_id,
@@ -233,7 +237,7 @@ class MemoryRuns(RunLogStore):
     @override
     async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
         found = {key: self._find(key) for key in keys}
-        return {key: Progress(run.last, run.status) for key, run in found.items() if run is not None}
+        return {key: run.progress for key, run in found.items() if run is not None}
 
     @override
     async def _read_group(self, wanted: Sequence[Wanted]) -> list[RunBatches | None]:
@@ -244,7 +248,7 @@ class MemoryRuns(RunLogStore):
         if run is None:
             return None
         batches = [batch for batch in run.batches if batch.last > after]
-        return Progress(run.last, run.status), batches[:limit]
+        return run.progress, batches[:limit]
 
     @override
     async def _base(self, key: RunKey) -> Base:

@@ -178,7 +178,8 @@ RENEW: LiteralString = f"""
     RETURNING runs.thread_id, runs.number, stop
 """  # noqa: S608 - of constants
 PEEK: LiteralString = f"""
-    SELECT thread_id, number, last, status FROM ({_KEYS}) AS wanted JOIN copilotkit_runs USING (thread_id, number)
+    SELECT thread_id, number, last, status, started_at
+    FROM ({_KEYS}) AS wanted JOIN copilotkit_runs USING (thread_id, number)
 """  # noqa: S608 - of constants
 STOP: LiteralString = f"""
     WITH asked AS (
@@ -210,7 +211,7 @@ ABANDONED: LiteralString = f"""
     LIMIT %(limit)s
 """  # noqa: S608 - of constants
 BATCHES = """
-    SELECT place, runs.last, status, events.first, events.last, payload
+    SELECT place, runs.last, status, started_at, events.first, events.last, payload
     FROM unnest(%(threads)s::text[], %(numbers)s::bigint[], %(afters)s::bigint[]) WITH ORDINALITY
             AS wanted (thread_id, number, after, place)
         JOIN copilotkit_runs AS runs USING (thread_id, number)

@@ -219,7 +219,7 @@ class PostgresRuns(RunLogStore):
         async with self._database.statement() as cursor:
             await cursor.execute(sql.PEEK, _arrays(keys))
             rows = await cursor.fetchall()
-        return {RunKey(thread_id, number): Progress(last, status) for thread_id, number, last, status in rows}
+        return {RunKey(thread_id, number): Progress(*progress) for thread_id, number, *progress in rows}
 
     @override
     async def _read_group(self, wanted: Sequence[Wanted]) -> list[RunBatches | None]:
@@ -231,8 +231,8 @@ class PostgresRuns(RunLogStore):
         found: dict[int, RunBatches] = {}
         async with self._database.statement() as cursor:
             await cursor.execute(sql.BATCHES, values, binary=True)
-            for place, last, status, *batch in await cursor.fetchall():
-                _, batches = found.setdefault(place, (Progress(last, status), []))
+            for place, last, status, started, *batch in await cursor.fetchall():
+                _, batches = found.setdefault(place, (Progress(last, status, started), []))
                 if batch[0] is not None:
                     batches.append(Batch(*batch))
         return [found.get(place) for place in range(1, len(wanted) + 1)]

@@ -173,9 +173,9 @@ return 1
 READ = """
 local found = {}
 for place = 1, #KEYS / 2 do
-    local kept = redis.call('HMGET', KEYS[2 * place - 1], 'last', 'status')
+    local kept = redis.call('HMGET', KEYS[2 * place - 1], 'last', 'status', 'started')
     local entries = redis.call('XRANGE', KEYS[2 * place], ARGV[place + 1] .. '-0', '+', 'COUNT', ARGV[1])
-    found[place] = {kept[1], kept[2], entries}
+    found[place] = {kept[1], kept[2], kept[3], entries}
 end
 return found
 """

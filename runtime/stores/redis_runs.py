@@ -202,10 +202,10 @@ class RedisRuns(RunLogStore):
         with translated():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for key in keys:
-                    pipeline.execute_command("HMGET", self._run(key), "last", "status")
+                    pipeline.execute_command("HMGET", self._run(key), "last", "status", "started")
                 rows = await pipeline.execute()
         found = zip(keys, rows, strict=True)
-        return {key: Progress(int(last), _status(status)) for key, (last, status) in found if status is not None}
+        return {key: _progress(*row) for key, row in found if row[1] is not None}
 
     @override
     async def _read_group(self, wanted: Sequence[Wanted]) -> list[RunBatches | None]:
@@ -303,13 +303,17 @@ def _owned(answer: Any) -> Any:
 
 
 def _batches(
-    last: bytes | None, status: bytes | None, entries: Sequence[tuple[bytes, list[bytes]]]
+    last: bytes | None, status: bytes | None, started: bytes, entries: Sequence[tuple[bytes, list[bytes]]]
 ) -> RunBatches | None:
     """Read a row of the script: a batch is an entry with the fields ``f``, its first number, and ``d``."""
     if last is None or status is None:
         return None
     batches = [Batch(int(fields[1]), int(id_.split(b"-")[0]), fields[3]) for id_, fields in entries]
-    return Progress(int(last), _status(status)), batches
+    return _progress(last, status, started), batches
+
+
+def _progress(last: bytes, status: bytes, started: bytes) -> Progress:
+    return Progress(int(last), _status(status), moment(int(started)))
 
 
 def _status(value: bytes) -> StoredStatus:

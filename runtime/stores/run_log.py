@@ -425,4 +425,5 @@ def _following(progress: Progress, batches: Sequence[Batch], after: int) -> RunP
         found += decode_events(batch.payload)[max(0, after + 1 - batch.first) :]
         after = batch.last
     more = after < progress.last
-    return RunPart(events=found, last=after, ended=progress.status != "running" and not more, more=more)
+    ended = progress.status != "running" and not more
+    return RunPart(events=found, last=after, ended=ended, more=more, started=progress.started)

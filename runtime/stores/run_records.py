@@ -88,10 +88,11 @@ class NewRun(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a run is stored, and how it stands."""
+    """How far a run is stored, how it stands, and when it began: of a run that takes a deleted one's place, later."""
 
     last: int
     status: StoredStatus
+    started: datetime
 
 
 class Batch(NamedTuple):
@@ -112,13 +113,14 @@ class Base(NamedTuple):
 class RunPart(msgspec.Struct, kw_only=True, frozen=True):
     """A part of a run's events, up to the number ``last``.
 
-    ``ended`` means that nothing follows it, ``more`` that more is stored already.
+    ``ended`` means that nothing follows it, ``more`` that more is stored already. ``started`` is when the run began.
     """
 
     events: list[Event]
     last: int
     ended: bool
     more: bool
+    started: datetime
 
 
 def stops_of(keys: Sequence[RunKey], lost: Iterable[int], stopping: Iterable[int]) -> dict[RunKey, bool]:

@@ -150,7 +150,7 @@ _RUNS = f"SELECT {_RECORD} FROM copilotkit_runs WHERE thread_id = ? ORDER BY num
 _ABANDONED = f"""
     SELECT {_RECORD} FROM copilotkit_runs WHERE {_HAS_OWNER} AND expires NOT BETWEEN ? AND ? LIMIT ?
 """  # noqa: S608
-_STATUS = "SELECT last, status FROM copilotkit_runs WHERE thread_id = ? AND number = ?"
+_STATUS = "SELECT last, status, started FROM copilotkit_runs WHERE thread_id = ? AND number = ?"
 _BATCHES = """
     SELECT first, last, payload FROM copilotkit_run_events WHERE thread_id = ? AND number = ? AND last > ?
     ORDER BY last LIMIT ?
@@ -321,7 +321,7 @@ class SqliteRuns(RunLogStore):
     async def _peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
         def work(connection: sqlite3.Connection) -> dict[RunKey, Progress]:
             rows = ((key, connection.execute(_STATUS, key).fetchone()) for key in keys)
-            return {key: Progress(*row) for key, row in rows if row is not None}
+            return {key: _progress(*row) for key, row in rows if row is not None}
 
         return await self._database.read(work)
 
@@ -332,7 +332,7 @@ class SqliteRuns(RunLogStore):
             if row is None:
                 return None
             found = connection.execute(_BATCHES, (*key, after, batches_each(wanted)))
-            return Progress(*row), [Batch(*batch) for batch in found]
+            return _progress(*row), [Batch(*batch) for batch in found]
 
         def work(connection: sqlite3.Connection) -> list[RunBatches | None]:
             return [batches(connection, *each) for each in wanted]
@@ -365,6 +365,10 @@ def _migrate(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     connection.execute("DELETE FROM copilotkit_run_schema")
     connection.execute("INSERT INTO copilotkit_run_schema (version) VALUES (?)", (len(_MIGRATIONS),))
+
+
+def _progress(last: int, status: StoredStatus, started: int) -> Progress:
+    return Progress(last, status, moment(started))
 
 
 def _record(row: tuple[str, int, str, str, StoredStatus, int, bytes, int, int, int, int]) -> RunRecord:

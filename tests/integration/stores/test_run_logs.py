@@ -13,7 +13,8 @@ import pytest
 from copilotkit_runtime import events
 from copilotkit_runtime.runtime.runs.compaction import compact
 from copilotkit_runtime.runtime.runs.log import Lagged
-from copilotkit_runtime.runtime.runs.remote import RemoteSubscription
+from copilotkit_runtime.runtime.runs.remote import RemoteRun, RemoteSubscription
+from copilotkit_runtime.runtime.runs.run import RunStatus
 from copilotkit_runtime.runtime.stores.errors import StoreKeyError
 from copilotkit_runtime.runtime.stores.group_writer import RunBatch
 from copilotkit_runtime.runtime.stores.interface import StateStore
@@ -364,7 +365,8 @@ async def test_a_thread_keeps_its_last_runs(runs: RunLogStore) -> None:
     keys = [await ended(runs, thread) for _ in range(6)]
     kept = [run.key for run in await runs.runs(thread)]
     assert kept[-2:] == keys[-2:]
-    assert await runs.peek([going_on, keys[0]]) == {going_on: (0, "running")}
+    peeked = await runs.peek([going_on, keys[0]])
+    assert {key: progress[:2] for key, progress in peeked.items()} == {going_on: (0, "running")}
     assert (await runs.open(thread, run_id="r", agent_name="a", owner=OWNER)).number == 8
 
 
@@ -523,3 +525,26 @@ async def test_a_run_that_is_not_broken_is_not_closed_anew(runs: RunLogStore) ->
         with pytest.raises(RunLostError):
             await runs.close(key, OWNER, "failed", 3, RUN[:3], amends=True)
     assert await everything(runs, going_on) == RUN
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+async def test_a_reader_of_a_deleted_run_is_given_nothing_of_the_one_that_takes_its_place(
+    runs: RunLogStore, compacted: bool
+) -> None:
+    """The thread is deleted and made again, be it by somebody else, while the reader is slow to take what it has."""
+    old = await runs.open("thread", run_id="r", agent_name="agent", owner=OWNER)
+    await runs.append(old.key, OWNER, 1, RUN[:3])
+    reader = RemoteSubscription(runs, old, 0)
+    try:
+        await asyncio.wait_for(reader.arrival(), PATIENCE)
+        await runs.delete("thread")
+        assert await recorded(runs) == old.key
+        if compacted:
+            await runs.close(old.key, OWNER, "finished", len(RUN), compact(RUN))
+        assert reader.take() == RUN[:3]
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == []
+        followed = RemoteRun(runs, old)
+        await asyncio.wait_for(followed.join(), PATIENCE)
+        assert followed.status is RunStatus.FAILED
+    finally:
+        reader.close()

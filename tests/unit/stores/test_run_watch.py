@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import pytest
 from typing_extensions import override
@@ -74,7 +75,7 @@ class Store:
 
     async def peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
         self.looks += 1
-        return {key: Progress(self.last, "running") for key in keys}
+        return {key: Progress(self.last, "running", datetime.min) for key in keys}
 
 
 @pytest.fixture(autouse=True)
