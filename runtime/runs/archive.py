@@ -11,7 +11,6 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 import structlog
 
 from .. import events
@@ -399,8 +398,7 @@ class RunArchive:
 
 def _about(asked: RunInput) -> dict[str, Any]:
     """Return what is kept of a run's input."""
-    brought = msgspec.to_builtins(brought_messages(asked.messages), str_keys=True)
-    return {MESSAGES: brought, ANSWERS: bool(asked.resume)}
+    return {MESSAGES: brought_messages(asked.messages), ANSWERS: bool(asked.resume)}
 
 
 def brought_messages(messages: Sequence[Message]) -> list[Message]:
