@@ -92,6 +92,8 @@ class RuntimeService:
         self.registry = ProviderRegistry()
         self.observers = Observers()
         self.draining = False
+        """Whether this process is about to end."""
+        self._refuses = False
         self._closed = False
         self._limits = InputLimits(
             messages=config.max_messages,
@@ -144,7 +146,7 @@ class RuntimeService:
 
     async def open(self) -> None:
         """Start the store, then the providers, and checks that no two agents share a name."""
-        self.draining = self._closed = False
+        self.draining = self._refuses = self._closed = False
         await self._open_store()
         if self.execution is not None:
             await self.execution.open()
@@ -196,12 +198,16 @@ class RuntimeService:
         """How many runs go on."""
         return len(self._active)
 
+    def be_about_to_end(self) -> None:
+        """Begin nothing more of its own accord; requests that still come are served until ``drain``."""
+        self.draining = True
+
     async def drain(self, grace_seconds: float) -> None:
         """Begin no more runs here, and end those that have not ended by themselves within ``grace_seconds``.
 
         Those that another process can go on with are handed over.
         """
-        self.draining = True
+        self.draining = self._refuses = True
         await self.next_runs.stop()
         await self.retention.stop()
         await self.broken_runs.stop()
@@ -478,7 +484,7 @@ class RuntimeService:
         Raises:
             ShuttingDownError: None may.
         """
-        if self.draining and (self.execution is None or self._closed):
+        if self._refuses and (self.execution is None or self._closed):
             raise ShuttingDownError
 
     def _drop_what_is_not_the_client_s(self, request: RunRequest, provider: AgentProvider) -> None:

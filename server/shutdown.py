@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -22,6 +22,10 @@ log = structlog.get_logger(__name__)
 
 ENDING = threading.Event()
 """Set from the signal that ends this process on: connections that are accepted then are for one request."""
+
+LAST_REQUESTS_SECONDS = 1.5
+"""How long requests are served that come after the signal: on connections that were accepted before the server closed
+its socket. While workers are replaced, one by one, their clients would else be refused though there is a server."""
 
 _SIGNALS: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)
 
@@ -42,6 +46,7 @@ class SignalDrain:
         self._before: dict[int, Any] = {}
         self._draining: asyncio.Task[None] | None = None
         self._signalled = False
+        self._no_more = asyncio.Event()
 
     @asynccontextmanager
     async def installed(self) -> AsyncIterator[None]:
@@ -59,6 +64,7 @@ class SignalDrain:
             ENDING.clear()
             for number, handler in self._before.items():
                 signal.signal(number, handler)
+            self._no_more.set()
             if self._draining is not None:
                 await self._draining
 
@@ -75,7 +81,15 @@ class SignalDrain:
 
     def _drain(self) -> None:
         log.info("shutting_down", grace_seconds=self._grace_seconds, runs=self._service.active_runs)
+        self._service.be_about_to_end()
         self._draining = asyncio.create_task(self._end())
 
     async def _end(self) -> None:
-        await asyncio.gather(self._service.drain(self._grace_seconds), self._streams.drain(self._grace_seconds))
+        await asyncio.gather(self._end_runs(), self._streams.drain(self._grace_seconds))
+
+    async def _end_runs(self) -> None:
+        end = self._loop.time() + self._grace_seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(LAST_REQUESTS_SECONDS, self._grace_seconds)):
+                await self._no_more.wait()
+        await self._service.drain(max(0.0, end - self._loop.time()))

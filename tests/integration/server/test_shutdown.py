@@ -78,15 +78,40 @@ async def test_nobody_is_let_in_while_runs_finish(tmp_path: Path) -> None:
         assert server.wait() == 128 + signal.SIGTERM
 
 
+PATIENT = """
+from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime.server import shutdown
+from tests.support.scripted_agent import ScriptedProvider
+
+shutdown.LAST_REQUESTS_SECONDS = 60  # longer than the slowest machine takes to send the rest
+runtime = CopilotRuntime([ScriptedProvider()])
+"""
+
+
+async def answer_to_half_a_request(server: Running, wire: str) -> str:
+    """Return what is answered to a run whose request was on its way when the server was to end."""
+    steps = text("a", "answered")
+    agui = f"{server.url}/agent/scripted/run", run_input(script(*steps))
+    request = HalfSent(*((server.url, scripted(*steps), ACCEPT) if wire == "graphql" else agui))
+    await request.begin()
+    server.tell(signal.SIGTERM)
+    return await request.complete()
+
+
 @pytest.mark.parametrize("wire", ["graphql", "agui"])
-async def test_a_request_that_is_on_its_way_then_is_refused_with_when_to_try_again(tmp_path: Path, wire: str) -> None:
-    steps = text("a", "never")
-    with running(tmp_path) as server:
-        agui = f"{server.url}/agent/scripted/run", run_input(script(*steps))
-        request = HalfSent(*((server.url, scripted(*steps), ACCEPT) if wire == "graphql" else agui))
-        await request.begin()
-        server.tell(signal.SIGTERM)
-        answer = await request.complete()
+async def test_a_run_whose_request_is_on_its_way_then_is_executed(tmp_path: Path, wire: str) -> None:
+    file = tmp_path / "patient.py"
+    file.write_text(PATIENT)
+    with running(tmp_path, app=f"{file}:runtime") as server:
+        answer = await answer_to_half_a_request(server, wire)
+    assert answer.startswith("HTTP/1.1 200 ")
+    assert "answered" in answer
+
+
+@pytest.mark.parametrize("wire", ["graphql", "agui"])
+async def test_one_for_which_no_time_is_left_is_refused_with_when_to_try_again(tmp_path: Path, wire: str) -> None:
+    with running(tmp_path, shutdown_grace_seconds="0") as server:
+        answer = await answer_to_half_a_request(server, wire)
     assert answer.startswith("HTTP/1.1 503 ")
     assert "retry-after: 5\r\n" in answer.lower()
 

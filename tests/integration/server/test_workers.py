@@ -15,8 +15,8 @@ import pytest
 from tests.integration.server.process import Running, running
 from tests.integration.stores.servers import RedisServer
 from tests.parity.fold import fold
-from tests.parity.wire import PartReader
-from tests.support.request_bodies import event, scripted, text
+from tests.parity.wire import ACCEPT, PartReader
+from tests.support.request_bodies import event, generate, scripted, text, text_message
 
 # Six processes import everything, one after another.
 SLOW = pytest.mark.timeout(300)
@@ -103,8 +103,9 @@ def on_target(tmp_path: Path, start: str) -> str:
     file.write_text(
         f"{start}\n"
         "from copilotkit_runtime import CopilotRuntime\n"
+        "from tests.support.echo_agent import EchoProvider\n"
         "from tests.support.scripted_agent import ScriptedProvider\n"
-        "runtime = CopilotRuntime([ScriptedProvider()])\n"
+        "runtime = CopilotRuntime([ScriptedProvider(), EchoProvider()])\n"
     )
     return f"{file}:runtime"
 
@@ -123,10 +124,13 @@ async def whole(url: str, thread: str, begun: asyncio.Event) -> Any:
 
 
 async def knocking(url: str, ending: asyncio.Event) -> set[int]:
-    """The statuses that new clients get, one after another."""
+    """The statuses that new clients get to a query and a run, one after another."""
     statuses: set[int] = set()
+    run = generate(text_message("hello"), agent="echo", threadId="t-knocking")
     while not ending.is_set():
-        statuses |= {answer.status_code for answer in await asked(url, 1)}
+        for body in (HELLO, run):
+            async with httpx.AsyncClient(timeout=20) as http:
+                statuses.add((await http.post(url, json=body, headers={"accept": ACCEPT})).status_code)
     return statuses
 
 
