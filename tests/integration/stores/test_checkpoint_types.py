@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import pickle
+import sys
+from contextlib import suppress
 from enum import Enum
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, ClassVar, TypedDict
 from uuid import uuid4
 
+import ormsgpack
 import pytest
 from langchain_core.messages import AIMessage
+from langgraph.checkpoint.serde import jsonplus
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, MessagesState, StateGraph
 from pydantic import BaseModel
@@ -82,11 +88,68 @@ async def test_what_a_state_declares_is_made_again_and_nothing_else(url: str, se
     assert await _seen(url, settings, checkpoint_types=[Undeclared]) == f"{order} Undeclared(number=1)"
 
 
+class Armed:
+    """Writes down who makes it, however that is done."""
+
+    made: ClassVar[list[str]] = []
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self.made.append(f"made of {given} {named}")
+
+    def __reduce__(self) -> Any:
+        return Armed, ("unpickled",)
+
+    @classmethod
+    def construct(cls, *given: Any, **named: Any) -> Armed:
+        return cls(*given, **named)
+
+    model_construct = model_validate_json = parse_raw = construct
+
+
+UNLOADED = "antigravity"
+"""A module that does something when it is imported."""
+
+
+def _extensions(module: str, name: str) -> dict[str, tuple[str, bytes]]:
+    """Return values of each kind of extension that LangGraph's serializer has, as what is stored of them."""
+    given = {
+        jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG: (module, name, "hostile"),
+        jsonplus.EXT_CONSTRUCTOR_POS_ARGS: (module, name, ("hostile",)),
+        jsonplus.EXT_CONSTRUCTOR_KW_ARGS: (module, name, {"hostile": 1}),
+        jsonplus.EXT_METHOD_SINGLE_ARG: (module, name, "hostile", "construct"),
+        jsonplus.EXT_PYDANTIC_V1: (module, name, {"hostile": 1}, "construct"),
+        jsonplus.EXT_PYDANTIC_V2: (module, name, {"hostile": 1}, "model_construct"),
+    }
+    packed = {str(code): ormsgpack.Ext(code, ormsgpack.packb(value)) for code, value in given.items()}
+    return {
+        code: ("msgpack", ormsgpack.packb({"x": value}, option=ormsgpack.OPT_PASSTHROUGH_TUPLE))
+        for code, value in packed.items()
+    }
+
+
+def _hostile(module: str, name: str) -> dict[str, tuple[str, bytes]]:
+    named = {"lc": 2, "type": "constructor", "id": [*module.split("."), name], "kwargs": {"hostile": 1}}
+    return {
+        **_extensions(module, name),
+        "json": ("json", json.dumps({"x": named}).encode()),
+        "json of a method": ("json", json.dumps({"x": {**named, "method": "construct"}}).encode()),
+        "json of LangChain": ("json", json.dumps({"x": {**named, "lc": 1}}).encode()),
+        "pickle": ("pickle", pickle.dumps({"x": Armed()})),
+    }
+
+
 @pytest.mark.parametrize("url", SHARED, indirect=True)
 async def test_nothing_is_imported_or_called_that_a_checkpoint_names(url: str, settings: StoreSettings) -> None:
     async with open_saver(url, settings) as saver:
-        hostile = JsonPlusSerializer().dumps_typed({"x": Undeclared(1)})
-        assert saver.serde.loads_typed(hostile) == {"x": {"number": 1}}
+        for module, name in ((__name__, "Armed"), (UNLOADED, "fly"), ("os", "system"), ("builtins", "eval")):
+            for kind, stored in _hostile(module, name).items():
+                Armed.made.clear()
+                with suppress(Exception):  # what is refused is not called
+                    saver.serde.loads_typed(stored)
+                assert (kind, Armed.made) == (kind, [])
+                assert UNLOADED not in sys.modules, kind
+        harmless = JsonPlusSerializer().dumps_typed({"x": Undeclared(1)})
+        assert saver.serde.loads_typed(harmless) == {"x": {"number": 1}}
 
 
 @pytest.mark.parametrize("url", KINDS, indirect=True)
