@@ -234,7 +234,8 @@ class CopilotRuntime:
         return self.service.registry.all()
 
     async def discover_agents(self) -> list[AgentDescriptor]:
-        """List the agents of all providers anew."""
+        """List the agents of all providers anew; those of workers are known once the runtime has started."""
+        self._settle()
         discovery = await self.service.registry.discover()
         return [agent for agent, _ in discovery.agents.values()]
 
