@@ -19,6 +19,7 @@ from ...runtime.request import RunRequest
 from ...runtime.runs.handle import RunHandle
 from ...runtime.runs.transcript import Transcript
 from ..runtime import CopilotRuntime
+from .summary import state_file
 from .terminal_input import InputLines, interruptible
 
 INTERRUPTED = 130
@@ -153,11 +154,13 @@ async def converse(runtime: CopilotRuntime, agent_name: str | None, thread_id: s
     _log_what_is_not_printed()
     async with runtime:
         chosen = await _chosen(runtime, agent_name)
-        conversation = Conversation(runtime, chosen, thread_id or str(uuid4()), _write, _write_error)
+        thread = thread_id or str(uuid4())
+        conversation = Conversation(runtime, chosen, thread, _write, _write_error)
         if thread_id is not None:
             await conversation.recall()
         lines = InputLines()
         _prompt(f"Talking to {chosen or 'the model'}. Ctrl+C stops an answer; an empty line, or Ctrl+D, ends it all.\n")
+        _prompt(f"Thread {thread}, in {runtime.store_name}{state_file(runtime.store_name)}\n")
         while True:
             _prompt("> ")
             line = await interruptible(lines.next())

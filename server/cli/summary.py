@@ -38,7 +38,7 @@ def summary(runtime: CopilotRuntime, port: int, agents: list[AgentDescriptor]) -
         yield f"  metrics  {base}/metrics"
     yield f"  agents   {', '.join(agent.name for agent in agents) or 'none'}"
     yield f"  model    {runtime.model_name or 'none'}"
-    yield f"  store    {runtime.store_name}{_state_file(runtime.store_name)}"
+    yield f"  store    {runtime.store_name}{state_file(runtime.store_name)}"
     for warning in warnings(runtime, agents):
         yield f"  warning  {warning}"
     agent = f' agent="{agents[0].name}"' if agents else ""
@@ -51,7 +51,7 @@ def chat_url(config: RuntimeConfig, port: int) -> str:
     return f"{origin(config, port)}{'/' if config.graphql_path.rstrip('/') else '/chat/'}"
 
 
-def _state_file(store: str) -> str:
+def state_file(store: str) -> str:
     """Return a remark about the file that a store writes, which nobody may have asked for."""
     if scheme_of(store) != "sqlite":
         return ""

@@ -174,9 +174,9 @@ def test_a_missing_key_is_reported_in_one_line(tmp_path: Path, name: str, status
 class Terminal:
     """Runs ``chat`` in a terminal."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *flags: str, store: str = "memory://") -> None:
         self._place, theirs = pty.openpty()
-        command = [COMMAND, "chat", target, "--store", "memory://"]
+        command = [COMMAND, "chat", target, "--store", store, *flags]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs
         )
@@ -214,6 +214,16 @@ def test_ctrl_c_at_the_prompt_ends_the_conversation(terminal: Terminal) -> None:
     terminal.read_to("> ")
     terminal.interrupt()
     assert terminal.process.wait(PATIENCE) == 130
+
+
+def test_the_prompt_names_the_thread_and_where_it_is_kept(failing: str, tmp_path: Path) -> None:
+    file = tmp_path / "kept.sqlite"
+    opened = Terminal(failing, "--thread", "t-1", store=f"sqlite:///{file}")
+    try:
+        opened.read_to("> ")
+        assert f"Thread t-1, in sqlite:///{file} ({file} keeps all threads; with --store memory://" in opened.written
+    finally:
+        opened.close()
 
 
 def test_ctrl_c_stops_an_answer_and_the_conversation_goes_on(terminal: Terminal) -> None:
