@@ -99,7 +99,7 @@ class RunArchive:
             resumable: Whether a third process may go on with it.
         """
         run.follows = record.about.get(TRACE)
-        self._record(run, record.about, (record.key, past), resumable=resumable)
+        self._record(run, record.about, (record, past), resumable=resumable)
 
     def was_handed_over(self, run: Run) -> bool:
         """Return whether this process executes a run for another one."""
@@ -360,7 +360,7 @@ class RunArchive:
         self,
         run: Run,
         about: dict[str, Any],
-        taken_over: tuple[RunKey, Continuation] | None = None,
+        taken_over: tuple[RunRecord, Continuation] | None = None,
         *,
         resumable: bool,
     ) -> None:
@@ -380,14 +380,13 @@ class RunArchive:
         if self.store.shared:
             self._recorder.add(recording)
 
-    async def _open(self, run: Run, about: dict[str, Any]) -> RunKey:
+    async def _open(self, run: Run, about: dict[str, Any]) -> RunRecord:
         asked = run.input
         if run.trace is not None:
             about[TRACE] = run.trace
-        record = await self.store.open(
+        return await self.store.open(
             asked.thread_id, run_id=asked.run_id, agent_name=run.agent_name, owner=self.owner, about=about
         )
-        return record.key
 
     def _stop(self, run: Run) -> None:
         self.on_stop(run)

@@ -53,22 +53,22 @@ class Recording:
         on_stop: Called when somebody elsewhere has asked the run to stop.
         on_lost: Called when the run has gone to another process.
         about: Returns what to keep with the run once it has ended; None for what was given when it began.
-        taken_over: The run's place in the store and the number of the last event there, if another process began it.
+        taken_over: The run's record in the store and the number of the last event there, if another process began it.
     """
 
     def __init__(
         self,
         store: RunLogStore,
         run_log: RunLog,
-        open_run: Callable[[], Awaitable[RunKey]],
+        open_run: Callable[[], Awaitable[RunRecord]],
         owner: str,
         *,
         on_stop: Callable[[], None],
         on_lost: Callable[[], None],
         about: Callable[[], dict[str, Any] | None] = lambda: None,
-        taken_over: tuple[RunKey, int] | None = None,
+        taken_over: tuple[RunRecord, int] | None = None,
     ) -> None:
-        self.key: RunKey | None = None
+        self._record: RunRecord | None = None
         self.lost = False
         self.opened = Signal()
         """Set once the run has its place in the store."""
@@ -94,9 +94,14 @@ class Recording:
         self.began_elsewhere = taken_over is not None
         """Whether another process made the run's record."""
         if taken_over is not None:
-            self.key, self._written = taken_over
+            self._record, self._written = taken_over
             self._batches = self._sent = self._written
             self.opened.set()
+
+    @property
+    def key(self) -> RunKey | None:
+        """The run's place in the store; None while it has none."""
+        return None if self._record is None else self._record.key
 
     def on_first_events(self, hurry: Callable[[], None]) -> None:
         """Have ``hurry`` called when the first events of the run come: its start, and its first text or tool call."""
@@ -167,11 +172,11 @@ class Recording:
         Raises:
             StoreError: The store failed.
         """
-        if self.key is None:
-            self.key = await self._open_run()
+        if self._record is None:
+            self._record = await self._open_run()
             self._signed = monotonic()
             self.opened.set()
-        return self.key
+        return self._record.key
 
     async def write_whole(self) -> None:
         """Replace what is stored by the compacted form of all events.
@@ -287,7 +292,9 @@ class Recording:
         return True
 
     def _has_all_of(self, record: RunRecord) -> bool:
-        """Return whether nobody else has added anything to the run, but for its end."""
+        """Return whether it is this run, and nobody else has added anything to it, but for its end."""
+        if self._record is None or record.started_at != self._record.started_at:
+            return False  # the thread was deleted, and another run has its place
         if record.status == "running":
             return record.last <= self._sent
         return record.status == "broken" and record.about.get(STORED, record.last) <= self._sent

@@ -86,13 +86,13 @@ class Store(MemoryRuns):
 class Recorded:
     """A run's log and its recording."""
 
-    def __init__(self, store: Store, thread_id: str, taken_over: tuple[RunKey, int] | None = None) -> None:
+    def __init__(self, store: Store, thread_id: str, taken_over: tuple[RunRecord, int] | None = None) -> None:
         self.log = RunLog(8192)
         self.stops = 0
         self.lost = False
 
-        async def open_run() -> RunKey:
-            return (await store.open(thread_id, run_id="r", agent_name="a", owner=OWNER)).key
+        async def open_run() -> RunRecord:
+            return await store.open(thread_id, run_id="r", agent_name="a", owner=OWNER)
 
         self.recording = Recording(
             store, self.log, open_run, OWNER, on_stop=self._stop, on_lost=self._lose, taken_over=taken_over
@@ -251,7 +251,7 @@ async def test_a_run_of_another_process_is_compacted_if_it_may_have_many_batches
     whole: list[events.Event] = [STARTED, START, TOKEN, TOKEN, TOKEN]
     for number, each in enumerate(whole, 1):
         await store.append(key, OWNER, number, [each])
-    run = Recorded(store, "thread-0", (key, len(whole)))
+    run = Recorded(store, "thread-0", (await record(store, "thread-0"), len(whole)))
     run.log.restore(whole, len(whole))
     run.log.append_nowait(TOKEN)
     recorder.add(run.recording)
@@ -351,6 +351,18 @@ async def test_what_another_process_added_to_a_run_is_not_taken_back(store: Stor
     await close_record(store, "process-2", await record(store, "thread-0"), "broken", BROKEN, went_on, 4)
     assert await _finish(run) is None
     assert BROKEN in await store.history(run.key)
+
+
+async def test_a_run_in_a_thread_that_was_made_again_is_not_closed_by_a_deleted_one(
+    store: Store, recorder: Recorder
+) -> None:
+    run = await _lost(store, recorder)
+    await store.delete("thread-0")
+    others = await store.open("thread-0", run_id="r", agent_name="a", owner="process-2")
+    assert others.key == run.key
+    await close_record(store, "process-2", others, "broken", BROKEN, [STARTED], 1)
+    assert await _finish(run) is None
+    assert await store.history(others.key) == compact([STARTED, BROKEN])
 
 
 class _Unsaved:
