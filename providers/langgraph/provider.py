@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -21,6 +22,7 @@ from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.stores.interface import AgentState, StateStore
 from ...runtime.stores.settings import StoreSettings
 from ..agent_names import check_names
+from ..late_imports import import_early
 from .capabilities import MEDIA, graph_capabilities
 from .checkpoints import AgentCheckpoints, delete_from, read_from
 from .configuration import (
@@ -144,6 +146,7 @@ class LangGraphProvider(AgentProvider):
         Raises:
             MissingExtraError: LangGraph's package for this kind of place is not installed.
         """
+        await asyncio.to_thread(import_early)
         try:
             await self._open_at_store()
         except BaseException:

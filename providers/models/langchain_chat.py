@@ -12,6 +12,7 @@ from langchain_core.runnables import Runnable
 
 from ...runtime.context import ForwardedParameters
 from ...runtime.events import Event
+from ..late_imports import import_early
 from .attachments import LANGCHAIN
 from .chat import ChatModel
 from .failures import Vendor, vendor_failures
@@ -55,6 +56,10 @@ class LangChainChat(ChatModel):
         field = _field(self.model, _NAMES)
         model = _with_fields(self.model, {field: name}) if field else self.model.bind(model=name)
         return LangChainChat(model, self._options)
+
+    def load(self) -> None:
+        """Import what LangChain imports with its first answer."""
+        import_early()
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Event]:
         """Stream the model's answer."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from copilotkit_runtime import CopilotRuntime
+from copilotkit_runtime import AgentProvider, CopilotRuntime
 from copilotkit_runtime.providers.agui import AGUIProvider
 from tests.integration.models import vendor as vendor_module
 from tests.integration.models.vendor import FakeVendor
@@ -76,13 +76,37 @@ def callable_of_openai(vendor: FakeVendor) -> Any:
     return lambda: client
 
 
+def langchain_model(_vendor: FakeVendor | None = None) -> Any:
+    """A chat model of LangChain's, which answers."""
+    from langchain_core.language_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage
+
+    return GenericFakeChatModel(messages=iter([AIMessage("hello")]))
+
+
+def graph() -> AgentProvider:
+    """A graph of LangGraph's whose node asks such a model."""
+    from langgraph.graph import END, START, MessagesState, StateGraph
+
+    from copilotkit_runtime.providers.langgraph import LangGraphProvider
+
+    model = langchain_model()
+
+    async def answer(state: Any) -> dict[str, Any]:
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    built = StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "answer").add_edge("answer", END)
+    return LangGraphProvider({"default": built})
+
+
 MODELS: dict[str, Callable[[FakeVendor], Any]] = {
     "openai client": openai_client,
     "openai name": openai_name,
     "anthropic client": anthropic_client,
     "callable": callable_of_openai,
+    "langchain_core model": langchain_model,
 }
-KINDS = [*MODELS, "agui"]
+KINDS = [*MODELS, "agui", "langgraph"]
 
 
 def _post(url: str) -> list[dict[str, Any]]:
@@ -98,6 +122,8 @@ async def _main(kind: str) -> None:
     async with vendor_module.served(FakeVendor()) as vendor:
         if kind in MODELS:
             runtime = CopilotRuntime(model=MODELS[kind](vendor))
+        elif kind == "langgraph":
+            runtime = CopilotRuntime(providers=[graph()])
         else:
             runtime = CopilotRuntime(providers=[AGUIProvider({"default": OwnAgent()})])
         async with served(runtime.create_app()) as origin:
