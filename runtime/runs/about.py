@@ -9,8 +9,10 @@ import msgspec
 
 from ..messages import Message
 
+ATTEMPT = "attempt"
+"""What tells it from other runs of the same id (unknown of runs of earlier releases),"""
 MESSAGES = "messages"
-"""The messages that came with it,"""
+"""the messages that came with it,"""
 ANSWERS = "answers"
 """whether it was to answer the questions of the run before it (unknown of runs of earlier releases),"""
 REQUEST = "request"

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.runtime.runs import recording, turn_saver
 from copilotkit_runtime.runtime.runs.turn import messages_of
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
-from copilotkit_runtime.runtime.stores.run_records import RunKey, RunOutcome, RunRecord
+from copilotkit_runtime.runtime.stores.run_records import NewRun, RunKey, RunOutcome, RunRecord
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import KINDS, SHARED, opened_runs
@@ -88,6 +89,28 @@ async def test_a_turn_waits_in_memory_for_a_store_that_is_away(
         said = messages_of(record, whole)
         assert record.status == "failed", "its process has not gone"
         assert [getattr(message, "content", None) for message in said] == ["one", "answer to one"]
+
+
+@pytest.mark.parametrize("url", KINDS, indirect=True)
+async def test_a_run_whose_opening_the_store_did_not_confirm_is_kept_once(url: str, settings: StoreSettings) -> None:
+    async with CopilotRuntime(providers=[GatedAgent()], store=open_store(url, settings)) as runtime:
+        archive = runtime.service.archive
+        opens, failures = archive.store._open, 2
+
+        async def open_and_fail(run: NewRun, owner: str) -> tuple[int, datetime]:
+            nonlocal failures
+            opened = await opens(run, owner)
+            if failures:
+                failures -= 1
+                raise StoreUnavailableError
+            return opened
+
+        archive.store._open = open_and_fail  # type: ignore[method-assign]
+        run = await runtime.start_run("answering", "one", thread_id="thread")
+        assert await run.join() == "finished"
+        assert failures == 1, "the second attempt found the run"
+        (record,) = await archive.runs("thread")
+        assert record.status == "finished"
 
 
 @pytest.mark.parametrize("url", KINDS, indirect=True)
