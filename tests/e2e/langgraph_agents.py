@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from copilotkit_runtime.providers.langgraph import LangGraphProvider
 from tests.e2e.agents import Call, RuleModel, say, words
 
 STEPS = ("Search", "Read", "Write")
+STEP_SECONDS = 0.8
+"""How long a step takes besides what is said of it: a page on a busy machine is to show each."""
 
 
 class State(MessagesState, total=False):
@@ -40,6 +43,7 @@ async def research(_state: State, config: RunnableConfig) -> dict[str, Any]:
     for done in range(len(STEPS)):
         await copilotkit_emit_state(config, {"plan": plan(done)})
         said += (await say(f"{STEPS[done]}: this takes a moment."))["messages"]
+        await asyncio.sleep(STEP_SECONDS)
     return {"messages": said, "plan": plan(len(STEPS))}
 
 
