@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import structlog
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
 from scripts.benchmark.cost import WIRES, Cost, cost_of
@@ -18,6 +19,12 @@ MOST = {
 """With a tenth to spare. Whoever adds to the path of a token says why it is worth it, and raises these."""
 MOST_WITH_FEATURES = 63
 """The same for a token that a guardrail, a hook for each chunk and actions look at."""
+
+
+@pytest.fixture(autouse=True)
+def _no_log_of_others() -> None:
+    """Tests that capture logs leave structlog configured, to write lines that this application's level leaves out."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture
