@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
@@ -24,6 +25,7 @@ Ts = TypeVarTuple("Ts")
 
 _PACKAGE = "copilotkit_runtime"
 _THREAD_SECONDS = 0.05
+_PATIENCE_SECONDS = 60.0
 
 
 class Clock:
@@ -31,6 +33,27 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self._calls = 0
+        self._ended = threading.Condition()
+
+    def call(self, func: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Call ``func`` in a thread of one of the loops."""
+        try:
+            return func(*args)
+        finally:
+            with self._ended:
+                self._calls -= 1
+                self._ended.notify_all()
+
+    def note_call(self) -> None:
+        """Take note of a call that is about to be made in a thread."""
+        with self._ended:
+            self._calls += 1
+
+    def stand_still(self) -> None:
+        """Wait until no thread has anything to do: those of a killed process do nothing later, either."""
+        with self._ended:
+            assert self._ended.wait_for(lambda: not self._calls, _PATIENCE_SECONDS), "a thread does not end"
 
     def seconds(self) -> float:
         """Return the time."""
@@ -69,7 +92,9 @@ class _Loop(asyncio.SelectorEventLoop):
         return self._waits.clock.now
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        future = super().run_in_executor(executor, func, *args)
+        clock = self._waits.clock
+        clock.note_call()
+        future = super().run_in_executor(executor, clock.call, func, *args)
         self._waits.threads += 1
         future.add_done_callback(self._returned)
         return future

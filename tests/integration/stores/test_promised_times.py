@@ -128,6 +128,7 @@ def test_a_run_whose_process_has_died_is_closed_and_its_thread_free_in_the_promi
     with virtual_time.clock() as clock, clock.runner() as dead, clock.runner() as living:
         killed = runtime_of(agent, url)
         dead.run(running(killed, agent))
+        clock.stand_still()
         killed_at = clock.now
         seen = living.run(closing(runtime_of(GatedAgent(), url), after))
         assert isinstance(seen[-1], events.RunError)
