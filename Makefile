@@ -169,13 +169,12 @@ SOURCES ?= https://github.com
 guests: install
 	nice $(BIN)/python -m scripts.guests --sources $(SOURCES) $(GUESTS)
 
-# What needs a test machine. Three at a time: browsers, builds and downloads leave much of two cores idle, the first of
-# them half of one.
+# What needs a test machine. Two at a time: browsers, builds and downloads leave much of two cores idle.
 CHECKS := e2e test test-projects clients audit schema-diff test-floors release-check deploy-check hosts-check
 
 check:
 	$(MAKE) --jobs=2 --output-sync=target typecheck lint docs
-	$(MAKE) --jobs=3 --keep-going --output-sync=target $(CHECKS)
+	$(MAKE) --jobs=2 --keep-going --output-sync=target $(CHECKS)
 
 # Draws the packages' imports in docs/architecture.md anew.
 drawing: install
