@@ -84,7 +84,13 @@ class Tab {
 
   /** Waits until the client has the thread's past: a turn typed before that is wiped out by it. */
   async joined() {
-    await Promise.all(this.requests.filter(isConnect).map(async (request) => (await request.response())?.finished()));
+    const joins = this.requests.filter(isConnect);
+    let come = false;
+    const past = Promise.all(joins.map(async (request) => (await request.response())?.finished())).finally(() => (come = true));
+    past.catch(() => {}); // thrown below, once it is awaited
+    const urls = joins.map((request) => request.url());
+    await eventually(() => come, { withinMs: 4 * WAIT_MS, what: `the thread's past to come from ${urls}` });
+    await past;
     await this.rest();
   }
 
