@@ -23,6 +23,7 @@ from ..runtime.errors import (
 )
 from ..runtime.infrastructure_headers import is_infrastructure
 from ..runtime.json_text import decode_agent_json
+from .compression import UNCOMPRESSED, compression_of
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0
@@ -40,8 +41,6 @@ _UNAVAILABLE = frozenset({408, 429, 502, 503, 504})
 _SAME_METHOD = frozenset({307, 308})
 _ANY_REDIRECT = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_FOLLOWED = 5
-_UNCOMPRESSED = {"accept-encoding": "identity"}
-"""A compressed stream would be held back until there is enough to compress, and what it stands for has no bound."""
 
 
 class TransportSettings(TypedDict, total=False):
@@ -113,7 +112,7 @@ class Transport:
             CopilotKitError: If the service cannot be reached, breaks off, is silent for too long, or refuses.
         """
         own = {"content-type": "application/json", "accept": accept}
-        headers = {**await self._headers_for(context), **own, **_UNCOMPRESSED}
+        headers = {**await self._headers_for(context), **own, **UNCOMPRESSED}
         body = msgspec.json.encode(payload)
         with network_errors():
             async with AsyncExitStack() as stack:
@@ -133,7 +132,7 @@ class Transport:
 
     async def get(self, url: str, context: RunContext) -> Any:
         """Get ``url``, and return what the answer's JSON holds. Raises as ``post`` does."""
-        headers = {**await self._headers_for(context), "accept": "application/json", **_UNCOMPRESSED}
+        headers = {**await self._headers_for(context), "accept": "application/json", **UNCOMPRESSED}
         with network_errors():
             async with AsyncExitStack() as stack:
                 response = await self._send(stack, "GET", url, headers=headers)
@@ -271,13 +270,13 @@ def refusal_of(status: int, url: str) -> CopilotKitError:
 
 
 def _check_uncompressed(response: httpx.Response) -> None:
-    """Check that what comes is what is sent: a small piece of a compressed body may stand for gigabytes.
+    """Check that what comes is what is sent.
 
     Raises:
         ProtocolError: The body is compressed, for which nobody asked.
     """
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
+    encoding = compression_of(response.headers)
+    if encoding is not None:
         raise ProtocolError(f"The remote service compressed its answer ({encoding[:20]}), for which nobody asked.")
 
 

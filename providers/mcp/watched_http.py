@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from ..compression import UNCOMPRESSED, compression_of
+
 SESSION_HEADER = "mcp-session-id"
 RESUME_HEADER = "last-event-id"
 RESUME_SECONDS = 5.0
@@ -22,8 +24,6 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 _EVENT_STREAM = "text/event-stream"
 _ID_LINE = b"\nid:"
 _EVENT_END = re.compile(rb"\n\r?\n|\r\r")
-_UNCOMPRESSED = {"accept-encoding": "identity"}
-"""What a compressed answer stands for has no bound."""
 
 OnLoss: TypeAlias = Callable[[str | None, bool], None]
 """Called with the mark of the call that was lost, or None for a stream that all calls share; and with whether the call
@@ -51,7 +51,7 @@ def watched_client(httpx: Any, on_loss: OnLoss, mark_key: str, **settings: Any) 
             except httpx.TransportError as error:
                 watch.failed(request, delivered=not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout))
                 raise
-            if response.headers.get("content-encoding", "identity") != "identity":
+            if compression_of(response.headers) is not None:
                 await response.aclose()
                 watch.failed(request, delivered=True)
                 raise httpx.RemoteProtocolError("The answer is compressed, for which nobody asked.", request=request)
@@ -61,7 +61,7 @@ def watched_client(httpx: Any, on_loss: OnLoss, mark_key: str, **settings: Any) 
             response.stream = stream_class(response.stream, ended, ends_whole=not is_stream)
             return response
 
-    return WatchedClient(**{**settings, "headers": {**_UNCOMPRESSED, **(settings.get("headers") or {})}})
+    return WatchedClient(**{**settings, "headers": {**UNCOMPRESSED, **(settings.get("headers") or {})}})
 
 
 def _watched_stream(httpx: Any) -> Any:
