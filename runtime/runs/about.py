@@ -9,8 +9,8 @@ import msgspec
 
 from ..messages import Message
 
-ATTEMPT = "attempt"
-"""What tells it from other runs of the same id (unknown of runs of earlier releases),"""
+UNIQUE_ID = "unique_id"
+"""The runtime's own id of it, for ``run_id`` is the client's (unknown of runs of earlier releases),"""
 MESSAGES = "messages"
 """the messages that came with it,"""
 ANSWERS = "answers"

@@ -16,14 +16,13 @@ import structlog
 from .. import events
 from ..context import RunInput
 from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError
-from ..fresh_ids import fresh_hex
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage, ToolResultMessage
 from ..stores.errors import NotStoredError, StoreUnavailableError
 from ..stores.records import START_SECONDS
 from ..stores.retry import retry_unavailable
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunElsewhereError, RunKey, RunLostError, RunRecord
-from .about import ANSWERS, ATTEMPT, MESSAGES, REQUEST, about_ended
+from .about import ANSWERS, MESSAGES, REQUEST, UNIQUE_ID, about_ended
 from .closing import WAITING, close_record
 from .continuation import Continuation
 from .late_ends import LateEnds, RunEnd, UnsavedTurns
@@ -385,13 +384,13 @@ class RunArchive:
         asked = run.input
         if run.trace is not None:
             about[TRACE] = run.trace
-        if ATTEMPT in about:
-            # A store that does not answer may have done what it was to do.
+        if UNIQUE_ID in about:
+            # Not the first attempt: a store that does not answer may have done what it was to do.
             kept = await self.store.runs(asked.thread_id)
-            opened = next((each for each in kept if each.about.get(ATTEMPT) == about[ATTEMPT]), None)
+            opened = next((each for each in kept if each.about.get(UNIQUE_ID) == asked.unique_id), None)
             if opened is not None:
                 return opened
-        about[ATTEMPT] = about.get(ATTEMPT) or fresh_hex()
+        about[UNIQUE_ID] = asked.unique_id
         return await self.store.open(
             asked.thread_id, run_id=asked.run_id, agent_name=run.agent_name, owner=self.owner, about=about
         )
