@@ -12,8 +12,10 @@ from copilotkit_runtime.runtime.context import Tool
 from copilotkit_runtime.runtime.messages import Message, TextMessage, ToolCallMessage, ToolResultMessage
 from copilotkit_runtime.runtime.request import FrontendAction, RunRequest
 from copilotkit_runtime.runtime.runs.compaction import compact
+from copilotkit_runtime.runtime.runs.handle import RunHandle
 from copilotkit_runtime.runtime.runs.run import RunStatus
 from copilotkit_runtime.runtime.runs.verifier import EventVerifier
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
 from tests.integration.stores.conftest import KINDS
@@ -70,6 +72,20 @@ def is_valid_for_a_strict_model(messages: Sequence[Message]) -> bool:
     return not open_calls
 
 
+async def stopped(
+    runtime: CopilotRuntime, handle: RunHandle, waits: asyncio.Event
+) -> tuple[AgentState | None, list[events.Event]]:
+    """Stop a run once its agent waits; return what is kept of the thread then, and the run's events."""
+    async with asyncio.timeout(20):
+        await waits.wait()
+    assert await runtime.service.stop("t")
+    kept = await runtime.load_agent_state(thread_id="t", agent_name="a")
+    seen: list[events.Event] = []
+    while batch := await handle.read():
+        seen += batch
+    return kept, seen
+
+
 @pytest.mark.parametrize("url", KINDS, indirect=True)
 @pytest.mark.parametrize("at", range(len(SCRIPT) + 1))
 async def test_stopping_at_each_event_leaves_a_valid_stream(url: str, settings: StoreSettings, at: int) -> None:
@@ -78,13 +94,7 @@ async def test_stopping_at_each_event_leaves_a_valid_stream(url: str, settings: 
     async with CopilotRuntime(providers=[provider], store=open_store(url, settings)) as runtime:
         asked = RunInput(thread_id="t", run_id="r")
         handle = await runtime.service.start(RunRequest(agent_name="a", input=asked, context=RunContext()))
-        async with asyncio.timeout(20):
-            await provider.waits.wait()
-        assert await runtime.service.stop("t")
-        kept = await runtime.load_agent_state(thread_id="t", agent_name="a")
-        seen: list[events.Event] = []
-        while batch := await handle.read():
-            seen += batch
+        kept, seen = await stopped(runtime, handle, provider.waits)
         said = TextMessage(id="u", role="user", content="go on")
         again = RunInput(thread_id="t", run_id="next", messages=[*(kept.messages if kept else ()), said])
         going_on = await runtime.service.start(RunRequest(agent_name="a", input=again, context=RunContext()))
@@ -149,13 +159,7 @@ async def test_an_agent_that_raises_once_it_is_stopped_ends_once_and_keeps_what_
         show = FrontendAction(tool=Tool(name="show", description="", parameters={}))
         request = RunRequest(agent_name="a", input=asked, context=RunContext(), frontend_actions=[show])
         handle = await runtime.service.start(request)
-        async with asyncio.timeout(20):
-            await provider.waits.wait()
-        assert await runtime.service.stop("t")
-        kept = await runtime.load_agent_state(thread_id="t", agent_name="a")
-        seen: list[events.Event] = []
-        while batch := await handle.read():
-            seen += batch
+        kept, seen = await stopped(runtime, handle, provider.waits)
     assert sum(isinstance(event, events.RunFinished | events.RunError) for event in seen) == 1
     assert isinstance(seen[-1], events.RunFinished | events.RunError)
     assert kept is not None
