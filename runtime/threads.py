@@ -21,6 +21,7 @@ from .runs.run import Run
 from .runs.turn import Turn
 from .stores.errors import StoreKeyError
 from .stores.interface import StateStore, ThreadInfo, ThreadPage
+from .stores.locks import RunLock
 from .sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS = 15.0
 """How long a deletion waits for runs that go on in the thread."""
 _PAGE = 100
+_REMOVAL = "removal of the thread"
+"""What stands in place of an agent's name in the lock of those who remove a thread."""
 _SLOWEST_SWEEP = 60.0
 _FASTEST_SWEEP = 0.2
 
@@ -121,13 +124,13 @@ class Threads:
 
         Raises:
             ThreadNotFoundError: There is a conversation, which is nobody's.
+            ThreadBusyError: Somebody else is removing it, and does not come to an end.
             TryLaterError: Who may remember what is to be removed is away.
         """
         record = await self._store.thread(thread_id)
         if record is not None and record.expired:
-            await self._check_present(record.agents or [None])
-            await self._remove(record.thread_id)
-            record = None
+            await self._remove_expired(record.thread_id, wait=STOP_SECONDS)
+            record = await self._store.thread(thread_id)
         if record is None and identity is not None and await self._is_kept_elsewhere(thread_id):
             log.warning("thread_without_owner", identity=identity)
             raise ThreadNotFoundError
@@ -165,7 +168,7 @@ class Threads:
         if record is None and not self._store.keeps_records:
             return True
         if record is None or record.expired:
-            await self._remove(thread_id)
+            await self._remove_leftovers(thread_id)
             return False
         if identity not in (None, record.owner):
             return False
@@ -237,7 +240,8 @@ class Threads:
         await self._check_present((record.agents if record is not None else None) or [None])
         stopped = [run for run in self._runs() if run.input.thread_id == spelling]
         await asyncio.gather(*(run.stop(ThreadDeletedError()) for run in stopped))
-        async with self._locked(spelling, record.agents if record is not None else ()):
+        async with self._locked(spelling, record.agents if record is not None else ()), self._removal(spelling):
+            await self.find(spelling, identity)
             await self._remove(spelling)
         return record is not None
 
@@ -301,13 +305,32 @@ class Threads:
         busy = {run.input.thread_id for run in self._runs()}
         for thread_id in await self._store.expired_threads():
             if thread_id not in busy:
-                await self._remove_expired(thread_id)
+                with suppress(ThreadBusyError, TryLaterError):
+                    await self._remove_expired(thread_id)
 
-    async def _remove_expired(self, thread_id: str) -> None:
-        record = await self._store.thread(thread_id)
-        with suppress(TryLaterError):
-            await self._check_present((record.agents if record is not None else None) or [None])
-            await self._remove(thread_id)
+    async def _remove_expired(self, thread_id: str, *, wait: float = 0.0) -> None:
+        """Remove a thread whose time is over, unless it was removed, and perhaps opened anew, since that was seen.
+
+        Raises:
+            ThreadBusyError: Somebody else is removing it, and was not done after ``wait`` seconds.
+            TryLaterError: Who may remember something of it is away.
+        """
+        async with self._removal(thread_id, wait=wait):
+            record = await self._store.thread(thread_id)
+            if record is not None and record.expired:
+                await self._check_present(record.agents or [None])
+                await self._remove(record.thread_id)
+
+    async def _remove_leftovers(self, thread_id: str) -> None:
+        """Remove what a run left in a thread that is gone, unless the thread was opened anew since that was seen."""
+        async with self._removal(thread_id):
+            record = await self._store.thread(thread_id)
+            if record is None or record.expired:
+                await self._remove(thread_id)
+
+    def _removal(self, thread_id: str, *, wait: float = STOP_SECONDS) -> RunLock:
+        """Return the right to remove a thread: who opens it anew is not to lose it to another's removal."""
+        return self._store.lock(thread_id, _REMOVAL, wait=wait)
 
     def _pause(self) -> float:
         ttl = self._store.ttl
@@ -329,10 +352,11 @@ class Threads:
             await provider.delete_thread(thread_id)
         for remove in self._removers:
             await remove(thread_id)
-        await self._store.delete_thread(thread_id)
         if self._guards and not all(provider.deletes_threads for provider in self._providers()):
-            # A record without owner: what an agent may still remember is handed to nobody who writes the same id.
-            await self._store.open_thread(thread_id)
+            # What an agent may still remember is handed to nobody who writes the same id.
+            await self._store.disown_thread(thread_id)
+        else:
+            await self._store.delete_thread(thread_id)
 
     async def _is_kept_elsewhere(self, thread_id: str) -> bool:
         answers = await asyncio.gather(*(provider.keeps_thread(thread_id) for provider in self._providers()))

@@ -94,6 +94,11 @@ class ObservedStore(StateStore):
             return await self._inner.delete_thread(thread_id)
 
     @override
+    async def disown_thread(self, thread_id: str) -> bool:
+        with self._observe("disown_thread"):
+            return await self._inner.disown_thread(thread_id)
+
+    @override
     async def claim(self, thread_id: str, owner: str) -> bool:
         with self._observe("claim"):
             return await self._inner.claim(thread_id, owner)

@@ -212,6 +212,19 @@ class StateStore(ABC):
     async def delete_thread(self, thread_id: str) -> bool:
         """Delete a thread with all its agents' states and its owner; return whether it was kept."""
 
+    async def disown_thread(self, thread_id: str) -> bool:
+        """Delete a thread as ``delete_thread`` does, but leave a record without owner, which keeps clients out.
+
+        At no time is there no record: whoever opens the thread meanwhile finds the one or the other. Here these are
+        two operations, as a store that keeps no records has nothing to leave.
+
+        Returns:
+            Whether the thread was kept.
+        """
+        was_kept = await self.delete_thread(thread_id)
+        await self.open_thread(thread_id)
+        return was_kept
+
     @abstractmethod
     async def claim(self, thread_id: str, owner: str) -> bool:
         """Make ``owner`` the owner of a thread that has none; first come, first served.

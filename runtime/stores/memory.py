@@ -170,12 +170,15 @@ class MemoryStore(RecordStore):
         return True
 
     @override
-    async def _delete(self, thread_id: str) -> bool:
+    async def _delete(self, thread_id: str, *, disown: bool = False) -> bool:
         spelling = self._spelling(thread_id)
         existing = self._living(spelling) is not None
         self._forget(spelling)
         self._departed.pop(spelling, None)
         self._spellings.pop(thread_key(spelling), None)
+        if disown:
+            self._touch(spelling)
+            self._shrink()
         return existing
 
     @override

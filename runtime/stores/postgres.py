@@ -223,11 +223,18 @@ class PostgresStore(RecordStore):
             return cursor.rowcount > 0
 
     @override
-    async def _delete(self, thread_id: str) -> bool:
+    async def _delete(self, thread_id: str, *, disown: bool = False) -> bool:
+        values: _Values = {**self._named(thread_id), "owner": None, "agent_name": None}
         async with self._database.transaction() as cursor:
-            await cursor.execute(_DELETE_TICKETS, self._named(thread_id))
-            await cursor.execute(_DELETE, self._named(thread_id))
-            return any(living for (living,) in await cursor.fetchall())
+            await cursor.execute(_IN_TURN, values)
+            await cursor.execute(_RESOLVE, values)
+            (kept_under,) = await single_row(cursor)
+            await cursor.execute(_DELETE_TICKETS, values)
+            await cursor.execute(_DELETE, values)
+            living = any(living for (living,) in await cursor.fetchall())
+            if disown:
+                await cursor.execute(_OPEN, {**values, "thread_id": kept_under})
+        return living
 
     @override
     async def _claim(self, thread_id: str, owner: str) -> bool:

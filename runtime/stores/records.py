@@ -207,6 +207,11 @@ class RecordStore(StateStore):
         return await self._delete(thread_id)
 
     @override
+    async def disown_thread(self, thread_id: str) -> bool:
+        check_key(thread_id)
+        return await self._delete(thread_id, disown=True)
+
+    @override
     async def claim(self, thread_id: str, owner: str) -> bool:
         check_key(thread_id, owner)
         return await retry_unavailable(lambda: self._claim(thread_id, owner), self._settings.retry_for)
@@ -276,7 +281,8 @@ class RecordStore(StateStore):
         """Set ``name`` or ``archived`` of a living thread, and return whether there is one."""
 
     @abstractmethod
-    async def _delete(self, thread_id: str) -> bool: ...
+    async def _delete(self, thread_id: str, *, disown: bool = False) -> bool:
+        """Delete a thread, and in the same step leave a record without owner if it is disowned."""
 
     @abstractmethod
     async def _claim(self, thread_id: str, owner: str) -> bool: ...

@@ -103,12 +103,19 @@ redis.call('HSET', KEYS[1], 'owner', claimant)
 touch(KEYS[1], thread, now, ttl)
 return 1
 """
-_DELETE = """
+# ARGV: the thread, whether it is disowned, for how long that is kept, and the thread's key.
+_DELETE = f"""
+local thread, disowned, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local owner = redis.call('HGET', KEYS[1], 'owner')
-if owner then redis.call('ZREM', KEYS[2] .. ':' .. owner, ARGV[1]) end
-redis.call('ZREM', KEYS[2], ARGV[1])
-if redis.call('HGET', KEYS[3], ARGV[2]) == ARGV[1] then redis.call('HDEL', KEYS[3], ARGV[2]) end
-return redis.call('DEL', KEYS[1])
+if owner then redis.call('ZREM', KEYS[2] .. ':' .. owner, thread) end
+redis.call('ZREM', KEYS[2], thread)
+if redis.call('HGET', KEYS[3], ARGV[4]) == thread then redis.call('HDEL', KEYS[3], ARGV[4]) end
+local deleted = redis.call('DEL', KEYS[1])
+if disowned ~= '' then
+    {_NOW}{_TOUCH}
+    touch(KEYS[1], thread, now, ttl)
+end
+return deleted
 """
 _EXPIRED = """
 local time, prefix = redis.call('TIME'), ARGV[1]
@@ -249,11 +256,13 @@ class RedisStore(RecordStore):
             return bool(await self._describe_script([self._key(spelling)], [field, text]))
 
     @override
-    async def _delete(self, thread_id: str) -> bool:
-        key = thread_key(thread_id)
+    async def _delete(self, thread_id: str, *, disown: bool = False) -> bool:
+        key, deleted = thread_key(thread_id), []
         with translated():
-            spellings = dict.fromkeys((thread_id, await self._spelling(thread_id)))
-            deleted = [await self._delete_script(self._keys(each), [each, key]) for each in spellings]
+            kept_under = await self._spelling(thread_id)
+            for each in dict.fromkeys((thread_id, kept_under)):
+                given: list[Word] = [each, "1" if disown and each == kept_under else "", self._ttl(), key]
+                deleted.append(await self._delete_script(self._keys(each), given))
         return any(deleted)
 
     @override

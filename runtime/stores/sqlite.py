@@ -190,15 +190,18 @@ class SqliteStore(RecordStore):
         return await self._database.write(lambda connection: connection.execute(statement, values).rowcount > 0)
 
     @override
-    async def _delete(self, thread_id: str) -> bool:
+    async def _delete(self, thread_id: str, *, disown: bool = False) -> bool:
         oldest = self._oldest()
 
         def work(connection: sqlite3.Connection) -> bool:
-            living = 0
-            for spelling in {thread_id, _spelling(connection, thread_id)}:
+            living, kept_under = 0, _spelling(connection, thread_id)
+            for spelling in {thread_id, kept_under}:
                 connection.execute("DELETE FROM copilotkit_tickets WHERE thread_id = ?", (spelling,))
                 statement = "DELETE FROM copilotkit_threads WHERE thread_id = ? RETURNING updated >= ?"
                 living += sum(alive for (alive,) in connection.execute(statement, (spelling, oldest)).fetchall())
+            if disown:
+                values = {"thread_id": kept_under, "key": thread_key(thread_id), "owner": None, "now": now()}
+                connection.execute(_OPEN, {**values, "agents": "[]"})
             return living > 0
 
         return await self._database.write(work)

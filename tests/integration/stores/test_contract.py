@@ -33,6 +33,7 @@ from tests.support.polling import until
 
 pytestmark = pytest.mark.parametrize("url", [*KINDS, CLUSTER], indirect=True)
 
+SPELLED = "AAAAAAAA-2222-4333-8444-5555555555AB"
 NEVER = datetime.min.replace(tzinfo=UTC)
 EVERY_KIND: list[Message] = [
     TextMessage(role="user", content="hello"),
@@ -514,4 +515,26 @@ async def test_a_forgotten_thread_waits_to_be_removed_and_is_nobody_s_till_then(
     await store.delete_thread("thread")
     assert (await store.expired_threads(), await store.thread("thread")) == ([], None)
     assert await store.open_thread("thread", owner="bob") is not None
+    await store.stop()
+
+
+async def test_a_disowned_thread_keeps_nothing_but_a_record_without_owner(url: str, settings: StoreSettings) -> None:
+    store = open_store(url, settings)
+    await store.start()
+    await store.open_thread(SPELLED, owner="ann", agent_name="agent")
+    await store.save(SPELLED, "agent", AgentState(state={"of": "ann"}))
+    await store.rename_thread(SPELLED, "ann's")
+    assert await store.disown_thread(SPELLED.lower())
+    for _ in range(2):
+        record = await store.thread(SPELLED)
+        assert record is not None
+        assert (record.thread_id, record.owner, record.agents, record.name) == (SPELLED, None, [], None)
+        assert await store.load(SPELLED, "agent") is None
+        assert await store.open_thread(SPELLED, owner="ann") is None
+        assert (await store.threads(owner="ann")).threads == []
+        assert await store.disown_thread(SPELLED)
+    assert not await store.disown_thread("never")
+    assert await store.open_thread("never", owner="bob") is None
+    assert await store.delete_thread("never")
+    assert await store.open_thread("never", owner="bob") is not None
     await store.stop()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ class _Store(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.over: set[str] = set()
+        self.at_each_step: Callable[[], object] = list
 
     async def thread(self, thread_id: str) -> ThreadInfo | None:
         return self._as_is(await super().thread(thread_id))
@@ -34,7 +36,19 @@ class _Store(MemoryStore):
 
     async def delete_thread(self, thread_id: str) -> bool:
         self.over.discard(thread_id)
-        return await super().delete_thread(thread_id)
+        was_kept = await super().delete_thread(thread_id)
+        self.at_each_step()
+        return was_kept
+
+    async def disown_thread(self, thread_id: str) -> bool:
+        self.over.discard(thread_id)
+        was_kept = await super().disown_thread(thread_id)
+        self.at_each_step()
+        return was_kept
+
+    def as_it_is(self, thread_id: str) -> ThreadInfo | None:
+        """Return a thread's record without an operation of the store."""
+        return self._info(thread_id) if thread_id in self._threads else None
 
     def _as_is(self, record: ThreadInfo | None) -> ThreadInfo | None:
         return record and msgspec.structs.replace(record, expired=record.thread_id in self.over)
@@ -47,6 +61,11 @@ class _Remembering(AgentProvider):
 
     def __init__(self) -> None:
         self.kept: set[str] = set()
+        self.forgets = True
+
+    @property
+    def deletes_threads(self) -> bool:
+        return self.forgets
 
     async def list_agents(self) -> list[AgentDescriptor]:
         return [AgentDescriptor(name="agent")]
@@ -142,3 +161,68 @@ async def test_the_sweep_removes_every_trace_and_spares_where_runs_go_on() -> No
     await world.threads.sweep()
     assert world.agent.kept == world.logs == {"there"}
     assert world.store.over == {"there"}
+
+
+async def test_the_sweep_spares_a_thread_that_was_opened_anew_since_it_was_listed() -> None:
+    world = _World()
+    await world.begin("here", "there", owner="ann")
+    world.store.over.update(("here", "there"))
+    remove, removed = world.agent.delete_thread, []
+
+    async def remove_slowly(thread_id: str) -> None:
+        await remove(thread_id)
+        removed.append(thread_id)
+        if removed == ["here"]:  # while this one is removed, ann comes back to the next one
+            await world.begin("there", owner="ann")
+
+    world.agent.delete_thread = remove_slowly  # type: ignore[method-assign]
+    await world.threads.sweep()
+    assert removed == ["here", "there"], "once by the sweep, once when ann opened it"
+    assert world.agent.kept == {"there"}
+    record = await world.threads.info("there", "ann")
+    assert record is not None
+
+
+async def test_who_opens_a_thread_that_is_being_removed_waits_and_gets_a_new_one() -> None:
+    world = _World()
+    await world.begin("here", owner="ann")
+    world.store.over.add("here")
+    remove, begun, go_on = world.agent.delete_thread, asyncio.Event(), asyncio.Event()
+
+    async def remove_slowly(thread_id: str) -> None:
+        begun.set()
+        await go_on.wait()
+        await remove(thread_id)
+
+    world.agent.delete_thread = remove_slowly  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(world.threads.sweep())
+        await begun.wait()
+        opening = tasks.create_task(world.begin("here", owner="ann"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not opening.done()
+        go_on.set()
+    assert world.agent.kept == {"here"}
+    assert await world.threads.info("here", "ann") is not None
+
+
+@pytest.mark.parametrize("how", ["sweep", "delete"])
+async def test_what_an_agent_may_still_remember_is_nobody_s_at_any_moment_of_its_removal(how: str) -> None:
+    world = _World()
+    world.agent.forgets = False
+    world.threads.check_owners(production=False)
+    await world.begin("here", owner="ann")
+    seen: list[ThreadInfo | None] = []
+    world.store.at_each_step = lambda: seen.append(world.store.as_it_is("here"))
+    for _ in range(3):  # the record that keeps the thread from others has its own time, and is swept in turn
+        if how == "sweep":
+            world.store.over.add("here")
+            await world.threads.sweep()
+        else:
+            await world.threads.delete("here")
+    assert len(seen) == 3
+    assert None not in seen
+    for person in ("ann", "bob"):
+        with pytest.raises(ThreadNotFoundError):
+            await world.threads.open("here", person, "agent")

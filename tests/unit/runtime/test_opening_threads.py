@@ -59,7 +59,7 @@ async def test_what_is_left_of_a_thread_whose_time_is_over_is_removed_before_it_
     store.expired = True
     store.operations.clear()
     assert (await _threads(store).open("here", None, "agent")).thread_id == "here"
-    assert store.operations == ["open", "thread", "delete", "open"]
+    assert store.operations == ["open", "thread", "thread", "delete", "thread", "open"]
 
 
 async def test_naming_a_thread_takes_one_operation_and_none_once_it_has_a_name() -> None:
