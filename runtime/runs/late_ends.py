@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -14,15 +13,10 @@ from ..errors import StoreError
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_records import RunElsewhereError, RunKey, RunOutcome
 from ..sweeper import Sweeper
+from .backlog import Backlog
 from .recording import Recording
 from .turn import Turn
 
-LATE_SECONDS = 3600.0
-"""How long an end is kept in memory."""
-LATE_ENDS = 1_000
-"""How many are: each with what its run said,"""
-LATE_BYTES = 64 << 20
-"""and how many bytes all of them take."""
 _RETRY_SECONDS = 0.5
 _LAST_TRY_SECONDS = 5.0
 
@@ -76,13 +70,6 @@ class RunEnd:
             await self.recording.note_saved()
 
 
-class _Late(NamedTuple):
-    """How many bytes a run takes, and until when its end is to be stored."""
-
-    size: int
-    deadline: float
-
-
 class LateEnds:
     """Keeps the ends of runs, and what they said during an outage, within bounds, until they are stored.
 
@@ -90,14 +77,12 @@ class LateEnds:
     """
 
     def __init__(self) -> None:
-        self._late: dict[RunEnd, _Late] = {}
+        self._late = Backlog[RunEnd](lambda end: _report_lost(end, "too much waits for the store"))
         self._sweeper = Sweeper("late-ends", self._try_all, lambda: _RETRY_SECONDS, lambda: bool(self._late))
 
     def put_off(self, end: RunEnd) -> None:
         """Store the end of a run once the store is back."""
-        self._late[end] = _Late(end.recording.size(), monotonic() + LATE_SECONDS)
-        while len(self._late) > LATE_ENDS or sum(late.size for late in self._late.values()) > LATE_BYTES:
-            self._give_up(next(iter(self._late)), "too much waits for the store")
+        self._late.add(end, end.recording.size())
         self.go_on()
 
     def go_on(self) -> None:
@@ -116,14 +101,15 @@ class LateEnds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_TRY_SECONDS):
                     await self._try_all()
-        self._late.clear()
+        for end in self._late:
+            self._late.remove(end)
 
     async def _try_all(self) -> None:
-        for end, late in list(self._late.items()):
+        for end in self._late:
             try:
                 await end.store()
             except StoreUnavailableError as error:
-                if late.deadline <= monotonic():
+                if self._late.has_waited_too_long(end):
                     self._give_up(end, "the store was away for too long")
                 elif not isinstance(error, RunElsewhereError):
                     return
@@ -131,8 +117,12 @@ class LateEnds:
                 self._give_up(end, str(error))
             else:
                 log.info("run_stored_late", key=end.recording.key)
-                self._late.pop(end, None)
+                self._late.remove(end)
 
     def _give_up(self, end: RunEnd, reason: str) -> None:
-        if self._late.pop(end, None) is not None:
-            log.error("run_not_stored", key=end.recording.key, error=reason)
+        if self._late.remove(end):
+            _report_lost(end, reason)
+
+
+def _report_lost(end: RunEnd, reason: str) -> None:
+    log.error("run_not_stored", key=end.recording.key, error=reason)

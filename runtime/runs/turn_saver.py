@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
 from time import monotonic
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -22,6 +20,7 @@ from ..stores.retry import retry_unavailable
 from ..stores.run_records import RunKey
 from ..sweeper import Sweeper
 from .archive import RunArchive
+from .backlog import Backlog
 from .history import insert_turn, leaves_out, merge_messages, without_instructions
 from .outgrown_threads import shortened
 from .run import Run
@@ -29,10 +28,6 @@ from .turn import Turn, messages_of
 
 SAVE_SECONDS = 45.0
 PATIENCE_WITH_STORE_SECONDS = 40.0
-LATE_SECONDS = 3600.0
-"""How long what could not be stored is kept in memory."""
-LATE_TURNS = 1_000
-LATE_BYTES = 64 << 20
 _RETRY_SECONDS = 2.0
 _LAST_TRY_SECONDS = 5.0
 _ROOM = 8
@@ -41,15 +36,6 @@ _LOCK_SECONDS = 1.0
 """How long a late turn waits for its thread before others are tried."""
 
 log = structlog.get_logger(__name__)
-
-
-class _Late(NamedTuple):
-    """A run whose turn is to be stored, its size in bytes, and when it is given up."""
-
-    size: int
-    deadline: float
-    key: RunKey | None = None
-    """Its place in the store, if other processes find there that its turn is unsaved."""
 
 
 class TurnSaver:
@@ -69,7 +55,9 @@ class TurnSaver:
         self._store = store
         self._archive = archive
         self._renew = renew
-        self._late: OrderedDict[Turn, _Late] = OrderedDict()
+        self._late = Backlog[Turn](lambda run: self._leave(run, "too much waits for the store"))
+        self._keys: dict[Turn, RunKey] = {}
+        """Under which of the runs in the store other processes find that a late turn is unsaved."""
         self._held_at = 0.0
         self._sweeper = Sweeper("late turns", self._save_late, lambda: _RETRY_SECONDS, lambda: bool(self._late))
 
@@ -125,12 +113,12 @@ class TurnSaver:
 
     def has(self, key: RunKey) -> bool:
         """Return whether this process is to store the turn of a run that has ended."""
-        return any(late.key == key for late in self._late.values())
+        return key in self._keys.values()
 
     def share(self, run: Turn, key: RunKey) -> bool:
         """Note where other processes find that a turn is unsaved; return whether it still waits here."""
         if run in self._late:
-            self._late[run] = self._late[run]._replace(key=key)
+            self._keys[run] = key
         return run in self._late
 
     def adopt(self, turn: Turn, key: RunKey) -> None:
@@ -140,7 +128,7 @@ class TurnSaver:
 
     def drop(self, run: Run) -> None:
         """Leave a turn to the process that goes on with its run."""
-        self._late.pop(run, None)
+        self._forget(run)
 
     async def stop(self) -> None:
         """Try to store what still waits once more, for a limited time; leave the rest to other processes."""
@@ -149,8 +137,9 @@ class TurnSaver:
             with suppress(TimeoutError, StoreUnavailableError):
                 async with asyncio.timeout(_LAST_TRY_SECONDS):
                     await work()
-        for run in list(self._late):
-            self._let_go(run, "the process ends")
+        for run in self._late:
+            self._late.remove(run)
+            self._leave(run, "the process ends")
 
     async def _keep(self, run: Run) -> None:
         if run.ephemeral:
@@ -185,31 +174,34 @@ class TurnSaver:
         if run.ephemeral or run.provider.keeps_state:
             return
         size = len(msgspec.json.encode([run.transcript.messages(), run.input.messages, run.transcript.state]))
-        self._late[run] = _Late(size, monotonic() + LATE_SECONDS)
-        while len(self._late) > LATE_TURNS or sum(late.size for late in self._late.values()) > LATE_BYTES:
-            self._let_go(next(iter(self._late)), "too much waits for the store")
+        self._late.add(run, size)
         self.go_on()
 
-    def _let_go(self, run: Turn, reason: str) -> None:
-        if self._late.pop(run).key is None:  # or else other processes find it once nobody holds it
+    def _leave(self, run: Turn, reason: str) -> None:
+        """Leave a turn that no longer waits here to the processes that find it, once nobody holds it; or lose it."""
+        if self._keys.pop(run, None) is None:
             _report_lost(run, reason)
+
+    def _forget(self, run: Turn) -> RunKey | None:
+        self._late.remove(run)
+        return self._keys.pop(run, None)
 
     async def _save_late(self) -> None:
         with suppress(StoreUnavailableError):
-            for run in [run for run, late in self._late.items() if late.deadline <= monotonic()]:
-                await self._lose(run, "the store was away for too long")
+            for run in self._late:
+                if self._late.has_waited_too_long(run):
+                    await self._lose(run, "the store was away for too long")
             await self._try_all()
 
     async def _lose(self, run: Turn, reason: str) -> None:
-        late = self._late.pop(run, None)
+        key = self._forget(run)
         _report_lost(run, reason)
-        if late is not None and late.key is not None:
-            await self._archive.note_saved(late.key)
+        if key is not None:
+            await self._archive.note_saved(key)
 
     async def _leave_all(self) -> None:
-        for late in list(self._late.values()):
-            if late.key is not None:
-                await self._archive.leave_unsaved(late.key)
+        for key in list(self._keys.values()):
+            await self._archive.leave_unsaved(key)
 
     async def _try_all(self) -> None:
         # The end of a run is stored first, so that it is not marked as unsaved after its turn has been stored.
@@ -228,36 +220,32 @@ class TurnSaver:
         except Exception as error:  # noqa: BLE001 - a provider's own place for its state may raise anything
             await self._lose(run, str(error))
         else:
-            self._late.pop(run, None)
+            self._forget(run)
 
     async def _hold(self) -> None:
         """Go on holding the turns that other processes would store otherwise; leave those that others have."""
-        keys = [late.key for late in self._late.values() if late.key is not None]
+        keys = list(self._keys.values())
         if keys and monotonic() - self._held_at >= _RETRY_SECONDS:
             held = await self._archive.hold_unsaved(keys)
             self._held_at = monotonic()
-            for run, late in list(self._late.items()):
-                if late.key is not None and late.key not in held and late.key in keys:
-                    del self._late[run]
+            for run, key in list(self._keys.items()):
+                if key in keys and key not in held:
+                    self._forget(run)
 
     async def _insert(self, run: Turn, wait: float) -> None:
         async with self._store.lock(run.input.thread_id, run.agent_name, wait=wait):
-            key = self._key(run)
+            key = self._keys.get(run)
             if key is not None and key not in await self._archive.hold_unsaved([key]):
                 return  # another process has stored it, or is to
             if not await self._renew(run):
                 raise StoreError("The thread is gone.")
             kept = await _kept(run)
             await _save(run, _inserted(run, kept), kept.version)
-            key = self._key(run)  # the end of its run may have been stored meanwhile
+            key = self._keys.get(run)  # the end of its run may have been stored meanwhile
             if key is not None:
                 await self._archive.note_saved(key)
         if run in self._late:
             log.info("turn_stored_late", thread_id=run.input.thread_id, run_id=run.input.run_id)
-
-    def _key(self, run: Turn) -> RunKey | None:
-        late = self._late.get(run)
-        return late.key if late is not None else None
 
 
 def _report_lost(run: Turn, reason: str) -> None:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from copilotkit_runtime import CopilotRuntime, RunContext, RunInput, RuntimeConfig, events
 from copilotkit_runtime.runtime.messages import TextMessage, ToolResultMessage
 from copilotkit_runtime.runtime.request import RunRequest
-from copilotkit_runtime.runtime.runs import recording, turn_saver
+from copilotkit_runtime.runtime.runs import backlog, recording, turn_saver
 from copilotkit_runtime.runtime.runs.turn import messages_of
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.run_records import NewRun, RunKey, RunOutcome, RunRecord
@@ -351,7 +351,7 @@ async def _keeps(runtime: CopilotRuntime, texts: list[str]) -> bool:
 async def test_what_waits_is_bounded_and_what_is_given_up_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turn_saver, "LATE_TURNS", 2)
+    monkeypatch.setattr(backlog, "MOST_WAITING", 2)
     agent, store = GatedAgent(), LockedStore()
 
     with capture_logs() as logs:

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from copilotkit_runtime import events
 from copilotkit_runtime.runtime.errors import StoreError
-from copilotkit_runtime.runtime.runs import late_ends
+from copilotkit_runtime.runtime.runs import backlog, late_ends
 from copilotkit_runtime.runtime.runs import recorder as recorder_module
 from copilotkit_runtime.runtime.runs import recording as recording_module
 from copilotkit_runtime.runtime.runs.closing import close_record
@@ -378,7 +378,7 @@ class _Unsaved:
 async def test_ends_that_the_store_cannot_take_are_bounded_by_their_size(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(late_ends, "LATE_BYTES", 3_000)
+    monkeypatch.setattr(backlog, "MOST_BYTES", 3_000)
     waiting = late_ends.LateEnds()
     runs = [Recorded(store, f"thread-{number}") for number in range(4)]
     with capture_logs() as logs:
