@@ -23,7 +23,7 @@ from ..runtime.errors import (
 )
 from ..runtime.infrastructure_headers import is_infrastructure
 from ..runtime.json_text import decode_agent_json
-from .compression import UNCOMPRESSED, compression_of
+from .answers import UNCOMPRESSED, compression_of
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..compression import UNCOMPRESSED, compression_of
+from ..answers import UNCOMPRESSED, compression_of
 
 SESSION_HEADER = "mcp-session-id"
 RESUME_HEADER = "last-event-id"
