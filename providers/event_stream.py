@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..runtime.errors import ProtocolError
-
-DEFAULT_MAX_EVENT_BYTES = 16 * 1024 * 1024
+from .answers import MAX_ANSWER_BYTES
 
 _DATA = b"data:"
 _END = b"\n\n"
@@ -28,9 +27,7 @@ class EventStreamReader:
             blank line: there are servers that send none.
     """
 
-    def __init__(
-        self, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES, whole: Callable[[bytes], bool] | None = None
-    ) -> None:
+    def __init__(self, max_event_bytes: int = MAX_ANSWER_BYTES, whole: Callable[[bytes], bool] | None = None) -> None:
         self._max = max_event_bytes
         self._whole = whole
         self._begun = False

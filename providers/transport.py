@@ -23,7 +23,7 @@ from ..runtime.errors import (
 )
 from ..runtime.infrastructure_headers import is_infrastructure
 from ..runtime.json_text import decode_agent_json
-from .answers import UNCOMPRESSED, compression_of
+from .answers import MAX_ANSWER_BYTES, UNCOMPRESSED, compression_of
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0
@@ -31,9 +31,6 @@ IDLE_SECONDS = 300.0
 HeaderHook: TypeAlias = Callable[[RunContext], Mapping[str, str] | Awaitable[Mapping[str, str]]]
 
 Refusal: TypeAlias = Callable[[int, str], CopilotKitError]
-
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""How long an answer may be that is read whole."""
 
 _ERROR_BODY_BYTES = 4096
 _UNAUTHORIZED = frozenset({401, 403})
@@ -167,8 +164,8 @@ class Transport:
             async with asyncio.timeout(self._timeout.read):
                 async for piece in response.aiter_bytes():
                     body += piece
-                    if len(body) > MAX_BODY_BYTES:
-                        raise ProtocolError(f"The remote service answered with more than {MAX_BODY_BYTES} bytes.")
+                    if len(body) > MAX_ANSWER_BYTES:
+                        raise ProtocolError(f"The remote service answered with more than {MAX_ANSWER_BYTES} bytes.")
         except TimeoutError as error:
             raise NetworkError("The remote service took too long to send its answer.") from error
         return bytes(body)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..answers import UNCOMPRESSED, compression_of
+from ..answers import MAX_ANSWER_BYTES, UNCOMPRESSED, compression_of
 
 SESSION_HEADER = "mcp-session-id"
 RESUME_HEADER = "last-event-id"
@@ -19,8 +19,6 @@ RESUME_SECONDS = 5.0
 
 # A server that was restarted does not know the session: 404 by the protocol, 400 or 410 by some.
 _SESSION_UNKNOWN = frozenset({400, 404, 410})
-MAX_EVENT_BYTES = 16 * 1024 * 1024
-"""How long an answer may be, or one event of a stream of them."""
 _EVENT_STREAM = "text/event-stream"
 _ID_LINE = b"\nid:"
 _EVENT_END = re.compile(rb"\n\r?\n|\r\r")
@@ -85,8 +83,8 @@ def _watched_stream(httpx: Any) -> Any:
                     size += len(piece)
                     if not self._ends_whole and _EVENT_END.search(joined):
                         size = len(piece)
-                    if size > MAX_EVENT_BYTES:
-                        raise httpx.ReadError(f"The server sent more than {MAX_EVENT_BYTES} bytes.")
+                    if size > MAX_ANSWER_BYTES:
+                        raise httpx.ReadError(f"The server sent more than {MAX_ANSWER_BYTES} bytes.")
                     tail = joined[-len(_ID_LINE) :]
                     yield piece
             except httpx.TransportError:

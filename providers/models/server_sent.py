@@ -9,12 +9,11 @@ from typing import Any, Protocol
 import msgspec
 
 from ...runtime.events import Event
+from ..answers import MAX_ANSWER_BYTES
 from ..event_stream import EventStreamReader
 from .failures import Vendor, vendor_failures
 from .streams import closing, drained
 from .vendor_errors import BrokenStreamError
-
-MAX_BODY_BYTES = 16 * 1024 * 1024
 
 _KEEP_ALIVES = frozenset({b"", b"ping", b"keepalive", b"keep-alive", b"heartbeat", b"null"})
 _LONGEST_KEEP_ALIVE = 20
@@ -85,7 +84,7 @@ class _Body:
     """Splits a body into the data of its events. A body that is JSON, as gateways send instead, is one event."""
 
     def __init__(self) -> None:
-        self._stream = EventStreamReader(MAX_BODY_BYTES, whole=_is_whole)
+        self._stream = EventStreamReader(MAX_ANSWER_BYTES, whole=_is_whole)
         self._json: list[bytes] = []
         self._size = 0
         self._begun = False
@@ -107,8 +106,8 @@ class _Body:
     def _keep(self, chunk: bytes) -> None:
         self._json.append(chunk)
         self._size += len(chunk)
-        if self._size > MAX_BODY_BYTES:
-            raise BrokenStreamError(f"The answer is longer than {MAX_BODY_BYTES} bytes.")
+        if self._size > MAX_ANSWER_BYTES:
+            raise BrokenStreamError(f"The answer is longer than {MAX_ANSWER_BYTES} bytes.")
 
 
 def _without_control_events(events: list[bytes]) -> list[bytes]:

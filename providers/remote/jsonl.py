@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.errors import ProtocolError
+from ..answers import MAX_ANSWER_BYTES
 from ..transport import decode_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-DEFAULT_MAX_LINE_BYTES = 16 * 1024 * 1024
 
-
-async def read_lines(pieces: AsyncIterator[bytes], max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> AsyncGenerator[Any]:
+async def read_lines(pieces: AsyncIterator[bytes], max_line_bytes: int = MAX_ANSWER_BYTES) -> AsyncGenerator[Any]:
     """Yield what each line holds, from a body cut anywhere. The last line needs no newline.
 
     Raises:
