@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
 
-T = TypeVar("T", bound=Hashable)
+T = TypeVar("T")
 
 WAITING_SECONDS = 3600.0
 """How long anything waits."""
