@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from sys import maxsize
 from typing import Any
 
 import msgspec
@@ -14,7 +12,6 @@ import structlog
 
 from .actions.source import ActionEndpoint, EndpointActions
 from .active_runs import ActiveRuns
-from .cancellation import OwnedTasks
 from .client_config import ClientConfigRules
 from .config import RuntimeConfig
 from .context import RunContext, RunInput
@@ -24,7 +21,6 @@ from .errors import (
     NoModelError,
     RunHandedOverError,
     ShuttingDownError,
-    StoreError,
     ThreadNotFoundError,
 )
 from .events import Event
@@ -34,34 +30,27 @@ from .fresh_ids import fresh_hex
 from .hooks.reports import RequestReport
 from .input_limits import InputLimits, limit_id, limit_input
 from .left_turns import LeftTurns
-from .messages import now
 from .preparation import Preparation
 from .provider import AgentDescriptor, AgentProvider
+from .readers import RunReaders
 from .registry import ProviderRegistry
 from .request import RunRequest
 from .run_starter import RunStarter, follow
 from .runs.archive import RunArchive
-from .runs.beginnings import Asked, Beginning, Beginnings
 from .runs.broken_runs import BrokenRuns
 from .runs.handle import RunHandle
 from .runs.next_runs import NextRuns
 from .runs.observer import Observers
 from .runs.origin import Origin
-from .runs.remote import RemoteRun
 from .runs.retention import RunRetention
 from .runs.run import Run
 from .runs.turn_saver import TurnSaver
+from .stops import RunStops
 from .stores.interface import AgentState, StateStore
 from .stores.run_log import RunLogStore
 from .stores.run_records import RunKey, RunRecord
 from .stores.urls import open_run_log
 from .threads import Threads
-
-STOP_AHEAD_SECONDS = 0.25
-"""How long a stop waits for the run that it means: both requests may come at once, in any order."""
-ABANDON_SECONDS = 5.0
-"""How long a process that ends waits for stops of runs whose clients have left."""
-JUST_ENDED = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
 
@@ -101,8 +90,6 @@ class RuntimeService:
             state_bytes=config.max_state_bytes,
         )
         self._active = ActiveRuns()
-        self._abandoned = OwnedTasks[None]()
-        """Stops of runs whose clients left while they were handed over."""
         self._started: list[AgentProvider] = []
         self.execution: Execution | None = None
         """What executes runs elsewhere; None for this process."""
@@ -110,8 +97,9 @@ class RuntimeService:
         """Returns once the runs of other processes that this one is taking have begun."""
         self.threads = Threads(store, self._all_providers, lambda: self._active, self.registry.check_present)
         run_log = runs or open_run_log(store)
-        self._beginnings = Beginnings()
         self.archive = RunArchive(run_log)
+        self.readers = RunReaders(self.threads, self._active, self.archive)
+        self.stops = RunStops(self.threads, self._active, self.archive)
         self.turns = TurnSaver(store, self.archive, self.threads.renew)
         self.next_runs = NextRuns(run_log)
         self.retention = RunRetention(run_log)
@@ -176,7 +164,7 @@ class RuntimeService:
         """End the runs that still go on, then stop the providers and the store."""
         self._closed = True
         await self.drain(0)
-        await self._abandoned.end(ABANDON_SECONDS)
+        await self.stops.end()
         await self.turns.stop()
         await self.threads.stop()
         await self.preparation.stop()
@@ -280,7 +268,7 @@ class RuntimeService:
             Exception: The hook before requests refuses.
         """
         report = self.preparation.report(request, silent=request.ephemeral)
-        with self.about_to_begin(request.input, request.context.identity) as beginning:
+        with self.stops.about_to_begin(request.input, request.context.identity) as beginning:
             try:
                 handle = await self._begin(request, report)
             except Exception as error:
@@ -290,146 +278,6 @@ class RuntimeService:
             self._active.report_stop(handle.run)
             await handle.cancel()
         return handle
-
-    def about_to_begin(self, run: RunInput, identity: str | None) -> Beginning:
-        """Return a block in which a run is about to begin: a stop is not lost meanwhile."""
-        return Beginning(Asked(run.thread_id, run.run_id, identity), self._beginnings)
-
-    async def attach(
-        self, thread_id: str, *, identity: str | None = None, after: int = 0, paces: bool = True
-    ) -> RunHandle | None:
-        """Follow the run that goes on in a thread, in this process or another: the newest, if there are several.
-
-        Args:
-            thread_id: The thread.
-            identity: The caller; None for the application itself.
-            after: The number of the last event that the reader has.
-            paces: Whether the reader may slow the run down.
-
-        Returns:
-            None if no run goes on there.
-
-        Raises:
-            ThreadNotFoundError: The thread does not exist, or is somebody else's.
-            Lagged: What follows ``after`` is only kept compacted.
-        """
-        return await self._attached(await self.threads.find(thread_id, identity), after, paces=paces)
-
-    async def _attached(self, spelling: str, after: int, *, paces: bool) -> RunHandle | None:
-        run = self._active.newest(spelling)
-        if run is not None:
-            return follow(run, after, paces=paces)
-        elsewhere = await self.archive.find(spelling)
-        return RunHandle(elsewhere, elsewhere.subscribe(after)) if elsewhere is not None else None
-
-    async def attach_all(self, thread_id: str, *, identity: str | None = None) -> list[RunHandle]:
-        """Follow all runs that go on in a thread, in this process and others, without slowing them down.
-
-        Args:
-            thread_id: The thread.
-            identity: The caller; None for the application itself.
-
-        Returns:
-            The runs, oldest first: all but the first wait for those before them, or are of other agents.
-
-        Raises:
-            ThreadNotFoundError: The thread does not exist, or is somebody else's.
-        """
-        spelling = await self.threads.find(thread_id, identity)
-        stored = await self.archive.find_all(spelling)
-        here = [
-            RunHandle(run, run.log.subscribe(attached=False), self.archive.place_of(run))
-            for run in self._active.of(spelling, None)
-        ]
-        others = [RunHandle(run, run.subscribe()) for run in stored if not any(_is_same(run, one) for one in here)]
-        return sorted([*here, *others], key=lambda handle: handle.number or maxsize)
-
-    async def follow(
-        self, thread_id: str, *, run_id: str | None = None, identity: str | None = None, after: int = 0
-    ) -> RunHandle | None:
-        """Follow the run that goes on in a thread, or else read its last run again.
-
-        Args:
-            thread_id: The thread.
-            run_id: Only the newest run of that id, whether or not it goes on.
-            identity: The caller; None for the application itself.
-            after: The number of the last event that the reader has.
-
-        Returns:
-            None if no such run is kept.
-
-        Raises:
-            ThreadNotFoundError: The thread does not exist, or is somebody else's.
-            Lagged: What follows ``after`` is only kept compacted.
-        """
-        spelling = await self.threads.find(thread_id, identity)
-        if run_id is not None:
-            here = self._active.of(spelling, run_id)
-            if here:
-                return follow(here[-1], after, paces=False)
-        elif (handle := await self._attached(spelling, after, paces=False)) is not None:
-            return handle
-        last = await self.archive.last(spelling, run_id)
-        return RunHandle(last, last.subscribe(after)) if last is not None else None
-
-    async def stop(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
-        """Stop the runs that go on in a thread, and wait until they have ended.
-
-        Args:
-            thread_id: The thread.
-            run_id: Only the runs of that id; None for all.
-            identity: The caller; None for the application itself.
-
-        Returns:
-            Whether there was one.
-
-        Raises:
-            ThreadNotFoundError: The thread does not exist, or is somebody else's.
-        """
-        stopped = self._beginnings.stop(Asked(thread_id, run_id, identity))
-        try:
-            spelling = await self.threads.find(thread_id, identity)
-        except ThreadNotFoundError:
-            if stopped:
-                return True
-            raise
-        runs = self._active.of(spelling, run_id)
-        for run in runs:
-            self._active.report_stop(run)
-        await asyncio.gather(*(run.cancel() for run in runs))
-        return await self._stop_elsewhere(spelling, run_id, stopped=stopped or bool(runs))
-
-    async def stop_ahead(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
-        """Stop the run of a client that is about to come: the request for its stop may be faster than its own.
-
-        A stop that names no run means one that has just ended, if there is one, and no run that follows it.
-
-        Args:
-            thread_id: The thread.
-            run_id: Only a run of that id; None for any.
-            identity: The caller; None for the application itself.
-
-        Returns:
-            Whether a run came.
-        """
-        with suppress(ThreadNotFoundError):
-            spelling = await self.threads.find(thread_id, identity)
-            last = await self.archive.store.latest(spelling)
-            if self._active.newest(spelling) is not None or (
-                last is not None and run_id is None and _has_just_ended(last)
-            ):
-                return False
-        return await self._beginnings.stop_next(Asked(thread_id, run_id, identity), STOP_AHEAD_SECONDS)
-
-    async def _stop_elsewhere(self, thread_id: str, run_id: str | None, *, stopped: bool) -> bool:
-        """Stop the thread's runs in other processes; return whether any run was stopped, here or there."""
-        try:
-            return await self.archive.stop_elsewhere(thread_id, run_id, wait=not stopped) or stopped
-        except StoreError:
-            if not stopped:
-                raise
-            log.exception("stop_reached_no_other_process", thread_id=thread_id)
-            return True
 
     async def leave(self, handle: RunHandle, *, cancel: bool) -> None:
         """Let go of a run whose client has gone, or has read it to its end.
@@ -513,14 +361,7 @@ class RuntimeService:
     def abandon(self, request: RunRequest) -> None:
         """Stop a run whose client left while it was handed over to another process."""
         if self.execution is not None:
-            self._abandoned.begin(self._stop_abandoned(request), "stop-abandoned-run")
-
-    async def _stop_abandoned(self, request: RunRequest) -> None:
-        asked, identity = request.input, request.context.identity
-        try:
-            await self.stop(asked.thread_id, run_id=asked.run_id, identity=identity)
-        except CopilotKitError as error:
-            log.warning("run_not_stopped", thread_id=asked.thread_id, run_id=asked.run_id, reason=error.message)
+            self.stops.abandon(request.input, request.context.identity)
 
     async def execute(self, record: RunRecord, envelope: Envelope, settled: Callable[[], None]) -> Run:
         """Execute a run that another process has handed over and this one has taken.
@@ -590,14 +431,3 @@ def _on_thread(request: RunRequest, spelling: str) -> RunRequest:
 
 async def _nothing_begins() -> None:
     """Return at once: this process takes no runs of others."""
-
-
-def _has_just_ended(last: RunRecord | None) -> bool:
-    return last is not None and now() - last.updated_at < JUST_ENDED
-
-
-def _is_same(stored: RemoteRun, here: RunHandle) -> bool:
-    """Return whether a run of the store is one of this process, which may be about to learn its number."""
-    if here.number is not None:
-        return stored.record.number == here.number
-    return (stored.record.run_id, stored.agent_name) == (here.run_id, here.agent_name)

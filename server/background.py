@@ -89,7 +89,7 @@ async def follow(
         ready: Awaited first: it starts what has not been started.
     """
     await ready()
-    handle = await service.follow(thread_id, run_id=run_id, identity=owner, after=after)
+    handle = await service.readers.follow(thread_id, run_id=run_id, identity=owner, after=after)
     if handle is None:
         return
     try:

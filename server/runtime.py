@@ -458,7 +458,7 @@ class CopilotRuntime:
         """
         if thread_id is not None:
             await self._ready()
-            return await self.service.stop(thread_id, run_id=run_id, identity=owner)
+            return await self.service.stops.stop(thread_id, run_id=run_id, identity=owner)
         await self._stop()
         return None
 

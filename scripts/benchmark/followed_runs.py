@@ -101,7 +101,7 @@ async def _followed(runtime: CopilotRuntime, thread_id: str) -> list[float]:
     handle: RunHandle | None = None
     while handle is None:
         await asyncio.sleep(0.01)
-        handle = await runtime.service.attach(thread_id, paces=False)
+        handle = await runtime.service.readers.attach(thread_id, paces=False)
     delays: list[float] = []
     while batch := await handle.read():
         arrived = perf_counter()

@@ -92,7 +92,7 @@ async def test_a_hundred_runs_of_every_kind_end_as_they_should(runtime: CopilotR
 
     async def follow(thread: str) -> list[events.Event]:
         if kinds[thread] == "cancelled":
-            await runtime.service.stop(thread)
+            await runtime.service.stops.stop(thread)
         return await read(handles[thread])
 
     seen = dict(zip(kinds, await asyncio.gather(*map(follow, kinds)), strict=True))
@@ -122,7 +122,7 @@ async def test_a_stop_after_the_end_changes_nothing(runtime: CopilotRuntime) -> 
     seen = await read(await begin(runtime, "answer", "thread"))
     before = await kept(runtime, "thread")
 
-    assert not await runtime.service.stop("thread")
+    assert not await runtime.service.stops.stop("thread")
     assert isinstance(seen[-1], events.RunFinished)
     assert await kept(runtime, "thread") == before
 
@@ -160,4 +160,4 @@ async def test_a_thread_that_has_expired_is_followed_by_nobody(url: str, setting
 
         await until(is_gone)
         with suppress(ThreadNotFoundError):
-            assert await runtime.service.follow("thread") is None
+            assert await runtime.service.readers.follow("thread") is None

@@ -31,7 +31,7 @@ async def _attached(runtime: CopilotRuntime, thread_id: str, after: int) -> RunH
     found: list[RunHandle] = []
 
     async def looked() -> bool:
-        handle = await runtime.service.attach(thread_id, after=after, paces=False)
+        handle = await runtime.service.readers.attach(thread_id, after=after, paces=False)
         found.extend([] if handle is None else [handle])
         return bool(found)
 

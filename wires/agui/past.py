@@ -152,7 +152,7 @@ class Past:
         return handles, records
 
     async def _looked(self) -> tuple[Sequence[RunHandle], Sequence[RunRecord]]:
-        handles = await self._service.attach_all(self.thread_id)
+        handles = await self._service.readers.attach_all(self.thread_id)
         return handles, await self._service.archive.runs(self.thread_id)
 
     async def _leave_out_what_is_taken_back(self) -> None:

@@ -109,7 +109,7 @@ class Runs:
         with self._admission.running(client, 1, started):
             # Until what is kept of the thread has been read, a stop may come.
             coming = RunInput(thread_id=given.thread_id, run_id=given.run_id)
-            with self._service.about_to_begin(coming, client.identity):
+            with self._service.stops.about_to_begin(coming, client.identity):
                 handle = await self._start(await self._request(client, agent, given))
             started.append(handle)
             exchange.runs.append(handle)
@@ -216,11 +216,11 @@ class Runs:
         await find_agent(self._service, names["agent"])
         thread_id = names["thread"]
         try:
-            stopped = await self._service.stop(thread_id, run_id=run_id, identity=client.identity)
+            stopped = await self._service.stops.stop(thread_id, run_id=run_id, identity=client.identity)
             named = run_id
         except ThreadNotFoundError:
             stopped, named = False, None
-        if stopped or await self._service.stop_ahead(thread_id, run_id=run_id, identity=client.identity):
+        if stopped or await self._service.stops.stop_ahead(thread_id, run_id=run_id, identity=client.identity):
             await respond_json(exchange, {"stopped": True, "interrupt": _STOPPED})
         elif named is None or not await self._is_running(thread_id, client):
             await respond_json(exchange, {"stopped": False, "message": f"No active run for thread '{thread_id}'."})
@@ -229,7 +229,7 @@ class Runs:
             await respond_json(exchange, {"stopped": False, "message": text})
 
     async def _is_running(self, thread_id: str, client: ClientRequest) -> bool:
-        handle = await self._service.attach(thread_id, identity=client.identity, paces=False)
+        handle = await self._service.readers.attach(thread_id, identity=client.identity, paces=False)
         if handle is not None:
             handle.close()
         return handle is not None

@@ -130,7 +130,7 @@ class ThreadOperations:
         thread_id = call.target.names["thread"]
         await self._check(thread_id, client)
         try:
-            await self._service.stop(thread_id, identity=client.identity)
+            await self._service.stops.stop(thread_id, identity=client.identity)
             await self._service.threads.delete(thread_id, identity=client.identity)
         except ThreadNotFoundError as error:
             raise thread_not_found() from error

@@ -60,7 +60,7 @@ async def test_runs_and_their_followers_end_and_leave_nothing(url: str) -> None:
         running = asyncio.create_task(text(first, RUN, ANN, asked))
 
         async def is_seen() -> bool:
-            handle = await there.service.attach(thread, paces=False)
+            handle = await there.service.readers.attach(thread, paces=False)
             if handle is not None:
                 handle.close()
             return handle is not None

@@ -85,7 +85,7 @@ async def attached(runtime: CopilotRuntime, thread_id: str, after: int = 0) -> R
 
     async def found() -> bool:
         nonlocal handle
-        handle = await runtime.service.attach(thread_id, after=after, paces=False)
+        handle = await runtime.service.readers.attach(thread_id, after=after, paces=False)
         return handle is not None
 
     await until(found)
@@ -125,7 +125,7 @@ async def test_every_offset_of_a_run_of_200_events_leads_to_the_same_end(
     handles = [await attached(reader, thread, after) for after in range(len(begun))]
     ends = [asyncio.create_task(rest(handle)) for handle in handles]
 
-    assert await reader.service.stop(thread)
+    assert await reader.service.stops.stop(thread)
 
     whole = [*begun, *await rest(started)]
     verified(whole)
@@ -155,7 +155,7 @@ async def test_a_second_process_finds_the_same_end_from_every_offset(
     follower = await asyncio.create_subprocess_exec(*command, stdout=PIPE, limit=1 << 24)
     assert follower.stdout is not None
     assert await follower.stdout.readline() == b"ready\n"
-    assert await here.service.stop(thread)
+    assert await here.service.stops.stop(thread)
     whole = [*begun, *await rest(started)]
     out, _ = await follower.communicate()
 
@@ -200,7 +200,7 @@ async def test_twenty_readers_join_and_leave_at_random(
 
     async def come_and_go(runtime: CopilotRuntime) -> None:
         for _ in range(3):
-            handle = await runtime.service.attach(thread, paces=False)
+            handle = await runtime.service.readers.attach(thread, paces=False)
             if handle is None:
                 return
             with suppress(TimeoutError):
@@ -213,8 +213,8 @@ async def test_twenty_readers_join_and_leave_at_random(
     done = events.Custom(name="done")
     seen = [await reading_until(handle, done) for handle in (started, *staying)]
     assert seen[0] == seen[1] == seen[2]
-    assert await there.service.stop(thread)
-    assert not await there.service.stop(thread)
+    assert await there.service.stops.stop(thread)
+    assert not await there.service.stops.stop(thread)
 
 
 @pytest.mark.timeout(110)
@@ -245,7 +245,7 @@ async def test_runs_of_a_killed_process_are_closed_by_another(url: str) -> None:
                     assert shown(whole) == {"m": "kept text"}
                     assert isinstance(whole[-1], events.RunError)
                     assert whole[-1].code == BROKEN_OFF
-                    assert await runtime.service.attach(thread_id) is None
+                    assert await runtime.service.readers.attach(thread_id) is None
                     (record,) = await runtime.service.archive.runs(thread_id)
                     assert record.status == "broken"
                     assert await runtime.service.archive.history(record) == compact(whole)
@@ -378,6 +378,6 @@ async def test_a_run_of_which_the_store_has_lost_a_part_is_closed(
         await store.read(record.key)
     await store.release(record.key, "gone")
     await until(lambda: is_closed(here, thread))
-    reader = await here.service.follow(thread)
+    reader = await here.service.readers.follow(thread)
     assert reader is not None
     assert isinstance((await rest(reader))[-1], events.RunError)

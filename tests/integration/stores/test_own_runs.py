@@ -102,7 +102,7 @@ async def test_a_run_that_is_being_handed_over_is_gone_on_with_once_and_whole(
             await give(key, owner)
 
         monkeypatch.setattr(archive.store, "release", give_twice)
-        handle = await runtime.service.attach("thread")
+        handle = await runtime.service.readers.attach("thread")
         assert handle is not None
         archive.fail(handle.run, ThreadLostError())
         await handle.run.join()

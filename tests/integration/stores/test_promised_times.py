@@ -108,7 +108,7 @@ async def closing(runtime: CopilotRuntime, after: float) -> list[events.Event]:
     """Start a runtime after a while, follow the run to its end, and run the next one on its thread."""
     await asyncio.sleep(after)
     async with runtime:
-        handle = await runtime.service.attach("thread")
+        handle = await runtime.service.readers.attach("thread")
         assert handle is not None
         seen: list[events.Event] = []
         while batch := await handle.read():

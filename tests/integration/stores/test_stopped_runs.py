@@ -78,7 +78,7 @@ async def stopped(
     """Stop a run once its agent waits; return what is kept of the thread then, and the run's events."""
     async with asyncio.timeout(20):
         await waits.wait()
-    assert await runtime.service.stop("t")
+    assert await runtime.service.stops.stop("t")
     kept = await runtime.load_agent_state(thread_id="t", agent_name="a")
     seen: list[events.Event] = []
     while batch := await handle.read():

@@ -77,7 +77,7 @@ async def test_a_stop_that_comes_before_the_run_is_there_stops_it(run_id: str | 
     async with runtime(hooks=Hooks(on_before_request=gate)) as served:
         starting = asyncio.create_task(served.service.start(asked(*HANGING)))
         await gate.reached.wait()
-        assert await served.service.stop(THREAD, run_id=run_id)
+        assert await served.service.stops.stop(THREAD, run_id=run_id)
         gate.opened.set()
         async with asyncio.timeout(20):
             whole = await rest(await starting)
@@ -93,11 +93,11 @@ async def test_a_stop_that_means_another_run_or_comes_from_somebody_else_leaves_
     async with runtime(hooks=Hooks(on_before_request=gate)) as served:
         starting = asyncio.create_task(served.service.start(asked(*text("m", "whole"), identity="ann")))
         await gate.reached.wait()
-        assert not await served.service.stop(THREAD, run_id="another", identity="ann")
+        assert not await served.service.stops.stop(THREAD, run_id="another", identity="ann")
         with pytest.raises(ThreadNotFoundError):
-            await served.service.stop(THREAD, identity="bob")
+            await served.service.stops.stop(THREAD, identity="bob")
         with pytest.raises(ThreadNotFoundError):
-            await served.service.stop("another thread", identity="ann")
+            await served.service.stops.stop("another thread", identity="ann")
         gate.opened.set()
         async with asyncio.timeout(20):
             whole = await rest(await starting)
@@ -111,7 +111,7 @@ async def test_a_request_that_is_refused_is_not_a_beginning_any_longer() -> None
     async with runtime(hooks=Hooks(on_before_request=refuse)) as served:
         with pytest.raises(ValueError, match="no"):
             await served.service.start(asked(*HANGING))
-        assert not await served.service.stop(THREAD)
+        assert not await served.service.stops.stop(THREAD)
 
 
 async def running(served: CopilotRuntime, run_id: str, thread: str = THREAD) -> RunHandle:
@@ -130,14 +130,14 @@ async def test_all_runs_of_a_thread_are_stopped_in_all_processes(both: tuple[Cop
     first = await running(here, "first")
     waiting = await running(there, "second")
     async with asyncio.timeout(60):
-        assert await there.service.stop(THREAD), "the one here, which waits for its turn, and the one that has it"
+        assert await there.service.stops.stop(THREAD), "the one here, which waits for its turn, and the one that has it"
         stopped, never_begun = await rest(first), await rest(waiting)
     assert any(isinstance(event, events.TextMessageContent) for event in stopped)
     assert not any(isinstance(event, events.TextMessageContent) for event in never_begun)
     for whole in (stopped, never_begun):
         assert isinstance(whole[-1], events.RunFinished | events.RunError)
     assert here.service.active_runs == there.service.active_runs == 0
-    assert not await there.service.stop(THREAD)
+    assert not await there.service.stops.stop(THREAD)
 
 
 async def test_of_several_runs_in_another_process_the_one_that_is_named_is_stopped(
@@ -147,10 +147,10 @@ async def test_of_several_runs_in_another_process_the_one_that_is_named_is_stopp
     first = await running(here, "first")
     second = await running(here, "second")
     async with asyncio.timeout(60):
-        assert await there.service.stop(THREAD, run_id="first")
+        assert await there.service.stops.stop(THREAD, run_id="first")
         await rest(first)
         assert here.service.active_runs == 1
-        assert await there.service.stop(THREAD, run_id="second")
+        assert await there.service.stops.stop(THREAD, run_id="second")
         await rest(second)
 
 
@@ -168,7 +168,7 @@ async def test_a_stop_in_another_process_waits_a_moment_for_the_run_that_it_name
 
     monkeypatch.setattr(there.service.archive.store, "runs", look)
     monkeypatch.setattr("copilotkit_runtime.runtime.runs.archive._BEGIN_SECONDS", 60.0)
-    stopping = asyncio.create_task(there.service.stop(THREAD, run_id="late"))
+    stopping = asyncio.create_task(there.service.stops.stop(THREAD, run_id="late"))
     await looked.wait()
     late = await here.service.start(asked(*HANGING, run_id="late"))
     async with asyncio.timeout(60):
@@ -187,7 +187,7 @@ async def test_a_stop_here_does_not_fail_because_the_store_is_away(
 
     monkeypatch.setattr(here.service.archive.store, "runs", away)
     async with asyncio.timeout(60):
-        assert await here.service.stop(THREAD)
+        assert await here.service.stops.stop(THREAD)
         await rest(handle)
 
 
@@ -200,4 +200,4 @@ async def test_a_stop_of_a_run_whose_process_has_gone_answers_in_time(
     await store.open(THREAD, run_id="gone", agent_name=AGENT, owner="a process that has gone")
     monkeypatch.setattr("copilotkit_runtime.runtime.runs.remote.STOP_SECONDS", 0.2)
     async with asyncio.timeout(60):
-        assert await there.service.stop(THREAD, run_id="gone")
+        assert await there.service.stops.stop(THREAD, run_id="gone")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
-from copilotkit_runtime.runtime import service
+from copilotkit_runtime.runtime import stops
 from copilotkit_runtime.runtime.stores.interface import AgentState
 from tests.support.agui_client import PATH, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
@@ -37,7 +37,7 @@ class SlowMemory(ScriptedProvider):
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stops wait for longer than a test takes."""
-    monkeypatch.setattr(service, "STOP_AHEAD_SECONDS", PATIENCE)
+    monkeypatch.setattr(stops, "STOP_AHEAD_SECONDS", PATIENCE)
 
 
 @pytest.fixture

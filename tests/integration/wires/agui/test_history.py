@@ -133,7 +133,7 @@ async def test_a_run_that_begins_and_ends_while_a_client_connects_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = runtime(tmp_path)
-    looks, attach_all, gone = 0, app.service.attach_all, asyncio.Event()
+    looks, attach_all, gone = 0, app.service.readers.attach_all, asyncio.Event()
 
     async def attached(thread_id: str, *, identity: str | None = None) -> list[RunHandle]:
         nonlocal looks
@@ -154,7 +154,7 @@ async def test_a_run_that_begins_and_ends_while_a_client_connects_is_shown(
             return [record.status for record in await app.service.archive.runs("t")] == ["running"]
 
         await until(is_stored)
-        monkeypatch.setattr(app.service, "attach_all", attached)
+        monkeypatch.setattr(app.service.readers, "attach_all", attached)
         events = await connect(client, "scripted")
     assert deltas(events) == ["one"]
     assert [event["runId"] for event in events if event["type"] == "RUN_STARTED"] == ["r1"]
