@@ -13,7 +13,7 @@ import msgspec
 from ..http.connection import unless_disconnected
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
-from .event_stream import EventStream, open_stream
+from .event_stream import EventStream
 from .frames import frame
 
 QUEUE_EVENTS = 1000
@@ -55,7 +55,7 @@ class DebugFeed:
             self._readers.discard(reader)
 
     async def _write(self, exchange: Exchange, reader: _Reader) -> None:
-        async with open_stream(exchange, self._clock) as stream:
+        async with EventStream(exchange, self._clock) as stream:
             await stream.write(b": connected\n\n")
             await _follow(stream, reader)
 

@@ -69,10 +69,10 @@ class AGUIWire:
         self._threads = ThreadOperations(service, lists=self._lists_threads())
         self._operations: Mapping[str, Operation] = {
             "info": self._info,
-            "run": self._run,
-            "connect": self._connect,
+            "run": self._runs.run,
+            "connect": self._runs.connect,
             "stop": self._stop,
-            "suggest": self._suggest,
+            "suggest": self._runs.suggest,
             "threads": self._threads.list,
             "thread_messages": self._threads.messages,
             "thread_events": self._threads.events,
@@ -174,15 +174,6 @@ class AGUIWire:
         if self._config.list_threads is not None:
             return self._config.list_threads
         return self._admission.authenticates or self._config.env == "development"
-
-    async def _run(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
-        await self._runs.run(exchange, client, call)
-
-    async def _connect(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
-        await self._runs.connect(exchange, client, call)
-
-    async def _suggest(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
-        await self._runs.suggest(exchange, client, call)
 
     async def _stop(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         await self._runs.stop(exchange, client, call.target.names, call.optional_json)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
 
 import structlog
 
@@ -58,16 +58,45 @@ class Source(Protocol):
 
 
 class EventStream(SilentStream):
-    """Writes events to one client. Make one with ``open_stream``."""
+    """Writes events to one client, in a block that is the stream; what fails there is written as an error.
 
-    __slots__ = ("_exchange", "_let_go", "closing")
+    A class, and not a generator, which would be kept, and resumed, for as long as the stream is open.
 
-    def __init__(self, exchange: Exchange) -> None:
+    Args:
+        exchange: The request's way back.
+        clock: Decides when a silent stream writes a comment.
+    """
+
+    __slots__ = ("_clock", "_closing", "_exchange", "_let_go")
+
+    def __init__(self, exchange: Exchange, clock: KeepAliveClock) -> None:
         super().__init__()
-        self.closing = b""
+        self._closing = b""
         """What is written together with the stream's end."""
         self._exchange = exchange
+        self._clock = clock
         self._let_go: Callable[[], None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._exchange.begin(200, STREAM_HEADERS)
+        # Some servers hold the headers back until there is a body.
+        await self._send(b"")
+        self._clock.add(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        try:
+            if isinstance(error, Exception):
+                log.error("stream_failed", exc_info=error)
+                await self.write_events([failure_of(error)])
+        finally:
+            self._clock.remove(self)
+        if error is not None and not isinstance(error, Exception):
+            return False
+        await self._exchange.send({"type": "http.response.body", "body": self._closing, "more_body": False})
+        return True
 
     async def write(self, body: bytes) -> None:
         """Write bytes, at the pace at which the client reads them."""
@@ -91,10 +120,13 @@ class EventStream(SilentStream):
         self.waiting = arrival()
         await self.waiting
         while self.ping_due:
-            self.written()
-            await self.write(KEEP_ALIVE)
+            await self._ping()
             self.waiting = arrival()
             await self.waiting
+
+    async def _ping(self) -> None:
+        self.written()
+        await self.write(KEEP_ALIVE)
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
         """Await ``work``, with pings while it lasts."""
@@ -121,56 +153,57 @@ class EventStream(SilentStream):
             gate: What the events pass.
             watch: Called with what is written.
             batching: Lets events wait for more.
-            ends: Whether the stream ends with the run.
+            ends: Whether the stream ends with the run, of which the last events are then written with the end.
         """
-        try:
-            await self._follow(source, gate, watch, batching or Batching(0), ends=ends)
-        except Exception as error:
-            log.exception("run_not_followed")
-            passed = gate.pass_([failure_of(error)])
-            if watch is not None:
-                watch(passed)
-            await self.write_events(passed)
-
-    async def _follow(
-        self,
-        source: Source,
-        gate: Gate,
-        watch: Callable[[Sequence[Any]], None] | None,
-        batching: Batching,
-        *,
-        ends: bool,
-    ) -> None:
-        text: TextContinuation | None = None
+        batching = batching or Batching(0)
         self._let_go = source.let_go if isinstance(source, StartedRun) else None
         write = None if batching.waits else direct_write(self._exchange, self)
-        while not gate.ended:
-            push = None if text is None or write is None else partial(text.push, write)
-            await self.until(partial(source.arrival, push))
-            try:
-                batch = source.take()
-            except Lagged:
-                await source.catch_up()
-                continue
-            frames = text.frames(batch) if text is not None else None
-            if frames is not None:
-                await self.write(frames)
-                await batching.rest()
-                continue
-            passed = gate.pass_(batch) if batch else gate.finish()
-            if watch is not None and passed:
-                watch(passed)
-            await self._write_passed(passed, gate, ends=ends)
-            if passed and not gate.ended:
-                await batching.rest()
-            text = gate.continued(batch[-1]) if batch and watch is None else None
+        text: TextContinuation | None = None
+        try:
+            while not gate.ended:
+                push = None if text is None or write is None else partial(text.push, write)
+                self.waiting = source.arrival(push)
+                await self.waiting
+                if self.ping_due:
+                    await self._ping()
+                    continue
+                try:
+                    batch = source.take()
+                except Lagged:
+                    await source.catch_up()
+                    continue
+                frames = text.frames(batch) if text is not None else None
+                if frames is None:
+                    frames = self._passed(batch, gate, watch, ends=ends)
+                    text = gate.continued(batch[-1]) if batch and watch is None else None
+                del batch  # an open stream would keep it
+                if frames:
+                    await self.write(frames)
+                    del frames
+                    await batching.rest()
+        except Exception as error:
+            log.exception("run_not_followed")
+            await self.write(self._passed([failure_of(error)], gate, watch))
 
-    async def _write_passed(self, passed: Sequence[Any], gate: Gate, *, ends: bool) -> None:
-        """Write what has passed the gate; leave the last of a run to the end of the stream, if that ends with it."""
+    def _passed(
+        self,
+        batch: Sequence[Event],
+        gate: Gate,
+        watch: Callable[[Sequence[Any]], None] | None,
+        *,
+        ends: bool = False,
+    ) -> bytes:
+        """Return what the client gets now of events; of none, which are behind the last, what ends the run.
+
+        The last of a run are left to the end of the stream, if that ends with it.
+        """
+        passed = gate.pass_(batch) if batch else gate.finish()
+        if watch is not None and passed:
+            watch(passed)
+        frames = frames_of(passed)
         if ends and gate.ended:
-            self.closing = frames_of(passed)
-        else:
-            await self.write_events(passed)
+            self._closing, frames = frames, b""
+        return frames
 
 
 def frames_of(events: Sequence[Any]) -> bytes:
@@ -188,26 +221,3 @@ def _end_of(task: asyncio.Task[Any]) -> asyncio.Future[None]:
     ended = asyncio.get_running_loop().create_future()
     task.add_done_callback(lambda _task: None if ended.done() else ended.set_result(None))
     return ended
-
-
-@asynccontextmanager
-async def open_stream(exchange: Exchange, clock: KeepAliveClock) -> AsyncIterator[EventStream]:
-    """Begin a stream, and end it when the block is left. What fails in the block is written as an error.
-
-    Args:
-        exchange: The request's way back.
-        clock: Decides when a silent stream writes a comment.
-    """
-    await exchange.begin(200, STREAM_HEADERS)
-    stream = EventStream(exchange)
-    # Some servers hold the headers back until there is a body.
-    await exchange.send({"type": "http.response.body", "body": b"", "more_body": True})
-    clock.add(stream)
-    try:
-        yield stream
-    except Exception as error:
-        log.exception("stream_failed")
-        await stream.write_events([failure_of(error)])
-    finally:
-        clock.remove(stream)
-    await exchange.send({"type": "http.response.body", "body": stream.closing, "more_body": False})

@@ -30,7 +30,7 @@ from ..http.refusal import Refusal, busy
 from .agents import DEFAULT, Agent, find_agent
 from .call import Call
 from .debug_feed import DebugFeed, Watch
-from .event_stream import EventStream, open_stream
+from .event_stream import EventStream
 from .forwarded_headers import forwarded_headers
 from .frames import STREAM_HEADERS
 from .gate import Gate, GateOptions
@@ -95,42 +95,37 @@ class Runs:
         call.release()
         if given.is_proxied_mcp_request:
             await unless_disconnected(exchange, self._answer_app(exchange, agent, given))
-        elif given.is_suggestion:
+            return
+        if given.is_suggestion:
             await self._suggest(exchange, client, agent, given)
-        else:
-            running = self._run(exchange, client, agent, given, self._watch(call.target.names["agent"], given))
-            del given  # an open stream would keep the thread as it was sent
-            await running
-
-    async def _run(
-        self, exchange: Exchange, client: ClientRequest, agent: Agent, given: RunAgentInput, watch: Watch | None
-    ) -> None:
+            return
+        watch = self._watch(call.target.names["agent"], given)
         started: list[RunHandle] = []
         with self._admission.running(client, 1, started):
-            # Until what is kept of the thread has been read, a stop may come.
-            coming = RunInput(thread_id=given.thread_id, run_id=given.run_id)
-            with self._service.stops.about_to_begin(coming, client.identity):
-                handle = await self._start(await self._request(client, agent, given))
+            handle = await self._begin(client, agent, given)
             started.append(handle)
             exchange.runs.append(handle)
             gate = self._gate(agent, given)
-            del given, coming
+            del agent, given  # an open stream would keep the thread as it was sent
             try:
                 await unless_disconnected(exchange, self._stream(exchange, handle, gate, watch))
             finally:
                 handle.close()
 
+    async def _begin(self, client: ClientRequest, agent: Agent, given: RunAgentInput) -> RunHandle:
+        # Until what is kept of the thread has been read, a stop may come.
+        coming = RunInput(thread_id=given.thread_id, run_id=given.run_id)
+        with self._service.stops.about_to_begin(coming, client.identity):
+            return await self._start(await self._request(client, agent, given))
+
     async def _stream(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
         with self._streaming():
-            await self._follow(exchange, handle, gate, watch)
-
-    async def _follow(self, exchange: Exchange, handle: RunHandle, gate: Gate, watch: Watch | None) -> None:
-        async with open_stream(exchange, self._clock) as stream:
-            # What is kept of a run elsewhere may be compacted before this process has read it.
-            source = JoinedRun(handle, handle.reopened) if handle.is_elsewhere else StartedRun(handle)
-            with closing(source):
-                batching = Batching(self._config.stream_batch_seconds)
-                await stream.follow(source, gate, watch, batching, ends=True)
+            async with EventStream(exchange, self._clock) as stream:
+                # What is kept of a run elsewhere may be compacted before this process has read it.
+                source = JoinedRun(handle, handle.reopened) if handle.is_elsewhere else StartedRun(handle)
+                with closing(source):
+                    batching = Batching(self._config.stream_batch_seconds)
+                    await stream.follow(source, gate, watch, batching, ends=True)
 
     def _watch(self, agent_id: str, given: RunAgentInput) -> Watch | None:
         return None if self._feed is None else self._feed.watch(agent_id, given.thread_id, given.run_id)
@@ -185,12 +180,12 @@ class Runs:
                 await unless_disconnected(exchange, self._replay(exchange, past, watch))
 
     async def _replay(self, exchange: Exchange, past: Past, watch: Watch | None) -> None:
-        async with open_stream(exchange, self._clock) as stream:
+        async with EventStream(exchange, self._clock) as stream:
             await self._write(stream, past, watch)
 
     async def _stay(self, exchange: Exchange, past: Past, later: LaterRuns, watch: Watch | None) -> None:
         """Write a thread's history, and its runs as they come, until the runtime ends or the client goes."""
-        async with open_stream(exchange, self._clock) as stream:
+        async with EventStream(exchange, self._clock) as stream:
             with suppress(ThreadNotFoundError):
                 await past.load()
             while True:
@@ -326,7 +321,7 @@ class Runs:
     async def _answer_app(self, exchange: Exchange, agent: Agent, given: RunAgentInput) -> None:
         """Answer the page of an MCP app, which asks its server by a run that is none."""
         ids = {"threadId": given.thread_id, "runId": given.run_id}
-        async with open_stream(exchange, self._clock) as stream:
+        async with EventStream(exchange, self._clock) as stream:
             await stream.write_events([{"type": "RUN_STARTED", **ids}])
             apps = self._service.preparation.interfaces.apps
             if apps is None:
