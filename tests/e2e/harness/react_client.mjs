@@ -49,6 +49,9 @@ export class ReactClient {
 
 /** One tab with a chat. `problems` is what the console complains about, `requests` what was sent to the runtime. */
 class Tab {
+  // Not Response.finished(): for a request that fails behind its answer's head, that waits until the page is closed.
+  #answered = new Set();
+
   static async open(context, url) {
     const tab = new Tab(await context.newPage(), url);
     await tab.page.goto(url, { timeout: OPEN_MS });
@@ -74,6 +77,7 @@ class Tab {
     page.on("pageerror", (error) => this.problems.push(`uncaught: ${error}`));
     page.on("console", (message) => message.type() === "error" && this.problems.push(message.text()));
     page.on("request", (request) => request.url().includes("/api/") && this.requests.push(request));
+    page.on("requestfinished", (request) => this.#answered.add(request));
   }
 
   /** Waits until the client knows the runtime and joins the thread. */
@@ -82,16 +86,19 @@ class Tab {
     await eventually(() => this.requests.some(isConnect), { withinMs: WAIT_MS, what: "the client to join the thread" });
   }
 
-  /** Waits until the client has the thread's past: a turn typed before that is wiped out by it. */
+  /**
+   * Waits until the client has the thread's past: a turn typed before that is wiped out by it. A client that has
+   * learned of the agent meanwhile gives its request up, be it behind the answer's head, and joins anew.
+   */
   async joined() {
-    const joins = this.requests.filter(isConnect);
-    let come = false;
-    const past = Promise.all(joins.map(async (request) => (await request.response())?.finished())).finally(() => (come = true));
-    past.catch(() => {}); // thrown below, once it is awaited
-    const urls = joins.map((request) => request.url());
-    await eventually(() => come, { withinMs: 4 * WAIT_MS, what: `the thread's past to come from ${urls}` });
-    await past;
+    const joins = () => this.requests.filter(isConnect);
+    const come = () => joins().some((join) => this.#answered.has(join)) && joins().every((join) => this.#ended(join));
+    await eventually(come, { withinMs: 4 * WAIT_MS, what: "the thread's past to come" });
     await this.rest();
+  }
+
+  #ended(request) {
+    return this.#answered.has(request) || request.failure() !== null;
   }
 
   /** Opens the same conversation in another tab of the same browser. */
@@ -179,9 +186,9 @@ class Tab {
 
   /** Has the page list the threads anew, and waits for the answer. */
   async refreshThreads() {
-    const listed = this.page.waitForResponse((response) => isThreadList(response.request()));
+    const listed = this.page.waitForEvent("requestfinished", isThreadList);
     await this.page.getByTestId("threads").getByText("Refresh").click();
-    await (await listed).finished();
+    await listed;
   }
 
   assertNoProblems() {

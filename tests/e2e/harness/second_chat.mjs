@@ -8,9 +8,9 @@ export class SecondChat {
   static async open(browser, url) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 760 } });
     const chat = new SecondChat(context, await context.newPage());
-    const met = chat.page.waitForResponse(isInfo, { timeout: START_MS });
+    const met = chat.page.waitForEvent("requestfinished", { predicate: isInfo, timeout: START_MS });
     await chat.page.goto(url, { timeout: START_MS });
-    await (await met).finished();
+    await met;
     await chat.page.locator("textarea").waitFor();
     return chat;
   }
@@ -43,8 +43,8 @@ export class SecondChat {
   }
 }
 
-function isInfo(response) {
-  return response.url().endsWith("/info");
+function isInfo(request) {
+  return request.url().endsWith("/info");
 }
 
 function isLocal({ protocol, hostname }) {
