@@ -129,8 +129,8 @@ class NextRuns:
             try:
                 for begin in range(0, len(waiting), THREADS_AT_ONCE):
                     await self._wake(waiting[begin : begin + THREADS_AT_ONCE])
-            except StoreError as error:
-                log.warning("next_runs_not_found", error=str(error))
+            except Exception as error:  # whatever it is, those who wait are looked for again
+                log.warning("next_runs_not_found", error=str(error), exc_info=not isinstance(error, StoreError))
 
     async def _wake(self, waiting: Sequence[ThreadWatch]) -> None:
         known = [(each, each.last or 0) for each in waiting]

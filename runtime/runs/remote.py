@@ -8,7 +8,7 @@ from contextlib import suppress
 from uuid import uuid4
 
 from ..context import RunInput
-from ..errors import CopilotKitError, StoreError
+from ..errors import CopilotKitError
 from ..events import Event
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_log import RunLogStore
@@ -178,7 +178,7 @@ class RemoteSubscription:
             self._failure = Lagged()
         except RunLostError:
             self._ended = True
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whoever reads gets it, and does not wait for what cannot come
             self._failure = error
         self._wake()
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..cancellation import end_tasks
-from ..errors import StoreError
+from .errors import StoreUnavailableError
 from .run_records import Batch, Progress, RunKey, RunLostError
 
 GROUP_RUNS = 64
@@ -66,7 +66,12 @@ class GroupReader:
     async def _read_group(self, group: dict[Wanted, list[asyncio.Future[RunBatches]]]) -> None:
         try:
             found = await self._read(list(group))
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - those who wait get it, whatever it is
+            if len(group) > 1 and not isinstance(error, StoreUnavailableError):
+                # One of the runs cannot be read: the readers of the others are not to suffer from it.
+                for wanted, waiters in group.items():
+                    await self._read_group({wanted: waiters})
+                return
             for waiters in group.values():
                 _fail(waiters, error)
             return
@@ -83,7 +88,7 @@ def _settle(waiters: Sequence[asyncio.Future[RunBatches]], found: RunBatches) ->
             waiter.set_result(found)
 
 
-def _fail(waiters: Sequence[asyncio.Future[RunBatches]], error: StoreError) -> None:
+def _fail(waiters: Sequence[asyncio.Future[RunBatches]], error: Exception) -> None:
     for waiter in waiters:
         if not waiter.done():
             waiter.set_exception(error)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..cancellation import end_tasks
-from ..errors import StoreError
 from .run_records import Batch, RunKey, RunLostError
 
 GROUP_BYTES = 1024 * 1024
@@ -89,7 +88,7 @@ class GroupWriter:
             return
         try:
             stops = await self._write(group[0].owner, [each.batch for each in group])
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - those who wait get it, whatever it is
             for each in group:
                 if not each.written.done():
                     each.written.set_exception(error)

@@ -10,6 +10,7 @@ import structlog
 
 from ..cancellation import end_tasks
 from ..errors import StoreError
+from .errors import StoreUnavailableError
 from .run_news import NewsLine, NewsListener, RunNews
 from .run_records import Progress, RunKey
 
@@ -40,6 +41,12 @@ class _Run:
 
     def has_changed(self, after: int) -> bool:
         return self._over or self._last > after
+
+    def wake(self) -> None:
+        """Wake all who wait, for once: what has become of the run is not known."""
+        for _, waiter in self.waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def note(self, last: int, over: bool) -> None:
         self._last, self._over = max(self._last, last), self._over or over
@@ -168,8 +175,8 @@ class RunWatch:
             try:
                 await self._wake(self._due())
                 failed = 0.0
-            except StoreError as error:
-                log.warning("run_watch_failed", error=str(error))
+            except Exception as error:  # whatever it is, those who wait are looked for again
+                log.warning("run_watch_failed", error=str(error), exc_info=not isinstance(error, StoreError))
                 failed = min(max(failed, POLL_SECONDS) * 2, SLOWEST_POLL_SECONDS)
             await self._rest(failed or self._pause(), hurried=not failed)
 
@@ -204,10 +211,22 @@ class RunWatch:
             run.unseen = False
         try:
             found = await self._peek(list(looked_at))
-        except StoreError:
+        except Exception as error:
             for run in looked_at.values():
                 run.unseen = True
-            raise
+            if isinstance(error, StoreUnavailableError):
+                raise
+            await self._wake_alone(list(looked_at.values()), error)
+            return
         for key, run in looked_at.items():
             progress = found.get(key)
             run.note(progress.last if progress else 0, progress is None or progress.status != "running")
+
+    async def _wake_alone(self, runs: Sequence[_Run], error: Exception) -> None:
+        """Look at each of several runs alone, since one of them cannot be looked at; send its readers to the store."""
+        if len(runs) == 1:
+            log.warning("run_not_watched", key=runs[0].key, error=str(error))
+            runs[0].wake()
+            return
+        for run in runs:
+            await self._wake([run])

@@ -19,6 +19,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from copilotkit_runtime import CopilotRuntime, ErrorEvent, Hooks, errors, events
 from copilotkit_runtime.runtime.config import RuntimeConfig
@@ -362,6 +363,34 @@ async def test_hooks_are_called_for_a_run_that_is_closed_because_its_process_has
         assert (report.context.thread_id, report.context.run_id) == ("t", "r")
         assert report.context.agent is not None
         assert report.context.agent.name == AGENT
+
+
+@pytest.mark.parametrize("url", ["redis"], indirect=True)
+async def test_a_run_that_can_be_read_no_longer_ends_for_its_readers_and_for_no_others(
+    url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str
+) -> None:
+    here, there = processes
+    broken, whole = f"{thread}-broken", f"{thread}-whole"
+    started = [await here.service.start(asked(LONG, each)) for each in (broken, whole)]
+    followed = [await attached(there, each) for each in (broken, whole)]
+    async with asyncio.timeout(60):
+        for handle in followed:
+            await reading_until(handle, HALF)
+        await overwrite(url, broken, "started", "not a time")
+        await started[0].cancel()
+        with pytest.raises(ValueError, match="not a time"):
+            await rest(followed[0])
+        await started[1].cancel()
+        assert isinstance((await rest(followed[1]))[-1], events.RunFinished)
+    for handle in started:
+        handle.close()
+
+
+async def overwrite(url: str, thread_id: str, field: str, value: str) -> None:
+    """Write something else into a field of a thread's first run, as another program might."""
+    async with Redis.from_url(url) as client:
+        [key] = [key async for key in client.scan_iter(match=f"*:run:{thread_id}:1")]
+        await client.hset(key, field, value)
 
 
 @pytest.mark.parametrize("url", ["redis"], indirect=True)

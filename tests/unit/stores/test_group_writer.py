@@ -11,6 +11,8 @@ from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.group_writer import GROUP_BATCHES, GROUP_BYTES, GroupWriter, RunBatch
 from copilotkit_runtime.runtime.stores.run_records import Batch, RunKey, RunLostError
 
+UNREADABLE = b"\0"
+
 
 class Store:
     """Takes a turn of the loop for each operation."""
@@ -22,6 +24,8 @@ class Store:
 
     async def write(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
         await asyncio.sleep(0)
+        if any(each.batch.payload == UNREADABLE for each in batches):
+            raise ValueError("not readable")
         if self.failures:
             self.failures -= 1
             raise StoreUnavailableError
@@ -81,3 +85,11 @@ async def test_who_gives_up_is_left_out_and_the_others_are_written() -> None:
     leaving.cancel()
     assert await staying is False
     await writer.stop()
+
+
+async def test_who_writes_gets_an_error_whatever_it_is() -> None:
+    writer = GroupWriter(Store().write)
+    async with asyncio.timeout(20):
+        with pytest.raises(ValueError, match="not readable"):
+            await writer.append("me", RunKey("thread", 1), batch(payload=UNREADABLE))
+        assert await writer.append("me", RunKey("thread", 1), batch()) is False

@@ -17,6 +17,7 @@ from copilotkit_runtime.runtime.stores.run_watch import RunWatch
 from tests.support.polling import until
 
 KEY = RunKey("thread", 1)
+BROKEN = RunKey("broken", 1)
 
 
 class Line(NewsLine):
@@ -75,6 +76,8 @@ class Store:
 
     async def peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
         self.looks += 1
+        if BROKEN in keys:
+            raise ValueError("not readable")
         return {key: Progress(self.last, "running", datetime.min) for key in keys}
 
 
@@ -146,6 +149,20 @@ async def test_what_was_missed_before_a_line_follows_is_looked_for(monkeypatch: 
     async with asyncio.timeout(20):
         await waiting
     follower.close()
+    await watch.stop()
+
+
+async def test_a_run_that_cannot_be_looked_at_holds_up_nobody() -> None:
+    store = Store()
+    watch = RunWatch(store.peek)
+    broken, whole = watch.follow(BROKEN), watch.follow(KEY)
+    waiting = asyncio.create_task(whole.changed(0))
+    async with asyncio.timeout(20):
+        await broken.changed(0)
+        store.last = 1
+        await waiting
+    broken.close()
+    whole.close()
     await watch.stop()
 
 
