@@ -164,14 +164,15 @@ def _facts(workers: Iterable[WorkerCard]) -> dict[str, tuple[PublishedProvider, 
     """Return the providers by name, the model under "", each with a queue of every kind of worker that has it.
 
     Workers that serve the same queues have the same agents. Of an agent that workers have by providers of different
-    names, as while these are renamed, there is one.
+    names, as while these are renamed, there is one. What is published for no queue is executed by nobody.
     """
     found: dict[str, tuple[PublishedProvider, list[str]]] = {}
     owners: dict[str, str] = {}
-    for worker in workers:
+    for worker in (each for each in workers if each.queues):
         for provider in worker.providers:
-            own = [agent for agent in provider.agents if owners.setdefault(agent.name, provider.name) == provider.name]
-            offered = msgspec.structs.replace(provider, agents=own)
+            here = (each for each in provider.agents if owners.setdefault(each.name, provider.name) == provider.name)
+            own = {agent.name: agent for agent in here}
+            offered = msgspec.structs.replace(provider, agents=list(own.values()))
             found[provider.name] = _joined(found.get(provider.name), offered, worker.queues[0])
         if worker.model is not None:
             found.setdefault(_MODEL, (worker.model, [DEFAULT_QUEUE]))

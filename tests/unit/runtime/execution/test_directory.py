@@ -76,6 +76,17 @@ async def test_a_worker_of_a_later_version_is_listed_and_one_that_cannot_be_read
     assert await web.agents(one=msgspec.json.encode(later).decode(), two="not JSON", three="[]") == ["a"]
 
 
+async def test_what_is_published_for_no_queue_is_passed_over(web: Web) -> None:
+    offered = {"name": "q", "kind": "Provider", "agents": [{"name": "b"}]}
+    served_by_nobody = msgspec.json.encode({"queues": [], "providers": [offered], "model": offered}).decode()
+    assert await web.agents(one=card("a"), two=served_by_nobody) == ["a"]
+    assert not web.has_model()
+
+
+async def test_an_agent_that_is_published_twice_by_one_worker_is_listed_once(web: Web) -> None:
+    assert await web.agents(one=card("a", "a", "b")) == ["a", "b"]
+
+
 async def test_an_agent_whose_descriptor_changes_is_described_anew(web: Web) -> None:
     await web.agents(one=card("a", description="old"))
     await web.agents(one=card("a", description="new"))
