@@ -16,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import BaseStore
 
 from ...runtime.context import RunContext, RunInput
-from ...runtime.errors import CopilotKitError
+from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.events import Event
 from ...runtime.provider import AgentDescriptor, AgentProvider, StateSchemas
 from ...runtime.stores.interface import AgentState, StateStore
@@ -47,6 +47,7 @@ from .savers import open_saver
 from .schema import Graph, GraphSchema
 from .sources import AgentGraph, GraphSource
 from .thread import read_thread, write_thread
+from .threaded_saver import ThreadedSaver, asynchronous
 from .translation import STREAM_MODES, Translator
 
 log = structlog.get_logger(__name__)
@@ -136,23 +137,32 @@ class LangGraphProvider(AgentProvider):
 
     @checkpointer.setter
     def checkpointer(self, saver: BaseCheckpointSaver[Any]) -> None:
+        _check_saver(saver)
         self._follows_store = False
         self._checkpointer = saver
-        self._savers = {agent: AgentCheckpoints(saver, agent) for agent in self._agents}
+        self._savers = {agent: AgentCheckpoints(asynchronous(saver), agent) for agent in self._agents}
 
     async def start(self) -> None:
         """Open checkpoints and memories where the runtime's store is, unless others were given.
 
         Raises:
+            ConfigurationError: The connection of a saver that was given cannot be used.
             MissingExtraError: LangGraph's package for this kind of place is not installed.
         """
         await asyncio.to_thread(import_early)
+        await asyncio.to_thread(self._check_connections)
         try:
             await self._open_at_store()
         except BaseException:
             await self._opened.aclose()
             raise
         self._warn_of_forgetting()
+
+    def _check_connections(self) -> None:
+        own = (agent.own_checkpointer for agent in self._agents.values())
+        for saver in (asynchronous(self._checkpointer), *own):
+            if isinstance(saver, ThreadedSaver):
+                saver.check_connection()
 
     async def _open_at_store(self) -> None:
         url = None if self.store is None else self.store.url
@@ -333,6 +343,15 @@ def _stream(graph: Graph, context: Any) -> Callable[[RunPlan], AsyncGenerator[St
         return cast("AsyncGenerator[StreamPart, None]", stream)
 
     return start
+
+
+def _check_saver(saver: Any) -> None:
+    if not isinstance(saver, BaseCheckpointSaver):
+        raise ConfigurationError(
+            f"LangGraphProvider's checkpointer is a {type(saver).__name__}, not a saver. `from_conn_string` returns a"
+            " context manager: pass what entering it returns, or leave the checkpointer out: then threads are kept"
+            " where the runtime's store is."
+        )
 
 
 def _thread_configuration(thread_id: str) -> RunnableConfig:

@@ -22,7 +22,7 @@ from .checkpoints import OwnCheckpoints
 from .schema import Graph, GraphSchema, schema_of
 from .serializer import allowing
 from .state_types import state_types
-from .threaded_saver import ThreadedSaver, runs_synchronously
+from .threaded_saver import asynchronous
 
 GraphFactory: TypeAlias = Callable[..., Any]
 GraphSource: TypeAlias = Graph | StateGraph[Any, Any, Any, Any] | GraphFactory
@@ -109,7 +109,7 @@ class AgentGraph:
         own = getattr(graph, "checkpointer", None)
         if not isinstance(own, BaseCheckpointSaver) or (self._replaces_memory and isinstance(own, InMemorySaver)):
             return None
-        return ThreadedSaver(own) if runs_synchronously(own) else own
+        return asynchronous(own)
 
     def _saving(self, graph: Graph, saver: BaseCheckpointSaver[Any]) -> Graph:
         if graph.checkpointer is False or graph.checkpointer is True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,17 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 
+from ...runtime.errors import ConfigurationError
 from .checkpoints import OwnCheckpoints
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import DeltaChannelHistory  # since 4.1
+
+_HOW = (
+    "Open it outside of a `with` that ends before the server begins, for SQLite with"
+    " sqlite3.connect(path, check_same_thread=False); or compile the graph without a saver: then its threads are kept"
+    " where the runtime's store is."
+)
 
 
 class ThreadedSaver(OwnCheckpoints):
@@ -27,6 +35,22 @@ class ThreadedSaver(OwnCheckpoints):
     Args:
         saver: The saver; its synchronous methods have to bear being called from several threads.
     """
+
+    def check_connection(self) -> None:
+        """Check that the connection can be used in threads. Call it in another one than that which made the saver.
+
+        Raises:
+            ConfigurationError: It cannot, as far as that can be seen without using it.
+        """
+        connection = getattr(self._saver, "conn", None)
+        kind = type(self._saver).__name__
+        if isinstance(connection, sqlite3.Connection):
+            try:
+                connection.cursor().close()
+            except sqlite3.ProgrammingError as error:
+                raise ConfigurationError(f"The connection of a {kind} cannot be used: {error} {_HOW}") from error
+        elif getattr(connection, "closed", False) is True:
+            raise ConfigurationError(f"The connection of a {kind} cannot be used: it is closed. {_HOW}")
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -75,7 +99,12 @@ class ThreadedSaver(OwnCheckpoints):
         await asyncio.to_thread(self.delete_thread, thread_id)
 
 
-def runs_synchronously(saver: BaseCheckpointSaver[Any]) -> bool:
+def asynchronous(saver: BaseCheckpointSaver[Any]) -> BaseCheckpointSaver[Any]:
+    """Return the saver, or what runs it in threads if it has synchronous methods only."""
+    return ThreadedSaver(saver) if _runs_synchronously(saver) else saver
+
+
+def _runs_synchronously(saver: BaseCheckpointSaver[Any]) -> bool:
     """Return whether a saver has synchronous methods only, or asynchronous ones that refuse (``SqliteSaver``)."""
     kind = type(saver)
     inherits = kind.aget_tuple is BaseCheckpointSaver.aget_tuple
