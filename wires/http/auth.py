@@ -10,6 +10,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
+import structlog
 from starlette.requests import HTTPConnection
 from typing_extensions import override
 
@@ -29,8 +30,12 @@ NO_AUTHENTICATION = (
     ' because a proxy or your own application authenticates, set auth = "none" (COPILOTKIT_AUTH=none).'
 )
 
+_MOST_CHARACTERS = 200
+"""How much of what is wrong with a token is logged."""
 _HMAC = ("HS256",)
 _PUBLIC_KEY = ("RS256", "ES256")
+
+log = structlog.get_logger(__name__)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -170,12 +175,20 @@ class JwtAuth(Authenticator):
             return None
         try:
             key = self._key if self._published is None else await self._published.key_of(token)
-            claims = None if key is None else self._claims(token, key)
-        except (self._jwt.PyJWTError, RecursionError, OverflowError):  # the latter two: JSON that nobody writes
+            claims = self._claims(token, key)
+        except (
+            self._jwt.PyJWTError,
+            RecursionError,
+            OverflowError,
+        ) as error:  # the latter two: JSON that nobody writes
+            # Who is refused is not told which of these it was; who sets this up has to know.
+            log.info("token_refused", reason=str(error)[:_MOST_CHARACTERS])
             return None
-        return Identity(claims["sub"], claims) if claims is not None and claims["sub"].strip() else None
+        return Identity(claims["sub"], claims)
 
-    def _claims(self, token: str, key: Any) -> dict[str, Any]:
+    def _claims(self, token: str, key: Any | None) -> dict[str, Any]:
+        if key is None:
+            raise self._jwt.InvalidKeyError("It names no key, or one that is not published.")
         claims: dict[str, Any] = self._jwt.decode(
             token,
             key,
@@ -185,6 +198,8 @@ class JwtAuth(Authenticator):
             leeway=self._leeway,
             options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
         )
+        if not claims["sub"].strip():
+            raise self._jwt.InvalidTokenError("Subject is empty")
         return claims
 
 

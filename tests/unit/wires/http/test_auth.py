@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from base64 import urlsafe_b64encode
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from starlette.requests import HTTPConnection
+from structlog.testing import capture_logs
 
 from copilotkit_runtime import RuntimeConfig
 from copilotkit_runtime.runtime.errors import ConfigurationError, MisuseError
@@ -81,6 +83,26 @@ async def test_a_token_that_is_old_or_incomplete_or_for_others_names_nobody(clai
     good = {"aud": "us", "iss": "them"}
     assert await ask(auth, authorization=token(**good)) is not None
     assert await ask(auth, authorization=token(**{**good, **claims})) is None
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"aud": "you"}, "audience"),
+        ({"iss": "others"}, "issuer"),
+        ({"exp": 1}, "expired"),
+        ({"sub": None}, "sub"),
+        ({"sub": " "}, "subject"),
+    ],
+)
+async def test_the_log_has_why_a_token_is_refused_and_not_the_token(claims: dict[str, Any], reason: str) -> None:
+    shown = token(**{"aud": "us", "iss": "them", **claims})
+    with capture_logs() as logs:
+        assert await ask(JwtAuth(secret=SECRET, audience="us", issuer="them"), authorization=shown) is None
+    (entry,) = logs
+    assert entry["event"] == "token_refused"
+    assert re.search(reason, entry["reason"], re.IGNORECASE)
+    assert shown.removeprefix("Bearer ") not in str(entry)
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
