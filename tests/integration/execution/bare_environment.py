@@ -23,9 +23,11 @@ def make_environment(folder: Path, *extras: str) -> tuple[str, ...]:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, capture_output=True)
     for installed in _needed(extras):
         _link(installed, packages)
+    ours = packages / "copilotkit_runtime"
+    if not ours.is_symlink():  # an editable installation names no modules
+        ours.symlink_to(Path(copilotkit_runtime.__file__).parent)
     (site,) = venv.glob("lib/python*/site-packages")
-    ours = Path(copilotkit_runtime.__file__).parent.parent
-    (site / "packages.pth").write_text(f"{packages}\n{ours}\n")
+    (site / "packages.pth").write_text(f"{packages}\n")
     program = "from copilotkit_runtime.server.cli.commands import main; main()"
     return (str(venv / "bin" / "python"), "-c", program)
 

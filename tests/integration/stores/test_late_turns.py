@@ -116,7 +116,7 @@ async def test_a_run_whose_opening_the_store_did_not_confirm_is_kept_once(url: s
 @pytest.mark.parametrize("url", KINDS, indirect=True)
 async def test_a_run_whose_lease_is_over_overwrites_nothing(url: str, settings: StoreSettings) -> None:
     """It sleeps, as a process does that was stopped, and does not know that its thread has been given away."""
-    settings = msgspec.structs.replace(settings, lease=0.3, heartbeat=600.0)
+    settings = msgspec.structs.replace(settings, lease=2.0, heartbeat=600.0)
     agent, store = GatedAgent(), open_store(url, settings)
     agent.gates["one"] = asyncio.Event()
     async with CopilotRuntime(providers=[agent], store=store) as runtime:
