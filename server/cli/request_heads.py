@@ -92,6 +92,7 @@ class _Arriving:
 
 
 if HttpToolsProtocol is not None:
+    from .upgrades import DecliningParser
 
     class ServerConnection(Connection):
         """The connection of one of uvicorn's requests.
@@ -155,6 +156,8 @@ if HttpToolsProtocol is not None:
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             """Begin to wait for the first head."""
             self._arriving = arriving = _Arriving()
+            self.parser = DecliningParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
             super().connection_made(LingeringTransport(cast("asyncio.Transport", transport), arriving))
             self.flow = cast("UvicornFlowControl", FlowControl(self.transport))
             self.pipeline = cast("deque[tuple[RequestResponseCycle, ASGI3Application]]", Pipeline())
@@ -215,8 +218,17 @@ if HttpToolsProtocol is not None:
                 raise ValueError("too many headers")
             super().on_header(name, value)
 
+        @property
+        def declines_upgrade(self) -> bool:
+            """Whether the request whose head has come offers a protocol that this server does not take."""
+            if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
+                return False
+            return not self._should_upgrade()
+
         def on_headers_complete(self) -> None:
             """End the head: what follows has limits of its own."""
+            if self.declines_upgrade:
+                return  # it comes once more
             self.config.heads.remove(self)
             arriving = self._arriving
             arriving.in_head, arriving.head_bytes, arriving.end_of_last, arriving.framing = False, 0, b"", 0
@@ -235,6 +247,8 @@ if HttpToolsProtocol is not None:
 
         def on_message_complete(self) -> None:
             """End the request: whatever comes is another one."""
+            if self.declines_upgrade:
+                return
             self._arriving.unread, self._arriving.framing = False, 0
             self.transport.forget_unread()
             super().on_message_complete()

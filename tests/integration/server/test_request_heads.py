@@ -103,3 +103,66 @@ async def test_a_connection_serves_many_requests(server: Running) -> None:
             response = await client.get(f"{server.origin}/health", headers={"x-a": "a" * (LIMIT // 2)})
             assert response.status_code == 200
             await asyncio.sleep(0.05)
+
+
+QUERY = b'{"query":"{hello}"}'
+UPGRADING = (
+    b"POST /api/copilotkit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+)
+WHOLE = b"Content-Length: %d\r\n\r\n" % len(QUERY)
+IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+async def answers_to(server: Running, count: int, *pieces: bytes) -> list[bytes]:
+    """Send the pieces one by one, and return the status lines and bodies of ``count`` answers that have a length."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(server.origin).port)
+    found = []
+    try:
+        async with asyncio.timeout(20):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+            for _ in range(count):
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                found.append(head.split(b"\r\n")[0] + await reader.readexactly(length))
+    finally:
+        writer.close()
+    return found
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"TLS/1.0", b"h2c, websocket"])
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [(WHOLE, QUERY), (IN_CHUNKS, b"%x\r\n%b\r\n0\r\n\r\n" % (len(QUERY), QUERY))],
+    ids=["whole", "in chunks"],
+)
+@pytest.mark.parametrize("at", ["at once", "behind the head", "within the head"])
+async def test_a_request_that_offers_another_protocol_keeps_its_body(
+    server: Running, at: str, framing: bytes, body: bytes, upgrade: bytes
+) -> None:
+    head = UPGRADING.replace(b"Upgrade: h2c", b"Upgrade: " + upgrade) + framing
+    cut = {"at once": 0, "behind the head": len(head), "within the head": len(head) - 3}[at]
+    sent, following = head + body, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    first, second = await answers_to(server, 2, sent[:cut], sent[cut:] + following)
+    assert b" 200 " in first
+    assert b"Hello World" in first
+    assert b" 200 " in second
+
+
+async def test_the_body_of_a_request_that_offers_another_protocol_is_no_request(server: Running) -> None:
+    hidden = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = UPGRADING + b"Content-Length: %d\r\n\r\n" % len(hidden)
+    following = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+    first, second = await answers_to(server, 2, head, hidden, following)
+    assert b" 400 " in first
+    assert b" 404 " in second
+
+
+async def test_many_requests_on_a_connection_may_offer_another_protocol(server: Running) -> None:
+    sent = (
+        UPGRADING + WHOLE + QUERY
+    ) * 3 + b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+    assert [b" 200 " in each for each in await answers_to(server, 4, sent)] == [True] * 4
