@@ -322,6 +322,12 @@ class RunArchive:
         """Return what is kept of a run."""
         return await self.store.history(record.key)
 
+    async def history_if_kept(self, record: RunRecord) -> list[events.Event]:
+        """Return what is kept of a run; nothing if its thread has been deleted meanwhile."""
+        with suppress(RunLostError):
+            return await self.history(record)
+        return []
+
     async def delete(self, thread_id: str) -> None:
         """Forget all runs of a thread."""
         await self.store.delete(thread_id)

@@ -209,6 +209,8 @@ class RemoteSubscription:
 
     async def _read(self, after: int) -> RunPart:
         part = await self._store.read(self._key, after)
+        if self._ended:
+            raise RunLostError  # it was closed, and what reads the store swallowed that it was cancelled
         if part.started != self._started:
             raise RunLostError  # its thread was deleted, and another run has its place
         return part

@@ -68,7 +68,7 @@ async def _said_nothing(record: RunRecord, archive: RunArchive) -> bool:
     """Return whether a run ended before its end without a word: it was refused, or stopped while it waited."""
     if record.status in ("running", "finished"):
         return False
-    run = await archive.history(record)
+    run = await archive.history_if_kept(record)
     return all(isinstance(event, _FRAME) for event in run)
 
 
@@ -76,5 +76,5 @@ async def _asks(record: RunRecord | None, archive: RunArchive) -> bool:
     """Return whether a run ended with a question."""
     if record is None or record.status == "running":
         return False
-    run = await archive.history(record)
+    run = await archive.history_if_kept(record)
     return any(isinstance(event, events.Custom) and event.name in events.QUESTIONS for event in run)

@@ -59,7 +59,8 @@ class ThreadHistory:
         for older in self._remembered(_before(kept, records)):
             yield older
         for record in records:
-            yield await self._run(record)
+            if run := await self._archive.history_if_kept(record):
+                yield self._passed(record, run)
         if any(message.id not in self.seen for message in kept.messages if _is_shown(message)):
             for rest in self._remembered(kept):
                 yield rest
@@ -69,7 +70,7 @@ class ThreadHistory:
         self.seen.update(message.id for message in kept.messages)
         return [written] if written else []
 
-    async def _run(self, record: RunRecord) -> Events:
+    def _passed(self, record: RunRecord, run: Sequence[events.Event]) -> Events:
         brought = self.new_of(brought_by(record.about))
         started = started_input(self._thread_id, record.run_id, brought)
         gate = Gate(
@@ -80,7 +81,7 @@ class ThreadHistory:
             answered=self.answers,
             started=started,
         )
-        passed = list(gate.pass_(self._shown(record, await self._archive.history(record))))
+        passed = list(gate.pass_(self._shown(record, run)))
         passed += gate.finish()
         self.seen.update(message.id for message in brought)
         self.seen.update(gate.sent_ids)
@@ -128,7 +129,7 @@ async def messages_of(archive: RunArchive, records: Sequence[RunRecord]) -> list
     for record in records:
         thread.update((message.id, message) for message in brought_by(record.about))
         transcript = Transcript()
-        for event in with_corrections(await archive.history(record)):
+        for event in with_corrections(await archive.history_if_kept(record)):
             transcript.record(event)
         thread.update((message.id, message) for message in transcript.messages())
     return list(thread.values())

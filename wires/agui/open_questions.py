@@ -19,7 +19,7 @@ async def asked_last(archive: RunArchive, thread_id: str, agent_key: str) -> dic
     if not records or records[-1].status == "running":
         return {}
     interrupts = Interrupts(records[-1].run_id)
-    for event in await archive.history(records[-1]):
+    for event in await archive.history_if_kept(records[-1]):
         if is_question(event):
             interrupts.add(event)
     return interrupts.by_id()

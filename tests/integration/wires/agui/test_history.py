@@ -13,6 +13,7 @@ import pytest
 
 from copilotkit_runtime import AgentDescriptor, AgentState, CopilotRuntime, RuntimeConfig, messages
 from copilotkit_runtime.runtime.runs.handle import RunHandle
+from copilotkit_runtime.runtime.stores.run_records import RunRecord
 from copilotkit_runtime.wires.agui import agent_memory
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
@@ -365,3 +366,22 @@ async def test_a_history_that_only_an_agent_has_is_missing_with_a_word(*, stays:
     assert "swordfish" not in answer.text
     assert answer.status_code == (200 if stays else 503)
     assert not stays or types_of(events_of(answer.text)) == ["RUN_ERROR"]
+
+
+@pytest.mark.parametrize("ids", [("u1", "u2"), ("u1", "u1")], ids=["two turns", "answered anew"])
+async def test_a_thread_that_is_deleted_while_its_past_is_read_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: tuple[str, str]
+) -> None:
+    made = runtime(tmp_path)
+    async with client_of(made) as client:
+        for id_ in ids:
+            await play(client, id_, *say("one", f"a-{id_}"))
+        runs = made.service.archive.runs
+
+        async def last_look(thread_id: str) -> list[RunRecord]:
+            found = await runs(thread_id)
+            await made.delete_thread(thread_id)
+            return found
+
+        monkeypatch.setattr(made.service.archive, "runs", last_look)
+        assert await connect(client, "scripted") == []
