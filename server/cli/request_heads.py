@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -157,7 +158,8 @@ if HttpToolsProtocol is not None:
             """Begin to wait for the first head."""
             self._arriving = arriving = _Arriving()
             self.parser = DecliningParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+            with suppress(AttributeError):  # as uvicorn's own; httptools before 0.6.3 is lenient
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             super().connection_made(LingeringTransport(cast("asyncio.Transport", transport), arriving))
             self.flow = cast("UvicornFlowControl", FlowControl(self.transport))
             self.pipeline = cast("deque[tuple[RequestResponseCycle, ASGI3Application]]", Pipeline())

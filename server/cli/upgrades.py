@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from httptools import HttpParserUpgrade, HttpRequestParser
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    HeaderPairs = Sequence[tuple[bytes, bytes]]
+    from array import array
 
 
 class Reader(Protocol):
@@ -39,7 +37,7 @@ class DecliningParser(HttpRequestParser):
         super().__init__(reader)
         self._reader = reader
 
-    def feed_data(self, data: bytes | bytearray | memoryview) -> None:
+    def feed_data(self, data: bytes | bytearray | memoryview[int] | array[int]) -> None:
         """Parse what has come.
 
         Raises:

@@ -42,6 +42,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "runtime/observability/process_metrics.py": ("metrics",),
     "runtime/observability/span_stage.py": ("otel",),
     "runtime/observability/tracing.py": ("otel",),
+    "server/cli/upgrades.py": ("serve",),
     "wires/http/auth.py": ("auth",),
     "wires/http/published_keys.py": ("auth",),
     "wires/http/rate_limits.py": ("redis",),
