@@ -65,7 +65,10 @@ class RunEnd:
         """
         turns = self._turns if self._turns is not None and self._turns.waits(self._run) else None
         unsaved = turns is not None
-        key = await self.recording.finish(self._status, self._ending, patience=patience, unsaved=unsaved)
+        insists = unsaved or (self._turns is not None and self._run.provider.keeps_state)
+        key = await self.recording.finish(
+            self._status, self._ending, patience=patience, unsaved=unsaved, insists=insists
+        )
         if turns is not None and key is not None and not turns.share(self._run, key):
             await self.recording.note_saved()
 

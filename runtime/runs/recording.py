@@ -191,18 +191,25 @@ class Recording:
         self._written, self._compact_at, self._batches = last, 2 * max(last, COMPACT_EVENTS), 0
 
     async def finish(
-        self, status: RunOutcome, ending: events.Event, *, patience: float = PATIENCE_SECONDS, unsaved: bool = False
+        self,
+        status: RunOutcome,
+        ending: events.Event,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        unsaved: bool = False,
+        insists: bool = False,
     ) -> RunKey | None:
         """Write what is left and the run's end.
 
-        One that another process has taken for dead, and closed, is closed anew if its turn is yet to be put into its
-        thread: what is read of the run is to be what is in the thread.
+        One that another process has taken for dead, and closed, is closed anew if its whole turn is in its thread, as
+        its agent keeps it, or is yet to be put there: what is read of the run is to be what is in the thread.
 
         Args:
             status: How the run ended.
             ending: Its terminal event.
             patience: For how many seconds a store that is away is waited for.
             unsaved: Whether its turn is yet to be put into its thread.
+            insists: Whether it is closed anew if another process has closed it.
 
         Returns:
             The run's place; None if another process has the run.
@@ -217,11 +224,11 @@ class Recording:
             try:
                 await persist(lambda: self._close(status, ending, unsaved=unsaved), deadline)
             except RunLostError:
-                if not unsaved:
+                if not insists:
                     raise
             else:
                 return self.key
-        return self.key if unsaved and await self._close_anew(status, ending) else None
+        return self.key if insists and await self._close_anew(status, ending, unsaved=unsaved) else None
 
     async def note_saved(self) -> None:
         """Note that the run's turn is in its thread, or given up.
@@ -280,7 +287,7 @@ class Recording:
         key, about = await self.open(), self._about()
         await self._store.close(key, self._owner, status, last, kept, about, rest, unsaved=unsaved, amends=amends)
 
-    async def _close_anew(self, status: RunOutcome, ending: events.Event) -> bool:
+    async def _close_anew(self, status: RunOutcome, ending: events.Event, *, unsaved: bool) -> bool:
         """Close the run in place of a process that has closed it, or died of it meanwhile; return whether it may."""
         key = await self.open()
         record = next((each for each in await self._store.runs(key.thread_id) if each.key == key), None)
@@ -288,7 +295,7 @@ class Recording:
             return False
         if record.status == "running" and not await self._store.claim(key, self._owner):
             raise RunElsewhereError
-        await self._close(status, ending, unsaved=True, anew=record)
+        await self._close(status, ending, unsaved=unsaved, anew=record)
         return True
 
     def _has_all_of(self, record: RunRecord) -> bool:

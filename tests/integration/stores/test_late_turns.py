@@ -19,6 +19,7 @@ from copilotkit_runtime.runtime.request import RunRequest
 from copilotkit_runtime.runtime.runs import backlog, recording, turn_saver
 from copilotkit_runtime.runtime.runs.turn import messages_of
 from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
+from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.runtime.stores.run_records import NewRun, RunKey, RunOutcome, RunRecord
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
@@ -326,6 +327,57 @@ async def test_a_run_that_another_process_took_for_dead_says_the_same_in_its_thr
         assert not record.unsaved
         history = await second.service.archive.history(record)
         assert [type(event) for event in history if isinstance(event, ENDS)] == [events.RunError]
+
+
+class _Remembering(GatedAgent):
+    """Keeps what is said in a memory of its own."""
+
+    keeps_state = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, AgentState] = {}
+
+    async def execute_run(self, agent_name: str, run: RunInput, context: RunContext) -> AsyncGenerator[events.Event]:
+        said = ""
+        async for event in super().execute_run(agent_name, run, context):
+            said += event.delta if isinstance(event, events.TextMessageContent) else ""
+            yield event
+        self.kept[run.thread_id] = AgentState(messages=[*run.messages, TextMessage(role="assistant", content=said)])
+
+    async def load_state(self, thread_id: str, agent_name: str) -> AgentState | None:
+        return self.kept.get(thread_id)
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_run_taken_for_dead_says_the_same_in_its_agent_s_own_memory_and_in_its_log(
+    url: str, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = msgspec.structs.replace(settings, lease=2.0, heartbeat=600.0)
+    config = RuntimeConfig(store_lease_seconds=2.0)
+    agent = _Remembering()
+    agent.gates["one"] = asyncio.Event()
+    async with (
+        CopilotRuntime(providers=[agent], store=open_store(url, short), config=config) as first,
+        CopilotRuntime(providers=[_Remembering()], store=open_store(url, short), config=config) as second,
+    ):
+        run = await first.start_run("answering", "one", thread_id="thread")
+        await agent.begun.get()
+        await until(lambda: _has_said(second, ["one", "answer "]))
+        with monkeypatch.context() as outage:
+            for operation in ("append_group", "renew"):
+                outage.setattr(first.service.archive.store, operation, _is_away)
+            await until(lambda: _is(second, "broken"))
+            agent.gates["one"].set()
+            status = await run.join()
+
+        assert await _texts(first) == ["one", "answer to one"]
+        await until(lambda: _is(second, status))
+        assert await _has_said(second, ["one", "answer to one"])
+        (record,) = await second.service.archive.runs("thread")
+        assert not record.unsaved
+        history = await second.service.archive.history(record)
+        assert [type(event) for event in history if isinstance(event, ENDS)] == [type(history[-1])]
 
 
 async def _is_away(*_: object) -> None:

@@ -324,7 +324,7 @@ async def _lost(store: Store, recorder: Recorder) -> Recorded:
 
 
 async def _finish(run: Recorded) -> RunKey | None:
-    return await run.recording.finish("failed", FINISHED, unsaved=True)
+    return await run.recording.finish("failed", FINISHED, unsaved=True, insists=True)
 
 
 async def test_a_run_that_another_process_closed_is_closed_anew_behind_it(store: Store, recorder: Recorder) -> None:
