@@ -22,7 +22,8 @@ from .extras import EXTRAS
 from .finding import Finding
 from .model_checks import check_keys, check_model
 from .proxy_check import check_server
-from .target import TargetError, load_runtime
+from .target import GRAPH_FILE, TargetError, load_runtime
+from .target_advice import file_hint
 
 _PACKAGES = ("ariadne", "graphql-core", "starlette", "uvicorn", "pydantic")
 _CLIENT = "@copilotkit/react-core"
@@ -37,25 +38,34 @@ async def examine(
 
     Args:
         runtime: The runtime.
-        fault: Why it has no agents, if it could not be loaded.
+        fault: Why its agents are not looked at, if it could not be loaded or is only one of settings.
         folder: Where a page's ``package.json`` may be.
         url: A running server behind its proxies, if that is to be looked at.
         headers: What to send to it, such as credentials.
     """
     config = runtime.config
-    found = [*_versions(), *_extras(), *check_keys(), *_port(config.host, config.port), *_clients(folder)]
+    port = _port(config.host, config.port, serves=url is not None)
+    found = [*_versions(), *_extras(), *check_keys(), *port, *_clients(folder)]
     found += [await _store(runtime), *await check_model(runtime), await _agents(runtime) if fault is None else fault]
     return [*found, *await asyncio.to_thread(list, check_server(url, headers))] if url is not None else found
 
 
 def loaded(target: str | None) -> tuple[CopilotRuntime, Finding | None]:
     """Return the runtime of a target, or one with the settings alone, and why the target has none."""
-    if target is None:
-        return CopilotRuntime(), None
+    if target is None and not Path(GRAPH_FILE).is_file():
+        runtime = CopilotRuntime()
+        return runtime, None if runtime.config.execution == "queue" else _no_target()
     try:
         return load_runtime(target), None
     except (CopilotKitError, TargetError) as error:
-        return CopilotRuntime(), Finding("fail", f"target {target}: {target_failure(error)}")
+        return CopilotRuntime(), Finding("fail", f"target {target or GRAPH_FILE}: {target_failure(error)}")
+
+
+def _no_target() -> Finding:
+    hint = "".join(file_hint(Path())).strip()
+    return Finding(
+        "note", "no TARGET was given, so that agents were not looked at", hint or "Name one: app.py:runtime."
+    )
 
 
 def _versions() -> Iterator[Finding]:
@@ -86,13 +96,17 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _port(host: str, port: int) -> Iterator[Finding]:
+def _port(host: str, port: int, *, serves: bool) -> Iterator[Finding]:
+    """Look whether a server could listen there, or ``serves`` already."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            yield Finding("fail", f"{host}, port {port}: {error.strerror}", "Choose another one with --port.")
+            advice = (
+                "For another server, choose another one with --port." if serves else "Choose another one with --port."
+            )
+            yield Finding("note" if serves else "fail", f"{host}, port {port}: {error.strerror}", advice)
         else:
             yield Finding("ok", f"{host}, port {port} is free")
 

@@ -62,6 +62,12 @@ def test_the_page_of_new_projects_is_the_example_s_with_another_agent() -> None:
     assert (templates / "App.tsx.template").read_text(encoding="utf-8") == app.replace('"planner"', '"my_agent"')
 
 
+@pytest.mark.parametrize("example", ["react", "react-graphql"])
+def test_the_component_of_an_example_takes_the_place_of_that_in_vite_s_template(example: str) -> None:
+    app = (ROOT / "examples" / example / "src" / "App.tsx").read_text(encoding="utf-8")
+    assert "\nexport default function App() {\n" in app
+
+
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 
 

@@ -126,6 +126,14 @@ def test_every_room_and_extra_of_the_table_exists() -> None:
     assert all(any(place.startswith(prefix) for place in places) for prefix in ROOMS)
 
 
+def test_the_guide_to_installation_has_every_extra() -> None:
+    table = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8").split("| extra |")[1].split("\n\n")[0]
+    shown = {
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1] if "|" in row else "")
+    }
+    assert shown == set(EXTRAS)
+
+
 def test_every_requirement_has_a_floor_and_those_with_private_parts_in_use_a_ceiling() -> None:
     requirements = [*PROJECT["dependencies"], *(one for extra in EXTRAS.values() for one in extra)]
     assert not [one for one in requirements if ">=" not in one]

@@ -6,7 +6,7 @@ import "@copilotkit/react-core/v2/styles.css";
 const RUNTIME_URL = import.meta.env.VITE_RUNTIME_URL ?? "http://127.0.0.1:8000/api/copilotkit";
 const AGENT = import.meta.env.VITE_AGENT ?? "planner";
 
-export function App() {
+export default function App() {
   return (
     <CopilotKit runtimeUrl={RUNTIME_URL} enableInspector={false}>
       <Page />

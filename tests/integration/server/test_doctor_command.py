@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from tests.integration.server.own_process import Ended, run_here
 
 KEYLESS = 'from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime(model="openai:gpt-4o")\n'
+EMPTY = "from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime()\n"
 
 
 class Doctor:
@@ -18,10 +21,13 @@ class Doctor:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._folder, self._places = folder, (monkeypatch, capsys)
 
-    def __call__(self, name: str, text: str) -> Ended:
+    def __call__(self, name: str, text: str, *more: str) -> Ended:
         file = self._folder / f"{name}.py"
         file.write_text(text)
-        return run_here(*self._places, "doctor", str(file))
+        return run_here(*self._places, "doctor", str(file), *more)
+
+    def without_target(self) -> Ended:
+        return run_here(*self._places, "doctor")
 
 
 @pytest.fixture
@@ -73,6 +79,39 @@ def test_a_target_that_cannot_be_loaded_is_a_finding_among_the_others(doctor: Do
     assert line.endswith("cannot be loaded: it imports no_such_package, which is not installed.")
     assert "examined_raising.py" in examined.err
     assert examined.out.startswith("ok   Python")
+
+
+def test_without_a_target_it_reports_that_agents_were_not_looked_at(doctor: Doctor, tmp_path: Path) -> None:
+    assert "note no TARGET was given, so that agents were not looked at. Name one: " in doctor.without_target().out
+    (tmp_path / "app.py").write_text(KEYLESS)
+    examined = doctor.without_target()
+    assert examined.status == 0
+    assert "agents were not looked at. Did you mean app.py:runtime?" in examined.out
+
+
+def test_without_a_target_it_takes_the_folder_s_langgraph_json(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "looked_at.py").write_text(
+        "from langgraph.graph import START, MessagesState, StateGraph\n"
+        "graph = StateGraph(MessagesState).add_node('n', lambda state: {}).add_edge(START, 'n').compile()\n"
+    )
+    file = tmp_path / "langgraph.json"
+    file.write_text(json.dumps({"dependencies": ["."], "graphs": {"research": "./looked_at.py:graph"}}))
+    assert "ok   agents: research; model: none" in doctor.without_target().out
+    file.write_text(json.dumps({"dependencies": ["."], "graphs": {"research": "./away.py:graph"}}))
+    [line] = failures(doctor.without_target())
+    assert line.startswith("fail target langgraph.json: ")
+
+
+def test_a_port_in_use_is_no_failure_where_a_running_server_is_looked_at(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("COPILOTKIT_PORT", str(port))
+        alone = failures(doctor("examined_port", EMPTY))
+        beside = failures(doctor("examined_port_beside", EMPTY, "--url", "http://127.0.0.1:1/api/copilotkit"))
+    assert [line.split(":")[0] for line in alone] == [f"fail 127.0.0.1, port {port}"]
+    assert [line.split(" ")[1] for line in beside] == ["http://127.0.0.1:1/api/copilotkit:"]
 
 
 def test_settings_that_are_wrong_end_it(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
