@@ -158,7 +158,7 @@ class CrewAIProvider(AgentProvider):
         """
         await self.start()
         async with self._slots.here:
-            session = self._waiting(agent_name, run) or self._begin(agent_name, run, context.identity)
+            session = self._waiting(agent_name, run, context.identity) or self._begin(agent_name, run, context.identity)
             with self._parked_or_over((run.thread_id, agent_name), session):
                 async with aclosing(session.events()) as stream:
                     async for event in stream:
@@ -177,13 +177,17 @@ class CrewAIProvider(AgentProvider):
     def _begin(self, agent_name: str, run: RunInput, owner: str | None) -> Session:
         factory, inputs = self._agents[agent_name], self._inputs.get(agent_name, {})
         job = Job(factory, run, inputs, self._places, owner=owner, stream=self._stream)
-        session = Session(job.work, watch=job.watch, queue_size=self._queue_size)
+        session = Session(job.work, watch=job.watch, queue_size=self._queue_size, owner=owner)
         session.start()
         return session
 
-    def _waiting(self, agent_name: str, run: RunInput) -> Session | None:
+    def _waiting(self, agent_name: str, run: RunInput, identity: str | None) -> Session | None:
         session = self._suspended.take((run.thread_id, agent_name))
         if session is None:
+            return None
+        if identity is not None and session.owner != identity:
+            # Another process deleted the thread, or removed what was over, and it is somebody else's by now.
+            session.cancel()
             return None
         waited_for = len(session.pending)
         for question_id, text in _answers(session, run):

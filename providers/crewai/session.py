@@ -57,9 +57,13 @@ class Session:
         work: What to do. It runs in the context of its maker, with ``CURRENT`` set to this session.
         watch: Called with every event that is handed on, in order.
         queue_size: How many events may wait for the reader before the work has to.
+        owner: Whose run it is; None for the application's.
     """
 
-    def __init__(self, work: Work, *, watch: Callable[[Event], None], queue_size: int = 1024) -> None:
+    def __init__(
+        self, work: Work, *, watch: Callable[[Event], None], queue_size: int = 1024, owner: str | None = None
+    ) -> None:
+        self.owner = owner
         self._work = work
         self._watch = watch
         self._queue: ThreadQueue[_Item] = ThreadQueue(asyncio.get_running_loop(), queue_size)

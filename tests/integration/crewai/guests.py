@@ -39,9 +39,11 @@ def with_result(call_id: str, result: str) -> RunInput:
     return asking(messages=[TextMessage(role="user", content="tea"), message], tools=[PAINT])
 
 
-async def collect(provider: CrewAIProvider, run: RunInput, agent: str = "a") -> list[Any]:
+async def collect(
+    provider: CrewAIProvider, run: RunInput, agent: str = "a", *, identity: str | None = None
+) -> list[Any]:
     """All events of a run."""
-    async with aclosing(provider.execute_run(agent, run, RunContext())) as stream:
+    async with aclosing(provider.execute_run(agent, run, RunContext(identity=identity))) as stream:
         return [event async for event in stream]
 
 

@@ -528,6 +528,21 @@ async def test_a_waiting_flow_is_given_up_after_its_time() -> None:
     assert await asyncio.to_thread(ended.wait, 5)
 
 
+async def test_a_waiting_flow_goes_on_for_nobody_else() -> None:
+    """Another process may have deleted the thread, which is somebody else's by then."""
+
+    class Waiting(Flow[Counting]):
+        @start()
+        def only(self) -> str:
+            return f"an answer for {self.ask('Who?')}"
+
+    provider = CrewAIProvider({"a": Waiting})
+    await collect(provider, asking(), identity="ann")
+    asked = await collect(provider, resuming("bob"), identity="bob")
+    assert (said(asked), len(of_kind(asked, events.Custom))) == ([], 1), "his own has begun"
+    assert said(await collect(provider, resuming("bob"), identity="bob")) == ["an answer for bob"]
+
+
 async def test_only_so_many_flows_wait() -> None:
     ended = threading.Semaphore(0)
 
