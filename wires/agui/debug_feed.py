@@ -45,14 +45,23 @@ class DebugFeed:
         for reader in self._readers:
             reader.add(frames)
 
-    async def answer(self, exchange: Exchange) -> None:
-        """Write events until the reader leaves."""
+    async def answer(self, exchange: Exchange, expires: float | None = None) -> None:
+        """Write events until the reader leaves, or may read no longer.
+
+        Args:
+            exchange: The request.
+            expires: Until when the reader may read, in seconds since 1970; None for ever.
+        """
         reader = _Reader()
         self._readers.add(reader)
+        left = None if expires is None else max(expires - time(), 0.0)
+        timer = None if left is None else asyncio.get_running_loop().call_later(left, reader.end)
         try:
             await unless_disconnected(exchange, self._write(exchange, reader))
         finally:
             self._readers.discard(reader)
+            if timer is not None:
+                timer.cancel()
 
     async def _write(self, exchange: Exchange, reader: _Reader) -> None:
         async with EventStream(exchange, self._clock) as stream:
@@ -61,7 +70,7 @@ class DebugFeed:
 
 
 async def _follow(stream: EventStream, reader: _Reader) -> None:
-    while True:
+    while not reader.over:
         await stream.until(reader.arrival)
         await stream.write(reader.take())
 
@@ -70,15 +79,25 @@ class _Reader:
     def __init__(self) -> None:
         self._arrived: asyncio.Future[None] | None = None
         self._frames: deque[bytes] = deque(maxlen=QUEUE_EVENTS)
+        self.over = False
+        """Whether the reader gets no more."""
 
     def add(self, frames: Sequence[bytes]) -> None:
         self._frames.extend(frames)
+        self._wake()
+
+    def end(self) -> None:
+        """Give the reader no more."""
+        self.over = True
+        self._wake()
+
+    def _wake(self) -> None:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
     def arrival(self) -> asyncio.Future[None]:
         self._arrived = arrived = asyncio.get_running_loop().create_future()
-        if self._frames:
+        if self._frames or self.over:
             arrived.set_result(None)
         return arrived
 

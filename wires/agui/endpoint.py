@@ -22,6 +22,7 @@ from .call import Call, given_body
 from .debug_feed import DebugFeed
 from .envelope import read_envelope
 from .info import Abilities, runtime_info
+from .later_runs import expiry_of
 from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, invalid_request, known_refusal, not_found, respond_json
 from .routing import find_target
 from .runs import Runs
@@ -187,7 +188,7 @@ class AGUIWire:
             raise not_found()
         if self._admission.authenticates and client.identity not in self._config.admins:
             raise JsonRefusal(403, {"error": "forbidden", "message": "Only administrators may read these events."})
-        await self._feed.answer(exchange)
+        await self._feed.answer(exchange, expiry_of(client.claims))
 
     async def _no_intelligence(self, exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
         what = "Thread operations require a CopilotKitIntelligence instance"

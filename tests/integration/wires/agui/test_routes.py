@@ -6,12 +6,13 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from time import time
 from typing import Any
 
 import httpx
 import pytest
 
-from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, RuntimeConfig
+from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, Identity, RuntimeConfig
 from copilotkit_runtime.runtime import registry
 from copilotkit_runtime.wires.agui.transcription import Audio, TranscriptionError
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
@@ -273,6 +274,16 @@ async def test_the_debug_feed_is_for_administrators_where_clients_are_authentica
         assert refused.status_code == 403
         async with client.stream("GET", f"{PATH}/cpk-debug-events", headers={"x-api-key": "b"}) as feed:
             assert feed.status_code == 200
+
+
+async def test_the_debug_feed_ends_with_the_credentials_of_its_reader() -> None:
+    def authenticate(_request: object) -> Identity:
+        return Identity("bob", {"exp": time() + 0.3})
+
+    config = RuntimeConfig(debug_events=True, admins=("bob",))
+    runtime = CopilotRuntime(providers=[ScriptedProvider()], config=config, auth=authenticate)
+    async with client_of(runtime) as client, client.stream("GET", f"{PATH}/cpk-debug-events") as feed:
+        assert await feed.aread() == b": connected\n\n"
 
 
 def transcribe(audio: Audio) -> str:
