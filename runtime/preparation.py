@@ -44,6 +44,8 @@ Earlier: TypeAlias = Callable[[], Awaitable[RemoteRun | None]]
 """Finds a run that began earlier on the same thread and has to end first, though it may not have the lock."""
 Kept: TypeAlias = Callable[[], Awaitable[AgentState | None]]
 """Reads what is kept of a thread."""
+Confirm: TypeAlias = Callable[[], Awaitable[None]]
+"""Checks whose a thread is."""
 
 _NO_GATE = GuardrailGate((), "open", 0)
 
@@ -132,6 +134,7 @@ class Preparation:
         agents: Sequence[AgentAction] | None,
         earlier: Earlier | None = None,
         kept: Kept | None = None,
+        confirm: Confirm | None = None,
         judged: bool = False,
     ) -> PreparedRun:
         """Return what the run of ``request`` needs to ask its provider.
@@ -145,10 +148,12 @@ class Preparation:
                 not wait for its thread, since it might wait for the run that it is part of.
             earlier: Finds a run that is to have the thread first.
             kept: Reads what is kept of the thread, for a client that may have sent a part of it; None if it sent all.
+            confirm: Checks that the thread is still the caller's, once the run has the right to it.
             judged: Whether guardrails have let the input pass in another process.
 
         Raises:
             ThreadBusyError: Another run has the thread.
+            ThreadNotFoundError: The thread was removed since it was opened.
             GuardrailsDeniedError: The guardrails refuse.
             CopilotKitError: The store, or a guardrail, failed.
         """
@@ -156,6 +161,8 @@ class Preparation:
         if lock is not None:
             await self._wait_for_turn(request, lock, earlier)
         try:
+            if confirm is not None:
+                await confirm()
             if kept is not None:
                 await self._complete(request, kept)
             # The messages of a run within a run pass the guardrails of the outer one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from sys import maxsize
 
 from .active_runs import ActiveRuns
@@ -44,7 +45,29 @@ class RunReaders:
             ThreadNotFoundError: The thread does not exist, or is somebody else's.
             Lagged: What follows ``after`` is only kept compacted.
         """
-        return await self._attached(await self._threads.find(thread_id, identity), after, paces=paces)
+        return await self._of_theirs(thread_id, identity, lambda id_: self._attached(id_, after, paces=paces))
+
+    async def _of_theirs(
+        self, thread_id: str, identity: str | None, look: Callable[[str], Awaitable[RunHandle | None]]
+    ) -> RunHandle | None:
+        """Return a run of a thread that is the caller's all the while it is looked for.
+
+        Raises:
+            ThreadNotFoundError: The thread does not exist, or is somebody else's.
+        """
+        found: list[RunHandle] = []
+
+        async def read(spelling: str) -> None:
+            handle = await look(spelling)
+            found.extend([] if handle is None else [handle])
+
+        try:
+            await self._threads.read(thread_id, identity, read)
+        except BaseException:
+            for handle in found:
+                handle.close()
+            raise
+        return found[0] if found else None
 
     async def _attached(self, spelling: str, after: int, *, paces: bool) -> RunHandle | None:
         run = self._active.newest(spelling)
@@ -53,20 +76,15 @@ class RunReaders:
         elsewhere = await self._archive.find(spelling)
         return RunHandle(elsewhere, elsewhere.subscribe(after)) if elsewhere is not None else None
 
-    async def attach_all(self, thread_id: str, *, identity: str | None = None) -> list[RunHandle]:
+    async def attach_all(self, spelling: str) -> list[RunHandle]:
         """Follow all runs that go on in a thread, in this process and others, without slowing them down.
 
         Args:
-            thread_id: The thread.
-            identity: The caller; None for the application itself.
+            spelling: The thread, as it is kept. Whose it is has been checked.
 
         Returns:
             The runs, oldest first: all but the first wait for those before them, or are of other agents.
-
-        Raises:
-            ThreadNotFoundError: The thread does not exist, or is somebody else's.
         """
-        spelling = await self._threads.find(thread_id, identity)
         stored = await self._archive.find_all(spelling)
         here = [
             RunHandle(run, run.log.subscribe(attached=False), self._archive.place_of(run))
@@ -93,7 +111,9 @@ class RunReaders:
             ThreadNotFoundError: The thread does not exist, or is somebody else's.
             Lagged: What follows ``after`` is only kept compacted.
         """
-        spelling = await self._threads.find(thread_id, identity)
+        return await self._of_theirs(thread_id, identity, lambda id_: self._followed(id_, run_id, after))
+
+    async def _followed(self, spelling: str, run_id: str | None, after: int) -> RunHandle | None:
         if run_id is not None:
             here = self._active.of(spelling, run_id)
             if here:

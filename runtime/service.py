@@ -106,6 +106,7 @@ class RuntimeService:
         left = LeftTurns(self.threads, self.registry, self.archive, self.turns)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._has, self._resume, left.keep, left.adopt)
         self.broken_runs.on_closed = self._report_closed
+        self.archive.confirm = self.threads.confirm
         self.archive.on_stop = self._active.report_stop
         self.threads.delete_with(self._delete_runs)
         self._starter = RunStarter(
@@ -118,6 +119,7 @@ class RuntimeService:
             next_runs=self.next_runs,
             turns=self.turns,
             observers=self.observers,
+            confirm=self.threads.confirm,
         )
 
     def add_provider(self, provider: AgentProvider) -> None:
@@ -228,11 +230,9 @@ class RuntimeService:
         """
         limit_id("thread", thread_id)
         provider = await self.registry.owner_of(agent_name)
-        try:
-            spelling = await self.threads.find(thread_id, identity)
-        except ThreadNotFoundError:
-            return None
-        return await provider.load_state(spelling, agent_name)
+        with suppress(ThreadNotFoundError):
+            return await self.threads.read(thread_id, identity, lambda id_: provider.load_state(id_, agent_name))
+        return None
 
     async def save_agent_state(
         self, *, thread_id: str, agent_name: str, state: dict[str, Any], identity: str | None = None
@@ -252,10 +252,11 @@ class RuntimeService:
         """
         limit_id("thread", thread_id)
         provider = await self.registry.owner_of(agent_name)
-        spelling = (await self.threads.open(thread_id, identity, agent_name)).thread_id
-        kept = await provider.load_state(spelling, agent_name) or AgentState()
-        kept.state = state
-        await provider.save_state(spelling, agent_name, kept)
+        opened = await self.threads.open(thread_id, identity, agent_name)
+        async with self.threads.kept(opened, identity):
+            kept = await provider.load_state(opened.thread_id, agent_name) or AgentState()
+            kept.state = state
+            await provider.save_state(opened.thread_id, agent_name, kept)
 
     async def start(self, request: RunRequest) -> RunHandle:
         """Start a run, and follow it from its first event as the reader that paces it.

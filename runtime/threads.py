@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TypeVar
 
 import structlog
 
@@ -16,6 +17,7 @@ from .errors import (
     ThreadNotFoundError,
     TryLaterError,
 )
+from .fresh_ids import fresh_hex
 from .provider import AgentProvider
 from .runs.run import Run
 from .runs.turn import Turn
@@ -24,13 +26,15 @@ from .stores.interface import StateStore, ThreadInfo, ThreadPage
 from .stores.locks import RunLock
 from .sweeper import Sweeper
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 15.0
 """How long a deletion waits for runs that go on in the thread."""
 _PAGE = 100
 _REMOVAL = "removal of the thread"
-"""What stands in place of an agent's name in the lock of those who remove a thread."""
+"""What stands in place of an agent's name in the lock of those who remove a thread, and in its record meanwhile."""
 _SLOWEST_SWEEP = 60.0
 _FASTEST_SWEEP = 0.2
 
@@ -63,6 +67,8 @@ class Threads:
         self._removers: list[Callable[[str], Awaitable[object]]] = []
         self._sweeper = Sweeper("threads", self.sweep, self._pause)
         self._guards = False
+        self._remover = f"removal by {fresh_hex()}"
+        """Whose a thread without record is while what was left of it is removed: nobody may begin it meanwhile."""
 
     def delete_with(self, remove: Callable[[str], Awaitable[object]]) -> None:
         """Have ``remove`` called for each thread that is deleted, before its record is."""
@@ -112,12 +118,64 @@ class Threads:
         """
         # The application itself may have any thread, so that one operation of the store is enough, most often.
         opened = await self._store.open_thread(thread_id, agent_name=agent_name) if identity is None else None
-        if opened is None or opened.expired:
+        if opened is None or _is_leaving(opened):
             await self._make_way(thread_id, identity)
             opened = await self._store.open_thread(thread_id, owner=identity, agent_name=agent_name)
-        if opened is None or opened.expired:
+        if opened is None or _is_leaving(opened):
             raise ThreadNotFoundError
         return opened
+
+    async def confirm(self, thread_id: str, identity: str | None, agent_name: str | None) -> None:
+        """Check that a thread that was opened is still the caller's, once the run has the right to it.
+
+        It may have been removed since, and be another's by now. Whoever removes it from now on sees that it is the
+        agent's to work on, and waits for the right to it.
+
+        Args:
+            thread_id: The thread, as it is kept.
+            identity: The caller; the application itself, None, may have any thread.
+            agent_name: The agent that is about to work on it.
+
+        Raises:
+            ThreadNotFoundError: It is not.
+        """
+        if identity is None:
+            return
+        record = await self._store.thread(thread_id)
+        is_listed = agent_name is None or not self._store.keeps_records or (record and agent_name in record.agents)
+        if record is None or _is_leaving(record) or record.owner != identity or not is_listed:
+            raise ThreadNotFoundError
+
+    async def read(self, thread_id: str, identity: str | None, read: Callable[[str], Awaitable[T]]) -> T:
+        """Read something of a thread for somebody, who gets it if the thread is theirs all the while.
+
+        Args:
+            thread_id: The thread, in any spelling.
+            identity: The caller; None for the application itself, or where nobody is authenticated.
+            read: Reads it, given the spelling of the thread's id that everything is kept under.
+
+        Raises:
+            ThreadNotFoundError: The thread is not the caller's, or was removed meanwhile, and is perhaps another's.
+        """
+        record = await self._find(thread_id, identity)
+        found = await read(thread_id if record is None else record.thread_id)
+        if identity is not None:
+            again = await self._find(thread_id, identity)
+            if record is None or again is None or again.created_at != record.created_at:
+                raise ThreadNotFoundError
+        return found
+
+    @asynccontextmanager
+    async def kept(self, opened: ThreadInfo, identity: str | None) -> AsyncGenerator[None]:
+        """Keep a thread that somebody has opened from being removed in the block.
+
+        Raises:
+            ThreadNotFoundError: It was removed since.
+            ThreadBusyError: It is being removed, and that does not come to an end.
+        """
+        async with self._removal(opened.thread_id):
+            await self._find(opened.thread_id, identity)
+            yield
 
     async def _make_way(self, thread_id: str, identity: str | None) -> None:
         """Remove what is left of a thread whose time is over, before somebody opens it.
@@ -128,8 +186,8 @@ class Threads:
             TryLaterError: Who may remember what is to be removed is away.
         """
         record = await self._store.thread(thread_id)
-        if record is not None and record.expired:
-            await self._remove_expired(record.thread_id, wait=STOP_SECONDS)
+        if record is not None and _is_leaving(record):
+            await self._remove_leaving(record, wait=STOP_SECONDS)
             record = await self._store.thread(thread_id)
         if record is None and identity is not None and await self._is_kept_elsewhere(thread_id):
             log.warning("thread_without_owner", identity=identity)
@@ -148,15 +206,26 @@ class Threads:
         Raises:
             ThreadNotFoundError: It is somebody else's or nobody's, its time is over, or it does not exist.
         """
+        record = await self._find(thread_id, identity)
+        return thread_id if record is None else record.thread_id
+
+    async def _find(self, thread_id: str, identity: str | None, *, leaving: bool = False) -> ThreadInfo | None:
+        """Return a thread's record; None if there is none, for the application. ``leaving``: also of one half removed.
+
+        Raises:
+            ThreadNotFoundError: It is somebody else's or nobody's, its time is over, or it does not exist.
+        """
         try:
             record = await self._store.thread(thread_id)
         except StoreKeyError as error:
             raise ThreadNotFoundError from error
         if record is None and identity is None:
-            return thread_id
+            return None
         if record is None or record.expired or identity not in (None, record.owner):
             raise ThreadNotFoundError
-        return record.thread_id
+        if _is_leaving(record) and not leaving:
+            raise ThreadNotFoundError
+        return record
 
     async def renew(self, run: Turn) -> bool:
         """Record that a run has written to its thread; returns whether the thread is still the run's.
@@ -170,17 +239,17 @@ class Threads:
         if record is None or record.expired:
             await self._remove_leftovers(thread_id)
             return False
-        if identity not in (None, record.owner):
+        if _is_leaving(record) or identity not in (None, record.owner):
             return False
         if self._store.ttl is None:
             return True
         opened = await self._store.open_thread(thread_id, owner=identity)
-        return opened is not None and not opened.expired
+        return opened is not None and not _is_leaving(opened)
 
     async def info(self, thread_id: str, identity: str | None = None) -> ThreadInfo | None:
         """Look a thread's record up; None if it does not exist, or is not ``identity``'s."""
         record = await self._store.thread(thread_id)
-        if record is None or record.expired or identity not in (None, record.owner):
+        if record is None or _is_leaving(record) or identity not in (None, record.owner):
             return None
         return record
 
@@ -199,7 +268,7 @@ class Threads:
             ThreadNotFoundError: The thread does not exist, or is not ``identity``'s.
             StoreError: The store keeps no names.
         """
-        if not await self._store.rename_thread(await self.find(thread_id, identity), name):
+        if not await self._store.rename_thread(await self.find(thread_id, identity), name, owner=identity):
             raise ThreadNotFoundError
 
     async def name_once(self, opened: ThreadInfo, name: str) -> None:
@@ -207,7 +276,7 @@ class Threads:
         if opened.name is not None:
             return
         try:
-            await self._store.rename_thread(opened.thread_id, name)
+            await self._store.rename_thread(opened.thread_id, name, owner=opened.owner)
         except CopilotKitError as error:
             log.warning("thread_not_named", thread_id=opened.thread_id, reason=error.message)
 
@@ -218,7 +287,7 @@ class Threads:
             ThreadNotFoundError: The thread does not exist, or is not ``identity``'s.
             StoreError: The store has no archive.
         """
-        if not await self._store.archive_thread(await self.find(thread_id, identity), archived):
+        if not await self._store.archive_thread(await self.find(thread_id, identity), archived, owner=identity):
             raise ThreadNotFoundError
 
     async def delete(self, thread_id: str, *, identity: str | None = None) -> bool:
@@ -235,14 +304,12 @@ class Threads:
             ThreadBusyError: A run in it did not stop.
             TryLaterError: Who may remember something of it is away.
         """
-        spelling = await self.find(thread_id, identity)
-        record = await self._store.thread(spelling)
-        await self._check_present((record.agents if record is not None else None) or [None])
-        stopped = [run for run in self._runs() if run.input.thread_id == spelling]
-        await asyncio.gather(*(run.stop(ThreadDeletedError()) for run in stopped))
-        async with self._locked(spelling, record.agents if record is not None else ()), self._removal(spelling):
-            await self.find(spelling, identity)
-            await self._remove(spelling)
+        record = await self._find(thread_id, identity, leaving=True)
+        await self._check_present(_agents_of(record) or [None])
+        spelling = thread_id if record is None else record.thread_id
+        await self._stop_runs(spelling)
+        async with self._right_to_remove(spelling, record, STOP_SECONDS) as locks:
+            await self._remove_for_good(spelling, await self._find(spelling, identity, leaving=True), locks)
         return record is not None
 
     async def delete_of(self, owner: str) -> int:
@@ -259,7 +326,8 @@ class Threads:
         deleted = 0
         while page := (await self._store.threads(owner=owner, limit=_PAGE)).threads:
             for thread in page:
-                await self.delete(thread.thread_id)
+                with suppress(ThreadNotFoundError):  # it was removed meanwhile, and may be another's
+                    await self.delete(thread.thread_id, identity=owner)
             deleted += len(page)
         for provider in self._providers():
             await provider.delete_owner(owner)
@@ -304,29 +372,65 @@ class Threads:
                 await self._store.open_thread(run.input.thread_id, owner=run.context.identity)
         busy = {run.input.thread_id for run in self._runs()}
         for thread_id in await self._store.expired_threads():
-            if thread_id not in busy:
+            record = await self._store.thread(thread_id) if thread_id not in busy else None
+            if record is not None:
                 with suppress(ThreadBusyError, TryLaterError):
-                    await self._remove_expired(thread_id)
+                    await self._remove_leaving(record)
 
-    async def _remove_expired(self, thread_id: str, *, wait: float = 0.0) -> None:
-        """Remove a thread whose time is over, unless it was removed, and perhaps opened anew, since that was seen.
+    async def _remove_leaving(self, found: ThreadInfo, *, wait: float = 0.0) -> None:
+        """Remove a thread whose time is over, or whose removal came to no end; not one that was opened anew meanwhile.
 
         Raises:
-            ThreadBusyError: Somebody else is removing it, and was not done after ``wait`` seconds.
+            ThreadBusyError: Somebody else is removing it, or works on it, and was not done after ``wait`` seconds.
             TryLaterError: Who may remember something of it is away.
         """
-        async with self._removal(thread_id, wait=wait):
-            record = await self._store.thread(thread_id)
-            if record is not None and record.expired:
-                await self._check_present(record.agents or [None])
-                await self._remove(record.thread_id)
+        async with self._right_to_remove(found.thread_id, found, wait) as locks:
+            record = await self._store.thread(found.thread_id)
+            if record is not None and _is_leaving(record):
+                await self._check_present(_agents_of(record) or [None])
+                await self._remove_for_good(record.thread_id, record, locks)
 
     async def _remove_leftovers(self, thread_id: str) -> None:
         """Remove what a run left in a thread that is gone, unless the thread was opened anew since that was seen."""
         async with self._removal(thread_id):
             record = await self._store.thread(thread_id)
-            if record is None or record.expired:
+            if record is None and self._guards:
+                record = await self._store.open_thread(thread_id, owner=self._remover)
+                if record is None or record.owner != self._remover:
+                    return
+            if record is None or record.expired or record.owner == self._remover:
                 await self._remove(thread_id)
+
+    @asynccontextmanager
+    async def _right_to_remove(
+        self, thread_id: str, record: ThreadInfo | None, wait: float
+    ) -> AsyncGenerator[AsyncExitStack]:
+        """Hold the locks of a thread's agents, and the one of those who remove it."""
+        async with self._locked(thread_id, _agents_of(record), wait=wait) as locks:
+            await locks.enter_async_context(self._removal(thread_id, wait=wait))
+            yield locks
+
+    async def _remove_for_good(self, thread_id: str, record: ThreadInfo | None, locks: AsyncExitStack) -> None:
+        """Let nobody begin anything in a thread any more, wait for those who have begun meanwhile, and remove it.
+
+        Args:
+            thread_id: The thread.
+            record: Its record, as it was found with the right to remove it.
+            locks: The locks that are held.
+
+        Raises:
+            ThreadBusyError: A run in it did not stop; the removal goes on when somebody opens the thread.
+        """
+        if record is not None and not record.expired:
+            marked = await self._store.open_thread(thread_id, agent_name=_REMOVAL)
+            late = set(_agents_of(marked)) - set(_agents_of(record))
+            await self._stop_runs(thread_id)
+            await self._lock(locks, thread_id, late, STOP_SECONDS)
+        await self._remove(thread_id)
+
+    async def _stop_runs(self, thread_id: str) -> None:
+        stopped = [run for run in self._runs() if run.input.thread_id == thread_id]
+        await asyncio.gather(*(run.stop(ThreadDeletedError()) for run in stopped))
 
     def _removal(self, thread_id: str, *, wait: float = STOP_SECONDS) -> RunLock:
         """Return the right to remove a thread: who opens it anew is not to lose it to another's removal."""
@@ -339,13 +443,16 @@ class Threads:
     @asynccontextmanager
     async def _locked(
         self, thread_id: str, agents: Iterable[str], *, wait: float = STOP_SECONDS
-    ) -> AsyncGenerator[None]:
+    ) -> AsyncGenerator[AsyncExitStack]:
         """Hold the locks of agents; runs that go on are asked to stop if there is time to wait for them."""
         async with AsyncExitStack() as locks:
-            for agent in sorted(agents):
-                lock = self._store.lock(thread_id, agent, wait=wait, interrupt=wait > 0)
-                await locks.enter_async_context(lock)
-            yield
+            await self._lock(locks, thread_id, agents, wait)
+            yield locks
+
+    async def _lock(self, locks: AsyncExitStack, thread_id: str, agents: Iterable[str], wait: float) -> None:
+        for agent in sorted(agents):
+            lock = self._store.lock(thread_id, agent, wait=wait, interrupt=wait > 0)
+            await locks.enter_async_context(lock)
 
     async def _remove(self, thread_id: str) -> None:
         for provider in self._providers():
@@ -361,3 +468,12 @@ class Threads:
     async def _is_kept_elsewhere(self, thread_id: str) -> bool:
         answers = await asyncio.gather(*(provider.keeps_thread(thread_id) for provider in self._providers()))
         return any(answers)
+
+
+def _is_leaving(record: ThreadInfo) -> bool:
+    """Return whether a thread is about to be removed, so that nobody finds it any more."""
+    return record.expired or _REMOVAL in record.agents
+
+
+def _agents_of(record: ThreadInfo | None) -> list[str]:
+    return [] if record is None else [agent for agent in record.agents if agent != _REMOVAL]

@@ -131,12 +131,14 @@ class QueuedExecution(Execution):
         return handle
 
     async def _put(self, order: Order, queue: str, sealed: dict[str, Any], ahead: int) -> RemoteRun:
+        request = order.request
+        identity = None if request.ephemeral else request.context.identity
         for _ in range(HANDED_OVER_TIMES):
             run = await self._archive.hand_over(
-                order.request.input, order.request.agent_name or "", {ENVELOPE: sealed}, self._limits.seconds
+                request.input, request.agent_name or "", {ENVELOPE: sealed}, self._limits.seconds, identity
             )
             run.sends_extensions = order.provider.reports_extensions
-            run.passing = order.request.ephemeral
+            run.passing = request.ephemeral
             try:
                 await self._repeated(partial(self._room.put, queue, run.record.key, ahead))
                 await self._archive.settle(run.record)  # while a worker takes the run already

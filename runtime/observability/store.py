@@ -79,14 +79,14 @@ class ObservedStore(StateStore):
             return await self._inner.expired_threads(limit)
 
     @override
-    async def rename_thread(self, thread_id: str, name: str | None) -> bool:
+    async def rename_thread(self, thread_id: str, name: str | None, *, owner: str | None = None) -> bool:
         with self._observe("rename_thread"):
-            return await self._inner.rename_thread(thread_id, name)
+            return await self._inner.rename_thread(thread_id, name, owner=owner)
 
     @override
-    async def archive_thread(self, thread_id: str, archived: bool = True) -> bool:
+    async def archive_thread(self, thread_id: str, archived: bool = True, *, owner: str | None = None) -> bool:
         with self._observe("archive_thread"):
-            return await self._inner.archive_thread(thread_id, archived)
+            return await self._inner.archive_thread(thread_id, archived, owner=owner)
 
     @override
     async def delete_thread(self, thread_id: str) -> bool:

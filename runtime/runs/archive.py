@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
@@ -15,7 +15,7 @@ import structlog
 
 from .. import events
 from ..context import RunInput
-from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError
+from ..errors import CopilotKitError, RunHandedOverError, StoreError, ThreadLostError, ThreadNotFoundError
 from ..messages import AgentStateMessage, Message, ReasoningMessage, ToolCallMessage, ToolResultMessage
 from ..stores.errors import NotStoredError, StoreUnavailableError
 from ..stores.records import START_SECONDS
@@ -50,6 +50,8 @@ class RunArchive:
 
     def __init__(self, store: RunLogStore) -> None:
         self.store = store
+        self.confirm: Callable[[str, str | None, str | None], Awaitable[None]] = _is_theirs
+        """Raises ``ThreadNotFoundError`` unless a thread is still the caller's; given are id, caller, agent."""
         self.on_stop: Callable[[Run], None] = lambda _: None
         """Called with a run of this process that somebody elsewhere has asked to stop."""
         self.owner = uuid4().hex
@@ -107,7 +109,7 @@ class RunArchive:
         return recording is not None and recording.began_elsewhere
 
     async def hand_over(
-        self, request: RunInput, agent_name: str, about: Mapping[str, Any], seconds: float
+        self, request: RunInput, agent_name: str, about: Mapping[str, Any], seconds: float, identity: str | None
     ) -> RemoteRun:
         """Begin a run that another process is to execute.
 
@@ -118,6 +120,10 @@ class RunArchive:
             agent_name: The agent, or "" for a model.
             about: What that process needs to know.
             seconds: For how long it waits for one.
+            identity: The caller.
+
+        Raises:
+            ThreadNotFoundError: The thread was removed since it was opened.
         """
         record = await self.store.open(
             request.thread_id,
@@ -128,6 +134,11 @@ class RunArchive:
             lease=seconds,
             durable=False,
         )
+        try:
+            await self.confirm(request.thread_id, identity, agent_name or None)
+        except ThreadNotFoundError:
+            await self.store.discard(record.key, WAITING)
+            raise
         return RemoteRun(self.store, record, request)
 
     async def take(self, key: RunKey) -> RunRecord | None:
@@ -319,8 +330,18 @@ class RunArchive:
         return await self.store.runs(thread_id)
 
     async def history(self, record: RunRecord) -> list[events.Event]:
-        """Return what is kept of a run."""
-        return await self.store.history(record.key)
+        """Return what is kept of a run.
+
+        Raises:
+            RunLostError: It is kept no longer: its thread may have been deleted, and another run may have its place.
+        """
+        if record.status != "running":
+            return await self.store.ended_history(record)
+        found = await self.store.history(record.key)
+        progress = (await self.store.peek([record.key])).get(record.key)
+        if progress is None or progress.started != record.started_at:
+            raise RunLostError
+        return found
 
     async def history_if_kept(self, record: RunRecord) -> list[events.Event]:
         """Return what is kept of a run; nothing if its thread has been deleted meanwhile."""
@@ -397,15 +418,27 @@ class RunArchive:
             if opened is not None:
                 return opened
         about[UNIQUE_ID] = asked.unique_id
-        return await self.store.open(
+        record = await self.store.open(
             asked.thread_id, run_id=asked.run_id, agent_name=run.agent_name, owner=self.owner, about=about
         )
+        try:
+            # Behind the opening: whoever deletes the thread from now on deletes the run with it.
+            await self.confirm(asked.thread_id, run.context.identity, run.agent_name or None)
+        except ThreadNotFoundError as error:
+            self._resumable.discard(run)
+            await self.store.discard(record.key, self.owner)
+            raise RunLostError from error
+        return record
 
     def _stop(self, run: Run) -> None:
         self.on_stop(run)
         task = asyncio.create_task(run.cancel(), name="stop-run")
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
+
+
+async def _is_theirs(_thread_id: str, _identity: str | None, _agent_name: str | None) -> None:
+    """Do nothing: threads have no owners."""
 
 
 def _about(asked: RunInput) -> dict[str, Any]:

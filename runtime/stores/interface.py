@@ -192,16 +192,16 @@ class StateStore(ABC):
         del limit
         return []
 
-    async def rename_thread(self, thread_id: str, name: str | None) -> bool:
-        """Name a thread; return whether it is kept.
+    async def rename_thread(self, thread_id: str, name: str | None, *, owner: str | None = None) -> bool:
+        """Name a thread; return whether it is kept, and ``owner``'s if one is given.
 
         Raises:
             StoreError: The store does not keep names.
         """
         raise StoreError(f"{type(self).__name__} keeps no names of threads.")
 
-    async def archive_thread(self, thread_id: str, archived: bool = True) -> bool:
-        """Put a thread into the archive, or take it out, and return whether it is kept.
+    async def archive_thread(self, thread_id: str, archived: bool = True, *, owner: str | None = None) -> bool:
+        """Put a thread into the archive, or take it out; return whether it is kept, and ``owner``'s if one is given.
 
         Raises:
             StoreError: The store has no archive.

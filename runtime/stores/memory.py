@@ -161,9 +161,9 @@ class MemoryStore(RecordStore):
         return list(islice(self._departed, limit))
 
     @override
-    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+    async def _describe(self, thread_id: str, changes: dict[str, Any], owner: str | None) -> bool:
         thread = self._living(self._spelling(thread_id))
-        if thread is None:
+        if thread is None or owner not in (None, thread.owner):
             return False
         thread.name = changes.get("name", thread.name)
         thread.archived = changes.get("archived", thread.archived)

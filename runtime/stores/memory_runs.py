@@ -111,6 +111,13 @@ class MemoryRuns(RunLogStore):
         return thread is not None and bool(thread.runs)
 
     @override
+    async def discard(self, key: RunKey, owner: str) -> None:
+        run = self._find(key)
+        if run is not None and run.owner == owner:
+            thread = self._threads[key.thread_id]
+            self._grow(thread, -thread.runs.pop(key.number).size)
+
+    @override
     async def _open(self, run: NewRun, owner: str) -> tuple[int, datetime]:
         self._forget_old()
         thread = self._threads.setdefault(run.thread_id, _Thread())

@@ -78,6 +78,7 @@ _DESCRIBE = """
         archived = coalesce(%(archived)s::boolean, archived)
     WHERE key = %(key)s::uuid
         AND (%(ttl)s::interval IS NULL OR updated_at >= clock_timestamp() - %(ttl)s::interval)
+        AND (%(owner)s::text IS NULL OR owner = %(owner)s)
 """
 _WRITE = """
     INSERT INTO copilotkit_states AS kept (thread_id, agent_name, version, created_at, updated_at, payload)
@@ -216,10 +217,10 @@ class PostgresStore(RecordStore):
             return [thread_id for (thread_id,) in await cursor.fetchall()]
 
     @override
-    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+    async def _describe(self, thread_id: str, changes: dict[str, Any], owner: str | None) -> bool:
         given = {"name": changes.get("name"), "archived": changes.get("archived"), "renames": "name" in changes}
         async with self._database.statement() as cursor:
-            await cursor.execute(_DESCRIBE, {**given, **self._named(thread_id)})
+            await cursor.execute(_DESCRIBE, {**given, **self._named(thread_id), "owner": owner})
             return cursor.rowcount > 0
 
     @override

@@ -68,6 +68,12 @@ class PostgresRuns(RunLogStore):
         return bool(gone)
 
     @override
+    async def discard(self, key: RunKey, owner: str) -> None:
+        async with self._database.transaction() as cursor:
+            await cursor.execute(sql.DISCARD, {**key._asdict(), "owner": owner})
+            await cursor.execute(NOTIFY, {"notes": notes([(key, 0)] if cursor.rowcount else [], over=True)})
+
+    @override
     async def trim(self, limit: int = TRIMMED_AT_ONCE) -> int:
         async with self._database.statement() as cursor:
             await cursor.execute(sql.TRIM, {"grace": timedelta(seconds=GRACE_SECONDS), "limit": limit})

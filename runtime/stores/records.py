@@ -192,14 +192,14 @@ class RecordStore(StateStore):
         return await retry_unavailable(lambda: self._expired(limit), self._settings.retry_for)
 
     @override
-    async def rename_thread(self, thread_id: str, name: str | None) -> bool:
+    async def rename_thread(self, thread_id: str, name: str | None, *, owner: str | None = None) -> bool:
         check_key(thread_id, *([] if name is None else [name]))
-        return await self._describe(thread_id, {"name": name})
+        return await self._describe(thread_id, {"name": name}, owner)
 
     @override
-    async def archive_thread(self, thread_id: str, archived: bool = True) -> bool:
+    async def archive_thread(self, thread_id: str, archived: bool = True, *, owner: str | None = None) -> bool:
         check_key(thread_id)
-        return await self._describe(thread_id, {"archived": archived})
+        return await self._describe(thread_id, {"archived": archived}, owner)
 
     @override
     async def delete_thread(self, thread_id: str) -> bool:
@@ -277,8 +277,8 @@ class RecordStore(StateStore):
     async def _expired(self, limit: int) -> list[str]: ...
 
     @abstractmethod
-    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
-        """Set ``name`` or ``archived`` of a living thread, and return whether there is one."""
+    async def _describe(self, thread_id: str, changes: dict[str, Any], owner: str | None) -> bool:
+        """Set ``name`` or ``archived`` of a living thread, ``owner``'s if one is given; return whether there is one."""
 
     @abstractmethod
     async def _delete(self, thread_id: str, *, disown: bool = False) -> bool:

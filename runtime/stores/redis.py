@@ -91,6 +91,7 @@ return find(thread)
 """
 _DESCRIBE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if ARGV[3] ~= '' and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[3] then return 0 end
 if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 return 1
 """
@@ -248,12 +249,12 @@ class RedisStore(RecordStore):
         return [name.decode() for names in found for name in names][:limit]
 
     @override
-    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+    async def _describe(self, thread_id: str, changes: dict[str, Any], owner: str | None) -> bool:
         ((field, value),) = changes.items()
         text = value if isinstance(value, str) else "1" if value else ""
         with translated():
             spelling = await self._spelling(thread_id)
-            return bool(await self._describe_script([self._key(spelling)], [field, text]))
+            return bool(await self._describe_script([self._key(spelling)], [field, text, owner or ""]))
 
     @override
     async def _delete(self, thread_id: str, *, disown: bool = False) -> bool:

@@ -92,6 +92,18 @@ class RedisRuns(RunLogStore):
         return bool(runs)
 
     @override
+    async def discard(self, key: RunKey, owner: str) -> None:
+        run = self._run(key)
+        with translated():
+            kept = await self._client.execute_command("HGET", run, "owner")
+            if kept is None or kept.decode() != owner:
+                return
+            await self._client.execute_command("ZREM", self._numbers(key.thread_id), key.number)
+            await self._client.execute_command("DEL", run, f"{run}:events")
+            await self._client.execute_command("ZREM", self._leases(key.thread_id), run)
+            await self._announce_gone([run])
+
+    @override
     async def _open(self, run: NewRun, owner: str) -> tuple[int, datetime]:
         keys = [self._numbers(run.thread_id), self._leases(run.thread_id)]
         lease, ttl = self._lease(run.lease), self._ttl()

@@ -306,9 +306,28 @@ class RunLogStore(ABC):
         """Have what becomes of a run noted from now on, so that waiting for it costs no operation of its own."""
         return self._watch.follow(key)
 
+    async def ended_history(self, record: RunRecord) -> list[Event]:
+        """Return all that is stored of a run that has ended, in compacted form.
+
+        Raises:
+            RunLostError: It is unknown by now: its thread may have been deleted, and another run may have its place.
+        """
+        for _ in range(_READ_ATTEMPTS):
+            base = await retry_unavailable(lambda: self._base(record.key), self.settings.retry_for)
+            progress = (await self.peek([record.key])).get(record.key)
+            if progress is None or progress.started != record.started_at:
+                break
+            if base.last >= progress.last:
+                return decode_events(base.payload)
+        raise RunLostError
+
     @abstractmethod
     async def delete(self, thread_id: str) -> bool:
         """Forget all runs of a thread; return whether there were any."""
+
+    @abstractmethod
+    async def discard(self, key: RunKey, owner: str) -> None:
+        """Forget a run that is ``owner``'s, as if it had not been opened."""
 
     async def _read_all(self, key: RunKey) -> list[Event]:
         found: list[Event] = []

@@ -183,10 +183,11 @@ class SqliteStore(RecordStore):
         return await self._database.read(work)
 
     @override
-    async def _describe(self, thread_id: str, changes: dict[str, Any]) -> bool:
+    async def _describe(self, thread_id: str, changes: dict[str, Any], owner: str | None) -> bool:
         assignments = ", ".join(f"{name} = :{name}" for name in changes)
-        statement = f"UPDATE copilotkit_threads SET {assignments} WHERE key = :key AND updated >= :oldest"  # noqa: S608
-        values = {**changes, "key": thread_key(thread_id), "oldest": self._oldest()}
+        which = "key = :key AND updated >= :oldest AND (:owner IS NULL OR owner = :owner)"
+        statement = f"UPDATE copilotkit_threads SET {assignments} WHERE {which}"  # noqa: S608
+        values = {**changes, "key": thread_key(thread_id), "oldest": self._oldest(), "owner": owner}
         return await self._database.write(lambda connection: connection.execute(statement, values).rowcount > 0)
 
     @override

@@ -182,6 +182,11 @@ class SqliteRuns(RunLogStore):
         return await self._database.write(work)
 
     @override
+    async def discard(self, key: RunKey, owner: str) -> None:
+        statement = "DELETE FROM copilotkit_runs WHERE thread_id = ? AND number = ? AND owner = ?"
+        await self._database.write(lambda connection: connection.execute(statement, (*key, owner)))
+
+    @override
     async def trim(self, limit: int = TRIMMED_AT_ONCE) -> int:
         values = {"grace": now() - int(GRACE_SECONDS * 1_000_000), "limit": limit}
 

@@ -93,7 +93,19 @@ class Past:
         """
         first, self.last = self.last is None, None
         self.close()
-        self.thread_id = await self._service.threads.find(self._asked, self._identity)
+        try:
+            await self._service.threads.read(self._asked, self._identity, lambda id_: self._read(id_, first=first))
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Leave nothing of what was found: it may be another's."""
+        self.close()
+        self.running, self._ended, self._kept, self.last = (), (), AgentState(), None
+
+    async def _read(self, thread_id: str, *, first: bool) -> None:
+        self.thread_id = thread_id
         handles, records = await self._found()
         self.running = [self._going_on(handle, records) for handle in handles]
         self._got &= {record.number for record in records}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -285,11 +286,13 @@ class Runs:
         return newest(join_history(kept, input_messages(given, names)), self._config.max_messages)
 
     async def _asked_last(self, thread_id: str, agent: Agent, client: ClientRequest) -> Mapping[str, Any]:
+        archive = self._service.archive
         try:
-            spelling = await self._service.threads.find(thread_id, client.identity)
+            return await self._service.threads.read(
+                thread_id, client.identity, lambda id_: asked_last(archive, id_, agent.key)
+            )
         except ThreadNotFoundError:
             return {}
-        return await asked_last(self._service.archive, spelling, agent.key)
 
     async def _kept(self, agent: Agent, given: RunAgentInput, client: ClientRequest) -> Sequence[Message]:
         """Return what is kept of the thread's messages; of a model's thread, only if the client does not send all."""
@@ -299,10 +302,12 @@ class Runs:
             )
             return kept.messages if kept is not None else ()
         try:
-            spelling = await self._service.threads.find(given.thread_id, client.identity)
+            return await self._service.threads.read(given.thread_id, client.identity, partial(self._unsent, given))
         except ThreadNotFoundError:
             return ()
-        records = await self._service.archive.runs(spelling)
+
+    async def _unsent(self, given: RunAgentInput, thread_id: str) -> Sequence[Message]:
+        records = await self._service.archive.runs(thread_id)
         sent = {message.get("id") for message in given.messages}
         if all(message.id in sent for message in (brought_by(records[0].about) if records else ())):
             return ()

@@ -91,16 +91,17 @@ class ThreadOperations:
         """Answer with the events that a replay has."""
         thread_id = call.target.names["thread"]
         info = await self._service.threads.info(thread_id, client.identity)
-        found: list[Any] = []
-        if info is not None:
-            agent = await self._agent_of(info)
-            options = GateOptions(reasoning=self._reasoning)
-            past = Past(self._service, agent, thread_id, client.identity, options)
-            await past.load()
-            past.close()
-            async for events in past.replay():
-                found += events
+        found = [] if info is None else await self._events(thread_id, client, await self._agent_of(info))
         await respond_json(exchange, {"events": found})
+
+    async def _events(self, thread_id: str, client: ClientRequest, agent: Agent) -> Sequence[Any]:
+        past = Past(self._service, agent, thread_id, client.identity, GateOptions(reasoning=self._reasoning))
+        try:
+            await past.load()
+        except ThreadNotFoundError:  # it was deleted meanwhile
+            return ()
+        past.close()
+        return [event async for events in past.replay() for event in events]
 
     async def state(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         """Answer with the agent's state on a thread."""
@@ -151,9 +152,16 @@ class ThreadOperations:
 
     async def _kept(self, client: ClientRequest, thread_id: str) -> AgentState:
         """Return what is kept of a thread; nothing if it is not there, or not the caller's."""
-        info = await self._service.threads.info(thread_id, client.identity)
+        threads = self._service.threads
+        info = await threads.info(thread_id, client.identity)
         if info is None:
             return AgentState()
+        try:
+            return await threads.read(thread_id, client.identity, lambda _: self._kept_of(info))
+        except ThreadNotFoundError:  # it was deleted meanwhile
+            return AgentState()
+
+    async def _kept_of(self, info: ThreadInfo) -> AgentState:
         agents = await self._service.registry.agents()
         for name in info.agents:
             if name in agents:

@@ -492,6 +492,18 @@ async def test_a_thread_is_named_and_archived_without_being_written(store: State
     assert not await store.archive_thread("none")
 
 
+async def test_a_thread_is_named_and_archived_for_its_owner_alone(store: StateStore) -> None:
+    opened = await store.open_thread("thread", owner="ann")
+    assert not await store.rename_thread("thread", "bob's", owner="bob")
+    assert not await store.archive_thread("thread", owner="bob")
+    assert await store.thread("thread") == opened
+    assert await store.rename_thread("thread", "ann's", owner="ann")
+    assert await store.archive_thread("thread", owner="ann")
+    record = await store.thread("thread")
+    assert record is not None
+    assert (record.name, record.archived) == ("ann's", True)
+
+
 async def test_a_forgotten_thread_waits_to_be_removed_and_is_nobody_s_till_then(
     url: str, settings: StoreSettings
 ) -> None:

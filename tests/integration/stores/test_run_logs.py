@@ -240,6 +240,32 @@ async def test_a_run_belongs_to_its_owner(runs: RunLogStore) -> None:
     assert not await runs.claim(key, "somebody"), "its lease has not run out"
 
 
+async def test_a_run_that_is_discarded_by_its_owner_leaves_nothing_and_no_other_goes_with_it(runs: RunLogStore) -> None:
+    kept, discarded = await recorded(runs), await recorded(runs)
+    await runs.discard(kept, "somebody else")
+    await runs.discard(discarded, OWNER)
+    assert [record.key for record in await runs.runs("thread")] == [kept]
+    assert list(await runs.peek([kept, discarded])) == [kept]
+    assert await runs.history(kept) == RUN
+    with pytest.raises(RunLostError):
+        await runs.append(discarded, OWNER, 1, RUN)
+
+
+async def test_what_is_read_of_a_run_that_has_ended_is_never_of_the_run_that_has_its_place_by_now(
+    runs: RunLogStore,
+) -> None:
+    key = await recorded(runs)
+    await runs.close(key, OWNER, "finished", len(RUN), compact(RUN))
+    (record,) = await runs.runs("thread")
+    assert await runs.ended_history(record) == compact(RUN)
+    await runs.delete("thread")
+    again = await recorded(runs)
+    await runs.close(again, OWNER, "finished", len(RUN), compact(RUN))
+    assert again == key
+    with pytest.raises(RunLostError):
+        await runs.ended_history(record)
+
+
 async def test_a_run_that_has_ended_takes_no_more(runs: RunLogStore) -> None:
     key = await ended(runs)
     with pytest.raises(RunLostError):

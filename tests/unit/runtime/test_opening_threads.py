@@ -27,9 +27,9 @@ class _Counted(MemoryStore):
         self.operations.append("open")
         return self._as_is(await super().open_thread(thread_id, **more))
 
-    async def rename_thread(self, thread_id: str, name: str | None) -> bool:
+    async def rename_thread(self, thread_id: str, name: str | None, *, owner: str | None = None) -> bool:
         self.operations.append("rename")
-        return await super().rename_thread(thread_id, name)
+        return await super().rename_thread(thread_id, name, owner=owner)
 
     async def delete_thread(self, thread_id: str) -> bool:
         self.operations.append("delete")

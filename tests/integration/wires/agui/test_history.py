@@ -136,7 +136,7 @@ async def test_a_run_that_begins_and_ends_while_a_client_connects_is_shown(
     app = runtime(tmp_path)
     looks, attach_all, gone = 0, app.service.readers.attach_all, asyncio.Event()
 
-    async def attached(thread_id: str, *, identity: str | None = None) -> list[RunHandle]:
+    async def attached(thread_id: str) -> list[RunHandle]:
         nonlocal looks
         looks += 1
         if looks == 1:
@@ -144,7 +144,7 @@ async def test_a_run_that_begins_and_ends_while_a_client_connects_is_shown(
         if looks == 2:
             assert await app.stop("t")
             await gone.wait()
-        return await attach_all(thread_id, identity=identity)
+        return await attach_all(thread_id)
 
     async with client_of(app) as client:
         body = run_input(script(*say("one", "a1"), {"hang": True}, id_="u1"), run="r1")
