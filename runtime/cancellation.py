@@ -76,6 +76,8 @@ class OwnedTasks(Generic[T]):
 class Interruption:
     """Cancels the task that made it, again and again, until the task reports that it has noticed."""
 
+    __slots__ = ("_again", "_cancelled", "_task")
+
     def __init__(self) -> None:
         self._task = asyncio.current_task()
         self._cancelled = 0

@@ -50,6 +50,9 @@ Confirm: TypeAlias = Callable[[], Awaitable[None]]
 _NO_GATE = GuardrailGate((), "open", 0)
 
 
+_NO_TOOLS: frozenset[str] = frozenset()
+
+
 class Preparation:
     """Makes runs ready: waits for their threads, consults the guardrails, and gathers the tools.
 
@@ -186,7 +189,7 @@ class Preparation:
                 input=run_input,
                 stages=stages,
                 lock=lock,
-                client_tools=frozenset(each.tool.name for each in request.frontend_actions) - offered.keys(),
+                client_tools=_client_tools(request, offered),
             )
         except BaseException:
             if lock is not None:
@@ -261,6 +264,12 @@ class Preparation:
         if not offered:
             return []
         return [partial(ActionStage, runner=self._runner, actions=offered, context=request.context, fail=fail)]
+
+
+def _client_tools(request: RunRequest, offered: Mapping[str, Action | AgentAction]) -> frozenset[str]:
+    if not request.frontend_actions:
+        return _NO_TOOLS  # each open run would keep an empty set of its own
+    return frozenset(each.tool.name for each in request.frontend_actions if each.tool.name not in offered)
 
 
 def _offered(offer: Offer, agents: Sequence[AgentAction]) -> dict[str, Action | AgentAction]:

@@ -46,6 +46,19 @@ class RequestReport:
         began: When the request came, as a time stamp; None for now.
     """
 
+    __slots__ = (
+        "_asked",
+        "_began",
+        "_calls",
+        "_environment",
+        "_feed",
+        "_hooks",
+        "_input",
+        "_observability",
+        "_request",
+        "provider",
+    )
+
     def __init__(
         self, hooks: Hooks, calls: HookCalls, request: RunRequest, *, environment: str, began: float | None = None
     ) -> None:

@@ -17,13 +17,16 @@ class LogFields:
         fields: The fields.
     """
 
+    __slots__ = ("_fields", "_tokens")
+
     def __init__(self, **fields: Any) -> None:
-        self._fields = fields
-        self._tokens: dict[str, Token[Any]] = {}
+        self._fields: dict[str, Any] | None = fields
+        self._tokens: tuple[tuple[str, Token[Any]], ...] = ()
 
     def __enter__(self) -> None:
-        self._tokens = dict(bind_contextvars(**self._fields))
-        self._fields = {}  # an open stream would keep them, for nothing
+        # A stream keeps them for as long as it is open, in less room than as what they came as.
+        self._tokens = tuple(bind_contextvars(**(self._fields or {})).items())
+        self._fields = None
 
     def __exit__(self, *_error: object) -> None:
-        reset_contextvars(**self._tokens)
+        reset_contextvars(**dict(self._tokens))

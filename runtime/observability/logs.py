@@ -185,6 +185,8 @@ class RunLog(RunObserver):
 class _Starting(LogFields):
     """The fields of a run, with its first line."""
 
+    __slots__ = ()
+
     @override
     def __enter__(self) -> None:
         super().__enter__()

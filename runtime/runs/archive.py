@@ -396,18 +396,15 @@ class RunArchive:
         aliases = taken_over[1].aliases if taken_over is not None else None
         recording = self._recordings[run] = Recording(
             self.store,
-            run.log,
-            partial(self._open, run, about),
+            _RecordedRun(self, run, about, aliases),
             self.owner,
-            on_stop=partial(self._stop, run),
-            on_lost=lambda: self.fail(run, ThreadLostError()),
-            about=lambda: about_ended(about, aliases),
             taken_over=None if taken_over is None else (taken_over[0], taken_over[1].last),
         )
         if self.store.shared:
             self._recorder.add(recording)
 
-    async def _open(self, run: Run, about: dict[str, Any]) -> RunRecord:
+    async def open_run(self, run: Run, about: dict[str, Any]) -> RunRecord:
+        """Make a run's record in the store."""
         asked = run.input
         if run.trace is not None:
             about[TRACE] = run.trace
@@ -430,11 +427,44 @@ class RunArchive:
             raise RunLostError from error
         return record
 
-    def _stop(self, run: Run) -> None:
+    def stop_run(self, run: Run) -> None:
+        """Stop a run of this process, as somebody elsewhere has asked."""
         self.on_stop(run)
         task = asyncio.create_task(run.cancel(), name="stop-run")
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
+
+
+class _RecordedRun:
+    """A run of this process, as its recording sees it: one object, for each open run has one.
+
+    Args:
+        archive: Keeps it.
+        run: The run.
+        about: What is kept with it while it goes on.
+        aliases: The ids under which its agent keeps what was shown under others.
+    """
+
+    __slots__ = ("_about", "_aliases", "_archive", "_run", "log")
+
+    def __init__(self, archive: RunArchive, run: Run, about: dict[str, Any], aliases: Mapping[str, str] | None) -> None:
+        self.log = run.log
+        self._archive = archive
+        self._run = run
+        self._about = about
+        self._aliases = aliases
+
+    async def open(self) -> RunRecord:
+        return await self._archive.open_run(self._run, self._about)
+
+    def stop(self) -> None:
+        self._archive.stop_run(self._run)
+
+    def lose(self) -> None:
+        self._archive.fail(self._run, ThreadLostError())
+
+    def about_ended(self) -> dict[str, Any] | None:
+        return about_ended(self._about, self._aliases)
 
 
 async def _is_theirs(_thread_id: str, _identity: str | None, _agent_name: str | None) -> None:

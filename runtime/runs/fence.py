@@ -21,6 +21,8 @@ class Fence:
         owns_thread: Whether the run has its thread's lock, or needs none.
     """
 
+    __slots__ = ("_closed", "_owns_thread")
+
     def __init__(self, owns_thread: Callable[[], bool]) -> None:
         self._owns_thread = owns_thread
         self._closed = False

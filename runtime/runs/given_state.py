@@ -16,6 +16,8 @@ class GivenState:
         begun: Whether the state has been reported before, by another process.
     """
 
+    __slots__ = ("_state",)
+
     def __init__(self, run: RunInput, *, begun: bool) -> None:
         self._state = run.state if run.builds_on_state and not begun else None
 

@@ -39,6 +39,8 @@ class RunHandle:
         place: Returns the number of the run in its thread, once it has one; for runs of this process.
     """
 
+    __slots__ = ("_place", "_source", "ahead", "arrival", "run", "take")
+
     def __init__(
         self, run: Run | RemoteRun, source: EventSource, place: Callable[[], int | None] = lambda: None
     ) -> None:

@@ -36,6 +36,22 @@ class RunLog:
         bound: By how many events the fastest attached reader may lag.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_bound",
+        "_compactor",
+        "_cut",
+        "_free_until",
+        "_full_at",
+        "_readers",
+        "_tail",
+        "closed",
+        "last",
+        "loop",
+        "room",
+        "waiting",
+    )
+
     def __init__(self, bound: int) -> None:
         self.last = 0
         """The number of the last event."""
@@ -233,6 +249,8 @@ class RunLog:
 
 class Subscription:
     """One reader's place in a run's log."""
+
+    __slots__ = ("_log", "_waiting", "attached", "offset", "push")
 
     def __init__(self, log: RunLog, offset: int, *, attached: bool) -> None:
         self.offset = offset

@@ -22,6 +22,8 @@ class MessageIds:
     begins a second time while it is still open keeps its id: that breaks the rules of the stream.
     """
 
+    __slots__ = ("_last", "_open", "_taken", "_used", "renames")
+
     def __init__(self) -> None:
         self.renames = False
         """Whether an agent's id was not good enough: from then on, every event must be named."""

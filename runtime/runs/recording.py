@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from .. import events
 from ..cancellation import end_tasks
@@ -42,30 +42,60 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 _ENDS = (events.TextMessageEnd, events.ToolCallEnd, events.ToolCallResult)
 
 
+class Recorded(Protocol):
+    """A run that is recorded."""
+
+    log: RunLog
+
+    async def open(self) -> RunRecord:
+        """Make the run's record in the store."""
+
+    def stop(self) -> None:
+        """Stop the run, as somebody elsewhere has asked."""
+
+    def lose(self) -> None:
+        """Take note that the run has gone to another process."""
+
+    def about_ended(self) -> dict[str, Any] | None:
+        """Return what to keep with the run once it has ended; None for what was given when it began."""
+
+
 class Recording:
     """What is stored of a run, and what is not yet.
 
     Args:
         store: Where to write.
-        run_log: The run's log.
-        open_run: Makes the run's record in the store.
+        recorded: The run.
         owner: This process.
-        on_stop: Called when somebody elsewhere has asked the run to stop.
-        on_lost: Called when the run has gone to another process.
-        about: Returns what to keep with the run once it has ended; None for what was given when it began.
         taken_over: The run's record in the store and the number of the last event there, if another process began it.
     """
+
+    __slots__ = (
+        "_batches",
+        "_compact_at",
+        "_gathered",
+        "_log",
+        "_owner",
+        "_record",
+        "_recorded",
+        "_sent",
+        "_signed",
+        "_store",
+        "_written",
+        "began_elsewhere",
+        "called",
+        "hurried",
+        "lost",
+        "opened",
+        "work",
+    )
 
     def __init__(
         self,
         store: RunLogStore,
-        run_log: RunLog,
-        open_run: Callable[[], Awaitable[RunRecord]],
+        recorded: Recorded,
         owner: str,
         *,
-        on_stop: Callable[[], None],
-        on_lost: Callable[[], None],
-        about: Callable[[], dict[str, Any] | None] = lambda: None,
         taken_over: tuple[RunRecord, int] | None = None,
     ) -> None:
         self._record: RunRecord | None = None
@@ -85,12 +115,9 @@ class Recording:
         self._compact_at = COMPACT_EVENTS
         self._batches = 0  # how many batches are stored one by one, at most
         self._store = store
-        self._log = run_log
-        self._open_run = open_run
+        self._log = recorded.log
+        self._recorded = recorded
         self._owner = owner
-        self._on_stop = on_stop
-        self._on_lost = on_lost
-        self._about = about
         self.began_elsewhere = taken_over is not None
         """Whether another process made the run's record."""
         if taken_over is not None:
@@ -159,12 +186,12 @@ class Recording:
             self._written = last
             self._batches += 1
         if stop:
-            self._on_stop()
+            self._recorded.stop()
 
     def lose(self) -> None:
         """Stop writing: another process has the run."""
         self.lost = True
-        self._on_lost()
+        self._recorded.lose()
 
     async def open(self) -> RunKey:
         """Give the run its place in the store, if it has none.
@@ -173,7 +200,7 @@ class Recording:
             StoreError: The store failed.
         """
         if self._record is None:
-            self._record = await self._open_run()
+            self._record = await self._recorded.open()
             self._signed = monotonic()
             self.opened.set()
         return self._record.key
@@ -284,7 +311,7 @@ class Recording:
         last, rest, amends = self._log.last + len(ends), self._unwritten(ends), False
         if anew is not None:
             last, rest, amends = max(last, anew.last), (), anew.status == "broken"
-        key, about = await self.open(), self._about()
+        key, about = await self.open(), self._recorded.about_ended()
         await self._store.close(key, self._owner, status, last, kept, about, rest, unsaved=unsaved, amends=amends)
 
     async def _close_anew(self, status: RunOutcome, ending: events.Event, *, unsaved: bool) -> bool:

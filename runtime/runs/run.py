@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from time import monotonic
@@ -352,46 +352,32 @@ class Run:
 
     async def _provide(self) -> None:
         # No call more than needed is left waiting here: each token resumes all of them.
-        async with self._flow() as flow:
-            ask = self.provider.execute_run if self._past is None else self.provider.resume_run
-            stream = ask(self.agent_name, self._provider_input(), self.context)
-            check_stream(stream, self.provider.name)
-            try:
-                async with asyncio.timeout(None) as grace, _closing(stream):
-                    items = aiter(stream)
-                    try:
-                        await self._follow(items, flow, grace)
-                    except ForeignEventError as foreign:
-                        async with aclosing(converted(foreign.item, items, self.provider.name)) as events_:
-                            await self._follow(events_, flow, grace)
-            except TimeoutError:
-                if not grace.expired():
-                    raise
-
-    @asynccontextmanager
-    async def _flow(self) -> AsyncGenerator[Flow | None]:
-        """Provide the stages of the run's events, if it has any; then pass on what they hold back, and end them."""
         self.provider_asked = True
         stages, self._prepared.stages = self._prepared.stages, ()  # they know the run
+        flow = Flow(stages, self._deliver) if stages else None
         with self._observer.providing(self):
-            if not stages:
-                yield None
-                await self._close_what_is_open(self._deliver)
-                return
-            flow = Flow(stages, self._deliver)
-            try:
+            async with flow or nullcontext():
+                if flow is not None and self._past is not None:
+                    await self._catch_up(self._past, flow)
+                stream = self._ask()
                 try:
-                    if self._past is not None:
-                        await self._catch_up(self._past, flow)
-                    yield flow
-                    await self._close_what_is_open(flow.feed)
-                except Exception:
-                    # What was called is answered, even if the provider failed.
-                    await flow.finish()
-                    raise
-                await flow.finish()
-            finally:
-                await flow.close()
+                    async with asyncio.timeout(None) as grace, _closing(stream):
+                        items = aiter(stream)
+                        try:
+                            await self._follow(items, flow, grace)
+                        except ForeignEventError as foreign:
+                            async with aclosing(converted(foreign.item, items, self.provider.name)) as events_:
+                                await self._follow(events_, flow, grace)
+                except TimeoutError:
+                    if not grace.expired():
+                        raise
+                await self._close_what_is_open(self._deliver if flow is None else flow.feed)
+
+    def _ask(self) -> AsyncIterator[events.Event]:
+        ask = self.provider.execute_run if self._past is None else self.provider.resume_run
+        stream = ask(self.agent_name, self._provider_input(), self.context)
+        check_stream(stream, self.provider.name)
+        return stream
 
     async def _follow(self, items: AsyncIterator[events.Event], flow: Flow | None, grace: asyncio.Timeout) -> None:
         text, append = PlainText(self._sanitizer, flow), self.log.append_nowait

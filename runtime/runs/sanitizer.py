@@ -26,6 +26,8 @@ class EventSanitizer:
     lacks is left out of states and other values, with a line in the log. Messages get ids that are used once.
     """
 
+    __slots__ = ("_halves", "ids", "sees_all")
+
     def __init__(self) -> None:
         self.ids = MessageIds()
         self.sees_all = False

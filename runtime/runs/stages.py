@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeAlias
+from types import TracebackType
+from typing import Self, TypeAlias
 
 from ..events import Event
 
@@ -45,7 +46,7 @@ StageFactory: TypeAlias = Callable[[Emit], Stage]
 
 
 class Flow:
-    """Several stages in a row.
+    """Several stages in a row, in a block: behind it they pass on what they hold back, and end.
 
     Args:
         factories: What makes the stages, from the provider's side to the reader's.
@@ -67,12 +68,25 @@ class Flow:
                 return False
         return True
 
-    async def finish(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None or isinstance(error, Exception):
+                # What was called is answered, even if the provider failed.
+                await self._finish()
+        finally:
+            await self._close()
+
+    async def _finish(self) -> None:
         """Pass on what the stages hold back, in order."""
         for stage in self._stages:
             await stage.finish()
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         """End whatever still goes on in the stages."""
         for stage in self._stages:
             await stage.close()

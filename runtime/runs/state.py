@@ -19,6 +19,8 @@ class StateTracker:
     named by a ``PredictState`` event, its partial arguments show in the state ahead of the agent's own update.
     """
 
+    __slots__ = ("_calls", "_predictions", "state")
+
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}
         self._predictions: list[Prediction] = []

@@ -25,6 +25,8 @@ class ThreadLock:
         fail: Called with the reason when a newer run is to take the place of this one, or the store gives it away.
     """
 
+    __slots__ = ("_fail", "_held", "_lock")
+
     def __init__(self, store: StateStore, thread_id: str, agent_name: str, policy: BusyPolicy, fail: Fail) -> None:
         wait = 0.0 if policy == "reject" else None
         self._lock = store.lock(thread_id, agent_name, wait=wait, interrupt=policy == "interrupt")

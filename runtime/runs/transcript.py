@@ -20,6 +20,8 @@ class Transcript:
         log: Where the same events are kept, so that the texts of messages are not kept twice; None to keep them here.
     """
 
+    __slots__ = ("_complete_to", "_log", "_messages", "_pieces", "_state_seen", "_thread", "_tracker", "usage")
+
     def __init__(self, log: RunLog | None = None) -> None:
         self._log = log
         self._messages: dict[str, Message] = {}

@@ -34,6 +34,8 @@ class TokenUsage(msgspec.Struct, kw_only=True):
 class UsageByModel:
     """Sums up the usage that a run reports, model by model."""
 
+    __slots__ = ("_models",)
+
     def __init__(self) -> None:
         self._models: dict[str, TokenUsage] = {}
 

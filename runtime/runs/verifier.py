@@ -27,6 +27,8 @@ class ForeignEventError(Exception):
 class EventVerifier:
     """Checks one run's events in turn and knows what is still open."""
 
+    __slots__ = ("_ended", "_reasoning", "_reflections", "_steps", "_texts", "_tool_calls")
+
     def __init__(self) -> None:
         self._texts: dict[str, None] = {}
         self._tool_calls: dict[str, None] = {}

@@ -84,6 +84,8 @@ class RunLock:
     to stop. Either of them calls ``on_end``.
     """
 
+    __slots__ = ("_locks", "expires", "interrupt", "lost", "on_end", "queued", "stop_requested", "ticket", "wait")
+
     def __init__(self, locks: RunLocks, ticket: Ticket, wait: float | None, interrupt: bool) -> None:
         self.ticket = ticket
         self.wait = wait

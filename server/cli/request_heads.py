@@ -103,6 +103,8 @@ if HttpToolsProtocol is not None:
             reports: Whom the protocol reports the end of its connection to.
         """
 
+        __slots__ = ("_cycle", "_reports", "_transport")
+
         def __init__(self, cycle: RequestResponseCycle, reports: dict[Connection, Callable[[], None]]) -> None:
             super().__init__(cast("Send", cycle.send))
             self._cycle = cycle

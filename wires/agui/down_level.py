@@ -37,6 +37,8 @@ def reasoning_writer(setting: Reasoning, emit: Emit) -> ReasoningWriter:
 
 
 class _AsReasoning:
+    __slots__ = ("_emit",)
+
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
 
@@ -56,6 +58,8 @@ class _AsReasoning:
 
 class _AsThinking:
     """Writes the older events, which have no ids: one text at a time, within one thinking."""
+
+    __slots__ = ("_emit", "_thinking", "_thought")
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit

@@ -63,6 +63,26 @@ class Gate:
         sent_state: Whether the client has the state that the run was given.
     """
 
+    __slots__ = (
+        "_calls",
+        "_delegated",
+        "_ids",
+        "_interrupts",
+        "_open",
+        "_options",
+        "_out",
+        "_reasoned",
+        "_reasoning",
+        "_sent_state",
+        "_started",
+        "_state",
+        "_texts",
+        "_unseen",
+        "_usage",
+        "_used",
+        "ended",
+    )
+
     def __init__(
         self,
         thread_id: str,

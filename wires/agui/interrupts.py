@@ -19,6 +19,8 @@ class Interrupts:
         run_id: The run that asks.
     """
 
+    __slots__ = ("_run_id", "_values")
+
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._values: list[Any] = []

@@ -17,6 +17,8 @@ PREDICTION_SECONDS = 0.1
 class StateView:
     """Leaves out of an agent's state what clients have otherwise, and shows what a tool call is about to write."""
 
+    __slots__ = ("_predicted", "_predicts", "_sent", "_sent_at", "_shown", "_unsent")
+
     def __init__(self) -> None:
         self._shown: dict[str, Any] | None = None
         self._predicted = StateTracker()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Any
 
 HASHED_PIECES = 256
 """How many pieces of a text wait to be hashed."""
@@ -13,10 +14,12 @@ HASHED_PIECES = 256
 class StreamedTexts:
     """Counts texts by their hashes. Only those that have grown are hashed again, however many there are."""
 
+    __slots__ = ("_counts", "_grown", "_texts")
+
     def __init__(self) -> None:
         self._texts: dict[str, StreamedText] = {}
-        self._grown: set[str] = set()
-        """The ids of those that have grown since they were counted."""
+        self._grown: list[StreamedText] = []
+        """Those that have grown since they were counted."""
         self._counts: Counter[str] = Counter()
 
     def growing(self, id_: str) -> StreamedText:
@@ -24,12 +27,15 @@ class StreamedTexts:
         text = self._texts.get(id_)
         if text is None:
             text = self._texts[id_] = StreamedText()
-        self._grown.add(id_)
+        if not text.grows:
+            text.grows = True
+            self._grown.append(text)
         return text
 
     def counts(self) -> Counter[str]:
         """Return how many texts have each hash."""
-        for text in (self._texts[id_] for id_ in self._grown):
+        for text in self._grown:
+            text.grows = False
             self._counts[text.counted] -= 1
             text.counted = text.digest()
             self._counts[text.counted] += 1
@@ -48,14 +54,16 @@ class StreamedTexts:
 class StreamedText:
     """A text that grows by many pieces at once, as hashing each is dear."""
 
-    __slots__ = ("_hash", "counted", "pieces")
+    __slots__ = ("_hash", "counted", "grows", "pieces")
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
         """Those that wait to be hashed: whoever appends one has them hashed once they are ``HASHED_PIECES``."""
         self.counted = ""
         """The hash that it is counted under."""
-        self._hash = sha256()
+        self.grows = False
+        """Whether it may have grown since it was counted."""
+        self._hash: Any = None  # until there is something to hash: most texts are never compared
 
     def add(self, pieces: Sequence[str]) -> None:
         """Append pieces."""
@@ -66,10 +74,13 @@ class StreamedText:
     def digest(self) -> str:
         """Return the hash of the whole."""
         self.hash_pieces()
-        return self._hash.hexdigest()
+        digest: str = self._hash.hexdigest()
+        return digest
 
     def hash_pieces(self) -> None:
         """Hash those that wait."""
+        if self._hash is None:
+            self._hash = sha256()
         self._hash.update(_encoded("".join(self.pieces)))
         self.pieces.clear()
 

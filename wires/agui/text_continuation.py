@@ -31,6 +31,8 @@ class TextContinuation:
         text: What the client has got of it.
     """
 
+    __slots__ = ("_frame", "_message_id", "_text")
+
     def __init__(self, message_id: str, shown: str, text: StreamedText) -> None:
         self._message_id = message_id
         self._text = text

@@ -13,6 +13,8 @@ from .streamed_texts import StreamedText, StreamedTexts, hash_of
 Json: TypeAlias = dict[str, Any]
 FreshId: TypeAlias = Callable[[str], str]
 
+_NO_IDS: frozenset[str] = frozenset()
+
 
 class UnseenMessages:
     """Finds in an agent's snapshots of its thread what the client cannot know.
@@ -26,14 +28,26 @@ class UnseenMessages:
         answered: The calls whose results the client has, which an agent may keep under ids of its own.
     """
 
+    __slots__ = (
+        "_answers",
+        "_copies",
+        "_corrected",
+        "_known",
+        "_known_answers",
+        "_last",
+        "_streamed",
+        "_texts",
+        "_unplaced",
+    )
+
     def __init__(self, known: Iterable[str], answered: Iterable[str] = ()) -> None:
-        self._client = set(known)
-        self._answered_before = frozenset(answered)
+        self._known = tuple(known)
+        self._known_answers = frozenset(answered) or _NO_IDS  # an empty set of its own takes 216 bytes
         self._streamed: set[str] = set()
-        self._results: set[str] = set()
         self._last: Sequence[Any] = ()
         self._corrected: list[tuple[str, str]] = []
-        self._answered: set[str] = set()
+        self._answers: dict[str, str] = {}
+        """The calls that have been answered, with the ids of their results."""
         self._texts = StreamedTexts()
         self._copies: dict[str, str] = {}
         self._unplaced: Sequence[Any] | None = None
@@ -53,8 +67,7 @@ class UnseenMessages:
 
     def answered(self, call_id: str, message_id: str) -> None:
         """Take note of a call's result."""
-        self._answered.add(call_id)
-        self._results.add(message_id)
+        self._answers[call_id] = message_id
         self._streamed.add(message_id)
 
     def snapshot(self, thread: Sequence[Any], fresh_id: FreshId) -> list[Json]:
@@ -93,12 +106,14 @@ class UnseenMessages:
     def _is_whole(self, thread: Sequence[Json]) -> bool:
         listed = {item["id"] for item in thread} | {call["id"] for item in thread for call in item.get("toolCalls", ())}
         answered = {item["toolCallId"] for item in thread if item["role"] == "tool"}
-        return self._client <= listed and self._streamed - self._results <= listed and self._answered <= answered
+        streamed = self._streamed.difference(self._answers.values())
+        return listed.issuperset(self._known) and streamed <= listed and self._answers.keys() <= answered
 
     def _behind_known(self, thread: Sequence[Any]) -> Sequence[Any] | None:
+        known = set(self._known)
         for index in range(len(thread) - 1, -1, -1):
             item = thread[index]
-            if isinstance(item, dict) and item.get("id") in self._client:
+            if isinstance(item, dict) and item.get("id") in known:
                 return thread[index + 1 :]
         return None
 
@@ -118,7 +133,7 @@ class UnseenMessages:
     def _is_unseen_result(self, item: Json) -> bool:
         call = item["toolCallId"]
         # A call of this run is another one, whatever its id: models use ids again.
-        answered = call in self._answered or (call in self._answered_before and call not in self._streamed)
+        answered = call in self._answers or (call in self._known_answers and call not in self._streamed)
         return not answered and item["id"] not in self._streamed
 
     def _taken(self, thread: Sequence[Any]) -> Counter[str]:

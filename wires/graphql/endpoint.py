@@ -135,24 +135,13 @@ class GraphQLWire:
         await self._ready()
         context = GraphQLContext(service=self._service, client=client, runs=exchange.runs)
         runs = count if operation.operation is OperationType.MUTATION else 0
-        with self._admission.running(client, runs, context.runs):
-            await self._deliver(exchange, format_, request, context, incremental=incremental)
-
-    async def _deliver(
-        self,
-        exchange: Exchange,
-        format_: Format,
-        request: GraphQLRequest,
-        context: GraphQLContext,
-        *,
-        incremental: bool,
-    ) -> None:
         work = self._stream if incremental else self._whole
-        try:
-            await unless_disconnected(exchange, work(exchange, format_, request, context))
-        finally:
-            for run in context.runs:
-                await self._service.leave(run, cancel=self._config.on_disconnect == "cancel")
+        with self._admission.running(client, runs, context.runs):
+            try:
+                await unless_disconnected(exchange, work(exchange, format_, request, context))
+            finally:
+                for run in context.runs:
+                    await self._service.leave(run, cancel=self._config.on_disconnect == "cancel")
 
     async def _whole(
         self, exchange: Exchange, format_: Format, request: GraphQLRequest, context: GraphQLContext

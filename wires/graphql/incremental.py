@@ -42,6 +42,16 @@ class IncrementalRenderer:
         selections: What the operation selects.
     """
 
+    __slots__ = (
+        "_asleep",
+        "_asleep_reread",
+        "_awake",
+        "_counts_elements",
+        "_has_new_followers",
+        "_numbers",
+        "_selections",
+    )
+
     def __init__(self, selections: SelectionReader) -> None:
         self._selections = selections
         self._numbers = counter()
@@ -186,6 +196,8 @@ class IncrementalRenderer:
 
 
 class _Deferred:
+    __slots__ = ("_fragment", "_path", "_renderer", "_value", "number", "rereads")
+
     def __init__(
         self, renderer: IncrementalRenderer, value: Any, fragment: DeferredFragment, path: ResponsePath
     ) -> None:
@@ -212,6 +224,8 @@ class _Deferred:
 
 
 class _Stream:
+    __slots__ = ("_details", "_item", "_renderer", "channel", "label", "number", "path", "written")
+
     def __init__(
         self,
         renderer: IncrementalRenderer,
@@ -237,6 +251,8 @@ class _Stream:
 class StreamedLeaves(_Stream):
     """The leaves of a list, those that come together in one entry."""
 
+    __slots__ = ()
+
     rereads = False
 
     @property
@@ -261,6 +277,8 @@ class StreamedLeaves(_Stream):
 
 
 class _Objects(_Stream):
+    __slots__ = ()
+
     sleeps_until = None
 
     @property

@@ -28,6 +28,8 @@ class IncrementalAnswer:
         responses: What follows, one after another.
     """
 
+    __slots__ = ("_renderer", "_responses", "_text", "finished", "first")
+
     def __init__(self, payload: Payload, renderer: IncrementalRenderer, responses: Iterable[LiveResponse]) -> None:
         self._renderer = renderer
         self._responses = list(responses)

@@ -58,6 +58,20 @@ class ResponseProjection:
         run_id: The run's id, as shown in agent states.
     """
 
+    __slots__ = (
+        "_active",
+        "_asked",
+        "_node_name",
+        "_response",
+        "_running",
+        "_speaker",
+        "_state",
+        "_texts",
+        "_thread",
+        "_tool_calls",
+        "_tool_names",
+    )
+
     def __init__(self, response: CopilotResponse, *, agent_name: str, run_id: str) -> None:
         # The response owns its projection: were it owned in turn, every answer would be left to the garbage collector.
         self._response: CopilotResponse = proxy(response)

@@ -37,6 +37,8 @@ class TextContinuation:
         read_again: Whether what has been written may have to be written in another place of the answer, too.
     """
 
+    __slots__ = ("_drops", "_end", "_items", "_leaves", "_message_id", "_path")
+
     def __init__(self, message_id: str, leaves: StreamedLeaves, *, read_again: bool) -> None:
         self._message_id = message_id
         self._leaves = leaves

@@ -16,6 +16,8 @@ class Batching:
         seconds: How long after what was written last the next part is written at the earliest; 0 for at once.
     """
 
+    __slots__ = ("_seconds",)
+
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 

@@ -28,6 +28,8 @@ class Connection(ABC):
         send: The server's own function that sends a request's answer.
     """
 
+    __slots__ = ("direct", "send", "wrote")
+
     def __init__(self, send: Send) -> None:
         self.send = send
         self.direct = False

@@ -33,6 +33,23 @@ class Exchange:
         send_body: Where the body goes, if there is a shorter way than for the head.
     """
 
+    __slots__ = (
+        "_cors",
+        "_headers",
+        "_send_head",
+        "accept",
+        "id",
+        "is_probe",
+        "joined",
+        "receive",
+        "refused",
+        "request",
+        "runs",
+        "send",
+        "status",
+        "wildcard",
+    )
+
     def __init__(
         self,
         request: Request,

@@ -73,38 +73,32 @@ async def write_parts(
     await exchange.send(_body(framing.opening + framing.part(answer.first)))
     answer.first = b""  # an open stream would keep it
     stream = SilentStream()
-    if framing.ping is not None:
-        clock.add(stream)
-    try:
-        await _write_rest(exchange, framing, answer, stream, batching)
-    finally:
-        clock.remove(stream)
-
-
-async def _write_rest(
-    exchange: Exchange, framing: Framing, answer: AnswerInParts, stream: SilentStream, batching: Batching
-) -> None:
     write = None if batching.waits else direct_write(exchange, stream)
     sink = None if write is None else PartSink(write, framing.part)
     closing, finished = framing.closing, answer.finished
-    while not finished:
-        stream.waiting = answer.arrival(sink)
-        await stream.waiting
-        if stream.ping_due:
-            stream.written()
-            await exchange.send(_body(framing.ping or b""))
-            continue
-        part, finished = answer.take(), answer.finished
-        if part is None:
-            continue
-        stream.silent_ticks = 0
-        if finished:
-            closing = framing.part(part) + closing
-        else:
-            await exchange.send(_body(framing.part(part)))
-            del part  # an open stream would keep it
-            await batching.rest()
-    await exchange.send({"type": "http.response.body", "body": closing, "more_body": False})
+    if framing.ping is not None:
+        clock.add(stream)
+    try:
+        while not finished:
+            stream.waiting = answer.arrival(sink)
+            await stream.waiting
+            if stream.ping_due:
+                stream.written()
+                await exchange.send(_body(framing.ping or b""))
+                continue
+            part, finished = answer.take(), answer.finished
+            if part is None:
+                continue
+            stream.silent_ticks = 0
+            if finished:
+                closing = framing.part(part) + closing
+            else:
+                await exchange.send(_body(framing.part(part)))
+                del part  # an open stream would keep it
+                await batching.rest()
+        await exchange.send({"type": "http.response.body", "body": closing, "more_body": False})
+    finally:
+        clock.remove(stream)
 
 
 def _body(part: bytes) -> Message:

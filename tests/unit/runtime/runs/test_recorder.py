@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -90,19 +91,21 @@ class Recorded:
         self.log = RunLog(8192)
         self.stops = 0
         self.lost = False
+        self._store = store
+        self._thread_id = thread_id
+        self.recording = Recording(store, self, OWNER, taken_over=taken_over)
 
-        async def open_run() -> RunRecord:
-            return await store.open(thread_id, run_id="r", agent_name="a", owner=OWNER)
+    async def open(self) -> RunRecord:
+        return await self._store.open(self._thread_id, run_id="r", agent_name="a", owner=OWNER)
 
-        self.recording = Recording(
-            store, self.log, open_run, OWNER, on_stop=self._stop, on_lost=self._lose, taken_over=taken_over
-        )
-
-    def _stop(self) -> None:
+    def stop(self) -> None:
         self.stops += 1
 
-    def _lose(self) -> None:
+    def lose(self) -> None:
         self.lost = True
+
+    def about_ended(self) -> dict[str, Any] | None:
+        return None
 
     @property
     def key(self) -> RunKey:
