@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
-from functools import partial
 from itertools import takewhile
 from time import monotonic
 from typing import Any
@@ -153,7 +152,7 @@ class RunArchive:
         try:
             record = await self.store.take(key, self.owner, WAITING)
         except StoreUnavailableError:
-            record = await retry_unavailable(partial(self._take_again, key), self.store.settings.retry_for)
+            record = await retry_unavailable(self._take_again, self.store.settings.retry_for, key)
         if record is not None:
             # It is delivered once more, so that the server has crashed and forgotten who took it before.
             for recording in [each for each in self._recordings.values() if each.key == key]:
@@ -172,7 +171,7 @@ class RunArchive:
         Raises:
             RunLostError: It has been forgotten.
         """
-        await retry_unavailable(partial(self.store.settle, record), self.store.settings.retry_for)
+        await retry_unavailable(self.store.settle, self.store.settings.retry_for, record)
 
     async def settle_taken(self, record: RunRecord) -> None:
         """Return once a crash of the store's server does not forget that this process took a run.
@@ -181,7 +180,7 @@ class RunArchive:
             ThreadLostError: That has been forgotten: others may have taken it.
         """
         try:
-            await retry_unavailable(partial(self.store.settle, record, self.owner), self.store.settings.retry_for)
+            await retry_unavailable(self.store.settle, self.store.settings.retry_for, record, self.owner)
         except RunLostError as error:
             raise ThreadLostError from error
 

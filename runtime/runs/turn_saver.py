@@ -83,7 +83,7 @@ class TurnSaver:
             self._put_off(run)
             return
         try:
-            await within(SAVE_SECONDS, retry_unavailable(lambda: self._keep(run), PATIENCE_WITH_STORE_SECONDS))
+            await within(SAVE_SECONDS, retry_unavailable(self._keep, PATIENCE_WITH_STORE_SECONDS, run))
         except ThreadBusyError:
             self._put_off(run)
             raise

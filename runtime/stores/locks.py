@@ -224,9 +224,7 @@ class RunLocks:
         return await retry_unavailable(attempt, self._settings.retry_for)
 
     async def _request_stop(self, thread_id: str, agent_name: str, before: str | None) -> None:
-        await retry_unavailable(
-            lambda: self._desk.request_stop(thread_id, agent_name, before), self._settings.retry_for
-        )
+        await retry_unavailable(self._desk.request_stop, self._settings.retry_for, thread_id, agent_name, before)
         self._hurry.set()
 
     async def _pause(self, ticket: Ticket, poll: float, deadline: float | None) -> None:

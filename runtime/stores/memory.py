@@ -145,10 +145,12 @@ class MemoryStore(RecordStore):
 
     @override
     async def _open_thread(self, thread_id: str, owner: str | None, agent_name: str | None) -> ThreadInfo | None:
-        existing = await self._thread(thread_id)
-        if existing is not None and (existing.expired or owner not in (None, existing.owner)):
-            return existing if existing.expired else None
         spelling = self._spelling(thread_id)
+        existing = self._living(spelling)
+        if existing is None and spelling in self._departed:
+            return self._departed[spelling]
+        if existing is not None and owner not in (None, existing.owner):
+            return None
         thread = self._touch(spelling)
         thread.owner = thread.owner if owner is None else owner
         thread.agents.update([] if agent_name is None else [agent_name])
@@ -215,6 +217,8 @@ class MemoryStore(RecordStore):
         if thread is None or record is None:
             return None
         self._threads.move_to_end(thread_id)
+        if record.stamp.owner == thread.owner:
+            return record
         return Record(record.payload, record.stamp._replace(owner=thread.owner))
 
     def _touch(self, thread_id: str) -> _Thread:

@@ -125,7 +125,9 @@ class RecordStore(StateStore):
 
     @override
     async def load(self, thread_id: str, agent_name: str) -> AgentState | None:
-        return (await self.load_many([(thread_id, agent_name)]))[0]
+        check_key(thread_id, agent_name)
+        record = (await retry_unavailable(self._read, self._settings.retry_for, [(thread_id, agent_name)]))[0]
+        return record and _stamped(decode(record.payload), record.stamp)
 
     @override
     async def load_many(self, keys: Sequence[tuple[str, str]]) -> list[AgentState | None]:
@@ -133,7 +135,7 @@ class RecordStore(StateStore):
             check_key(*key)
         if not keys:
             return []
-        records = await retry_unavailable(lambda: self._read(keys), self._settings.retry_for)
+        records = await retry_unavailable(self._read, self._settings.retry_for, keys)
         return [record and _stamped(decode(record.payload), record.stamp) for record in records]
 
     @override
@@ -165,7 +167,7 @@ class RecordStore(StateStore):
     async def threads(self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> ThreadPage:
         place = _parse(cursor)
         limit = min(max(limit, 1), MAX_PAGE)
-        found = await retry_unavailable(lambda: self._list(owner, limit + 1, place), self._settings.retry_for)
+        found = await retry_unavailable(self._list, self._settings.retry_for, owner, limit + 1, place)
         page = [self._dated(each) for each in found[:limit]]
         more = len(found) > limit
         last = f"{micros(page[-1].updated_at)}.{page[-1].thread_id}" if more else None
@@ -174,7 +176,7 @@ class RecordStore(StateStore):
     @override
     async def thread(self, thread_id: str) -> ThreadInfo | None:
         check_key(thread_id)
-        found = await retry_unavailable(lambda: self._thread(thread_id), self._settings.retry_for)
+        found = await retry_unavailable(self._thread, self._settings.retry_for, thread_id)
         return found and self._dated(found)
 
     @override
@@ -182,14 +184,12 @@ class RecordStore(StateStore):
         self, thread_id: str, *, owner: str | None = None, agent_name: str | None = None
     ) -> ThreadInfo | None:
         check_key(*(name for name in (thread_id, owner, agent_name) if name is not None))
-        opened = await retry_unavailable(
-            lambda: self._open_thread(thread_id, owner, agent_name), self._settings.retry_for
-        )
+        opened = await retry_unavailable(self._open_thread, self._settings.retry_for, thread_id, owner, agent_name)
         return opened and self._dated(opened)
 
     @override
     async def expired_threads(self, limit: int = 100) -> list[str]:
-        return await retry_unavailable(lambda: self._expired(limit), self._settings.retry_for)
+        return await retry_unavailable(self._expired, self._settings.retry_for, limit)
 
     @override
     async def rename_thread(self, thread_id: str, name: str | None, *, owner: str | None = None) -> bool:
@@ -214,12 +214,12 @@ class RecordStore(StateStore):
     @override
     async def claim(self, thread_id: str, owner: str) -> bool:
         check_key(thread_id, owner)
-        return await retry_unavailable(lambda: self._claim(thread_id, owner), self._settings.retry_for)
+        return await retry_unavailable(self._claim, self._settings.retry_for, thread_id, owner)
 
     @override
     async def owner_of(self, thread_id: str) -> str | None:
         check_key(thread_id)
-        return await retry_unavailable(lambda: self._owner(thread_id), self._settings.retry_for)
+        return await retry_unavailable(self._owner, self._settings.retry_for, thread_id)
 
     @override
     async def health(self) -> float:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
 from .errors import StoreUnavailableError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def retry_unavailable(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
+async def retry_unavailable(attempt: Callable[P, Awaitable[T]], seconds: float, *args: P.args, **kwargs: P.kwargs) -> T:
     """Repeat ``attempt`` with growing pauses until the store answers.
 
     Args:
         attempt: Something that does no harm when done twice.
         seconds: How long to go on before giving up.
+        args: What it is called with.
+        kwargs: The same, by name.
 
     Raises:
         StoreUnavailableError: The store did not answer in time.
     """
     try:
-        return await attempt()
+        return await attempt(*args, **kwargs)
     except StoreUnavailableError:
-        return await _again(attempt, seconds)
+        return await _again(partial(attempt, *args, **kwargs), seconds)
 
 
 async def _again(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:

@@ -217,7 +217,7 @@ class RunLogStore(ABC):
 
     async def request_stop(self, key: RunKey) -> bool:
         """Request a run to stop, wherever it goes on; return whether it goes on."""
-        return await retry_unavailable(lambda: self._request_stop(key), self.settings.retry_for)
+        return await retry_unavailable(self._request_stop, self.settings.retry_for, key)
 
     async def abandoned(self, limit: int = 100) -> list[RunRecord]:
         """List the runs whose lease has run out, of those that go on or are unsaved."""
@@ -259,12 +259,12 @@ class RunLogStore(ABC):
         """List a thread's last runs, oldest first: all that are kept, or no more than ``limit``."""
         check_key(thread_id)
         number = self.settings.max_runs if limit is None else limit
-        return await retry_unavailable(lambda: self._runs(thread_id, number), self.settings.retry_for)
+        return await retry_unavailable(self._runs, self.settings.retry_for, thread_id, number)
 
     async def latest(self, thread_id: str) -> RunRecord | None:
         """Return a thread's last run, or None."""
         check_key(thread_id)
-        found = await retry_unavailable(lambda: self._runs(thread_id, 1), self.settings.retry_for)
+        found = await retry_unavailable(self._runs, self.settings.retry_for, thread_id, 1)
         return found[-1] if found else None
 
     async def peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
@@ -278,7 +278,7 @@ class RunLogStore(ABC):
             RunCompactedError: They are no longer kept one by one, and ``after`` is not 0.
             RunLostError: The run is unknown.
         """
-        return await retry_unavailable(lambda: self._part(key, after), self.settings.retry_for)
+        return await retry_unavailable(self._part, self.settings.retry_for, key, after)
 
     async def history(self, key: RunKey) -> list[Event]:
         """Return all that is stored of a run, in compacted form if it has ended.
@@ -288,7 +288,7 @@ class RunLogStore(ABC):
         """
         progress = (await self.peek([key])).get(key)
         if progress is not None and progress.status != "running":
-            base = await retry_unavailable(lambda: self._base(key), self.settings.retry_for)
+            base = await retry_unavailable(self._base, self.settings.retry_for, key)
             return decode_events(base.payload)
         return await self._read_all(key)
 

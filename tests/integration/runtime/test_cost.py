@@ -13,8 +13,8 @@ from scripts.benchmark.cost import WIRES, Cost, cost_of
 from scripts.benchmark.features import Counting, calls_per_token, runtimes
 
 MOST = {
-    "graphql": Cost(per_token=25.5, per_request=1_350),
-    "agui": Cost(per_token=24.5, per_request=1_200),
+    "graphql": Cost(per_token=25.5, per_request=1_290),
+    "agui": Cost(per_token=24.5, per_request=1_165),
 }
 """With a tenth to spare. Whoever adds to the path of a token says why it is worth it, and raises these."""
 MOST_WITH_FEATURES = 63
