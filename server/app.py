@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -81,6 +81,10 @@ class RuntimeApplication(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        await self.answer(scope, receive, send)
+
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what answers a request: no coroutine around it, which each open stream would keep."""
         connection = connection_of(scope)
         application: ASGIApp | None = None
         if connection is not None:
@@ -89,9 +93,8 @@ class RuntimeApplication(Starlette):
             if connection.direct and not self.exception_handlers and not self.debug:
                 application = self._gateway_for(scope)
         if application is not None:
-            await application(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, _secured(scope, send))
+            return application(scope, receive, send)
+        return super().__call__(scope, receive, _secured(scope, send))
 
     def _gateway_for(self, scope: Scope) -> ASGIApp | None:
         """Return the application of the gateway that answers a request, with its parameters in the scope, or None."""

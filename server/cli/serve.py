@@ -25,6 +25,7 @@ from ...runtime.errors import CopilotKitError
 from ...runtime.observability.logs import configure_logging
 from ...runtime.observability.process_metrics import MULTIPROCESS_VARIABLE
 from ...runtime.setting_sources import SettingLayers, setting_layers
+from ..app import RuntimeApplication
 from ..runtime import CopilotRuntime
 from ..shutdown import SignalDrain
 from .browser import open_when_ready
@@ -86,7 +87,7 @@ class AppFactory:
                 yield state
 
         app.router.lifespan_context = around
-        return PlainStart(app)
+        return PlainStart(app.answer if isinstance(app, RuntimeApplication) else app)
 
 
 class PlainStart:

@@ -74,7 +74,8 @@ class Admission:
         Raises:
             Refusal: They ask too often, or show no valid credentials.
         """
-        address = request.client.host if request.client else ""
+        caller = request.client
+        address = caller.host if caller else ""
         await self._take("address", address, self._config.address_rate_limit, 1)
         identity = await self._identity(request)
         if identity is not None:
