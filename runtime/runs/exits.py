@@ -8,17 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from contextvars import ContextVar
 from typing import Any
 
 from ..errors import AgentExitedError
-
-_within_run: ContextVar[bool] = ContextVar("within_run", default=False)
-
-
-def enter_run() -> None:
-    """Mark the current task, and those that it starts, as part of a run."""
-    _within_run.set(True)
+from .fence import is_within_run
 
 
 def contain_exits(loop: asyncio.AbstractEventLoop) -> None:
@@ -34,7 +27,7 @@ def release_exits(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _create_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
-    return asyncio.Task(_Contained(coro) if _within_run.get() else coro, loop=loop, **options)
+    return asyncio.Task(_Contained(coro) if is_within_run() else coro, loop=loop, **options)
 
 
 class _Contained(Coroutine[Any, Any, Any]):

@@ -46,6 +46,11 @@ def _nobody_does() -> bool:
     return False
 
 
+def is_within_run() -> bool:
+    """Return whether this is called in the context of a run, be it one that has ended."""
+    return _current.get() is not None
+
+
 def check_fence() -> None:
     """Check, before something is written to a thread, that the run in whose context this is called may write.
 

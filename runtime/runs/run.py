@@ -34,7 +34,6 @@ from ..own_code import own_part
 from ..provider import AgentProvider
 from ..signals import Signal
 from .continuation import Continuation
-from .exits import enter_run
 from .fence import Fence
 from .foreign_events import check_stream, converted
 from .given_state import STATES, GivenState
@@ -315,7 +314,6 @@ class Run:
         await self._over.wait()
 
     async def _execute(self) -> None:
-        enter_run()
         self._fence.enter()
         try:
             if self._past is None:

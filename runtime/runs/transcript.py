@@ -73,7 +73,8 @@ class Transcript:
         self._messages[event.message_id] = TextMessage(
             id=event.message_id, role="assistant", content="", parent_message_id=event.parent_message_id
         )
-        self._pieces[event.message_id] = []
+        if self._log is None:
+            self._pieces[event.message_id] = []
 
     def _text_content(self, event: events.TextMessageContent) -> None:
         if self._log is None:
@@ -86,7 +87,8 @@ class Transcript:
             arguments={},
             parent_message_id=event.parent_message_id,
         )
-        self._pieces[event.tool_call_id] = []
+        if self._log is None:
+            self._pieces[event.tool_call_id] = []
 
     def _tool_call_args(self, event: events.ToolCallArgs) -> None:
         if self._log is None:

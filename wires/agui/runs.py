@@ -124,9 +124,11 @@ class Runs:
             async with EventStream(exchange, self._clock) as stream:
                 # What is kept of a run elsewhere may be compacted before this process has read it.
                 source = JoinedRun(handle, handle.reopened) if handle.is_elsewhere else StartedRun(handle)
-                with closing(source):
-                    batching = Batching(self._config.stream_batch_seconds)
+                batching = Batching(self._config.stream_batch_seconds)
+                try:
                     await stream.follow(source, gate, watch, batching, ends=True)
+                finally:
+                    source.close()
 
     def _watch(self, agent_id: str, given: RunAgentInput) -> Watch | None:
         return None if self._feed is None else self._feed.watch(agent_id, given.thread_id, given.run_id)

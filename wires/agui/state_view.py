@@ -17,12 +17,12 @@ PREDICTION_SECONDS = 0.1
 class StateView:
     """Leaves out of an agent's state what clients have otherwise, and shows what a tool call is about to write."""
 
-    __slots__ = ("_predicted", "_predicts", "_sent", "_sent_at", "_shown", "_unsent")
+    __slots__ = ("_predicted", "_sent", "_sent_at", "_shown", "_unsent")
 
     def __init__(self) -> None:
         self._shown: dict[str, Any] | None = None
-        self._predicted = StateTracker()
-        self._predicts = False
+        self._predicted: StateTracker | None = None
+        """What calls are about to write, while that is predicted."""
         self._unsent: dict[str, Any] | None = None
         self._sent: dict[str, Any] = {}
         self._sent_at = 0.0
@@ -61,31 +61,31 @@ class StateView:
 
     def predict(self, event: events.Custom) -> None:
         """Take note of which tools' arguments are shown in which keys."""
+        if self._predicted is None:
+            self._predicted = StateTracker()
         self._predicted.predict(event)
-        self._predicts = True
 
     def call_started(self, event: events.ToolCallStart) -> None:
         """Take note of a call."""
-        if self._predicts:
+        if self._predicted is not None:
             self._predicted.tool_call_started(event)
 
     def call_arguments(self, event: events.ToolCallArgs) -> list[dict[str, Any]]:
         """Return the event for what a call's arguments show by now."""
-        if not self._predicts or not self._predicted.tool_call_arguments(event):
+        if self._predicted is None or not self._predicted.tool_call_arguments(event):
             return []
         self._unsent = self._predicted.state
         return self._predictions() if monotonic() - self._sent_at >= PREDICTION_SECONDS else []
 
     def call_ended(self, event: events.ToolCallEnd) -> list[dict[str, Any]]:
         """Return the event for what was not shown yet of complete arguments."""
-        if self._predicts and self._predicted.tool_call_ended(event):
+        if self._predicted is not None and self._predicted.tool_call_ended(event):
             self._unsent = self._predicted.state
         return self._predictions() if self._unsent is not None else []
 
     def step_finished(self) -> list[dict[str, Any]]:
         """Return the true state in place of the predicted one."""
-        predicted, self._predicts, self._unsent = bool(self._sent), False, None
-        self._predicted = StateTracker()
+        predicted, self._predicted, self._unsent = bool(self._sent), None, None
         if not predicted or self._shown is None:
             return []
         self._sent = {}

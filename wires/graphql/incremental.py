@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from itertools import count as counter
+from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
 from graphql.execution.collect_fields import FieldDetails
@@ -103,12 +104,13 @@ class IncrementalRenderer:
 
     def _wake(self, channels: Collection[Channel[Any] | None]) -> list[_Follower]:
         woken = [follower for channel in channels for follower in self._asleep.pop(channel, ())]
-        self._asleep_reread -= sum(follower.rereads for follower in woken)
+        for follower in woken:
+            self._asleep_reread -= follower.rereads
         return woken
 
     def _look_at(self, followers: list[_Follower], entries: list[Entry]) -> None:
         # A part that is written appends its own followers, so this loop reaches them too, behind their parent.
-        self._awake = sorted(followers, key=_number)
+        self._awake = sorted(followers, key=attrgetter("number"))
         kept: list[_Follower] = []
         for follower in self._awake:
             if follower.advance(entries):
@@ -295,10 +297,6 @@ class _Objects(_Stream):
             entries.append(_entry("items", [data], path, self.label))
             self.written += 1
         return self._done()
-
-
-def _number(follower: _Follower) -> int:
-    return follower.number
 
 
 def _entry(kind: str, value: Any, path: ResponsePath, label: str | None) -> Entry:
