@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import signal
 import threading
@@ -23,6 +24,8 @@ _SWITCHES = {
     "CREWAI_DISABLE_VERSION_CHECK": "true",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 }
+_GUESSED = "Using an approximate input token count"
+"""How a warning begins that CrewAI logs at each call of a model whose tokens it guesses. Nobody can act on it."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _loading = threading.Lock()
 
@@ -48,7 +51,12 @@ def load() -> Any:
             crewai = importlib.import_module("crewai")
         listener = importlib.import_module("crewai.events.event_listener").event_listener
         listener.formatter.console.quiet = True
+        logging.getLogger("crewai.llms.base_llm").addFilter(_is_of_use)
     return crewai
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_GUESSED)
 
 
 async def load_async() -> Any:

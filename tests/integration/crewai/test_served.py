@@ -55,6 +55,15 @@ async def test_a_flows_question_is_an_interrupt_and_its_answer_resumes_it() -> N
     assert '"code":"Success"' in answered.text
 
 
+async def test_a_crew_s_model_calls_leave_no_warning_that_nobody_can_act_on(caplog: pytest.LogCaptureFixture) -> None:
+    async with OpenAIService(lambda _: says("done")) as model:
+        runtime = CopilotRuntime(providers=[CrewAIProvider({"a": crew_of(model.base_url)})])
+        async with client_of(runtime) as client:
+            answered = await client.post(PATH, json=generate(text_message("hi"), agent="a"), headers=ACCEPT)
+    assert "done" in answered.text
+    assert [entry.getMessage() for entry in caplog.records if entry.name.startswith("crewai")] == []
+
+
 async def test_a_client_action_that_a_crew_calls_is_done_by_the_client_and_the_crew_goes_on() -> None:
     replies = iter([Reply(calls=(("c1", "paint", '{"color":"red"}'),)), says("it is red now")])
     async with OpenAIService(lambda _: next(replies)) as model:
