@@ -223,6 +223,8 @@ class RuntimeConfig(BaseSettings):
     """The maximum number of concurrent runs per process."""
     max_concurrent_runs_per_client: Count | None = None
     """The maximum number of concurrent runs per identity, or per address without one, per process."""
+    max_joined_threads_per_client: Count = 1_000
+    """The maximum number of threads that an identity, or an address without one, follows at once, per process."""
     max_body_bytes: Count = 4 * _MEGABYTE
     """The maximum size of a request, without its images."""
     max_image_bytes: Count = 32 * _MEGABYTE

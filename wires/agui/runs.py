@@ -160,7 +160,14 @@ class Runs:
         """Write a thread's history, then the run that goes on in it until it ends.
 
         A thread that is not there, or not the caller's, has an empty history: every new page asks for one.
+
+        Raises:
+            Refusal: The client follows too many threads.
         """
+        with self._admission.joining(client):
+            await self._connect(exchange, client, call)
+
+    async def _connect(self, exchange: Exchange, client: ClientRequest, call: Call) -> None:
         agent, given = await self._asked(call)
         watch = self._watch(call.target.names["agent"], given)
         stays = self._config.connect_stays_open

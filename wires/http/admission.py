@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -17,7 +18,7 @@ from ...runtime.runs.handle import RunHandle
 from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
 from .auth import Authenticate, Identity, identify
 from .client import ClientRequest
-from .rate_limits import RunSlots, TooManyRequestsError, open_buckets
+from .rate_limits import Slots, TooManyRequestsError, open_buckets
 from .refusal import Refusal, refusal
 from .request import RequestHeaders
 
@@ -41,7 +42,8 @@ class Admission:
         self._authenticate = authenticate
         self._place = _place_of_rates(config)
         self._buckets = open_buckets(self._place)
-        self._slots = RunSlots(config.max_concurrent_runs, config.max_concurrent_runs_per_client)
+        self._slots = Slots("runs", config.max_concurrent_runs, config.max_concurrent_runs_per_client)
+        self._joined = Slots("streams", None, config.max_joined_threads_per_client)
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
@@ -101,6 +103,23 @@ class Admission:
         Entering it raises ``Refusal`` if there are not so many left.
         """
         return HeldPlaces(self, _name_of(client), count, runs)
+
+    @contextmanager
+    def joining(self, client: ClientRequest) -> Iterator[None]:
+        """Hold a place for a client that follows a thread, until the block is left.
+
+        Raises:
+            Refusal: The client follows too many.
+        """
+        name = _name_of(client)
+        try:
+            self._joined.take(name, 1)
+        except TooManyRequestsError as error:
+            raise _too_many(error) from error
+        try:
+            yield
+        finally:
+            self._joined.give_back(name, 1)
 
     def take_places(self, name: str, count: int) -> None:
         """Take places for runs of a client.

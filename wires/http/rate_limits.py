@@ -148,33 +148,35 @@ def open_buckets(url: str) -> TokenBuckets:
     return RedisBuckets(url) if scheme_of(url) in REDIS_SCHEMES else MemoryBuckets()
 
 
-class RunSlots:
-    """Counts the runs that go on, in all and for each client.
+class Slots:
+    """Counts what goes on, in all and for each client.
 
     Args:
+        what: What is counted, for people.
         total: How many there may be; None for any number.
         per_client: How many of one client there may be; None for any number.
     """
 
-    def __init__(self, total: int | None, per_client: int | None) -> None:
+    def __init__(self, what: str, total: int | None, per_client: int | None) -> None:
+        self._what = what
         self._total = total
         self._per_client = per_client
         self._taken: Counter[str] = Counter()
 
-    def take(self, client: str, runs: int) -> None:
-        """Take places for runs; ``give_back`` must follow.
+    def take(self, client: str, count: int) -> None:
+        """Take places; ``give_back`` must follow.
 
         Raises:
             TooManyRequestsError: There are not so many left.
         """
-        if self._total is not None and self._taken.total() + runs > self._total:
-            raise TooManyRequestsError("The server is busy with other runs. Please try again.", 1)
-        if self._per_client is not None and self._taken[client] + runs > self._per_client:
-            raise TooManyRequestsError("Too many runs at once. Please wait for one to end.", 1)
-        self._taken[client] += runs
+        if self._total is not None and self._taken.total() + count > self._total:
+            raise TooManyRequestsError(f"The server is busy with other {self._what}. Please try again.", 1)
+        if self._per_client is not None and self._taken[client] + count > self._per_client:
+            raise TooManyRequestsError(f"Too many {self._what} at once. Please wait for one to end.", 1)
+        self._taken[client] += count
 
-    def give_back(self, client: str, runs: int) -> None:
+    def give_back(self, client: str, count: int) -> None:
         """Free places."""
-        self._taken[client] -= runs
+        self._taken[client] -= count
         if self._taken[client] <= 0:
             del self._taken[client]

@@ -14,6 +14,7 @@ import pytest
 from tests.integration.server.process import Running, running
 from tests.parity.fold import fold
 from tests.parity.wire import ask
+from tests.support.agui_client import run_input
 from tests.support.polling import until
 from tests.support.request_bodies import generate, scripted, text, text_message
 
@@ -242,3 +243,29 @@ async def test_the_caller_reaches_the_agent_and_their_key_does_not(server: Runni
     assert {"run_id", "correlation_id"} <= line.keys()
     assert "swordfish" not in server.log.read_text()
     assert "abc.def" not in server.log.read_text()
+
+
+async def test_a_client_follows_no_more_threads_at_once_than_it_may(tmp_path: Path) -> None:
+    settings = {"api_keys": "ann:ann-key, bob:bob-key", "max_joined_threads_per_client": "2"}
+    with running(tmp_path, connect_stays_open="true", **settings) as server:
+        async with client(server) as ann, client(server, "bob-key") as bob:
+            followed = [await _joined(ann, server.url, f"t-{n}") for n in range(2)]
+            refused = await _joined(ann, server.url, "t-2")
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert "Too many streams at once" in (await refused.aread()).decode()
+            assert (await _joined(bob, server.url, "t-3")).status_code == 200
+            assert (await ann.get(f"{server.url}/info")).status_code == 200
+            await followed[0].aclose()
+
+            async def admitted() -> bool:
+                joined = await _joined(ann, server.url, "t-4")
+                await joined.aclose()
+                return joined.status_code == 200
+
+            await until(admitted)
+
+
+async def _joined(http: httpx.AsyncClient, url: str, thread: str) -> httpx.Response:
+    """Connect to a thread, and leave the stream open."""
+    request = http.build_request("POST", f"{url}/agent/scripted/connect", json=run_input(thread=thread, run="c"))
+    return await http.send(request, stream=True)

@@ -15,7 +15,7 @@ from copilotkit_runtime.runtime.rates import Rate
 from copilotkit_runtime.wires.http.rate_limits import (
     MemoryBuckets,
     RedisBuckets,
-    RunSlots,
+    Slots,
     TokenBuckets,
     TooManyRequestsError,
 )
@@ -94,7 +94,7 @@ async def test_a_redis_that_is_gone_is_reported_as_a_store_error() -> None:
 
 
 def test_places_are_counted_for_all_and_for_each() -> None:
-    slots = RunSlots(total=3, per_client=2)
+    slots = Slots("runs", total=3, per_client=2)
     slots.take("a", 2)
     with pytest.raises(TooManyRequestsError, match="Too many runs"):
         slots.take("a", 1)
