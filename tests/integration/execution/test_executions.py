@@ -604,6 +604,41 @@ async def test_a_run_that_a_newer_web_process_hands_over_fails_with_what_to_do(
     assert provider.ran == []
 
 
+def in_request(envelope: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {**envelope, "request": {**envelope["request"], **fields}}
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no envelope": lambda _: None,
+    "a list": lambda _: [1],
+    "no request": lambda sealed: {**sealed, "request": {}},
+    "a queue that is no name": lambda sealed: {**sealed, "queue": 7},
+    "an agent that is not here": lambda sealed: in_request(sealed, agent_name="elsewhere"),
+    "no agent": lambda sealed: in_request(sealed, agent_name=None),
+    "messages of no kind": lambda sealed: in_request(sealed, input={"messages": [{"type": "x"}]}),
+    "a time that is none": lambda sealed: {**sealed, "queued_at": "soon"},
+    "a trace that is none": lambda sealed: {**sealed, "trace": {"traceparent": "x" * 100_000}},
+    "names of log fields": lambda sealed: {**sealed, "correlation": {"event": "x", "level": "y", "exc_info": "z"}},
+    "megabytes of log fields": lambda sealed: {**sealed, "correlation": {"correlation_id": "x" * 5_000_000}},
+    "depth": lambda sealed: in_request(sealed, context={"properties": json.loads('{"a":' * 90 + "1" + "}" * 90)}),
+}
+
+
+async def test_whatever_is_handed_over_each_run_ends_and_the_next_one_is_executed(
+    deployment: Deployment, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deployment.worker(EchoProvider())
+    client = await deployment.web()
+    for forge in FORGED.values():
+        async with asyncio.timeout(PATIENCE):
+            with monkeypatch.context() as patched:
+                patched.setattr(queued, "seal", lambda *given, forge=forge: forge(seal(*given)))
+                events = await run(client, "echo", run_input(user("hello"), thread=thread))
+            assert events[-1]["type"] in ("RUN_ERROR", "RUN_FINISHED")
+            events = await run(client, "echo", run_input(user("hello again", "u2"), thread=thread, run="next"))
+            assert events[-1]["type"] == "RUN_FINISHED"
+
+
 async def test_a_run_that_nobody_executes_in_time_fails(deployment: Deployment, thread: str) -> None:
     provider = EchoProvider()
     await deployment.worker(provider, {"worker_concurrency": 1})
