@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -36,7 +37,7 @@ ANN = {"x-api-key": "key-of-ann"}
 
 def of_sqlite(place: str) -> list[str]:
     path = Path(unquote(place.partition("://")[2][1:]))
-    with sqlite3.connect(path) as file:
+    with closing(sqlite3.connect(path)) as file:
         tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return [f"{table}: {row}" for table in tables for row in file.execute(f'SELECT * FROM "{table}"')]
 
