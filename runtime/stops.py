@@ -15,6 +15,8 @@ from .errors import CopilotKitError, StoreError, ThreadNotFoundError
 from .messages import now
 from .runs.archive import RunArchive
 from .runs.beginnings import Asked, Beginning, Beginnings
+from .runs.remote import RemoteRun
+from .runs.run import Run
 from .stores.run_records import RunRecord
 from .threads import Threads
 
@@ -63,17 +65,30 @@ class RunStops:
             ThreadNotFoundError: The thread does not exist, or is somebody else's.
         """
         stopped = self._beginnings.stop(Asked(thread_id, run_id, identity))
+
+        async def here(spelling: str) -> list[Run]:
+            return self._active.of(spelling, run_id)
+
+        async def elsewhere(spelling: str) -> list[RemoteRun]:
+            return await self._archive.running_elsewhere(spelling, run_id, wait=not stopped)
+
+        # What is stopped was found while the thread was the caller's: it may be another's by now.
         try:
-            spelling = await self._threads.find(thread_id, identity)
+            runs = await self._threads.read(thread_id, identity, here)
+            for run in runs:
+                self._active.report_stop(run)
+            await asyncio.gather(*(run.cancel() for run in runs))
+            stopped = stopped or bool(runs)
+            remote = await self._threads.read(thread_id, identity, elsewhere)
+            return any(await asyncio.gather(*(run.cancel() for run in remote))) or stopped
         except ThreadNotFoundError:
-            if stopped:
-                return True
-            raise
-        runs = self._active.of(spelling, run_id)
-        for run in runs:
-            self._active.report_stop(run)
-        await asyncio.gather(*(run.cancel() for run in runs))
-        return await self._stop_elsewhere(spelling, run_id, stopped=stopped or bool(runs))
+            if not stopped:
+                raise
+        except StoreError:
+            if not stopped:
+                raise
+            log.exception("stop_reached_no_other_process", thread_id=thread_id)
+        return True
 
     async def stop_ahead(self, thread_id: str, *, run_id: str | None = None, identity: str | None = None) -> bool:
         """Stop the run of a client that is about to come: the request for its stop may be faster than its own.
@@ -96,16 +111,6 @@ class RunStops:
             ):
                 return False
         return await self._beginnings.stop_next(Asked(thread_id, run_id, identity), STOP_AHEAD_SECONDS)
-
-    async def _stop_elsewhere(self, thread_id: str, run_id: str | None, *, stopped: bool) -> bool:
-        """Stop the thread's runs in other processes; return whether any run was stopped, here or there."""
-        try:
-            return await self._archive.stop_elsewhere(thread_id, run_id, wait=not stopped) or stopped
-        except StoreError:
-            if not stopped:
-                raise
-            log.exception("stop_reached_no_other_process", thread_id=thread_id)
-            return True
 
     def abandon(self, run: RunInput, identity: str | None) -> None:
         """Stop a run beside the caller, who is about to go, as the run's client did."""

@@ -282,25 +282,22 @@ class RunArchive:
         recording = self._recordings.get(run)
         return lambda: None if recording is None or recording.key is None else recording.key.number
 
-    async def stop_elsewhere(self, thread_id: str, run_id: str | None, *, wait: bool) -> bool:
-        """Stop the runs that go on in a thread in other processes, and wait for a limited time until they have ended.
+    async def running_elsewhere(self, thread_id: str, run_id: str | None, *, wait: bool) -> list[RemoteRun]:
+        """Return the runs that go on in a thread in other processes.
 
         Args:
             thread_id: The thread.
             run_id: Only the runs of that id; None for all.
             wait: Whether to wait a moment for a run of that id which is not there yet: it may be about to begin.
-
-        Returns:
-            Whether there was one.
         """
         if not self.store.shared:
-            return False
+            return []
         running = await self._running(thread_id)
         if run_id is not None:
             if wait:
                 running = await self._awaited(thread_id, run_id) or running
             running = [run for run in running if run.input.run_id == run_id]
-        return any(await asyncio.gather(*(run.cancel() for run in running)))
+        return running
 
     async def _awaited(self, thread_id: str, run_id: str) -> list[RemoteRun]:
         """Return the runs that go on in a thread, once it has or had one of that id, or a moment has passed."""
