@@ -96,8 +96,9 @@ class Recorder:
             try:
                 await self._sweep()
                 took, self._pause_after_failure = monotonic() - began, 0.0
-            except StoreUnavailableError as error:
-                log.warning("runs_not_written", error=str(error))
+            except Exception as error:  # whatever it is, the runs are looked at again
+                is_away = isinstance(error, StoreUnavailableError)
+                log.warning("runs_not_written", error=str(error), exc_info=not is_away)
                 self._pause_after_failure = min(max(2 * self._pause_after_failure, FIRST_PAUSE), LONGEST_PAUSE)
 
     def _write_soon(self) -> None:
@@ -205,7 +206,7 @@ class Recorder:
                 self._lost(recording.key)
                 recording.lose()
                 return
-            except StoreError:
+            except Exception:  # noqa: BLE001 - it is reported, and the others are not to suffer from it
                 self._give_up(recording)
                 return
             else:

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -53,6 +53,8 @@ class Store(MemoryRuns):
         self.compacting = self.most_compacting = 0
         self.renewed = 0
         """How many runs were renewed by the last operation."""
+        self.odd: list[Exception] = []
+        """What the next signs of life fail with."""
 
     @override
     async def _append_all(self, owner: str, batches: Sequence[RunBatch]) -> dict[RunKey, bool]:
@@ -66,6 +68,8 @@ class Store(MemoryRuns):
     @override
     async def _renew(self, keys: Sequence[RunKey], owner: str) -> dict[RunKey, bool]:
         self.operations["renew"] += 1
+        if self.odd:
+            raise self.odd.pop()
         self.renewed = len(keys)
         return await super()._renew(keys, owner)
 
@@ -393,3 +397,27 @@ async def test_ends_that_the_store_cannot_take_are_bounded_by_their_size(
     assert [record["event"] for record in logs] == ["run_not_stored", "run_not_stored"]
     await waiting.stop()
     assert [(await record(store, run.key.thread_id)).status for run in runs] == [*["running"] * 2, *["finished"] * 2]
+
+
+async def test_no_error_of_the_store_ends_the_one_task_that_writes_for_all_runs(
+    store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "BEAT_SECONDS", 0.05)
+    runs = recorded(store, recorder, 2)
+    store.odd = [StoreError("refused"), KeyError("a field that something else wrote")]
+    await are(lambda: not store.odd)
+    for run in runs:
+        run.log.append_nowait(STARTED)
+    await reach(store, {"thread-0": 1, "thread-1": 1})
+
+
+async def test_a_run_that_cannot_be_opened_for_an_odd_reason_is_reported(store: Store, recorder: Recorder) -> None:
+    odd = Recorded(store, "odd")
+    odd.open = AsyncMock(side_effect=KeyError("a field"))  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        recorder.add(odd.recording)
+        await are(lambda: any(line["event"] == "run_not_recorded" for line in logs))
+    (run,) = recorded(store, recorder, 1)
+    await are(lambda: run.recording.key is not None)
+    run.log.append_nowait(STARTED)
+    await reach(store, {"thread-0": 1})
