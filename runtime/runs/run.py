@@ -352,8 +352,8 @@ class Run:
         # No call more than needed is left waiting here: each token resumes all of them.
         self.provider_asked = True
         stages, self._prepared.stages = self._prepared.stages, ()  # they know the run
-        flow = Flow(stages, self._deliver) if stages else None
         with self._observer.providing(self):
+            flow = Flow(stages, self._deliver) if stages else None  # in the agent's span, as what they begin
             async with flow or nullcontext():
                 if flow is not None and self._past is not None:
                     await self._catch_up(self._past, flow)

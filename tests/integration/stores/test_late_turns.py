@@ -385,12 +385,14 @@ async def _is_away(*_: object) -> None:
 
 
 async def _is(runtime: CopilotRuntime, status: str) -> bool:
-    (record,) = await runtime.service.archive.runs("thread")
-    return record.status == status
+    return [record.status for record in await runtime.service.archive.runs("thread")] == [status]
 
 
 async def _has_said(runtime: CopilotRuntime, texts: list[str]) -> bool:
-    (record,) = await runtime.service.archive.runs("thread")
+    records = await runtime.service.archive.runs("thread")
+    if not records:
+        return False  # another process is about to store that it began
+    (record,) = records
     said = messages_of(record, await runtime.service.archive.history(record))
     return [message.content for message in said if isinstance(message, TextMessage)] == texts
 

@@ -89,6 +89,7 @@ def test_no_text_takes_long(piece: str) -> None:
 
 
 def test_a_stack_is_written_in_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    structlog.reset_defaults()  # a test that has captured logs leaves the process with a configuration of its own
     log_without_values()
     structlog.get_logger(__name__).error("loop_blocked", seconds=1, stack='  File "agent.py", line 3\n    sleep()\n')
     assert caplog.messages == ['loop_blocked seconds=1\n  File "agent.py", line 3\n    sleep()']
