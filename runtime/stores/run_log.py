@@ -313,7 +313,7 @@ class RunLogStore(ABC):
             RunLostError: It is unknown by now: its thread may have been deleted, and another run may have its place.
         """
         for _ in range(_READ_ATTEMPTS):
-            base = await retry_unavailable(lambda: self._base(record.key), self.settings.retry_for)
+            base = await retry_unavailable(self._base, self.settings.retry_for, record.key)
             progress = (await self.peek([record.key])).get(record.key)
             if progress is None or progress.started != record.started_at:
                 break

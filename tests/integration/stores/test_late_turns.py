@@ -23,6 +23,7 @@ from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.runtime.stores.run_records import NewRun, RunKey, RunOutcome, RunRecord
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.urls import open_store
+from copilotkit_runtime.server.background import BackgroundRun
 from tests.integration.stores.conftest import KINDS, SHARED, opened_runs
 from tests.integration.stores.servers import Server
 from tests.support.gated_agent import GatedAgent
@@ -294,19 +295,17 @@ class _Lingering(GatedAgent):
         await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("agent_type", [GatedAgent, _Lingering])
-@pytest.mark.parametrize("url", SHARED, indirect=True)
-async def test_a_run_that_another_process_took_for_dead_says_the_same_in_its_thread_and_in_its_log(
-    url: str, settings: StoreSettings, agent_type: type[GatedAgent], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other one has closed it with what was stored by then; it had gone on, and its client has seen the rest."""
+@asynccontextmanager
+async def _taken_for_dead(
+    url: str, settings: StoreSettings, agent: GatedAgent, other: GatedAgent, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[CopilotRuntime, CopilotRuntime, BackgroundRun]]:
+    """Two processes, the second of which has closed a run of the first, whose agent has said the rest since."""
     short = msgspec.structs.replace(settings, lease=2.0, heartbeat=600.0)
     config = RuntimeConfig(store_lease_seconds=2.0)
-    agent = agent_type()
     agent.gates["one"] = asyncio.Event()
     async with (
         CopilotRuntime(providers=[agent], store=open_store(url, short), config=config) as first,
-        CopilotRuntime(providers=[GatedAgent()], store=open_store(url, short), config=config) as second,
+        CopilotRuntime(providers=[other], store=open_store(url, short), config=config) as second,
     ):
         run = await first.start_run("answering", "one", thread_id="thread")
         await agent.begun.get()
@@ -317,8 +316,17 @@ async def test_a_run_that_another_process_took_for_dead_says_the_same_in_its_thr
             await until(lambda: _is(second, "broken"))
             agent.gates["one"].set()
             await (agent.has_said.wait() if isinstance(agent, _Lingering) else run.join())
-        await run.join()
+        yield first, second, run
 
+
+@pytest.mark.parametrize("agent_type", [GatedAgent, _Lingering])
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_run_that_another_process_took_for_dead_says_the_same_in_its_thread_and_in_its_log(
+    url: str, settings: StoreSettings, agent_type: type[GatedAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one has closed it with what was stored by then; it had gone on, and its client has seen the rest."""
+    async with _taken_for_dead(url, settings, agent_type(), GatedAgent(), monkeypatch) as (_, second, run):
+        await run.join()
         await until(lambda: _is(second, "failed"))
         await until(lambda: _has_said(second, ["one", "answer to one"]))
         await until(lambda: _keeps(second, ["one", "answer to one"]))
@@ -353,24 +361,9 @@ class _Remembering(GatedAgent):
 async def test_a_run_taken_for_dead_says_the_same_in_its_agent_s_own_memory_and_in_its_log(
     url: str, settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = msgspec.structs.replace(settings, lease=2.0, heartbeat=600.0)
-    config = RuntimeConfig(store_lease_seconds=2.0)
-    agent = _Remembering()
-    agent.gates["one"] = asyncio.Event()
-    async with (
-        CopilotRuntime(providers=[agent], store=open_store(url, short), config=config) as first,
-        CopilotRuntime(providers=[_Remembering()], store=open_store(url, short), config=config) as second,
-    ):
-        run = await first.start_run("answering", "one", thread_id="thread")
-        await agent.begun.get()
-        await until(lambda: _has_said(second, ["one", "answer "]))
-        with monkeypatch.context() as outage:
-            for operation in ("append_group", "renew"):
-                outage.setattr(first.service.archive.store, operation, _is_away)
-            await until(lambda: _is(second, "broken"))
-            agent.gates["one"].set()
-            status = await run.join()
-
+    agents = _Remembering(), _Remembering()
+    async with _taken_for_dead(url, settings, *agents, monkeypatch) as (first, second, run):
+        status = await run.join()
         assert await _texts(first) == ["one", "answer to one"]
         await until(lambda: _is(second, status))
         assert await _has_said(second, ["one", "answer to one"])
