@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
@@ -27,7 +26,7 @@ class MessageIds:
     def __init__(self) -> None:
         self.renames = False
         """Whether an agent's id was not good enough: from then on, every event must be named."""
-        self._taken: dict[_Kind, set[str]] = defaultdict(set)
+        self._taken: set[tuple[_Kind, str]] = set()
         self._open: dict[tuple[_Kind, Any], str] = {}
         self._last: dict[Any, str] = {}
         """The last id that was given instead of an agent's own, where it was another one."""
@@ -38,9 +37,9 @@ class MessageIds:
         """Take note of messages that the thread has already."""
         for message in messages:
             if isinstance(message, TextMessage):
-                self._taken[events.TextMessageEnd].add(message.id)
+                self._taken.add((events.TextMessageEnd, message.id))
             elif isinstance(message, ToolCallMessage):
-                self._taken[events.ToolCallEnd].add(message.id)
+                self._taken.add((events.ToolCallEnd, message.id))
 
     def named(self, event: Any) -> Any:
         """Return ``event``, or the same under the id that it is to have."""
@@ -84,12 +83,12 @@ class MessageIds:
         chosen = id_ if isinstance(id_, str) and id_ else str(uuid4())
         count = self._used.get((kind, chosen), 1)
         first = chosen
-        while chosen in self._taken[kind]:
+        while (kind, chosen) in self._taken:
             count += 1
             chosen = f"{first}-{count}"
         if chosen != first:
             self._used[kind, first] = count
-        self._taken[kind].add(chosen)
+        self._taken.add((kind, chosen))
         return chosen
 
     def _changed(self, event: Any, changes: dict[str, Any]) -> Any:

@@ -33,6 +33,8 @@ class DecliningParser(HttpRequestParser):
         reader: What is called with their parts; for a request whose offer is declined, twice with its head.
     """
 
+    __slots__ = ("_reader",)
+
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader)
         self._reader = reader
