@@ -9,12 +9,13 @@ import structlog
 
 from .cancellation import end_tasks
 from .errors import StoreError
+from .repeated_failures import RepeatedFailures
 
 log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """Does a piece of work at equal distances in time. What fails is reported to the log and tried again.
+    """Does a piece of work at equal distances in time. What fails is tried again, and the log has it once in a while.
 
     Args:
         name: What the log calls the work.
@@ -34,6 +35,7 @@ class Sweeper:
         self._sweep = sweep
         self._pause = pause
         self._goes_on = goes_on
+        self._failures = RepeatedFailures()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -54,6 +56,14 @@ class Sweeper:
             try:
                 await self._sweep()
             except StoreError as error:
-                log.warning("sweep_failed", work=self._name, error=str(error))
-            except Exception:  # what failed once must not keep the rest from being done
-                log.exception("sweep_failed", work=self._name)
+                if self._is_news(error):
+                    log.warning("sweep_failed", work=self._name, error=str(error))
+            except Exception as error:  # what failed once must not keep the rest from being done
+                if self._is_news(error):
+                    log.exception("sweep_failed", work=self._name)
+            else:
+                if self._failures.are_over(self._name):
+                    log.info("sweep_succeeds_again", work=self._name)
+
+    def _is_news(self, error: Exception) -> bool:
+        return self._failures.is_news(self._name, f"{type(error).__name__}: {error}")

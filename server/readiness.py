@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from ..runtime.per_loop import PerLoop
+from ..runtime.repeated_failures import RepeatedFailures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -43,6 +44,7 @@ class ReadinessCheck:
         self._asking = PerLoop(asyncio.Lock)
         self._known: Readiness | None = None
         self._known_until = 0.0
+        self._failures = RepeatedFailures()
 
     async def check(self) -> Readiness:
         """Return what is found now, or was a moment ago."""
@@ -58,16 +60,18 @@ class ReadinessCheck:
         pending: dict[str, Awaitable[Any]] = {"store": self._service.store.health()}
         pending |= {name: check() for name, check in self._others.items()}
         pending |= {f"provider {p.name}": p.list_agents() for p in self._service.registry.all()}
-        answers = await asyncio.gather(*(_answers(name, question) for name, question in pending.items()))
+        answers = await asyncio.gather(*(self._answers(name, question) for name, question in pending.items()))
         checks = {name: "ok" if answer else "failed" for name, answer in zip(pending, answers, strict=True)}
         return Readiness(ready=all(answers), checks=checks)
 
-
-async def _answers(name: str, question: Awaitable[Any]) -> bool:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            await question
-    except Exception:  # whatever a provider raises, it is not ready
-        log.exception("not_ready", check=name)
-        return False
-    return True
+    async def _answers(self, name: str, question: Awaitable[Any]) -> bool:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await question
+        except Exception as error:  # whatever a provider raises, it is not ready
+            if self._failures.is_news(name, f"{type(error).__name__}: {error}"):
+                log.exception("not_ready", check=name)
+            return False
+        if self._failures.are_over(name):
+            log.info("ready_again", check=name)
+        return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +11,7 @@ import structlog
 
 from ..errors import NoWorkerError
 from ..provider import AgentDescriptor, AgentProvider
+from ..repeated_failures import RepeatedFailures
 from ..sweeper import Sweeper
 from .engine import DEFAULT_QUEUE, Card, QueueEngine
 from .published import Answer, Call, PublishedProvider, RemoteProvider, WorkerCard, remote_provider
@@ -60,6 +61,7 @@ class WorkerDirectory:
         self._gone: dict[str, str] = {}
         """The queues of agents that are published no longer, by their names."""
         self._served: frozenset[str] = frozenset()
+        self._unreadable = RepeatedFailures()
         self._sweeper = Sweeper("worker-directory", self.look, lambda: LOOK_SECONDS)
 
     async def start(self) -> None:
@@ -83,7 +85,7 @@ class WorkerDirectory:
 
     async def look(self) -> None:
         """Read what workers publish now."""
-        workers = _readable(await self._engine.cards())
+        workers = self._readable(await self._engine.cards())
         found = _facts(workers)
         self._served = frozenset(queue for worker in workers for queue in worker.queues)
         self._note(found)
@@ -106,6 +108,19 @@ class WorkerDirectory:
         queue = self._gone.get(_MODEL if agent_name is None else agent_name)
         is_away = queue is not None and queue not in self._served
         return NoWorkerError() if is_away or not self._known else None
+
+    def _readable(self, cards: Sequence[Card]) -> list[WorkerCard]:
+        """Return what can be read of what workers publish."""
+        self._unreadable.keep({card.worker for card in cards})
+        workers = []
+        for card in sorted(cards):
+            try:
+                workers.append(msgspec.json.decode(card.body, type=WorkerCard))
+                self._unreadable.are_over(card.worker)
+            except msgspec.DecodeError as error:
+                if self._unreadable.is_news(card.worker, str(error)):
+                    log.warning("worker_not_readable", worker=card.worker, reason=str(error))
+        return workers
 
     def _note(self, found: Mapping[str, tuple[PublishedProvider, list[str]]]) -> None:
         present = asyncio.get_running_loop().time()
@@ -147,17 +162,6 @@ def _names(key: str, provider: RemoteProvider | None) -> dict[str, str]:
     if provider is None:
         return {}
     return {_MODEL: DEFAULT_QUEUE} if key == _MODEL else {agent.name: agent.queue for agent in provider.facts.agents}
-
-
-def _readable(cards: Iterable[Card]) -> list[WorkerCard]:
-    """Return what can be read of what workers publish."""
-    workers = []
-    for card in sorted(cards):
-        try:
-            workers.append(msgspec.json.decode(card.body, type=WorkerCard))
-        except msgspec.DecodeError as error:
-            log.warning("worker_not_readable", worker=card.worker, reason=str(error))
-    return workers
 
 
 def _facts(workers: Iterable[WorkerCard]) -> dict[str, tuple[PublishedProvider, list[str]]]:

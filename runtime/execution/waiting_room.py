@@ -9,6 +9,7 @@ import structlog
 
 from ..cancellation import end_tasks
 from ..errors import QueueFullError, StoreError
+from ..repeated_failures import RepeatedFailures
 from ..stores.run_records import RunKey
 from .engine import QueueEngine
 
@@ -33,6 +34,7 @@ class WaitingRoom:
         self._waits = waits
         self._rooms: dict[str, deque[RunKey]] = {}
         self._pumps: dict[str, asyncio.Task[None]] = {}
+        self._failures = RepeatedFailures()
 
     async def ahead(self, queue: str) -> int:
         """Return how many runs are ahead of the next one.
@@ -81,7 +83,11 @@ class WaitingRoom:
             try:
                 await self._fill(queue, room)
             except StoreError as error:
-                log.warning("queue_does_not_answer", queue=queue, reason=str(error))
+                if self._failures.is_news(queue, str(error)):
+                    log.warning("queue_does_not_answer", queue=queue, reason=str(error))
+            else:
+                if self._failures.are_over(queue):
+                    log.info("queue_answers_again", queue=queue)
             if room:
                 await asyncio.sleep(LOOK_SECONDS)
 

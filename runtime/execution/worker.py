@@ -16,6 +16,7 @@ from ..error_texts import to_public_error
 from ..errors import CopilotKitError, MisuseError, StoreError
 from ..provider import AgentDescriptor, AgentProvider
 from ..registry import ProviderRegistry
+from ..repeated_failures import RepeatedFailures
 from ..runs.archive import RunArchive
 from ..runs.broken_runs import BrokenRuns
 from ..runs.observer import Observers
@@ -86,6 +87,7 @@ class Worker:
         self._takers: list[asyncio.Task[None]] = []
         self._mine: frozenset[str] = frozenset()
         self._stopping = False
+        self._failures = RepeatedFailures()
 
     async def start(self) -> None:
         """Begin to take runs."""
@@ -259,11 +261,16 @@ class Worker:
 
     async def _attempt(self, work: Awaitable[Any]) -> Any:
         try:
-            return await work
+            answer = await work
         except StoreError as error:
-            log.warning("queue_does_not_answer", worker=self.name, reason=str(error))
+            if self._failures.is_news(self.name, str(error)):
+                log.warning("queue_does_not_answer", worker=self.name, reason=str(error))
         except Exception:  # what a foreign program put into the queue must not end the taking of runs
             log.exception("queue_not_readable", worker=self.name)
+        else:
+            if self._failures.are_over(self.name):
+                log.info("queue_answers_again", worker=self.name)
+            return answer
         await asyncio.sleep(_PAUSE_SECONDS)
         return None
 

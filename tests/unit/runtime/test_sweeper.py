@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
+from copilotkit_runtime.runtime import repeated_failures
 from copilotkit_runtime.runtime.errors import StoreError
 from copilotkit_runtime.runtime.sweeper import Sweeper
 from tests.support.polling import until
@@ -55,3 +57,34 @@ async def test_work_that_has_no_more_to_do_ends_and_can_be_started_again() -> No
     sweeper.start()
     await until(work.is_done_again)
     await sweeper.stop()
+
+
+async def test_a_failure_that_lasts_is_reported_once_and_so_is_its_end() -> None:
+    away = StoreError("away")
+    work = Work(away, away, ValueError("other"), away, away, None)
+    sweeper = Sweeper("work", work.sweep, lambda: 0.001)
+
+    async def is_over() -> bool:
+        return work.done > 6
+
+    with capture_logs() as lines:
+        sweeper.start()
+        await until(is_over)
+        await sweeper.stop()
+    assert [(line["event"], line.get("error"), line["log_level"]) for line in lines] == [
+        ("sweep_failed", "away", "warning"),
+        ("sweep_failed", None, "error"),
+        ("sweep_failed", "away", "warning"),
+        ("sweep_succeeds_again", None, "info"),
+    ]
+
+
+async def test_a_failure_that_lasts_is_reported_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeated_failures, "REMIND_SECONDS", 0.0)
+    work = Work(*[StoreError("away")] * 3)
+    sweeper = Sweeper("work", work.sweep, lambda: 0.001)
+    with capture_logs() as lines:
+        sweeper.start()
+        await until(work.is_done_again)
+        await sweeper.stop()
+    assert [line["event"] for line in lines] == ["sweep_failed"] * 3 + ["sweep_succeeds_again"]

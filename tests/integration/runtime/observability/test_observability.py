@@ -13,11 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from structlog.testing import capture_logs
 
 from copilotkit_runtime import AgentDescriptor, CopilotRuntime, RuntimeConfig
 from copilotkit_runtime.runtime.config import EMULATED_VERSION
 from copilotkit_runtime.runtime.observability.metrics import RuntimeMetrics
 from copilotkit_runtime.runtime.stores.errors import StoreConflictError, StoreUnavailableError
+from copilotkit_runtime.server import readiness
 from tests.integration.server.process import Running, running
 from tests.integration.stores.servers import RedisServer
 from tests.parity.fold import fold
@@ -295,6 +297,19 @@ async def test_readiness_checks_the_store_and_the_providers_and_liveness_does_no
     async with client_of(CopilotRuntime(providers=[ScriptedProvider()])) as client:
         for path in ("/ready", f"{PATH}/ready"):
             assert (await client.get(path)).json()["ready"] is True
+
+
+async def test_probes_report_what_is_not_ready_once_and_when_it_is_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    provider = Unready()
+    async with client_of(CopilotRuntime(providers=[provider])) as client:
+        with capture_logs() as lines:
+            for _ in range(3):
+                assert (await client.get("/ready")).status_code == 503
+            provider.listed = -1
+            assert (await client.get("/ready")).status_code == 200
+    expected = [("not_ready", "provider scripted"), ("ready_again", "provider scripted")]
+    assert [(line["event"], line["check"]) for line in lines if "check" in line] == expected
 
 
 async def test_a_hidden_error_leads_to_its_log_line(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from copilotkit_runtime.runtime.errors import AgentNotFoundError, NoWorkerError
 from copilotkit_runtime.runtime.execution import directory as directory_module
@@ -138,3 +139,12 @@ async def test_a_provider_that_is_renamed_while_workers_are_replaced_has_each_ag
     assert await web.agents(two=new) == ["a", "b", "c"]
     monkeypatch.setattr(directory_module, "FORGET_SECONDS", -1.0)
     assert await web.agents(two=new) == ["a", "b", "c"]
+
+
+async def test_a_worker_that_cannot_be_read_is_reported_once_and_anew_when_it_publishes_otherwise(web: Web) -> None:
+    with capture_logs() as lines:
+        for body in ("no JSON", "no JSON", '{"queues": 1}', '{"queues": 1}', card("a"), "no JSON"):
+            await web.agents(worker=body)
+        await web.agents()
+        await web.agents(worker="no JSON")
+    assert [(line["event"], line["worker"]) for line in lines] == [("worker_not_readable", "worker")] * 4

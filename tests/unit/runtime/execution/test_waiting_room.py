@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from copilotkit_runtime.runtime.errors import QueueFullError
 from copilotkit_runtime.runtime.execution import waiting_room
@@ -21,6 +22,7 @@ class Queues:
         self.kept: list[RunKey] = []
         self.taken = 0
         self.away = False
+        self.looks = 0
 
     async def put(self, _queue: str, key: RunKey) -> None:
         if self.away:
@@ -28,6 +30,7 @@ class Queues:
         self.kept.append(key)
 
     async def waiting(self, _queue: str) -> int:
+        self.looks += 1
         if self.away:
             raise StoreUnavailableError
         return len(self.kept) - self.taken
@@ -100,3 +103,22 @@ async def test_a_server_that_is_away_for_a_while_loses_no_run(queues: Queues) ->
     await until(all_put, 30)
     queues.away = True
     await room.close()
+
+
+async def test_a_server_that_is_away_is_reported_once_and_so_is_its_return(queues: Queues) -> None:
+    room = room_of(queues, 2)
+    await fill(room, KEYS[:3])
+    queues.away, seen = True, queues.looks
+
+    async def was_looked_at() -> bool:
+        return queues.looks > seen + 3
+
+    async def is_put() -> bool:
+        return len(queues.kept) == 3 and len(lines) > 1
+
+    with capture_logs() as lines:
+        await until(was_looked_at, 30)
+        queues.away, queues.taken = False, 1
+        await until(is_put, 30)
+        await room.close()
+    assert [line["event"] for line in lines] == ["queue_does_not_answer", "queue_answers_again"]
