@@ -61,6 +61,8 @@ class Gateway:
         """Return the application of the URL that the wires share; the first wire gets what none claims."""
 
         def dispatch(exchange: Exchange) -> Awaitable[None]:
+            if exchange.request.method == "POST":
+                return self._answer_shared(exchange, wires)
             page = next((page for wire in wires if (page := wire.page(exchange)) is not None), None)
             if page is not None:
                 return exchange.page(page.html, page.policy)

@@ -92,10 +92,11 @@ class MessageIds:
         return chosen
 
     def _changed(self, event: Any, changes: dict[str, Any]) -> Any:
-        if all(getattr(event, field) == value for field, value in changes.items()):
-            return event
-        self.renames = True
-        return msgspec.structs.replace(event, **changes)
+        for field, value in changes.items():
+            if getattr(event, field) != value:
+                self.renames = True
+                return msgspec.structs.replace(event, **changes)
+        return event
 
     _NAMERS: ClassVar[dict[type, Callable[[Any, Any], Any]]] = {
         events.TextMessageStart: _begin,

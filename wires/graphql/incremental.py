@@ -20,6 +20,9 @@ Entry: TypeAlias = dict[str, Any]
 ResponsePath: TypeAlias = list[str | int]
 
 
+_rereads, _number = attrgetter("rereads"), attrgetter("number")
+
+
 class _Follower(Protocol):
     number: int
     """Its place among all that followed: parts are written in that order."""
@@ -97,7 +100,7 @@ class IncrementalRenderer:
     @property
     def rereads(self) -> bool:
         """Whether what has been written of a list may be written once more, in another place."""
-        return self._asleep_reread > 0 or any(follower.rereads for follower in self._awake)
+        return self._asleep_reread > 0 or any(map(_rereads, self._awake))
 
     def _leaves_of(self, channel: Channel[Any] | None) -> list[StreamedLeaves]:
         return [each for each in self._asleep.get(channel, ()) if isinstance(each, StreamedLeaves)]
@@ -110,7 +113,7 @@ class IncrementalRenderer:
 
     def _look_at(self, followers: list[_Follower], entries: list[Entry]) -> None:
         # A part that is written appends its own followers, so this loop reaches them too, behind their parent.
-        self._awake = sorted(followers, key=attrgetter("number"))
+        self._awake = sorted(followers, key=_number)
         kept: list[_Follower] = []
         for follower in self._awake:
             if follower.advance(entries):
