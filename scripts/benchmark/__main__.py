@@ -1,6 +1,7 @@
 """Measures this runtime beside the TypeScript runtimes and the floors, and with --write puts the figures on the page.
 
-The floor is what an application costs that only writes the same bytes, without a runtime.
+The floors are what an application costs that only writes the same bytes, without a runtime: one on ASGI, to which the
+ratios are, and a bare protocol.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-from scripts.benchmark import cost, features, history, idle, langgraph_whole, load_streams, workers
+from scripts.benchmark import (
+    cost,
+    fairness,
+    features,
+    history,
+    idle,
+    langgraph_whole,
+    load_streams,
+    switched_on,
+    workers,
+)
+from scripts.benchmark.floors import asgi_floor, bare_floor
 from scripts.benchmark.measurement import Measurement, measure, percentile
 from scripts.benchmark.pattern import Pattern
 from scripts.benchmark.picture import write_picture
@@ -22,7 +34,7 @@ from scripts.benchmark.wires import AGUI, WIRES, GraphQL, Wire
 from tests.integration.langgraph import measure_cost
 from tests.parity.servers import Server, Target, newest_reference, ours, reference, serving
 
-FLOOR, OURS = "floor", "python"
+BARE, FLOOR, OURS = "bare protocol", "floor", "python"
 HEAD = (
     "pattern",
     "server",
@@ -30,6 +42,7 @@ HEAD = (
     "lowest-highest",
     "to floor",
     "to TypeScript",
+    "ms per request",
     "byte p50 / p99",
     "token p50 / p99",
 )
@@ -41,7 +54,8 @@ PATTERNS = (
 )
 MEANINGS = (
     "*burst*: all tokens at once; *each turn*: one at each turn of the agent's event loop; *2 ms*: one every 2 ms;"
-    " *two tokens*: what a request costs, per token."
+    " *two tokens*: what a request costs, per token. *floor*: an ASGI application that writes the same bytes; *bare"
+    " protocol*: the same without ASGI. *ms per request*: for all its tokens."
 )
 CURVE_STREAMS = (1, 10, 50, 200)
 CURVE_TOKENS = (2, 20, 200, 1000)
@@ -58,14 +72,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each of them is")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and its pictures")
     return parser.parse_args()
-
-
-def _floor() -> Target:
-    served = ("scripts.benchmark.floor:app", "--loop", "uvloop", "--http", "httptools")
-    quiet = ("--no-access-log", "--log-level", "warning")
-    # The port comes by the environment, as for the runtimes.
-    command = " ".join((sys.executable, "-m", "uvicorn", *served, *quiet, "--port", "$PORT"))
-    return Target(FLOOR, ("sh", "-c", f"exec {command}"), {})
 
 
 def _reference_for(wire: Wire) -> Target:
@@ -86,6 +92,7 @@ def _row(measurement: Measurement, floor: float, other: float) -> tuple[str, ...
         f"{own:.1f}",
         f"{min(costs):.1f}-{max(costs):.1f}",
         *ratios,
+        f"{own * measurement.pattern.tokens / 1000:.2f}",
         *delays,
     )
 
@@ -117,7 +124,7 @@ def _curves(report: Report, servers: dict[str, Server], wire: Wire, rounds: int)
 def _wire(report: Report, wire: Wire, arguments: argparse.Namespace) -> None:
     report.section(f"{wire.name}: processor time of the server for each token that clients get", MEANINGS)
     with ExitStack() as stack:
-        targets = (_floor(), _reference_for(wire), ours(name=OURS))
+        targets = (bare_floor(BARE), asgi_floor(FLOOR), _reference_for(wire), ours(name=OURS))
         servers = {target.name: stack.enter_context(serving(target)) for target in targets}
         report.table(HEAD, _tokens(servers, wire, arguments))
         if arguments.write:
@@ -147,6 +154,27 @@ def _batch_rows(servers: dict[str, Server], arguments: argparse.Namespace) -> It
         yield from ((wire.name, one.target, f"{one.cost:.1f}", f"{one.cost / found[0].cost:.2f}") for one in found)
 
 
+def _switched_on(report: Report, arguments: argparse.Namespace) -> None:
+    report.section(
+        "With hooks, guardrails and a durable log",
+        "What a token costs. *short run*: 200 tokens, 2 ms apart, as above; *long run*: 1000 tokens, 20 ms apart."
+        " *of a request*: hooks before, behind and around it, and a"
+        " guardrail on what it asks; *of each token*: a hook that gets each piece, and a guardrail that reads the"
+        " answer, too. The log is in memory where no store is named.",
+    )
+    report.table(switched_on.HEAD, switched_on.rows(arguments.concurrent, arguments.rounds))
+
+
+def _fairness(report: Report) -> None:
+    report.section(
+        "A burst beside other streams",
+        f"{fairness.STREAMS} streams of {fairness.RATE:g} tokens a second, and one more whose agent has"
+        f" {fairness.BURST} tokens at once: by how much later than the most punctual of its stream each of their tokens"
+        " comes.",
+    )
+    report.table(fairness.HEAD, fairness.rows())
+
+
 def _counted(report: Report) -> None:
     report.section(
         "Calls of Python functions",
@@ -174,6 +202,7 @@ def main() -> None:
     for wire in (GraphQL(), AGUI()):
         _wire(report, wire, arguments)
     _batches(report, arguments)
+    _switched_on(report, arguments)
     _counted(report)
     report.section(
         "Features", "Calls and processor time of one more token with hooks, guardrails and actions, off and on."
@@ -195,11 +224,16 @@ def main() -> None:
     if arguments.idle:
         report.section("Silent streams", f"{arguments.idle} streams that are open and wait.")
         report.table(idle.HEAD, [each.row() for each in idle.idle_streams(arguments.idle)])
+    _fairness(report)
     if arguments.streams:
         title = (
             f"{arguments.streams} streams at once, 50 tokens a second each, for {arguments.seconds:g} s, in one process"
         )
-        report.section(title)
+        report.section(
+            title,
+            "*delay*: of a token, behind the most punctual one of its stream; *pause*: the longest between two tokens"
+            " of a stream.",
+        )
         report.table(load_streams.HEAD, load_streams.rows(arguments.streams, 50.0, arguments.seconds, 1))
         report.section(
             "Two workers",

@@ -54,10 +54,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await _live(receive, send)
         return
     asked = json.loads(await _body(receive))
-    wire = "graphql" if "query" in asked else "agui"
-    script = json.loads(_script(asked))
-    texts = [step for step in script if step["event"]["type"] == "TEXT_MESSAGE_CONTENT"]
-    before, tokens, after = (parts if wire == "graphql" else events)(len(texts))
+    wire, texts = texts_asked(asked)
+    before, tokens, after = answer_parts(wire, len(texts))
     headers = [(b"content-type", CONTENT_TYPES[wire])]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     for part in before:
@@ -69,6 +67,18 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     for part in after:
         await send(_chunk(part))
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def texts_asked(asked: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """Return the wire of a request, and the steps of its script that are pieces of text."""
+    script = json.loads(_script(asked))
+    wire = "graphql" if "query" in asked else "agui"
+    return wire, [step for step in script if step["event"]["type"] == "TEXT_MESSAGE_CONTENT"]
+
+
+def answer_parts(wire: str, tokens: int) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Return what is written on a wire before so many tokens, for each of them, and behind them."""
+    return parts(tokens) if wire == "graphql" else events(tokens)
 
 
 def _script(asked: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,13 +26,18 @@ _END = b"\r\n0\r\n\r\n"
 
 @dataclass
 class Speech(asyncio.Protocol):
-    """One stream: ``words`` have come, the first ``first_word`` seconds after it was asked for."""
+    """One stream: ``words`` have come, the first ``first_word`` seconds after it was asked for.
+
+    ``lags`` has for each word when it came, in seconds behind the moment that its pace gives it.
+    """
 
     request: bytes
     expected: int
+    pace: float
     words: int = 0
     first_word: float = 0.0
     longest_pause: float = 0.0
+    lags: array[float] = field(default_factory=lambda: array("f"))
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _asked: float = 0.0
     _last: float = 0.0
@@ -51,6 +58,8 @@ class Speech(asyncio.Protocol):
                 self.longest_pause = max(self.longest_pause, present - self._last)
             else:
                 self.first_word = present - self._asked
+            for number in range(self.words, self.words + found):
+                self.lags.append(present - self._asked - number * self.pace)
             self.words += found
             self._last = present
         self._tail = (self._tail + data)[-_TAIL:]
@@ -62,9 +71,19 @@ class Speech(asyncio.Protocol):
         self.ended.set()
 
     @property
+    def took(self) -> float:
+        """For how long its words came, in seconds behind the request."""
+        return self._last - self._asked
+
+    @property
     def failed(self) -> bool:
         """Whether a word is missing, or the answer has no good end."""
         return self.words != self.expected or _SUCCESS not in self._tail or not self._tail.endswith(_END)
+
+
+def added_delays(speeches: Sequence[Speech]) -> list[float]:
+    """Return by how many seconds each word came later than the most punctual one of its stream."""
+    return [lag - first for speech in speeches if speech.lags for first in (min(speech.lags),) for lag in speech.lags]
 
 
 def request(url: str, thread_id: str, words: int, pace: float, earlier: int = 0) -> bytes:
@@ -95,12 +114,12 @@ def _same(speech: Speech) -> Speech:
     return speech
 
 
-async def wave(url: str, streams: int, words: int, pace: float) -> list[Speech]:
+async def wave(url: str, streams: int, words: int, pace: float, threads: str = "load") -> list[Speech]:
     """Open ``streams`` streams within two seconds, each on its thread, and wait until all have ended."""
     place = urlsplit(url)
     host, port = place.hostname or "", place.port or 80
     loop = asyncio.get_running_loop()
-    speeches = [Speech(request(url, f"load-{number}", words, pace), words) for number in range(streams)]
+    speeches = [Speech(request(url, f"{threads}-{number}", words, pace), words, pace) for number in range(streams)]
     for speech in speeches:
         await loop.create_connection(partial(_same, speech), host, port)
         await asyncio.sleep(2 / streams)
@@ -128,10 +147,10 @@ async def _talk(url: str, number: int, turns: int, words: int, pace: float) -> l
     first = number % TURNS_OF_A_THREAD if turns > 1 else 0
     for turn in range(first, first + turns):
         thread, earlier = divmod(turn, TURNS_OF_A_THREAD)
-        speech = Speech(request(url, f"load-{number}-{thread}", words, pace, earlier), words)
+        speech = Speech(request(url, f"load-{number}-{thread}", words, pace, earlier), words, pace)
         async with asyncio.timeout(words * pace * 3 + 60):
             await loop.create_connection(partial(_same, speech), place.hostname or "", place.port or 80)
             await speech.ended.wait()
-        speech.request = b""
+        speech.request, speech.lags = b"", array("f")
         said.append(speech)
     return said

@@ -19,12 +19,12 @@ from pathlib import Path
 import uvloop
 
 from scripts.benchmark import processor
-from scripts.benchmark.load_client import Speech, wave
+from scripts.benchmark.load_client import Speech, added_delays, wave
 from scripts.benchmark.measurement import percentile
 from tests.parity.servers import Server, ours, serving
 
 GROWTH = 1.1
-ROW = "{:>4} {:>8} {:>7} {:>10} {:>11} {:>10} {:>12} {:>12} {:>12} {:>9} {:>9}"
+ROW = "{:>4} {:>8} {:>7} {:>10} {:>11} {:>10} {:>12} {:>12} {:>12} {:>12} {:>12} {:>9} {:>9}"
 HEAD = (
     "wave",
     "streams",
@@ -34,6 +34,8 @@ HEAD = (
     "cpu",
     "first p50",
     "first p99",
+    "delay p50",
+    "delay p99",
     "pause p99",
     "peak MB",
     "after MB",
@@ -88,6 +90,7 @@ def _row(
     tokens = sum(speech.words for speech in speeches)
     firsts = [speech.first_word for speech in speeches]
     pauses = [speech.longest_pause for speech in speeches]
+    delays = added_delays(speeches)
     return (
         str(number),
         str(len(speeches)),
@@ -97,6 +100,8 @@ def _row(
         f"{used / seconds:.0%}",
         f"{percentile(firsts, 50) * 1000:.0f} ms",
         f"{percentile(firsts, 99) * 1000:.0f} ms",
+        f"{percentile(delays, 50) * 1000:.1f} ms",
+        f"{percentile(delays, 99) * 1000:.1f} ms",
         f"{percentile(pauses, 99) * 1000:.0f} ms",
         f"{peak:.0f}",
         f"{after:.0f}",
