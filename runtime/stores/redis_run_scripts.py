@@ -11,6 +11,27 @@ local function expire(key, seconds)
 end
 local function has_owner(status, unsaved) return status == 'running' or unsaved == '1' end
 """
+# KEYS: the thread's numbers, leases. ARGV: prefix of the thread's runs, what is published of each
+DELETE = """
+local numbers = redis.call('ZRANGE', KEYS[1], 0, -1)
+for _, number in ipairs(numbers) do
+    local run = ARGV[1] .. number
+    redis.call('DEL', run, run .. ':events')
+    redis.call('ZREM', KEYS[2], run)
+    redis.call('PUBLISH', run, ARGV[2])
+end
+redis.call('DEL', KEYS[1])
+return #numbers
+"""
+# KEYS: run, stream, leases, the thread's numbers. ARGV: owner, the run's number, what is published
+DISCARD = """
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('ZREM', KEYS[3], KEYS[1])
+redis.call('ZREM', KEYS[4], ARGV[2])
+redis.call('PUBLISH', KEYS[1], ARGV[3])
+return 1
+"""
 # KEYS: the thread's numbers, leases. ARGV: prefix of the thread's runs, owner, lease, ttl, thread, run id, agent, about
 OPEN = f"""{_NOW}
 local prefix, owner, lease, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]

@@ -50,6 +50,9 @@ NAMED_RUNS = 4096
 
 _pack = msgspec.msgpack.Encoder().encode
 
+_GONE = f"0{OVER}"
+"""What is published of a run that is forgotten."""
+
 _FIELDS = ("thread", "number", "run", "agent", "status", "last", "about", "started", "updated", "takeovers", "unsaved")
 
 
@@ -66,6 +69,8 @@ class RedisRuns(RunLogStore):
         super().__init__(settings or StoreSettings())
         self._shards = Shards(client, self.settings.prefix)
         self._names = lru_cache(maxsize=NAMED_RUNS)(self._name)
+        self._delete_script = RedisScript(client, scripts.DELETE)
+        self._discard_script = RedisScript(client, scripts.DISCARD)
         self._open_script = RedisScript(client, scripts.OPEN)
         self._append_script = RedisScript(client, scripts.APPEND)
         self._compact_script = RedisScript(client, scripts.COMPACT)
@@ -81,27 +86,14 @@ class RedisRuns(RunLogStore):
 
     @override
     async def delete(self, thread_id: str) -> bool:
+        keys = [self._numbers(thread_id), self._leases(thread_id)]
         with translated():
-            numbers = await self._client.execute_command("ZRANGE", self._numbers(thread_id), 0, -1)
-            runs = [self._run(RunKey(thread_id, int(number))) for number in numbers]
-            streams = [f"{run}:events" for run in runs]
-            await self._client.execute_command("DEL", self._numbers(thread_id), *runs, *streams)
-            if runs:
-                await self._client.execute_command("ZREM", self._leases(thread_id), *runs)
-                await self._announce_gone(runs)
-        return bool(runs)
+            return bool(await self._delete_script(keys, [self._prefix(thread_id), _GONE]))
 
     @override
     async def discard(self, key: RunKey, owner: str) -> None:
-        run = self._run(key)
         with translated():
-            kept = await self._client.execute_command("HGET", run, "owner")
-            if kept is None or kept.decode() != owner:
-                return
-            await self._client.execute_command("ZREM", self._numbers(key.thread_id), key.number)
-            await self._client.execute_command("DEL", run, f"{run}:events")
-            await self._client.execute_command("ZREM", self._leases(key.thread_id), run)
-            await self._announce_gone([run])
+            await self._discard_script(self._keys(key), [owner, key.number, _GONE])
 
     @override
     async def _open(self, run: NewRun, owner: str) -> tuple[int, datetime]:
@@ -250,12 +242,6 @@ class RedisRuns(RunLogStore):
     @override
     def _stop_line(self) -> NewsLine:
         return RedisStops(self._client, self._stop_channel, self._run)
-
-    async def _announce_gone(self, runs: Sequence[str]) -> None:
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for run in runs:
-                pipeline.execute_command("PUBLISH", run, f"0{OVER}")
-            await pipeline.execute()
 
     async def _records(self, runs: Sequence[str | bytes]) -> list[RunRecord]:
         async with self._client.pipeline(transaction=False) as pipeline:

@@ -103,6 +103,21 @@ async def test_the_batches_of_many_runs_are_as_few_arguments_as_those_of_one(
     assert {len(arguments) for arguments in calls} == {5}
 
 
+async def test_runs_are_forgotten_in_one_command_that_nothing_ends_half_way(
+    store: StateStore, url: str, settings: StoreSettings
+) -> None:
+    assert isinstance(store, RedisStore)
+    runs = RedisRuns(store.client, settings)
+    key, other = [(await runs.open("t", run_id="r", agent_name="a", owner="me")).key for _ in range(2)]
+    await runs.append_group("me", [RunBatch(key, Batch(1, 1, b"[]")), RunBatch(other, Batch(1, 1, b"[]"))])
+    with patch.object(store.client, "execute_command", wraps=store.client.execute_command) as execute:
+        await runs.discard(key, "me")
+        await runs.delete("t")
+    commands = [call.args[0] for call in execute.call_args_list]
+    assert [command for command in commands if command != "EVAL"] == ["EVALSHA", "EVALSHA"]
+    assert [name for name in _keys(url, settings) if ":run" in name] == []
+
+
 async def test_a_thread_that_redis_evicted_is_not_listed(store: StateStore, url: str, settings: StoreSettings) -> None:
     for number in range(3):
         await store.save(f"thread-{number}", "agent", AgentState())
