@@ -331,13 +331,7 @@ class RunArchive:
         Raises:
             RunLostError: It is kept no longer: its thread may have been deleted, and another run may have its place.
         """
-        if record.status != "running":
-            return await self.store.ended_history(record)
-        found = await self.store.history(record.key)
-        progress = (await self.store.peek([record.key])).get(record.key)
-        if progress is None or progress.started != record.started_at:
-            raise RunLostError
-        return found
+        return await self.store.history(record)
 
     async def history_if_kept(self, record: RunRecord) -> list[events.Event]:
         """Return what is kept of a run; nothing if its thread has been deleted meanwhile."""

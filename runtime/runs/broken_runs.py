@@ -113,7 +113,7 @@ class BrokenRuns:
             return
         last = latest.last if latest is not None else record.last
         try:
-            stored = await self._store.history(record.key)
+            stored = await self._store.history(record)
         except RunCompactedError:
             # Something is missing of it, so that nobody can go on with it; but the thread is not to wait for ever.
             log.exception("run_not_readable", thread_id=record.thread_id, run_id=record.run_id)

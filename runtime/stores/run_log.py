@@ -280,17 +280,20 @@ class RunLogStore(ABC):
         """
         return await retry_unavailable(self._part, self.settings.retry_for, key, after)
 
-    async def history(self, key: RunKey) -> list[Event]:
+    async def history(self, record: RunRecord) -> list[Event]:
         """Return all that is stored of a run, in compacted form if it has ended.
 
         Raises:
-            RunLostError: The run is unknown.
+            RunLostError: It is unknown by now: its thread may have been deleted, and another run may have its place.
         """
-        progress = (await self.peek([key])).get(key)
-        if progress is not None and progress.status != "running":
-            base = await retry_unavailable(self._base, self.settings.retry_for, key)
-            return decode_events(base.payload)
-        return await self._read_all(key)
+        for _ in range(_READ_ATTEMPTS):
+            found, last = await self._whole(record)
+            progress = (await self.peek([record.key])).get(record.key)
+            if progress is None or progress.started != record.started_at:
+                break
+            if record.status == "running" or last >= progress.last:
+                return found
+        raise RunLostError
 
     async def wait(self, key: RunKey, after: int, seconds: float) -> None:
         """Return once the run has events behind the number ``after``, or has ended, or ``seconds`` have passed."""
@@ -306,21 +309,6 @@ class RunLogStore(ABC):
         """Have what becomes of a run noted from now on, so that waiting for it costs no operation of its own."""
         return self._watch.follow(key)
 
-    async def ended_history(self, record: RunRecord) -> list[Event]:
-        """Return all that is stored of a run that has ended, in compacted form.
-
-        Raises:
-            RunLostError: It is unknown by now: its thread may have been deleted, and another run may have its place.
-        """
-        for _ in range(_READ_ATTEMPTS):
-            base = await retry_unavailable(self._base, self.settings.retry_for, record.key)
-            progress = (await self.peek([record.key])).get(record.key)
-            if progress is None or progress.started != record.started_at:
-                break
-            if base.last >= progress.last:
-                return decode_events(base.payload)
-        raise RunLostError
-
     @abstractmethod
     async def delete(self, thread_id: str) -> bool:
         """Forget all runs of a thread; return whether there were any."""
@@ -329,14 +317,18 @@ class RunLogStore(ABC):
     async def discard(self, key: RunKey, owner: str) -> None:
         """Forget a run that is ``owner``'s, as if it had not been opened."""
 
-    async def _read_all(self, key: RunKey) -> list[Event]:
+    async def _whole(self, record: RunRecord) -> tuple[list[Event], int]:
+        """Return the events of whatever run has the place of ``record``, and the number of the last."""
+        if record.status != "running":
+            base = await retry_unavailable(self._base, self.settings.retry_for, record.key)
+            return decode_events(base.payload), base.last
         found: list[Event] = []
         after = 0
         while True:
-            part = await self.read(key, after)
+            part = await self.read(record.key, after)
             found += part.events
             if part.ended or part.last == after:
-                return found
+                return found, part.last
             after = part.last
 
     async def _part(self, key: RunKey, after: int) -> RunPart:

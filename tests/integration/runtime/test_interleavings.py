@@ -56,7 +56,7 @@ STATES = (
 )
 RUNS = (
     *("open", "append_group", "compact", "close", "renew", "runs", "latest", "peek", "read", "history"),
-    *("ended_history", "delete", "discard"),
+    *("delete", "discard"),
 )
 AGENTS = ("keeps_thread", "load_state", "save_state", "delete_thread", "delete_owner", "compact_thread")
 

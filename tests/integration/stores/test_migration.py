@@ -109,7 +109,7 @@ async def test_what_one_redis_kept_before_clusters_were_supported_goes_on(url: s
     assert state.state == {"step": 1}
     ended, going = await runs.runs(KEPT)
     assert (ended.status, going.status) == ("finished", "running")
-    assert len(await runs.history(ended.key)) == 2
+    assert len(await runs.history(ended)) == 2
     assert going.key in [each.key for each in await runs.abandoned()]
     assert await runs.claim(going.key, "process-2")
     token = events.TextMessageContent(message_id="m", delta="y")

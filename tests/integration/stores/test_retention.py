@@ -69,6 +69,10 @@ async def _ended(runs: RunLogStore, thread: str) -> RunKey:
     return key
 
 
+async def _history(runs: RunLogStore, key: RunKey) -> list[events.Event]:
+    return await runs.history(next(record for record in await runs.runs(key.thread_id) if record.key == key))
+
+
 @on_disk
 async def test_single_events_of_a_quiet_thread_go_a_minute_after_its_last_run(url: str) -> None:
     async with opened_runs(url) as runs:
@@ -80,14 +84,14 @@ async def test_single_events_of_a_quiet_thread_go_a_minute_after_its_last_run(ur
         recent = await _ended(runs, "recent")
         await runs.trim()
         assert _singles(url) == ["going", "recent"]
-        assert await runs.history(quiet) == [TOKEN, FINISHED]
+        assert await _history(runs, quiet) == [TOKEN, FINISHED]
         assert (await runs.read(going)).events == [TOKEN]
 
         await runs.close(going, OWNER, "finished", 2, [TOKEN, FINISHED])
         _let_minutes_pass(url)
         await runs.trim()
         assert _singles(url) == []
-        assert await runs.history(recent) == [TOKEN, FINISHED]
+        assert await _history(runs, recent) == [TOKEN, FINISHED]
 
 
 @on_disk
@@ -134,7 +138,7 @@ async def _use_everything(url: str, settings: StoreSettings) -> None:
     await runs.claim(key, OWNER)
     await runs.runs("mine")
     await runs.close(key, OWNER, "finished", 2, [TOKEN, FINISHED])
-    await runs.history(key)
+    await _history(runs, key)
     await runs.trim()
     await runs.delete("mine")
     await store.delete_thread("mine")
