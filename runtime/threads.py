@@ -22,7 +22,7 @@ from .provider import AgentProvider
 from .runs.run import Run
 from .runs.turn import Turn
 from .stores.errors import StoreKeyError
-from .stores.interface import StateStore, ThreadInfo, ThreadPage
+from .stores.interface import REMOVAL, StateStore, ThreadInfo, ThreadPage
 from .stores.locks import RunLock
 from .sweeper import Sweeper
 
@@ -33,8 +33,6 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS = 15.0
 """How long a deletion waits for runs that go on in the thread."""
 _PAGE = 100
-_REMOVAL = "removal of the thread"
-"""What stands in place of an agent's name in the lock of those who remove a thread, and in its record meanwhile."""
 _SLOWEST_SWEEP = 60.0
 _FASTEST_SWEEP = 0.2
 
@@ -118,10 +116,10 @@ class Threads:
         """
         # The application itself may have any thread, so that one operation of the store is enough, most often.
         opened = await self._store.open_thread(thread_id, agent_name=agent_name) if identity is None else None
-        if opened is None or _is_leaving(opened):
+        if opened is None or opened.is_leaving:
             await self._make_way(thread_id, identity)
             opened = await self._store.open_thread(thread_id, owner=identity, agent_name=agent_name)
-        if opened is None or _is_leaving(opened):
+        if opened is None or opened.is_leaving:
             raise ThreadNotFoundError
         return opened
 
@@ -143,7 +141,7 @@ class Threads:
             return
         record = await self._store.thread(thread_id)
         is_listed = agent_name is None or not self._store.keeps_records or (record and agent_name in record.agents)
-        if record is None or _is_leaving(record) or record.owner != identity or not is_listed:
+        if record is None or record.is_leaving or record.owner != identity or not is_listed:
             raise ThreadNotFoundError
 
     async def read(self, thread_id: str, identity: str | None, read: Callable[[str], Awaitable[T]]) -> T:
@@ -186,7 +184,7 @@ class Threads:
             TryLaterError: Who may remember what is to be removed is away.
         """
         record = await self._store.thread(thread_id)
-        if record is not None and _is_leaving(record):
+        if record is not None and record.is_leaving:
             await self._remove_leaving(record, wait=STOP_SECONDS)
             record = await self._store.thread(thread_id)
         if record is None and identity is not None and await self._is_kept_elsewhere(thread_id):
@@ -209,8 +207,8 @@ class Threads:
         record = await self._find(thread_id, identity)
         return thread_id if record is None else record.thread_id
 
-    async def _find(self, thread_id: str, identity: str | None, *, leaving: bool = False) -> ThreadInfo | None:
-        """Return a thread's record; None if there is none, for the application. ``leaving``: also of one half removed.
+    async def _find(self, thread_id: str, identity: str | None, *, removing: bool = False) -> ThreadInfo | None:
+        """Return a thread's record; None if there is none, for the application. ``removing``: also of one half removed.
 
         Raises:
             ThreadNotFoundError: It is somebody else's or nobody's, its time is over, or it does not exist.
@@ -221,9 +219,9 @@ class Threads:
             raise ThreadNotFoundError from error
         if record is None and identity is None:
             return None
-        if record is None or record.expired or identity not in (None, record.owner):
+        if record is None or identity not in (None, record.owner):
             raise ThreadNotFoundError
-        if _is_leaving(record) and not leaving:
+        if record.expired if removing else record.is_leaving:
             raise ThreadNotFoundError
         return record
 
@@ -239,17 +237,17 @@ class Threads:
         if record is None or record.expired:
             await self._remove_leftovers(thread_id)
             return False
-        if _is_leaving(record) or identity not in (None, record.owner):
+        if record.removing or identity not in (None, record.owner):
             return False
         if self._store.ttl is None:
             return True
         opened = await self._store.open_thread(thread_id, owner=identity)
-        return opened is not None and not _is_leaving(opened)
+        return opened is not None and not opened.is_leaving
 
     async def info(self, thread_id: str, identity: str | None = None) -> ThreadInfo | None:
         """Look a thread's record up; None if it does not exist, or is not ``identity``'s."""
         record = await self._store.thread(thread_id)
-        if record is None or _is_leaving(record) or identity not in (None, record.owner):
+        if record is None or record.is_leaving or identity not in (None, record.owner):
             return None
         return record
 
@@ -304,12 +302,12 @@ class Threads:
             ThreadBusyError: A run in it did not stop.
             TryLaterError: Who may remember something of it is away.
         """
-        record = await self._find(thread_id, identity, leaving=True)
+        record = await self._find(thread_id, identity, removing=True)
         await self._check_present(_agents_of(record) or [None])
         spelling = thread_id if record is None else record.thread_id
         await self._stop_runs(spelling)
         async with self._right_to_remove(spelling, record, STOP_SECONDS) as locks:
-            await self._remove_for_good(spelling, await self._find(spelling, identity, leaving=True), locks)
+            await self._remove_for_good(spelling, await self._find(spelling, identity, removing=True), locks)
         return record is not None
 
     async def delete_of(self, owner: str) -> int:
@@ -386,7 +384,7 @@ class Threads:
         """
         async with self._right_to_remove(found.thread_id, found, wait) as locks:
             record = await self._store.thread(found.thread_id)
-            if record is not None and _is_leaving(record):
+            if record is not None and record.is_leaving:
                 await self._check_present(_agents_of(record) or [None])
                 await self._remove_for_good(record.thread_id, record, locks)
 
@@ -422,7 +420,7 @@ class Threads:
             ThreadBusyError: A run in it did not stop; the removal goes on when somebody opens the thread.
         """
         if record is not None and not record.expired:
-            marked = await self._store.open_thread(thread_id, agent_name=_REMOVAL)
+            marked = await self._store.begin_removal(thread_id)
             late = set(_agents_of(marked)) - set(_agents_of(record))
             await self._stop_runs(thread_id)
             await self._lock(locks, thread_id, late, STOP_SECONDS)
@@ -434,7 +432,7 @@ class Threads:
 
     def _removal(self, thread_id: str, *, wait: float = STOP_SECONDS) -> RunLock:
         """Return the right to remove a thread: who opens it anew is not to lose it to another's removal."""
-        return self._store.lock(thread_id, _REMOVAL, wait=wait)
+        return self._store.lock(thread_id, REMOVAL, wait=wait)
 
     def _pause(self) -> float:
         ttl = self._store.ttl
@@ -470,10 +468,5 @@ class Threads:
         return any(answers)
 
 
-def _is_leaving(record: ThreadInfo) -> bool:
-    """Return whether a thread is about to be removed, so that nobody finds it any more."""
-    return record.expired or _REMOVAL in record.agents
-
-
 def _agents_of(record: ThreadInfo | None) -> list[str]:
-    return [] if record is None else [agent for agent in record.agents if agent != _REMOVAL]
+    return [] if record is None else record.agents

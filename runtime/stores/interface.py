@@ -26,6 +26,10 @@ _MERGE_SECONDS = 10.0
 _MERGE_PAUSE = 0.02
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+REMOVAL = "removal of the thread"
+"""What stands among the names of agents in what is stored of a thread that is being removed: other releases, which may
+work on the same store, write it there and look for it."""
+
 
 class AgentState(msgspec.Struct, kw_only=True):
     """An agent's state and messages on one thread.
@@ -48,7 +52,7 @@ class ThreadInfo(msgspec.Struct, kw_only=True, frozen=True):
 
     ``name`` and ``archived`` are for people who look through their threads. ``expires_at`` is when the thread is
     forgotten unless something is written to it before; ``expired`` means that this has happened, and that what is kept
-    under the thread is still to be removed.
+    under the thread is still to be removed. ``removing`` means that somebody has begun to remove it all.
     """
 
     thread_id: str
@@ -60,6 +64,18 @@ class ThreadInfo(msgspec.Struct, kw_only=True, frozen=True):
     archived: bool = False
     expires_at: datetime | None = None
     expired: bool = False
+    removing: bool = False
+
+    def __post_init__(self) -> None:
+        """Separate the mark of a removal from the names of agents."""
+        if REMOVAL in self.agents:
+            msgspec.structs.force_setattr(self, "agents", [agent for agent in self.agents if agent != REMOVAL])
+            msgspec.structs.force_setattr(self, "removing", True)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the thread is about to be removed, so that nobody finds it any more."""
+        return self.expired or self.removing
 
 
 class ThreadPage(msgspec.Struct, kw_only=True, frozen=True):
@@ -183,6 +199,10 @@ class StateStore(ABC):
                 if not await self.claim(spelling, owner):
                     return None
         return ThreadInfo(thread_id=thread_id, owner=owner, agents=[], created_at=_EPOCH, updated_at=_EPOCH)
+
+    async def begin_removal(self, thread_id: str) -> ThreadInfo | None:
+        """Mark a thread as one that is being removed, until its record goes; return the record."""
+        return await self.open_thread(thread_id, agent_name=REMOVAL)
 
     async def expired_threads(self, limit: int = 100) -> list[str]:
         """List threads that are forgotten, so that what is kept of them elsewhere can be removed.

@@ -166,7 +166,7 @@ class SqliteStore(RecordStore):
             existing = row and _info(row, (), oldest)
             if existing is not None and (existing.expired or owner not in (None, existing.owner)):
                 return existing if existing.expired else None
-            agents = {*(existing.agents if existing else ()), *([] if agent_name is None else [agent_name])}
+            agents = {*(json.loads(row[-1]) if row else ()), *([] if agent_name is None else [agent_name])}
             values = {"thread_id": thread_id, "key": key, "owner": owner, "now": now()}
             opened = connection.execute(_OPEN, {**values, "agents": json.dumps(sorted(agents))}).fetchone()
             return _info(opened, connection.execute(_AGENTS, opened[:1]).fetchall(), oldest)

@@ -458,6 +458,30 @@ async def test_the_id_that_a_server_makes_of_a_name_leads_to_the_same_record(sto
     assert await store.open_thread(thread_key("my thread"), owner="bob") is None
 
 
+async def test_a_thread_is_marked_while_it_is_removed_and_not_by_the_name_of_an_agent(store: StateStore) -> None:
+    await store.open_thread("thread", owner="ann", agent_name="writer")
+    marked = await store.begin_removal("thread")
+    late = await store.open_thread("thread", owner="ann", agent_name="research")
+    (listed,) = (await store.threads()).threads
+
+    for found in (marked, late, listed, await store.thread("thread")):
+        assert found is not None
+        assert (found.removing, found.is_leaving, found.expired) == (True, True, False)
+        assert found.agents == (["writer"] if found is marked else ["research", "writer"])
+    assert await store.delete_thread("thread")
+    opened = await store.open_thread("thread", owner="bob")
+    assert opened is not None
+    assert not opened.is_leaving
+
+
+async def test_a_removal_that_another_release_began_is_seen(store: StateStore) -> None:
+    await store.open_thread("thread", owner="ann", agent_name="removal of the thread")
+
+    found = await store.thread("thread")
+    assert found is not None
+    assert (found.removing, found.agents) == (True, [])
+
+
 async def test_a_thread_without_owner_is_nobody_s(store: StateStore) -> None:
     await store.save("saved", "agent", AgentState())
     await store.open_thread("opened", agent_name="agent")
