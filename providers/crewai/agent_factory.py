@@ -120,13 +120,13 @@ def _check(name: str, source: AgentSource) -> None:
 
 
 def _is_made(source: AgentSource) -> bool:
-    """Whether it is a crew or flow, or an object of a class decorated with ``@CrewBase``, which may keep its crew."""
+    """Return whether it is a crew or flow, or of a class decorated with ``@CrewBase``, which may keep its crew."""
     has_crew = hasattr(source, "kickoff") or callable(getattr(source, "crew", None))
     return has_crew and not inspect.isclass(source)
 
 
 def _runs(made: object) -> bool:
-    """Whether it is a crew or a flow: CrewAI's single agents have a ``kickoff``, too."""
+    """Return whether it is a crew or a flow: CrewAI's single agents have a ``kickoff``, too."""
     return hasattr(made, "fetch_inputs") or hasattr(made, "state")
 
 

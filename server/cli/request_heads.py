@@ -324,7 +324,7 @@ if HttpToolsProtocol is not None:
                 self._arriving.answered.scope.pop("extensions", None)
 
         def _may_be_refused(self) -> bool:
-            """Whether it is the turn of what is read to be answered: no answer may be written into another one."""
+            """Return whether what is read is next to be answered: no answer may be written into another one."""
             answered = self._arriving.answered
             if answered is None:
                 return True

@@ -81,7 +81,7 @@ def _run_input(data: dict[str, Any], session: dict[str, Any], agent_name: str | 
 
 
 def _new_thread_id(agent_name: str | None) -> str:
-    """Agents get the resolver's form of id, models the service adapters' (docs/contract.md, section 4.3)."""
+    """Return an id in the resolver's form for agents, the service adapters' for models (docs/contract.md, 4.3)."""
     return fresh_uuid() if agent_name is None else new_id()
 
 
