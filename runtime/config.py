@@ -241,6 +241,8 @@ class RuntimeConfig(BaseSettings):
     """The maximum size of the head of a request: its first line and its headers."""
     request_head_seconds: Seconds = 15.0
     """How long a client may take to send the head of a request."""
+    idle_connection_seconds: Seconds = 75.0
+    """How long a connection stays open without a request. Proxies in front are to close theirs earlier."""
     max_document_characters: Count = 100_000
     """The maximum number of characters in a GraphQL document."""
     max_document_tokens: Count = 1_000

@@ -50,6 +50,7 @@ def _probes(config: RuntimeConfig) -> uvicorn.Config:
         lambda: None,
         max_header_bytes=config.max_header_bytes,
         request_head_seconds=config.request_head_seconds,
+        timeout_keep_alive=config.idle_connection_seconds,
         factory=True,
         lifespan="on",
         ws="none",

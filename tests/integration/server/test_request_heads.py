@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -50,6 +51,18 @@ async def test_a_head_that_is_too_large_is_refused_however_it_comes(server: Runn
 async def test_a_head_that_never_ends_is_refused_in_time(server: Running) -> None:
     assert b" 408 " in await answer_to(server, b"GET /health HTTP/1.1\r\nHost: x\r\n")
     assert b" 408 " in await answer_to(server)
+
+
+async def test_a_connection_stays_open_for_further_requests_for_a_while(tmp_path: Path) -> None:
+    request = b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with running(tmp_path, idle_connection_seconds="1") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(server.origin).port)
+        async with asyncio.timeout(4):  # less than uvicorn's own limit
+            for _ in range(2):
+                writer.write(request)
+                assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_large_body_is_not_part_of_the_head(server: Running) -> None:
