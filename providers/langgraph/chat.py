@@ -29,12 +29,19 @@ class ChatStream:
         state: Where predicted state goes.
         calls: The thread's calls so far.
         seen: The thread's messages so far.
+        shown: The ids of other messages that the client has.
     """
 
-    def __init__(self, state: ShownState, calls: ThreadCalls, seen: Iterable[BaseMessage] = ()) -> None:
+    def __init__(
+        self,
+        state: ShownState,
+        calls: ThreadCalls,
+        seen: Iterable[BaseMessage] = (),
+        shown: Iterable[str] = (),
+    ) -> None:
         self._state = state
         self._thread_calls = calls
-        self._seen: set[str] = set()
+        self._seen = set(shown)
         self._open: dict[int, ModelCall] = {}
         self._current: ModelCall | None = None
         self._run_calls: set[str] = set()

@@ -13,7 +13,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 from msgspec import Struct
 
 from ...runtime.context import RunInput
-from ...runtime.messages import TextMessage, ToolResultMessage
+from ...runtime.messages import TextMessage, ToolCallMessage, ToolResultMessage
 from .content import text_of
 from .decoding import is_echo
 from .graph_thread import GraphThread
@@ -41,7 +41,8 @@ class RunPlan(Struct):
     """A run's beginning.
 
     ``runs`` is false if there is nothing to do: the graph waits for answers that did not come, or was
-    answered before. ``checkpoint`` are the checkpoint's messages.
+    answered before. ``checkpoint`` are the checkpoint's messages. ``shown`` are the ids of those that the client has,
+    if the graph goes on in the middle of a step: what the step's finished tasks wrote comes again.
     """
 
     input: Any
@@ -50,6 +51,7 @@ class RunPlan(Struct):
     values: Mapping[str, Any] = {}
     runs: bool = True
     interrupts: Sequence[Interrupt] = ()
+    shown: frozenset[str] = frozenset()
 
 
 class RunPlanner:
@@ -136,7 +138,7 @@ class RunPlanner:
         self._sent = checkpoint.recognise(self._sent)
         if self._run.resume and snapshot.interrupts:
             answers = resume_map(snapshot.interrupts, self._run.resume)
-            return self._plan(snapshot, checkpoint, Command(resume=answers))
+            return self._going_on(self._plan(snapshot, checkpoint, Command(resume=answers)))
         present = CheckpointMessages([*checkpoint.messages, *as_langchain(working)])
         if (snapshot.interrupts or self._run.resume) and not has_news(present, self._sent):
             return self._idle(snapshot, checkpoint)
@@ -169,7 +171,15 @@ class RunPlanner:
         news = {key: sent[key] for key in sent if key not in written and not _holds(values, key, sent[key])}
         if new and self._schema.merges_messages:
             news |= self._messages(checkpoint, list(new))
-        return self._plan(snapshot, checkpoint, Command(resume=answers, update=self._writable(news) or None))
+        command = Command[Any](resume=answers, update=self._writable(news) or None)
+        return self._going_on(self._plan(snapshot, checkpoint, command))
+
+    def _going_on(self, plan: RunPlan) -> RunPlan:
+        """Return the plan of a run that goes on in the middle of a step, with what the client has of it."""
+        sent = self._run.messages
+        parents = (message.parent_message_id for message in sent if isinstance(message, ToolCallMessage))
+        plan.shown = frozenset((*(message.id for message in sent), *filter(None, parents)))
+        return plan
 
     async def _continued(self, snapshot: StateSnapshot, checkpoint: CheckpointMessages, node_name: str) -> RunPlan:
         update = self._input(_values(snapshot), checkpoint, unknown(checkpoint, self._sent))

@@ -36,7 +36,7 @@ class Translator:
 
     def __init__(self, schema: GraphSchema, plan: RunPlan, *, subgraphs: bool) -> None:
         self._state = ShownState(schema)
-        self._chat = ChatStream(self._state, plan.checkpoint.calls, plan.checkpoint.messages)
+        self._chat = ChatStream(self._state, plan.checkpoint.calls, plan.checkpoint.messages, plan.shown)
         self._schema = schema
         self._hidden = frozenset({"messages"}) if schema.hides("messages") else frozenset()
         self._begun: set[tuple[str, ...]] = set()
