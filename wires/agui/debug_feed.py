@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..http.connection import unless_disconnected
+from ..http.credentials import Credentials
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
 from .event_stream import EventStream
@@ -45,23 +46,20 @@ class DebugFeed:
         for reader in self._readers:
             reader.add(frames)
 
-    async def answer(self, exchange: Exchange, expires: float | None = None) -> None:
+    async def answer(self, exchange: Exchange, credentials: Credentials) -> None:
         """Write events until the reader leaves, or may read no longer.
 
         Args:
             exchange: The request.
-            expires: Until when the reader may read, in seconds since 1970; None for ever.
+            credentials: The reader's.
         """
         reader = _Reader()
         self._readers.add(reader)
-        left = None if expires is None else max(expires - time(), 0.0)
-        timer = None if left is None else asyncio.get_running_loop().call_later(left, reader.end)
         try:
-            await unless_disconnected(exchange, self._write(exchange, reader))
+            async with credentials.ending(reader.end):
+                await unless_disconnected(exchange, self._write(exchange, reader))
         finally:
             self._readers.discard(reader)
-            if timer is not None:
-                timer.cancel()
 
     async def _write(self, exchange: Exchange, reader: _Reader) -> None:
         async with EventStream(exchange, self._clock) as stream:

@@ -14,6 +14,7 @@ from ...runtime.service import RuntimeService
 from ..http.admission import Admission
 from ..http.body import Body, BodyLimits, check_size, read_body
 from ..http.client import ClientRequest
+from ..http.credentials import Credentials
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
 from ..http.refusal import Refusal
@@ -22,7 +23,6 @@ from .call import Call, given_body
 from .debug_feed import DebugFeed
 from .envelope import read_envelope
 from .info import Abilities, runtime_info
-from .later_runs import expiry_of
 from .refusals import JSON_HEADERS, JsonRefusal, encode_refusal, invalid_request, known_refusal, not_found, respond_json
 from .routing import find_target
 from .runs import Runs
@@ -188,7 +188,7 @@ class AGUIWire:
             raise not_found()
         if self._admission.authenticates and client.identity not in self._config.admins:
             raise JsonRefusal(403, {"error": "forbidden", "message": "Only administrators may read these events."})
-        await self._feed.answer(exchange, expiry_of(client.claims))
+        await self._feed.answer(exchange, Credentials(self._admission, exchange.request, client))
 
     async def _no_intelligence(self, exchange: Exchange, _client: ClientRequest, _call: Call) -> None:
         what = "Thread operations require a CopilotKitIntelligence instance"

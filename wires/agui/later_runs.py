@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from time import time
-from typing import Any
-
 from ...runtime.errors import ThreadNotFoundError
 from ...runtime.runs.next_runs import NextRuns
 from .past import Past
@@ -20,26 +16,28 @@ class LaterRuns:
     Args:
         runs: Reports runs as they begin.
         past: What the client has not got.
-        expires: Until when the client may read, in seconds since 1970; None for ever.
     """
 
-    def __init__(self, runs: NextRuns, past: Past, expires: float | None = None) -> None:
+    def __init__(self, runs: NextRuns, past: Past) -> None:
         self._runs = runs
         self._past = past
-        self._expires = expires
+        self._over = False
         self._watch = runs.watch(past.thread_id)
 
     async def come(self) -> bool:
         """Wait until the thread has more for the client; return False once it will get no more."""
         while True:
             self._watch_as_kept()
-            seconds = self._patience()
-            if seconds is not None and seconds <= 0:
-                return False
-            if not await self._watch.wait(self._past.last, seconds):
+            seconds = STRANGER_SECONDS if self._past.last is None else None
+            if self._over or not await self._watch.wait(self._past.last, seconds) or self._over:
                 return False
             if await self._load():
                 return True
+
+    def end(self) -> None:
+        """Let nothing more come."""
+        self._over = True
+        self._watch.note()
 
     def close(self) -> None:
         """Wait no longer."""
@@ -52,21 +50,9 @@ class LaterRuns:
             return False
         return not self._past.is_empty
 
-    def _patience(self) -> float | None:
-        left = None if self._expires is None else self._expires - time()
-        if self._past.last is not None:
-            return left
-        return STRANGER_SECONDS if left is None else min(left, STRANGER_SECONDS)
-
     def _watch_as_kept(self) -> None:
         """Watch the thread under the id that it is kept under, which may be another spelling of the client's."""
         if self._watch.thread_id != self._past.thread_id:
             self._watch.close()
             self._watch = self._runs.watch(self._past.thread_id)
             self._watch.note()
-
-
-def expiry_of(claims: Mapping[str, Any]) -> float | None:
-    """Return when a caller's credentials end, in seconds since 1970, if they say so."""
-    expires = claims.get("exp")
-    return float(expires) if isinstance(expires, int | float) and not isinstance(expires, bool) else None

@@ -25,6 +25,7 @@ from ..http.admission import Admission
 from ..http.batching import Batching
 from ..http.client import ClientRequest
 from ..http.connection import unless_disconnected
+from ..http.credentials import Credentials
 from ..http.exchange import Exchange
 from ..http.keep_alive import KeepAliveClock
 from ..http.refusal import Refusal, busy
@@ -37,7 +38,7 @@ from .frames import STREAM_HEADERS
 from .gate import Gate, GateOptions
 from .history import messages_of
 from .joined_run import JoinedRun
-from .later_runs import LaterRuns, expiry_of
+from .later_runs import LaterRuns
 from .open_questions import asked_last, lack_questions, with_questions
 from .past import Past
 from .refusals import respond_json, run_refusal, stop_refusal
@@ -174,9 +175,11 @@ class Runs:
         options = self.options(agent.provider)
         past = Past(self._service, agent, given.thread_id, client.identity, options, stays=stays)
         if stays:
-            later = LaterRuns(self._service.next_runs, past, expiry_of(client.claims))
-            with closing(past), closing(later):
-                await unless_disconnected(exchange, self._stay(exchange, past, later, watch))
+            later = LaterRuns(self._service.next_runs, past)
+            credentials = Credentials(self._admission, exchange.request, client)
+            async with credentials.ending(later.end):
+                with closing(past), closing(later):
+                    await unless_disconnected(exchange, self._stay(exchange, past, later, watch))
             return
         with closing(past):
             try:

@@ -89,6 +89,20 @@ class Admission:
             address=address,
         )
 
+    async def confirm(self, request: HTTPConnection, client: ClientRequest) -> bool:
+        """Return whether the request would be let in again, as the same caller.
+
+        Nobody is turned away because the authenticator fails: who was let in is not shown to be somebody else.
+        """
+        if self._authenticate is None:
+            return True
+        try:
+            identity = await within(AUTHENTICATION_SECONDS, identify(self._authenticate, request))
+        except Exception:
+            log.exception("authentication_failed")
+            return True
+        return identity is not None and identity.id == client.identity
+
     async def charge(self, client: ClientRequest, operations: int) -> None:
         """Count operations against the client's rate.
 

@@ -14,6 +14,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from copilotkit_runtime import Authenticator, CopilotRuntime, Identity, RuntimeConfig
+from copilotkit_runtime.wires.http import credentials
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import served
 from tests.support.polling import until
@@ -214,6 +215,40 @@ async def test_credentials_that_run_out_end_the_stream() -> None:
         async with tab(client) as watching:
             await watching.to_end()
         assert "answer 1" in watching.text
+
+
+async def test_credentials_that_are_revoked_end_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "RENEWAL_SECONDS", 0.01)
+    known = {"ann": Identity("ann")}
+    async with runtime(auth=lambda _request: known.get("ann")) as (_, client):
+        await run(client, "scripted", turn(1))
+        async with tab(client) as watching:
+            await watching.until("answer 1")
+            known.clear()
+            await watching.to_end()
+
+
+async def test_an_authenticator_that_fails_for_a_while_ends_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "RENEWAL_SECONDS", 0.01)
+    failures: list[None] = []
+    away = asyncio.Event()
+
+    def authenticate(_request: HTTPConnection) -> Identity:
+        if away.is_set():
+            failures.append(None)
+            raise ConnectionError("the provider of identities is away")
+        return Identity("ann")
+
+    async def has_failed() -> bool:
+        return bool(failures)
+
+    async with runtime(auth=authenticate) as (_, client), tab(client) as watching:
+        await watching.until(": keep-alive")
+        away.set()
+        await until(has_failed)
+        away.clear()
+        await run(client, "scripted", turn(1))
+        await watching.until("answer 1")
 
 
 async def test_a_client_that_leaves_is_no_longer_waited_with() -> None:

@@ -15,6 +15,7 @@ import pytest
 from copilotkit_runtime import AgentDescriptor, AgentProvider, CopilotRuntime, Identity, RuntimeConfig
 from copilotkit_runtime.runtime import registry
 from copilotkit_runtime.wires.agui.transcription import Audio, TranscriptionError
+from copilotkit_runtime.wires.http import credentials
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of
 from tests.support.local_server import client_of
 from tests.support.scripted_agent import ScriptedProvider
@@ -284,6 +285,22 @@ async def test_the_debug_feed_ends_with_the_credentials_of_its_reader() -> None:
     runtime = CopilotRuntime(providers=[ScriptedProvider()], config=config, auth=authenticate)
     async with client_of(runtime) as client, client.stream("GET", f"{PATH}/cpk-debug-events") as feed:
         assert await feed.aread() == b": connected\n\n"
+
+
+async def test_the_debug_feed_ends_when_its_reader_s_key_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "RENEWAL_SECONDS", 0.01)
+    known = ["bob"]
+    config = RuntimeConfig(debug_events=True, admins=("bob",))
+    runtime = CopilotRuntime(
+        providers=[ScriptedProvider()],
+        config=config,
+        auth=lambda _request: Identity(known[0]) if known else None,
+    )
+    async with client_of(runtime) as client, client.stream("GET", f"{PATH}/cpk-debug-events") as feed:
+        parts = feed.aiter_bytes()
+        assert await anext(parts) == b": connected\n\n"
+        known.clear()
+        assert [part async for part in parts] == []
 
 
 def transcribe(audio: Audio) -> str:
