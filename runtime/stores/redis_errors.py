@@ -11,6 +11,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -20,10 +21,18 @@ from redis.exceptions import (
 from ..errors import StoreError
 from .errors import StoreUnavailableError
 
-_AWAY = (BusyLoadingError, ClusterDownError, ConnectionError, ReadOnlyError, TimeoutError, OSError)
-_TAKES_NO_WRITES = re.compile(r"(?:^|[ -])(?:READONLY|MASTERDOWN|NOREPLICAS|MISCONF|BUSY) ")
-"""What a server answers that takes no writes for now, as while another one takes over. Redis 6 puts the answer to a
-command of a script behind the script's name."""
+_AWAY = (
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TimeoutError,
+    OSError,
+)
+_TAKES_NO_WRITES = re.compile(r"(?:^|[ -])(?:READONLY|MASTERDOWN|NOREPLICAS|MISCONF|OOM|BUSY) ")
+"""What a server answers that takes no writes for now, as while another one takes over, or while it has no room. Redis 6
+puts the answer to a command of a script behind the script's name."""
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -134,6 +135,29 @@ async def test_a_folder_that_cannot_be_made_is_an_error_at_start(tmp_path: Path)
 
     with pytest.raises(StoreError, match="cannot be used"):
         await SqliteStore(tmp_path / "file" / "states.sqlite").start()
+
+
+async def test_a_full_disk_is_an_outage_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect: Any = sqlite3.connect
+
+    def connected(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, check_same_thread=False, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    store = SqliteStore(tmp_path / "states.sqlite")
+    await store.start()
+    saved = await store.save("thread", "agent", AgentState())
+    opened[0].execute("PRAGMA max_page_count = 1")  # no more than it has
+    large = AgentState(state={"text": "x" * 1_000_000})
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            await store.save("thread", "agent", large)
+    assert await store.load("thread", "agent") == saved
+    opened[0].execute("PRAGMA max_page_count = 1000000")
+    assert (await store.save("thread", "agent", large)).version == 2
+    await store.stop()
 
 
 async def test_a_file_that_another_program_keeps_locked_holds_nobody_up_for_longer_than_the_limits(
