@@ -48,6 +48,10 @@ class _Run:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def doubt(self, after: int) -> None:
+        """Forget what news said: who looked at the store found nothing behind the number ``after``, and no end."""
+        self._last, self._over, self.unseen = after, False, True
+
     def note(self, last: int, over: bool) -> None:
         self._last, self._over = max(self._last, last), self._over or over
         for after, waiter in self.waiting:
@@ -66,11 +70,20 @@ class Follower:
     def __init__(self, watch: RunWatch, run: _Run) -> None:
         self._watch = watch
         self._run: _Run | None = run
+        self._after: int | None = None
 
     async def changed(self, after: int) -> None:
-        """Wait until the run has events behind the number ``after``, has ended, or is gone."""
-        if self._run is not None:
-            await self._watch.changed(self._run, after)
+        """Wait until the run has events behind the number ``after``, has ended, or is gone.
+
+        Who waits for the same again has looked meanwhile, and for nothing: news may be of what a failover has lost, or
+        of a run of the same name in another database of the server, where they are not kept apart.
+        """
+        if self._run is None:
+            return
+        if after == self._after and self._run.has_changed(after):
+            self._run.doubt(after)
+        self._after = after
+        await self._watch.changed(self._run, after)
 
     def close(self) -> None:
         """Stop following."""

@@ -199,6 +199,35 @@ async def test_a_lost_connection_is_replaced_and_nothing_is_missed(
     subscription.close()
 
 
+@pytest.mark.parametrize("server", ["redis"], indirect=True)
+async def test_a_run_of_the_same_name_in_another_database_costs_a_look(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = server.url.removesuffix("/0") + "/1"
+    async with AsyncExitStack() as stack:
+        writer, follower, other = [
+            await stack.enter_async_context(opened_runs(url, PATIENT)) for url in (server.url, server.url, elsewhere)
+        ]
+        key = await begun(writer, "thread")
+        assert await begun(other, "thread") == key
+        count = Counted(follower, monkeypatch)
+        subscription = await following(follower, key)
+        await settled(follower, [subscription])
+        count.reset()
+        await other.append(key, OWNER, 5, [TOKEN])
+        await other.close(key, OWNER, "finished", 6, [FINISHED])
+
+        async def has_looked() -> bool:
+            return count.looks > 0
+
+        await until(has_looked, 30)
+        await settled(follower, [subscription])
+        assert count.reads <= 5
+        await writer.append(key, OWNER, 1, [TOKEN])
+        assert await taken(subscription, 1) == [TOKEN]
+        subscription.close()
+
+
 @pytest.mark.parametrize("server", SENDING, indirect=True)
 async def test_followers_outlast_a_restart_of_the_server(server: Server) -> None:
     async with AsyncExitStack() as stack:

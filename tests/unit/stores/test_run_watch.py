@@ -132,6 +132,35 @@ async def test_news_wake_those_who_lack_something_and_no_others() -> None:
     await watch.stop()
 
 
+@pytest.mark.parametrize("news", [RunNews("thread/1", 9, False), RunNews("thread/1", 0, True)], ids=["more", "over"])
+async def test_news_that_are_not_true_wake_nobody_twice(news: RunNews) -> None:
+    store, line = Store(), Line()
+    watch = RunWatch(store.peek, line)
+    follower = watch.follow(KEY)
+    waiting = asyncio.create_task(follower.changed(0))
+
+    async def is_followed() -> bool:
+        return line.followed == {"thread/1"} and store.looks > 0
+
+    await until(is_followed)
+    line.arrived.put_nowait([news])
+    async with asyncio.timeout(20):
+        await waiting
+    looks = store.looks
+    again = asyncio.create_task(follower.changed(0))  # for it found nothing
+
+    async def is_looked_at() -> bool:
+        return store.looks > looks
+
+    await until(is_looked_at)
+    assert not again.done()
+    line.arrived.put_nowait([RunNews("thread/1", 1, False)])
+    async with asyncio.timeout(20):
+        await again
+    follower.close()
+    await watch.stop()
+
+
 async def test_what_was_missed_before_a_line_follows_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_watch, "LOST_NEWS_SECONDS", 1000)
     monkeypatch.setattr(run_watch, "LIVE_NEWS_SECONDS", 1000)
