@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv6Address, IPv6Network
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 AUTHENTICATION_SECONDS = 30.0
 """How long an authenticator may take, such as one that asks an identity provider."""
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
+_HOST_BITS = 64
+"""Of an IPv6 address, the end, which whoever has the network gives to themselves."""
 
 
 class Admission:
@@ -78,6 +81,7 @@ class Admission:
         """
         caller = request.client
         address = caller.host if caller else ""
+        address = _network_of(address) if ":" in address else address
         await self._take("address", address, self._config.address_rate_limit, 1)
         identity = await self._identity(request)
         if identity is not None:
@@ -218,6 +222,17 @@ class HeldPlaces:
 
     def __exit__(self, *_error: object) -> None:
         self._admission.give_back(self._name, self._count, self._runs)
+
+
+def _network_of(address: str) -> str:
+    """Return what somebody cannot choose of their IPv6 address; of one that stands for an IPv4 address, that."""
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((int(parsed) >> _HOST_BITS << _HOST_BITS, 128 - _HOST_BITS)))
 
 
 def _name_of(client: ClientRequest) -> str:

@@ -183,8 +183,18 @@ async def test_an_address_is_counted_before_its_credentials_are_looked_at_and_se
         ("127.0.0.1", ["1.1.1.1, 10.0.0.1", "2.2.2.2, 10.0.0.1"], [200, 429]),
         ("127.0.0.1, 10.0.0.9", ["10.0.0.1, 10.0.0.9", "10.0.0.2, 10.0.0.9"], [200, 200]),
         ("10.0.0.9", ["10.0.0.1", "10.0.0.2"], [200, 429]),
+        ("127.0.0.1", ["2001:db8:0:1::1", "2001:db8:0:1:2::2", "2001:db8:0:2::1"], [200, 429, 200]),
+        ("127.0.0.1", ["::ffff:10.0.0.1", "10.0.0.1", "::ffff:10.0.0.2", "fe80::1%eth0"], [200, 429, 200, 200]),
     ],
-    ids=["a proxy's word", "a network of proxies", "what a client pretends", "a chain of proxies", "nobody's word"],
+    ids=[
+        "a proxy's word",
+        "a network of proxies",
+        "what a client pretends",
+        "a chain of proxies",
+        "nobody's word",
+        "addresses of one network",
+        "other spellings",
+    ],
 )
 async def test_an_address_is_what_trusted_proxies_report(
     tmp_path: Path, trusted: str, forwarded: list[str], statuses: list[int]
