@@ -41,8 +41,8 @@ $(STAMP): requirements/dev.txt requirements/uv.txt
 	@$(UV) pip sync $(UV_QUIET) --python $(BIN)/python --require-hashes requirements/dev.txt
 	@touch $@
 
-# A strict editable install links file by file, so a folder that changed is linked anew.
-$(LINKED): $(STAMP) pyproject.toml $(FOLDERS)
+# A strict editable install links file by file, so a folder that changed is linked anew. So is what `pip install .` copied.
+$(LINKED): $(STAMP) pyproject.toml $(FOLDERS) $(wildcard $(VENV)/lib/python*/site-packages/copilotkit_runtime/__init__.py)
 	@test -e $@ || echo "  3/3 this package"
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --config-settings editable_mode=strict --editable .
 	@touch $@

@@ -71,7 +71,10 @@ class ProviderRegistry:
             ConfigurationError: Another one has its name.
         """
         if provider.name in self._providers:
-            raise ConfigurationError(f"Two providers are named '{provider.name}'. Give one of them another `name`.")
+            raise ConfigurationError(
+                f"Two providers are named '{provider.name}'. Give all agents to one of them, or the other one another"
+                f' `name`, as in {type(provider).__name__}(…, name="another").'
+            )
         self._providers[provider.name] = provider
         self._known = None
 

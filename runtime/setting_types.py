@@ -15,7 +15,7 @@ from pydantic_settings import (
 
 from .client_config import is_framework_name
 from .rates import Rate
-from .stores.urls import REDIS_SCHEMES, SCHEMES, scheme_of
+from .stores.urls import REDIS_SCHEMES, SCHEMES, about_scheme, scheme_of
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@]+")
 _QUEUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -108,7 +108,7 @@ def _with_identity(entries: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 def _one_of(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         if scheme_of(url) not in schemes:
-            raise ValueError(f"must be a URL that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
+            raise ValueError(about_scheme(url, schemes))
         return url
 
     return AfterValidator(check)

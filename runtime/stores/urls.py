@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +28,18 @@ def scheme_of(url: str) -> str:
     """Return what stands before ``://``, in lower case; empty if nothing does."""
     scheme, separator, _ = url.partition("://")
     return scheme.lower() if separator else ""
+
+
+def about_scheme(url: str, schemes: Collection[str] = SCHEMES) -> str:
+    """Return what is wrong with a URL of none of these schemes, and nothing of it that may be secret."""
+    begins = f"must be a URL that begins with {', '.join(f'{scheme}://' for scheme in schemes)}"
+    scheme = scheme_of(url)
+    if scheme:
+        near = [f"{each}://" for each in get_close_matches(scheme.partition("+")[0], schemes, n=1)]
+        return f"{begins}, not with {scheme}://.{''.join(f' Did you mean {each}?' for each in near)}"
+    if "sqlite" in schemes and url.endswith((".sqlite", ".sqlite3", ".db")) and "@" not in url:
+        return f"{begins}. Write sqlite:///{url.removeprefix('sqlite:')}."
+    return f"{begins}."
 
 
 def sqlite_path(url: str) -> Path:
@@ -98,6 +112,4 @@ def _store(url: str, settings: StoreSettings | None) -> StateStore:
         with optional("A PostgreSQL store", "postgres"):
             from .postgres import PostgresStore
         return PostgresStore(url, settings)
-    raise ConfigurationError(
-        "The store must be a URL that begins with memory://, sqlite:///, redis://, rediss:// or postgresql://."
-    )
+    raise ConfigurationError(f"The store {about_scheme(url)}")

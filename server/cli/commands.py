@@ -12,7 +12,7 @@ import typer
 from ...runtime.config import EMULATED_VERSION, RuntimeConfig
 from ...runtime.errors import ConfigurationError
 from ...runtime.info import RuntimeInfo, runtime_info
-from ...runtime.provider import AgentDescriptor
+from ...runtime.provider import AgentDescriptor, StateSchemas
 from ...runtime.setting_sources import setting_layers
 from ...schema import load_sdl
 from ...wires.agui.agents import DEFAULT
@@ -224,7 +224,10 @@ def types(
 
     with setting_layers(settings.layers(config)):
         runtime = load_runtime(target)
-    text = declarations(asyncio.run(runtime.state_schemas()))
+    schemas = asyncio.run(runtime.state_schemas())
+    if runtime.model_name is not None and len(schemas) != 1:
+        schemas.setdefault(DEFAULT, StateSchemas())  # as clients reach the model, where that is not the only agent
+    text = declarations(schemas)
     if output is None:
         typer.echo(text, nl=False)
         return

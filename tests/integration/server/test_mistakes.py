@@ -183,7 +183,17 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "the settings' class": (lambda: CopilotRuntime(config=RuntimeConfig), "not the class RuntimeConfig."),  # type: ignore[arg-type]
     "a number for a store": (lambda: CopilotRuntime(store=5), "or a store, not an int."),  # type: ignore[arg-type]
-    "a file for a store": (lambda: CopilotRuntime(store="states.sqlite"), "must be a URL that begins with memory://"),
+    "a file for a store": (lambda: CopilotRuntime(store="states.sqlite"), "Write sqlite:///states.sqlite."),
+    "a file from the root for a store": (lambda: CopilotRuntime(store="/a/b.db"), "Write sqlite:////a/b.db."),
+    "a slip in a store's scheme": (
+        lambda: CopilotRuntime(store="postgress://me:secret@host/db"),
+        "not with postgress://. Did you mean postgres://?",
+    ),
+    "another package's scheme": (
+        lambda: CopilotRuntime(store="postgresql+asyncpg://host/db"),
+        "not with postgresql+asyncpg://. Did you mean postgresql://?",
+    ),
+    "a store of another kind": (lambda: CopilotRuntime(store="mysql://host/db"), "not with mysql://."),
     "a function for hooks": (lambda: CopilotRuntime(hooks=make), "Hooks(on_error=report), not a function."),  # type: ignore[arg-type]
     "a guardrail's class": (lambda: CopilotRuntime(guardrails=[TopicGuardrail]), "not the class TopicGuardrail."),  # type: ignore[list-item]
     "no guardrail": (lambda: CopilotRuntime(guardrails=5), "guardrails takes Guardrail objects, not an int."),  # type: ignore[arg-type]

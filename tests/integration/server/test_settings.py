@@ -130,6 +130,7 @@ def test_nothing_is_served_with_settings_that_are_wrong(tmp_path: Path) -> None:
         (["--workers", "0"], "workers: Input should be greater than 0"),
         (["--path", "chat"], "graphql_path: must begin with '/'"),
         (["--store", "mysql://db"], "store: must be a URL that begins with memory://"),
+        (["--store", "redi://me:secret@db"], "not with redi://. Did you mean redis://?"),
         (["--log-format", "xml"], "log_format: Input should be 'auto', 'console' or 'json'"),
         (["--config", "none.toml"], "The settings file none.toml cannot be read: No such file or directory."),
     ],

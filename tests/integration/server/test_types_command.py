@@ -62,6 +62,14 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert "cannot be written" in refused.stderr
 
 
+def test_the_model_is_among_the_agents_by_the_name_that_clients_reach_it_by(tmp_path: Path) -> None:
+    file = tmp_path / "plain.py"
+    file.write_text("from copilotkit_runtime import CopilotRuntime\nruntime = CopilotRuntime(model='openai:gpt-4o')\n")
+    printed = run("types", f"{file}:runtime")
+    assert printed.returncode == 0, printed.stderr
+    assert "  default: Record<string, unknown>;" in printed.stdout
+
+
 @pytest.mark.e2e
 def test_a_page_is_compiled_against_them(tmp_path: Path) -> None:
     assert run("types", TARGET, "--output", str(tmp_path / "agents.d.ts")).returncode == 0

@@ -61,7 +61,7 @@ async def test_two_agents_of_one_name_are_refused_with_both_owners_named() -> No
 
 
 def test_two_providers_of_one_name_are_refused() -> None:
-    with pytest.raises(errors.ConfigurationError, match="Two providers are named 'one'"):
+    with pytest.raises(errors.ConfigurationError, match=r"Two providers are named 'one'.*as in Listed.…, name="):
         registry(Listed("one"), Listed("one"))
 
 
