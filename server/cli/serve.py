@@ -18,7 +18,6 @@ import structlog
 import typer
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.supervisors import ChangeReload
 
 from ...runtime.config import RuntimeConfig
 from ...runtime.errors import CopilotKitError
@@ -32,6 +31,7 @@ from .browser import open_when_ready
 from .errors import exit_with_message
 from .garbage_collection import collected
 from .listening import WAITING_CONNECTIONS, acceptors, bind, check_tls
+from .reload import reload_class
 from .request_heads import ServerConfig
 from .summary import chat_url, coloured, origin, summary
 from .supervisor import Handover, Supervisor, end_as, end_with_parent
@@ -214,7 +214,7 @@ def serve_here(
     options = _server_config(factory, config, reload=reload, workers=workers)
     if reload:
         options.reload_dirs = [Path.cwd()]  # uvicorn sets it for applications named by a string alone
-        ChangeReload(options, target=uvicorn.Server(options).run, sockets=[listener]).run()
+        reload_class()(options, target=uvicorn.Server(options).run, sockets=[listener]).run()
         return
     _run_workers(options, runtime, listener, served)
 
