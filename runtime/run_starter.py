@@ -55,7 +55,6 @@ class RunStarter:
         next_runs: Notified of runs that begin and end.
         turns: Stores the messages and states of runs that have ended.
         observers: Watch every run.
-        confirm: Checks that a thread is still the caller's, given its id, the caller and the agent.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class RunStarter:
         next_runs: NextRuns,
         turns: TurnSaver,
         observers: Observers,
-        confirm: Callable[[str, str | None, str | None], Awaitable[None]],
     ) -> None:
         self.action_endpoints: list[ActionSource] = []
         """Providers that bring actions, too."""
@@ -84,7 +82,6 @@ class RunStarter:
         self._deadlines = Deadlines(config.run_timeout_seconds)
         self._turns = turns
         self._observers = observers
-        self._confirm = confirm
 
     def start(
         self,
@@ -107,7 +104,6 @@ class RunStarter:
         lasts = agents is not None and not request.ephemeral
         completes = lasts and request.sends_part and past is None
         request.input.unique_id = request.input.unique_id or fresh_hex()
-        whose = request.input.thread_id, request.context.identity, request.agent_name
 
         async def prepare() -> PreparedRun:
             if origin.refused is not None:
@@ -120,7 +116,7 @@ class RunStarter:
                 agents=agents,
                 kept=partial(provider.load_state, request.input.thread_id, run.agent_name) if completes else None,
                 earlier=partial(self._archive.earlier, run) if lasts and self._resumes else None,
-                confirm=partial(self._confirm, *whose) if lasts else None,
+                confirm=partial(self._archive.check_caller, run) if lasts else None,
                 judged=origin.judged,
             )
             prepared.stages = [*prepared.stages, *self._observers.stages(run)]

@@ -97,7 +97,7 @@ class RuntimeService:
         """Returns once the runs of other processes that this one is taking have begun."""
         self.threads = Threads(store, self._all_providers, lambda: self._active, self.registry.check_present)
         run_log = runs or open_run_log(store)
-        self.archive = RunArchive(run_log)
+        self.archive = RunArchive(run_log, self.threads.confirm)
         self.readers = RunReaders(self.threads, self._active, self.archive)
         self.stops = RunStops(self.threads, self._active, self.archive)
         self.turns = TurnSaver(store, self.archive, self.threads.renew)
@@ -106,7 +106,6 @@ class RuntimeService:
         left = LeftTurns(self.threads, self.registry, self.archive, self.turns)
         self.broken_runs = BrokenRuns(run_log, self.archive.owner, self._has, self._resume, left.keep, left.adopt)
         self.broken_runs.on_closed = self._report_closed
-        self.archive.confirm = self.threads.confirm
         self.archive.on_stop = self._active.report_stop
         self.threads.delete_with(self._delete_runs)
         self._starter = RunStarter(
@@ -119,7 +118,6 @@ class RuntimeService:
             next_runs=self.next_runs,
             turns=self.turns,
             observers=self.observers,
-            confirm=self.threads.confirm,
         )
 
     def add_provider(self, provider: AgentProvider) -> None:

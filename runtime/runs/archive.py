@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import takewhile
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import structlog
@@ -37,6 +37,8 @@ _RECENT_RUNS = 20
 _BEGIN_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
 
+Confirm: TypeAlias = Callable[[str, str | None, str | None], Awaitable[None]]
+
 log = structlog.get_logger(__name__)
 
 
@@ -45,12 +47,13 @@ class RunArchive:
 
     Args:
         store: Where the events of runs are kept.
+        confirm: Raises ``ThreadNotFoundError`` unless a thread, given its id, the caller and the agent, is still the
+            caller's; None where threads have no owners.
     """
 
-    def __init__(self, store: RunLogStore) -> None:
+    def __init__(self, store: RunLogStore, confirm: Confirm | None = None) -> None:
         self.store = store
-        self.confirm: Callable[[str, str | None, str | None], Awaitable[None]] = _is_theirs
-        """Raises ``ThreadNotFoundError`` unless a thread is still the caller's; given are id, caller, agent."""
+        self._confirm = confirm or _is_theirs
         self.on_stop: Callable[[Run], None] = lambda _: None
         """Called with a run of this process that somebody elsewhere has asked to stop."""
         self.owner = uuid4().hex
@@ -134,7 +137,7 @@ class RunArchive:
             durable=False,
         )
         try:
-            await self.confirm(request.thread_id, identity, agent_name or None)
+            await self._confirm(request.thread_id, identity, agent_name or None)
         except ThreadNotFoundError:
             await self.store.discard(record.key, WAITING)
             raise
@@ -410,12 +413,20 @@ class RunArchive:
         )
         try:
             # Behind the opening: whoever deletes the thread from now on deletes the run with it.
-            await self.confirm(asked.thread_id, run.context.identity, run.agent_name or None)
+            await self.check_caller(run)
         except ThreadNotFoundError as error:
             self._resumable.discard(run)
             await self.store.discard(record.key, self.owner)
             raise RunLostError from error
         return record
+
+    async def check_caller(self, run: Run) -> None:
+        """Check that a run's thread is still its caller's.
+
+        Raises:
+            ThreadNotFoundError: It is not.
+        """
+        await self._confirm(run.input.thread_id, run.context.identity, run.agent_name or None)
 
     def stop_run(self, run: Run) -> None:
         """Stop a run of this process, as somebody elsewhere has asked."""
