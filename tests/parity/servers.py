@@ -71,9 +71,7 @@ def serving(target: Target) -> Iterator[Server]:
     Raises:
         ServerError: It ended, or did not listen, within ``PATIENCE`` seconds.
     """
-    port = free_port()
-    place = {"PORT": str(port), "COPILOTKIT_PORT": str(port), "COPILOTKIT_HOST": "127.0.0.1"}
-    environment = {**os.environ, **target.environment, **place, "PYTHONPATH": str(ROOT)}
+    port, environment = address(target)
     process = subprocess.Popen(target.command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
         _wait(process, port)
@@ -82,9 +80,16 @@ def serving(target: Target) -> Iterator[Server]:
         _end(process)
 
 
+def address(target: Target) -> tuple[int, dict[str, str]]:
+    """Return a free port, and the environment of ``target`` for it."""
+    port = free_port()
+    place = {"PORT": str(port), "COPILOTKIT_PORT": str(port), "COPILOTKIT_HOST": "127.0.0.1"}
+    return port, {**os.environ, **target.environment, **place, "PYTHONPATH": str(ROOT)}
+
+
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not _listens(port):
+    while not listens(port):
         if process.poll() is not None:
             raise ServerError(f"{process.args!r} ended with {process.returncode}")
         if time.monotonic() > deadline:
@@ -92,7 +97,8 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
         select.select((), (), (), 0.05)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Return whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -26,8 +26,9 @@ from tests.integration.stores.test_takeover import (
     terminal,
     thread,
 )
-from tests.parity.servers import PATH, Target, serving
+from tests.parity.servers import PATH, Target
 from tests.support.agui_client import run_input, user
+from tests.support.copies import serving
 from tests.support.half_sent import HalfSent
 from tests.support.polling import until
 from tests.support.queued_runtime import web, worker

@@ -16,9 +16,10 @@ from tests.integration.stores.conftest import SHARED
 from tests.integration.stores.test_durability import load
 from tests.integration.stores.test_takeover import GREETING, spoken, target, terminal
 from tests.parity.fold import fold
-from tests.parity.servers import Server, serving
+from tests.parity.servers import Server
 from tests.parity.wire import ACCEPT, PartReader
 from tests.support.agui_client import events_of, run_input, user
+from tests.support.copies import serving
 from tests.support.request_bodies import generate, text_message
 
 PATIENCE = 90.0

@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from tests.integration.stores.servers import Server as Database
+from tests.parity import servers
 from tests.parity.fold import fold
-from tests.parity.servers import Target, ours, serving
+from tests.parity.servers import Target, ours
 from tests.parity.wire import ask
+from tests.support.copies import serving
 from tests.support.request_bodies import event, generate, scripted, text, text_message
 
 LOAD = """query loadAgentState($data: LoadAgentStateInput!) {
@@ -102,7 +104,7 @@ async def test_every_finished_turn_survives_a_kill_in_the_middle_of_a_run(store_
 @pytest.mark.timeout(240)
 async def test_two_workers_behind_one_address_share_their_threads(store_url: str) -> None:
     threads = [f"thread-{os.urandom(4).hex()}" for _ in range(6)]
-    with serving(durable(store_url, "--workers", "2")) as server:
+    with servers.serving(durable(store_url, "--workers", "2")) as server:
         for thread_id in threads:
             async with httpx.AsyncClient(timeout=STARTING_SECONDS) as client:
                 await turn(client, server.url, thread_id, "one")

@@ -34,7 +34,7 @@ from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.run_records import RunCompactedError
 from tests.integration.stores.conftest import CLUSTER
 from tests.integration.stores.test_durability import LEASE, durable
-from tests.parity.servers import serving
+from tests.support.copies import serving
 from tests.support.polling import until
 from tests.support.request_bodies import event, scripted, text
 from tests.support.scripted_agent import AGENT, ScriptedProvider

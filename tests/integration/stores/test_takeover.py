@@ -19,10 +19,11 @@ import pytest
 
 from tests.integration.stores.test_durability import contents, load
 from tests.parity.fold import fold
-from tests.parity.servers import Server, Target, ours, serving
+from tests.parity.servers import Server, Target, ours
 from tests.parity.wire import PartReader, ask
 from tests.support.agui_client import events_of, run_input, say, types_of, user
 from tests.support.agui_client import script as script_of
+from tests.support.copies import serving
 from tests.support.polling import until
 from tests.support.request_bodies import generate, text_message
 
