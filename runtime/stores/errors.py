@@ -24,6 +24,13 @@ class StoreUnavailableError(StoreError):
         super().__init__(message)
 
 
+class StoreFullError(StoreUnavailableError):
+    """The store has no room, for now: its disk or its memory is full."""
+
+    def __init__(self) -> None:
+        super().__init__("The state store has no room.")
+
+
 class StoreNotOpenError(StoreError):
     """The store is used before it was started, or after it was stopped."""
 

@@ -9,11 +9,11 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import DiskFull, ReadOnlySqlTransaction
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from ..errors import ConfigurationError, StoreError
-from .errors import StoreNotOpenError, StoreUnavailableError
+from .errors import StoreFullError, StoreNotOpenError, StoreUnavailableError
 from .postgres_pool import ConnectionCheck, ConnectionPool
 from .settings import StoreSettings
 from .thread_keys import thread_key
@@ -179,6 +179,8 @@ async def translated() -> AsyncIterator[None]:
     """Turn what psycopg raises into the errors of stores."""
     try:
         yield
+    except DiskFull as error:
+        raise StoreFullError from error
     except (OperationalError, ReadOnlySqlTransaction, PoolTimeout, TooManyRequests, TimeoutError, OSError) as error:
         raise StoreUnavailableError from error
     except Error as error:

@@ -19,20 +19,21 @@ from redis.exceptions import (
 )
 
 from ..errors import StoreError
-from .errors import StoreUnavailableError
+from .errors import StoreFullError, StoreUnavailableError
 
 _AWAY = (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
-    OutOfMemoryError,
     ReadOnlyError,
     TimeoutError,
     OSError,
 )
-_TAKES_NO_WRITES = re.compile(r"(?:^|[ -])(?:READONLY|MASTERDOWN|NOREPLICAS|MISCONF|OOM|BUSY) ")
-"""What a server answers that takes no writes for now, as while another one takes over, or while it has no room. Redis 6
-puts the answer to a command of a script behind the script's name."""
+_TAKES_NO_WRITES = re.compile(r"(?:^|[ -])(?:READONLY|MASTERDOWN|NOREPLICAS|MISCONF|BUSY) ")
+"""What a server answers that takes no writes for now, as while another one takes over. Redis 6 puts the answer to a
+command of a script behind the script's name."""
+_FULL = re.compile(r"[ -]OOM ")
+"""The same of a server whose memory is full."""
 
 
 @contextmanager
@@ -44,7 +45,11 @@ def translated() -> Iterator[None]:
         raise StoreError("The state store rejected the credentials.") from error
     except _AWAY as error:
         raise StoreUnavailableError from error
+    except OutOfMemoryError as error:
+        raise StoreFullError from error
     except ResponseError as error:
+        if _FULL.search(str(error)):
+            raise StoreFullError from error
         if _TAKES_NO_WRITES.search(str(error)):
             raise StoreUnavailableError from error
         raise StoreError("The state store rejected a command.") from error

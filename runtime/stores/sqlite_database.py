@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StoreError
-from .errors import StoreNotOpenError, StoreUnavailableError
+from .errors import StoreFullError, StoreNotOpenError, StoreUnavailableError
 from .thread_keys import thread_key
 
 T = TypeVar("T")
 
-_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_FULL)
-"""What other processes' work on the file causes, and a full disk: the codes, in the bits above them their kinds."""
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+"""What other processes' work on the file causes: the codes, and in the bits above them their kinds."""
 
 _MIGRATIONS = (
     """
@@ -81,7 +81,10 @@ def translated() -> Iterator[None]:
     except TimeoutError as error:
         raise StoreUnavailableError from error
     except (sqlite3.Error, OSError) as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreFullError from error
+        if code in _PASSING:
             raise StoreUnavailableError from error
         raise StoreError("The state store's file cannot be used.") from error
 

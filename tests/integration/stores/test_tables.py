@@ -152,7 +152,7 @@ async def test_a_full_disk_is_an_outage_until_there_is_room(tmp_path: Path, monk
     opened[0].execute("PRAGMA max_page_count = 1")  # no more than it has
     large = AgentState(state={"text": "x" * 1_000_000})
     for _ in range(2):
-        with pytest.raises(StoreUnavailableError):
+        with pytest.raises(StoreUnavailableError, match="no room"):
             await store.save("thread", "agent", large)
     assert await store.load("thread", "agent") == saved
     opened[0].execute("PRAGMA max_page_count = 1000000")
