@@ -171,7 +171,7 @@ class RunPlanner:
         news = {key: sent[key] for key in sent if key not in written and not _holds(values, key, sent[key])}
         if new and self._schema.merges_messages:
             news |= self._messages(checkpoint, list(new))
-        command = Command[Any](resume=answers, update=self._writable(news) or None)
+        command: Command[Any] = Command(resume=answers, update=self._writable(news) or None)
         return self._going_on(self._plan(snapshot, checkpoint, command))
 
     def _going_on(self, plan: RunPlan) -> RunPlan:
