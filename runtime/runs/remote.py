@@ -8,8 +8,8 @@ from contextlib import suppress
 from uuid import uuid4
 
 from ..context import RunInput
-from ..errors import CopilotKitError
-from ..events import Event
+from ..errors import CopilotKitError, ErrorCode
+from ..events import Event, RunError
 from ..stores.errors import StoreUnavailableError
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunCompactedError, RunLostError, RunPart, RunRecord
@@ -17,6 +17,7 @@ from .closing import withdraw
 from .log import Lagged, Push
 from .run import RunStatus
 
+GONE = "The run is gone: its thread was deleted, or its store has lost it."
 TRACE = "trace"
 """Under this name the span of a run is kept with it."""
 WAIT_SECONDS = 60.0
@@ -177,10 +178,15 @@ class RemoteSubscription:
         except RunCompactedError:
             self._failure = Lagged()
         except RunLostError:
-            self._ended = True
+            self._end_gone()
         except Exception as error:  # noqa: BLE001 - whoever reads gets it, and does not wait for what cannot come
             self._failure = error
         self._wake()
+
+    def _end_gone(self) -> None:
+        """End a run of which nothing more is kept, and not its end either, as one that failed."""
+        if not self._ended:
+            self._fetched, self._ended = [RunError(message=GONE, code=str(ErrorCode.NOT_FOUND))], True
 
     async def _fetch_next(self) -> None:
         try:

@@ -112,6 +112,23 @@ async def reading_until(handle: RunHandle, last: events.Event) -> list[events.Ev
 HALF = events.TextMessageContent(message_id="m1", delta="half")
 
 
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+async def test_a_run_whose_thread_is_deleted_fails_for_those_who_follow_it(
+    url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str
+) -> None:
+    """Its end is deleted with the rest, perhaps before they have read it."""
+    here, there = processes
+    started = await here.service.start(asked(LONG, thread))
+    await reading_until(started, HALF)
+    follower = await attached(there, thread)
+    await reading_until(follower, HALF)
+    await there.service.archive.delete(thread)
+    ended = await rest(follower)
+    await started.cancel()
+    started.close()
+    assert [type(event) for event in ended] == [events.RunError]
+
+
 @pytest.mark.parametrize("url", ["memory", *SHARED, CLUSTER], indirect=True)
 async def test_every_offset_of_a_run_of_200_events_leads_to_the_same_end(
     url: str, processes: tuple[CopilotRuntime, CopilotRuntime], thread: str

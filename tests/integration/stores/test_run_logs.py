@@ -573,6 +573,8 @@ async def test_a_reader_of_a_deleted_run_is_given_nothing_of_the_one_that_takes_
         if compacted:
             await runs.close(old.key, OWNER, "finished", len(RUN), compact(RUN))
         assert reader.take() == RUN[:3]
+        (gone,) = await asyncio.wait_for(reader.read(), PATIENCE)
+        assert isinstance(gone, events.RunError)
         assert await asyncio.wait_for(reader.read(), PATIENCE) == []
         followed = RemoteRun(runs, old)
         await asyncio.wait_for(followed.join(), PATIENCE)

@@ -155,7 +155,8 @@ async def test_the_end_and_the_deletion_of_a_run_are_news(
     await writer.delete("deleted")
     await writer.compact(compacted, OWNER, 3, [TOKEN])
     assert await subscriptions[0].read() == []
-    assert await subscriptions[1].read() == []
+    (gone,) = await subscriptions[1].read()
+    assert isinstance(gone, events.RunError)
     assert await subscriptions[2].read() == [TOKEN]
     assert count.looks <= 1
     for subscription in subscriptions:

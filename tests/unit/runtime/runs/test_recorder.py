@@ -394,7 +394,7 @@ async def test_ends_that_the_store_cannot_take_are_bounded_by_their_size(
             run.log.append_nowait(events.TextMessageContent(message_id="m", delta="x" * 1_000))
             waiting.put_off(late_ends.RunEnd(run.recording, Mock(), "finished", FINISHED, _Unsaved()))
         assert [waiting.has(run.key) for run in runs] == [False, False, True, True]
-    assert [record["event"] for record in logs] == ["run_not_stored", "run_not_stored"]
+    assert [line["event"] for line in logs] == ["run_not_stored", "run_not_stored"]
     await waiting.stop()
     assert [(await record(store, run.key.thread_id)).status for run in runs] == [*["running"] * 2, *["finished"] * 2]
 
