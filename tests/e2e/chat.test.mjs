@@ -9,6 +9,16 @@ import { startRuntime } from "./harness/runtime.mjs";
 const PICTURE = fileURLToPath(new URL("../../docs/chat.png", import.meta.url));
 const TEAL = "rgb(0, 128, 128)";
 
+/** Have the demo's agent answer on a thread of its own. */
+async function startThread(url, content) {
+  const ids = { threadId: crypto.randomUUID(), runId: crypto.randomUUID() };
+  const messages = [{ id: crypto.randomUUID(), role: "user", content }];
+  const body = JSON.stringify({ ...ids, messages, tools: [], context: [], state: {}, forwardedProps: {} });
+  const headers = { "content-type": "application/json", accept: "text/event-stream" };
+  const answer = await fetch(`${url}/agent/planner/run`, { method: "POST", headers, body });
+  assert.match(await answer.text(), /RUN_FINISHED/);
+}
+
 describe("the chat page that the runtime serves itself", { timeout: 600_000 }, () => {
   let demo;
   let browser;
@@ -164,6 +174,23 @@ describe("the chat page that the runtime serves itself", { timeout: 600_000 }, (
     await threads.getByRole("button", { name: `Delete ${name}` }).click();
     await threads.locator(".thread", { hasText: name }).waitFor({ state: "detached" });
     assert.equal(await page.locator(".message").count(), 0);
+    await chat.allIsWell();
+  });
+
+  test("shows older threads on request, and goes on showing them", async () => {
+    const words = Date.now();
+    for (let number = 0; number < 55; number += 1) await startThread(demo.url, `Older ${words} ${number}`);
+    const { page } = await open();
+    const threads = page.getByRole("navigation", { name: "Threads" });
+    const ours = threads.locator(".thread", { hasText: `Older ${words}` });
+    await ours.nth(49).waitFor();
+    assert.equal(await threads.locator(".thread").count(), 50);
+    await threads.getByRole("button", { name: "Older threads" }).press("Enter");
+    await ours.nth(54).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.className), "thread");
+    await chat.say("Are they still there?");
+    await chat.hear("You said: Are they still there?");
+    assert.equal(await ours.count(), 55);
     await chat.allIsWell();
   });
 

@@ -9,21 +9,33 @@ export class ThreadList {
     this.failed = failed;
     this.gone = gone;
     this.current = null;
+    this.pages = 1;
   }
 
   /** Read the threads anew and mark the current one. */
   async refresh(current) {
     this.current = current;
     try {
-      this.show(await listThreads());
+      this.show(await listThreads(this.pages));
     } catch (error) {
       this.failed(error);
     }
   }
 
-  show(threads) {
+  show({ threads, hasOlder }) {
     this.place.replaceChildren(...threads.map((thread) => this.item(thread)));
     if (threads.length === 0) this.place.append(element("li", { className: "empty", text: "None yet." }));
+    if (hasOlder) this.place.append(element("li", { children: [this.older()] }));
+  }
+
+  older() {
+    const more = async () => {
+      const first = this.place.children.length - 1;
+      this.pages += 1;
+      await this.refresh(this.current);
+      this.place.children[first]?.querySelector("button").focus();
+    };
+    return element("button", { type: "button", text: "Older threads", on: { click: more } });
   }
 
   item(thread) {

@@ -20,9 +20,16 @@ export function info() {
   return json("info");
 }
 
-/** Return the newest threads. */
-export async function listThreads() {
-  return (await json("threads?limit=50")).threads;
+/** Return the newest threads, so many pages of them, and whether there are older ones. */
+export async function listThreads(pages) {
+  const threads = [];
+  let cursor = "";
+  for (let page = 0; page < pages && cursor !== null; page += 1) {
+    const found = await json(`threads?limit=50&cursor=${encodeURIComponent(cursor)}`);
+    threads.push(...found.threads);
+    cursor = found.nextCursor;
+  }
+  return { threads, hasOlder: cursor !== null };
 }
 
 /** Delete a thread with everything that belongs to it. */
