@@ -40,7 +40,8 @@ def bare() -> Iterator[tuple[str, ...]]:
 
 def call(bare: tuple[str, ...], url: str, *words: str) -> str:
     """Run a command on the web host, which has its settings in its environment; return what it prints."""
-    settings = {"COPILOTKIT_EXECUTION": "queue", "COPILOTKIT_STORE": url, "NO_COLOR": "1"}
+    places = {"COPILOTKIT_STORE": url, "COPILOTKIT_PORT": "0"}
+    settings = {"COPILOTKIT_EXECUTION": "queue", "NO_COLOR": "1", **places}
     ended = subprocess.run([*bare, *words], env=settings, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -69,6 +70,6 @@ async def test_a_web_host_without_frameworks_serves_and_manages_what_workers_hav
                 assert await asyncio.to_thread(call, bare, url, "threads", "delete", thread) == "deleted 1\n"
             left = await asyncio.to_thread(call, bare, url, "threads", "list")  # those of other tests, too
             assert not any(thread in left for thread in threads)
-            examined = await asyncio.to_thread(call, bare, url, "doctor", "--port", "0")
+            examined = await asyncio.to_thread(call, bare, url, "doctor")
             assert "agents are those of workers" in examined
             assert "extras: redis, postgres, queue" in examined

@@ -158,6 +158,11 @@ async def record(store: Store, thread_id: str) -> RunRecord:
     return found
 
 
+async def history(store: Store, key: RunKey) -> list[events.Event]:
+    """Return what is stored of the run that has that place."""
+    return await store.history(await record(store, key.thread_id))
+
+
 async def stored(store: Store, run: Recorded) -> list[events.Event]:
     return (await store.read(run.key)).events if run.recording.key else []
 
@@ -211,7 +216,7 @@ async def test_what_waited_for_too_long_is_written_compacted(store: Store, recor
     assert compact(await stored(store, run)) == compact(whole)
     recorder.remove(run.recording)
     await run.recording.finish("finished", FINISHED)
-    assert await store.history(run.key) == compact([*whole, FINISHED])
+    assert await history(store, run.key) == compact([*whole, FINISHED])
 
 
 async def test_a_slow_run_is_compacted_before_it_has_more_batches_than_stores_keep(
@@ -297,7 +302,7 @@ async def test_a_run_that_ends_before_it_was_opened_is_stored_once(store: Store,
     await run.recording.finish("finished", FINISHED)
     (record,) = await store.runs("thread-0")
     assert (record.status, record.last) == ("finished", 2)
-    assert await store.history(record.key) == [STARTED, FINISHED]
+    assert await history(store, record.key) == [STARTED, FINISHED]
 
 
 async def test_runs_that_end_while_they_are_written_lose_nothing(store: Store, recorder: Recorder) -> None:
@@ -314,7 +319,7 @@ async def test_runs_that_end_while_they_are_written_lose_nothing(store: Store, r
     await asyncio.gather(*(live(run, number * 0.0002) for number, run in enumerate(runs)))
     for run in runs:
         assert (await store.read(run.key)).events == [*whole, FINISHED]
-        assert await store.history(run.key) == compact([*whole, FINISHED])
+        assert await history(store, run.key) == compact([*whole, FINISHED])
 
 
 async def _lost(store: Store, recorder: Recorder) -> Recorded:
@@ -340,14 +345,14 @@ async def test_a_run_that_another_process_closed_is_closed_anew_behind_it(store:
         await _finish(run)
     await close_record(store, "process-2", await record(store, "thread-0"), "broken", BROKEN, [STARTED, START], 2)
     assert await _finish(run) == run.key
-    assert await store.history(run.key) == compact([STARTED, START, TOKEN, FINISHED])
+    assert await history(store, run.key) == compact([STARTED, START, TOKEN, FINISHED])
 
 
 async def test_a_run_whose_new_process_died_too_is_closed_by_its_old_one(store: Store, recorder: Recorder) -> None:
     run = await _lost(store, recorder)
     await store.release(run.key, "process-2")
     assert await _finish(run) == run.key
-    assert await store.history(run.key) == compact([STARTED, START, TOKEN, FINISHED])
+    assert await history(store, run.key) == compact([STARTED, START, TOKEN, FINISHED])
 
 
 async def test_what_another_process_added_to_a_run_is_not_taken_back(store: Store, recorder: Recorder) -> None:
@@ -357,7 +362,7 @@ async def test_what_another_process_added_to_a_run_is_not_taken_back(store: Stor
     went_on = [STARTED, START, TOKEN, TOKEN]
     await close_record(store, "process-2", await record(store, "thread-0"), "broken", BROKEN, went_on, 4)
     assert await _finish(run) is None
-    assert BROKEN in await store.history(run.key)
+    assert BROKEN in await history(store, run.key)
 
 
 async def test_a_run_in_a_thread_that_was_made_again_is_not_closed_by_a_deleted_one(
@@ -369,7 +374,7 @@ async def test_a_run_in_a_thread_that_was_made_again_is_not_closed_by_a_deleted_
     assert others.key == run.key
     await close_record(store, "process-2", others, "broken", BROKEN, [STARTED], 1)
     assert await _finish(run) is None
-    assert await store.history(others.key) == compact([STARTED, BROKEN])
+    assert await history(store, others.key) == compact([STARTED, BROKEN])
 
 
 class _Unsaved:
