@@ -122,7 +122,7 @@ async def test_a_run_that_cannot_be_handed_over_leaves_its_thread_free(
         patch.setattr(SaqEngine, "put", _away)
         lost = run_input(user("hello"), thread=thread, run="lost")
         response = await client.post(f"{AGUI}/echo/run", json=lost)
-        assert response.status_code == 500, response.text
+        assert response.status_code == 503, response.text
     events = await run(client, "echo", run_input(user("hello"), thread=thread, run="second"))
     assert types_of(events)[-1] == "RUN_FINISHED"
     assert provider.ran == ["second"]
