@@ -26,6 +26,9 @@ class Request:
         return msgspec.json.decode(self.body)
 
 
+_ACCEPT_TURNS = 3
+"""Turns of the loop until a caller who was let in is one of the connections."""
+
 Script: TypeAlias = Callable[[Request], AsyncGenerator[bytes]]
 
 
@@ -65,17 +68,25 @@ class ScriptedService:
 
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
-            self._server.close()
+            await self._close(self._server)
         for writer in self._connections.values():
             writer.transport.abort()
         await asyncio.gather(*self._connections)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.current_task()
-        if connection is None:
-            raise RuntimeError("A connection has to be served by a task.")
+    async def _close(self, server: asyncio.Server) -> None:
+        # A server that is closed has no place for callers that it let in a moment ago: their sockets would stay open.
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        server.close()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._attend(reader, writer))
         self._connections[connection] = writer
         connection.add_done_callback(self._connections.pop)
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.running += 1
         try:
             await self._serve(reader, writer)
