@@ -90,6 +90,8 @@ class ActionStage(Stage):
         if call is not None:
             self._answering = asyncio.create_task(self._answer_all(call), name="action results")
 
+    may_pass_text = True
+
     def passes_text(self, message_id: str) -> bool:
         """Return whether no result is due, which text would have to wait for."""
         return self._answering is None

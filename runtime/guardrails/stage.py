@@ -48,7 +48,8 @@ class OutputGuardStage(Stage):
         if self._refused:
             return
         if isinstance(event, events.TextMessageContent):
-            await self._hold(event)
+            if self._hold(event):
+                await self._release(None)
             return
         ended = event.message_id if isinstance(event, events.TextMessageEnd) else None
         await self._release(ended)
@@ -61,18 +62,18 @@ class OutputGuardStage(Stage):
         if not self._refused:
             await self._release(None)
 
-    async def _hold(self, event: events.TextMessageContent) -> None:
+    def _hold(self, event: events.TextMessageContent) -> bool:
+        """Hold a piece back; return whether what is held back makes a portion."""
         text = self._texts.get(event.message_id)
         if text is None:
             text = self._texts[event.message_id] = GrowingText()
         text.pieces.append(event.delta)
         self._buffer.append(event)
         self._buffered += len(event.delta)
-        if self._buffered >= max(WINDOW, self._judged // SHARE):
-            await self._release(None)
+        return self._buffered >= WINDOW and self._buffered >= self._judged // SHARE
 
     async def _release(self, ended: str | None) -> None:
-        unjudged = dict.fromkeys(event.message_id for event in self._buffer)
+        unjudged = dict.fromkeys([event.message_id for event in self._buffer])
         if ended in self._texts:
             unjudged[ended] = None
         for id_ in unjudged:

@@ -137,7 +137,7 @@ class RequestReport:
 
     def _answered(self, run: Run) -> None:
         if self._feed is not None:
-            self._feed.put(self._response(run.transcript.messages(), is_final_response=True))
+            self._feed.put(self._response(run.transcript.messages(), is_final=True))
         if run.status is RunStatus.FINISHED:
             self._after(run.transcript.messages())
 
@@ -151,10 +151,24 @@ class RequestReport:
 
     def _chunk(self, text: str) -> None:
         if self._feed is not None:
-            self._feed.put(self._response(text, is_progressive_chunk=True))
+            self._feed.put(self._response(text))
 
-    def _response(self, output: Sequence[Message] | str, **kind: Any) -> ObservedResponse:
-        return ObservedResponse(**self._whose(), **self._observed(), latency=self._latency(), output=output, **kind)
+    def _response(self, output: Sequence[Message] | str, *, is_final: bool = False) -> ObservedResponse:
+        # Without the functions that other reports are made of: each chunk of a run passes here.
+        asked, now = self._input, time.time()
+        return ObservedResponse(
+            thread_id=asked.thread_id,
+            run_id=asked.run_id,
+            agent_name=self._request.agent_name,
+            node_name=asked.node_name,
+            timestamp=int(now * 1000),
+            provider=self.provider,
+            model=asked.forwarded.model,
+            latency=int((now - self._began) * 1000),
+            output=output,
+            is_progressive_chunk=not is_final,
+            is_final_response=is_final,
+        )
 
     def _later(self, hook: Hook[T] | None, report: Callable[[], T]) -> None:
         if hook is not None:

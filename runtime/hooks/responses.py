@@ -47,7 +47,7 @@ class ResponseFeed:
         self._waiting.append(response)
         if self._reporting is None:
             self._reporting = self._calls.own(self._report_all())
-        else:
+        elif self._more is not None:
             self._wake()
 
     def close(self) -> None:
@@ -56,14 +56,14 @@ class ResponseFeed:
         self._wake()
 
     def _wake(self) -> None:
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
+        more, self._more = self._more, None
+        if more is not None and not more.done():
+            more.set_result(None)
 
     async def _report_all(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while self._waiting:
-                await self._calls.notify(self._hook, self._waiting.popleft())
+            await self._calls.notify_all(self._hook, self._waiting)
             if self._closed:
                 return
             self._more = loop.create_future()

@@ -31,6 +31,8 @@ class PlainText:
         """The text's message; equal to no id if the next event has to take the general way."""
         self.feed: Emit | None = None
         """Takes its pieces; None if they go to the log as they are."""
+        self.asks_again = flow is not None and flow.may_pass_text
+        """Whether pieces that are fed may come to go to the log as they are, for which each is to be followed."""
         self._sanitizer = sanitizer
         self._flow = flow
 

@@ -386,7 +386,8 @@ class Run:
                 if delta.isascii() or is_clean(delta):
                     if text.feed is not None:
                         await text.feed(item)
-                        text.follow(item)
+                        if text.asks_again:
+                            text.follow(item)
                     elif not append(item):
                         await self.log.append(item)
                     continue

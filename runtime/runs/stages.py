@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 from ..events import Event
 
@@ -27,6 +27,9 @@ class Stage(ABC):
     @abstractmethod
     async def feed(self, event: Event) -> None:
         """Take the next event."""
+
+    may_pass_text: ClassVar[bool] = False
+    """Whether ``passes_text`` returns True at times."""
 
     def passes_text(self, message_id: str) -> bool:
         """Return whether the text that the last event continued passes unchanged until another kind of event comes.
@@ -60,6 +63,7 @@ class Flow:
             stage = factory(self.feed)
             self._stages.insert(0, stage)
             self.feed = stage.feed
+        self.may_pass_text = all(stage.may_pass_text for stage in self._stages)
 
     def passes_text(self, message_id: str) -> bool:
         """Return whether all stages let a text pass unchanged (``Stage.passes_text``)."""
