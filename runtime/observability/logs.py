@@ -124,8 +124,8 @@ def configure_logging(level: str = "info", format_: LogFormat = "auto") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # Their lines at "info" are one per request and hold less than ours.
-    quiet = ["uvicorn.access", "httpx", "httpcore"]
+    # Their lines at "info" are one per request, or per write to a file, and hold less than ours.
+    quiet = ["uvicorn.access", "httpx", "httpcore", "watchfiles.main"]
     if _is_for_people(format_):
         quiet.append("uvicorn.error")  # people read the summary, and its lines would stand in between
     for name in quiet:

@@ -181,6 +181,7 @@ def test_a_change_is_served_without_a_new_start(tmp_path: Path) -> None:
         assert b"GraphiQL" in said_until(output, b"  store ", lambda: None)
         changed = said_until(output, b"  store ", lambda: file.write_text(app.format("graphiql=False")))
         assert b"GraphiQL" not in changed
+        assert not re.search(rb"\d changes? detected", changed), "each write to a store in a file would be logged"
 
 
 def test_a_change_that_breaks_a_target_is_reported_and_the_next_one_mends_it(tmp_path: Path) -> None:
