@@ -1,6 +1,7 @@
 import { patched } from "./json_patch.js";
 
 const SENT_ROLES = ["user", "assistant", "tool", "system", "developer"];
+const TEXT_ROLES = ["assistant", "user", "system", "developer"];
 
 /** A thread as its events describe it: messages, state, and the questions that its last run left open. */
 export class Conversation {
@@ -33,31 +34,51 @@ export class Conversation {
     this.messages.push({ id: crypto.randomUUID(), role: "error", content });
   }
 
+  /** Take the run as ended, whatever became of it. */
+  end() {
+    this.runId = this.step = null;
+  }
+
+  /** Whether a message is there; true for none. */
+  has(message) {
+    return message === undefined || this.messages.some(({ id }) => id === message.id);
+  }
+
+  /** Drop what came after a message, and return the conversation. */
+  upTo(message) {
+    this.end();
+    this.messages.length = this.messages.findIndex(({ id }) => id === message.id) + 1;
+    return this;
+  }
+
   /** Return the messages that a run is sent. */
   sent() {
     return this.messages.filter(({ role }) => SENT_ROLES.includes(role));
   }
 
-  /** Return the result of a tool call, if there is one. */
-  result(toolCallId) {
-    return this.messages.find((message) => message.role === "tool" && message.toolCallId === toolCallId)?.content;
+  /** Return the results of tool calls by the calls' ids. */
+  results() {
+    const answered = this.messages.filter(({ role }) => role === "tool").reverse();
+    return new Map(answered.map(({ toolCallId, content }) => [toolCallId, content]));
   }
 
   /** Return the tool calls of the last assistant message that have no result. */
   openCalls() {
     const last = this.messages.findLast(({ role }) => role === "assistant" || role === "user");
-    return (last?.toolCalls ?? []).filter(({ id }) => this.result(id) === undefined);
+    const results = this.results();
+    return (last?.toolCalls ?? []).filter(({ id }) => !results.has(id));
   }
 
   message(id, role) {
-    const known = this.messages.find((message) => message.id === id && message.role === role);
+    const known = this.messages.findLast((message) => message.id === id && message.role === role);
     if (known) return known;
     this.messages.push({ id, role, content: "" });
     return this.messages.at(-1);
   }
 
   call(id) {
-    return this.messages.flatMap(({ toolCalls }) => toolCalls ?? []).find((call) => call.id === id);
+    const isIt = (call) => call.id === id;
+    return this.messages.findLast(({ toolCalls }) => toolCalls?.some(isIt))?.toolCalls.find(isIt);
   }
 }
 
@@ -81,11 +102,11 @@ const HANDLERS = {
     thread.messages.push(...(input?.messages ?? []).filter(({ id }) => !known.has(id)));
   },
   RUN_FINISHED(thread, { outcome }) {
-    thread.runId = thread.step = null;
+    thread.end();
     if (outcome?.type === "interrupt") thread.questions = outcome.interrupts.map(standardQuestion);
   },
   RUN_ERROR(thread, { message, code }) {
-    thread.runId = thread.step = null;
+    thread.end();
     thread.fail(code ? `${message} (${code})` : message);
   },
   STEP_STARTED(thread, { stepName }) {
@@ -95,7 +116,7 @@ const HANDLERS = {
     thread.message(messageId, role);
   },
   TEXT_MESSAGE_CONTENT(thread, { messageId, delta }) {
-    const role = thread.messages.find(({ id }) => id === messageId)?.role ?? "assistant";
+    const role = thread.messages.findLast(({ id, role }) => id === messageId && TEXT_ROLES.includes(role))?.role ?? "assistant";
     thread.message(messageId, role).content += delta;
   },
   TOOL_CALL_START(thread, { toolCallId, toolCallName, parentMessageId }) {
@@ -108,7 +129,7 @@ const HANDLERS = {
     if (call) call.function.arguments += delta;
   },
   TOOL_CALL_RESULT(thread, { messageId, toolCallId, content }) {
-    if (thread.result(toolCallId) === undefined) {
+    if (!thread.results().has(toolCallId)) {
       thread.messages.push({ id: messageId, role: "tool", toolCallId, content });
     }
   },

@@ -7,9 +7,12 @@ export function element(name, { text, children = [], on = {}, ...properties } = 
   return made;
 }
 
-/** Write text into an element if it is another text: screen readers read out what is written. */
+/** Write text into an element if it is another text. One that grows is added to, so that what is selected stays so. */
 export function write(place, text) {
-  if (place.textContent !== text) place.textContent = text;
+  const old = place.textContent;
+  if (old === text) return;
+  if (old !== "" && text.startsWith(old)) place.firstChild.appendData(text.slice(old.length));
+  else place.textContent = text;
 }
 
 /** Return JSON laid out for people, or the text itself if it is none. */
@@ -19,4 +22,10 @@ export function pretty(text) {
   } catch {
     return text;
   }
+}
+
+/** Return the beginning of a text that is longer than a browser lays out quickly, and how much is missing. */
+export function excerpt(text, most) {
+  if (text.length <= most) return text;
+  return `${text.slice(0, most)}\n… ${(text.length - most).toLocaleString("en")} more characters`;
 }
