@@ -10,6 +10,9 @@ export class RefusedError extends Error {
   }
 }
 
+/** The runtime could not be reached, or the connection to it broke off. */
+export class LostError extends Error {}
+
 /** Keep a token that every further request carries, until the tab is closed. */
 export function useToken(token) {
   sessionStorage.setItem(TOKEN, token);
@@ -69,7 +72,7 @@ async function request(path, { headers = {}, ...options } = {}) {
   const token = sessionStorage.getItem(TOKEN);
   const credentials = token ? { Authorization: `Bearer ${token}` } : {};
   const url = new URL(`../${path}`, document.baseURI);
-  const response = await fetch(url, { ...options, headers: { ...headers, ...credentials } });
+  const response = await unlessLost(fetch(url, { ...options, headers: { ...headers, ...credentials } }));
   if (!response.ok) throw new RefusedError(response.status, reason(response.status, await response.text()));
   return response;
 }
@@ -83,10 +86,20 @@ function reason(status, body) {
   }
 }
 
+/** Wait for what the network does; browsers report its failures as TypeErrors. */
+async function unlessLost(done) {
+  try {
+    return await done;
+  } catch (error) {
+    if (error instanceof TypeError) throw new LostError("The runtime cannot be reached.");
+    throw error;
+  }
+}
+
 async function* frames(stream) {
   const reader = stream.getReader();
   let rest = "";
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+  for (let part = await unlessLost(reader.read()); !part.done; part = await unlessLost(reader.read())) {
     const whole = (rest + part.value).split("\n\n");
     rest = whole.pop();
     yield* whole;
