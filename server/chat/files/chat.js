@@ -1,3 +1,4 @@
+import { Announcer } from "./announcer.js";
 import { write } from "./elements.js";
 import { EventList } from "./event_list.js";
 import { MessageLog } from "./message_log.js";
@@ -8,12 +9,21 @@ import { makeTabs } from "./tabs.js";
 import { switchTheme } from "./theme.js";
 import { ThreadList } from "./thread_list.js";
 import { resetPage } from "./tools.js";
-import { info, useToken } from "./wire.js";
+import { info, LostError, useToken } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 const stateTree = new StateTree($("state"));
 const eventList = new EventList($("events"));
-const questionForm = new QuestionForm($("questions"), (answers) => work(session.answer(answers)));
+const announcer = new Announcer($("announcements"));
+const questionForm = new QuestionForm($("questions"), {
+  answered: (answers) => work(session.answer(answers)),
+  announce: (text) => announcer.say(text),
+  leave: () => $("text").focus(),
+  waits: () => document.activeElement === document.body || ($("composer").contains(document.activeElement) && $("text").value === ""),
+});
+// What this tab does to threads, for tabs that show the same ones.
+const otherTabs = new BroadcastChannel(document.baseURI);
+const RETRY_MS = 2_000;
 const threadList = new ThreadList($("thread-list"), { open, failed, gone });
 let messageLog;
 let session;
@@ -32,47 +42,82 @@ function changed() {
 }
 
 function draw() {
-  const { conversation, busy } = session;
-  questionForm.update(busy ? [] : conversation.questions);
+  const { conversation, busy, lost, catchesUp } = session;
   messageLog.update(conversation);
+  announcer.update(conversation, catchesUp);
+  questionForm.update(busy ? [] : conversation.questions);
   stateTree.update(conversation.state ?? {});
   eventList.update();
-  $("send").disabled = busy;
-  $("stop").disabled = conversation.runId === null;
-  $("log").setAttribute("aria-busy", String(busy));
-  write($("status"), conversation.runId === null ? "" : conversation.step ? `Running: ${conversation.step}` : "Running");
+  $("send").ariaDisabled = String(busy);
+  $("stop").ariaDisabled = String(conversation.runId === null && !lost);
+  $("log").dataset.busy = String(busy);
+  write($("status"), statusOf(session));
+}
+
+function statusOf({ lost, conversation: { runId, step } }) {
+  if (lost) return "No connection to the runtime. Trying again.";
+  if (runId === null) return "";
+  return step ? `Running: ${step}` : "Running";
 }
 
 function failed(error) {
-  $("credentials").hidden = error.status !== 401;
+  if (error.status === 401) askForCredentials();
   session?.conversation.fail(error.message);
   if (session) changed();
   else write($("status"), error.message);
 }
 
-/** Open a thread: its past, its state, and the run that goes on there. */
-async function open(agent, threadId) {
+function askForCredentials() {
+  $("credentials").hidden = false;
+  $("token").focus();
+}
+
+/** Open a thread that the person chose; the browser's "back" leads to the one before. */
+function open(agent, threadId) {
+  const place = new URLSearchParams({ agent, thread: threadId });
+  if (location.hash !== `#${place}`) history.pushState(null, "", hash(place));
+  $("text").focus();
+  return show(agent, threadId);
+}
+
+function hash(place) {
+  return `${location.pathname}${location.search}#${place}`;
+}
+
+/** Show a thread: its past, its state, and the run that goes on there. */
+async function show(agent, threadId) {
   session?.leave();
-  $("agent").value = Object.hasOwn(agents, agent) ? agent : Object.keys(agents)[0];
+  const names = [...$("agent").options].map(({ value }) => value);
+  $("agent").value = names.includes(agent) ? agent : names[0];
   write($("about"), agents[$("agent").value]?.description ?? "");
-  const place = new URLSearchParams({ agent: $("agent").value, thread: threadId });
-  history.replaceState(null, "", `${location.pathname}${location.search}#${place}`);
+  history.replaceState(null, "", hash(new URLSearchParams({ agent: $("agent").value, thread: threadId })));
   resetPage();
   $("log").replaceChildren();
   messageLog = new MessageLog($("log"));
+  announcer.reset();
   eventList.clear();
   const opened = new Session($("agent").value, threadId, {
-    seen: (event) => session === opened && eventList.add(event),
+    seen: (event) => session === opened && seen(event),
     changed: () => session === opened && changed(),
     failed: (error) => session === opened && failed(error),
   });
   session = opened;
-  $("text").focus();
   await work(session.open());
 }
 
+function seen(event) {
+  eventList.add(event);
+  if (event.type === "RUN_STARTED" && !session.catchesUp) otherTabs.postMessage({ ran: event.threadId });
+}
+
+/** Show the thread that the address names, or a new one. */
+function showPlace() {
+  const place = new URLSearchParams(location.hash.slice(1));
+  return show(place.get("agent") ?? $("agent").value, place.get("thread") ?? crypto.randomUUID());
+}
+
 function openNew() {
-  return open($("agent").value, crypto.randomUUID());
+  return session && open($("agent").value, crypto.randomUUID());
 }
 
 /** Wait for what a session does; then threads may have other names and times. */
@@ -81,7 +126,21 @@ async function work(done) {
   if (listsThreads) await threadList.refresh(session.conversation.threadId);
 }
 
+/** Follow what another tab has done to a thread. */
+async function follow({ ran, deleted }) {
+  if (!session) return;
+  const { threadId } = session.conversation;
+  if (ran === threadId) return work(session.reopen());
+  if (deleted === threadId) {
+    await show($("agent").value, crypto.randomUUID());
+    session.conversation.fail("The thread that was open here was deleted in another tab.");
+    return changed();
+  }
+  if (listsThreads) await threadList.refresh(threadId);
+}
+
 async function gone(threadId) {
+  otherTabs.postMessage({ deleted: threadId });
   if (threadId === session.conversation.threadId) await openNew();
   else await threadList.refresh(session.conversation.threadId);
 }
@@ -99,13 +158,15 @@ async function begin() {
     agents = runtime.agents;
     listsThreads = runtime.threadEndpoints?.list ?? false;
   } catch (error) {
-    return failed(error);
+    failed(error);
+    if (error instanceof LostError) setTimeout(begin, RETRY_MS);
+    return;
   }
+  write($("status"), "");
   $("credentials").hidden = true;
   $("threads").hidden = !listsThreads;
   $("agent").replaceChildren(...pickable(agents).map((name) => new Option(name)));
-  const place = new URLSearchParams(location.hash.slice(1));
-  await open(place.get("agent") ?? $("agent").value, place.get("thread") ?? crypto.randomUUID());
+  await showPlace();
 }
 
 $("composer").addEventListener("submit", (event) => {
@@ -116,24 +177,36 @@ $("composer").addEventListener("submit", (event) => {
   work(session.say(text));
 });
 $("text").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+  if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) {
     event.preventDefault();
     $("composer").requestSubmit();
   }
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !$("stop").disabled) session.stop();
-  if (event.altKey && event.code === "KeyN") openNew();
+  if (event.key === "Escape" && !isComposing(event)) stop();
+  if (event.altKey && !event.ctrlKey && event.code === "KeyN" && event.key !== "Dead") openNew();
 });
-$("stop").addEventListener("click", () => session.stop());
+$("stop").addEventListener("click", stop);
 $("new").addEventListener("click", openNew);
-$("agent").addEventListener("change", openNew);
+$("agent").addEventListener("change", () => session && show($("agent").value, crypto.randomUUID()));
+window.addEventListener("popstate", () => session && showPlace());
+otherTabs.addEventListener("message", ({ data }) => follow(data));
 $("clear-events").addEventListener("click", () => eventList.clear());
 $("credentials").addEventListener("submit", (event) => {
   event.preventDefault();
   useToken($("token").value);
   begin();
 });
+
+/** Whether a key belongs to an input method that is composing; Safari reports its last one with code 229 alone. */
+function isComposing({ isComposing, keyCode }) {
+  return isComposing || keyCode === 229;
+}
+
+function stop() {
+  if ($("stop").ariaDisabled === "false") session.stop();
+}
+
 makeTabs(document.querySelector("[role=tablist]"));
 switchTheme($("theme"));
 begin();

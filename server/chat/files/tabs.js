@@ -1,4 +1,4 @@
-/** Make a tab list work with mouse and arrow keys, as the WAI-ARIA practices describe. */
+/** Make a tab list work with mouse and keyboard, as the WAI-ARIA practices describe. */
 export function makeTabs(list) {
   const tabs = [...list.querySelectorAll("[role=tab]")];
   function select(chosen) {
@@ -9,10 +9,12 @@ export function makeTabs(list) {
     }
   }
   list.addEventListener("click", ({ target }) => tabs.includes(target) && select(target));
-  list.addEventListener("keydown", ({ key, target }) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
-    if (step === undefined || !tabs.includes(target)) return;
-    const next = tabs.at((tabs.indexOf(target) + step) % tabs.length);
+  list.addEventListener("keydown", (event) => {
+    const here = tabs.indexOf(event.target);
+    const there = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: -1 }[event.key];
+    if (there === undefined || here < 0) return;
+    const next = tabs.at(there % tabs.length);
+    event.preventDefault();
     select(next);
     next.focus();
   });

@@ -22,7 +22,18 @@ export class ThreadList {
     }
   }
 
+  /** Show threads. The keyboard stays where it is, or goes to the neighbour of what has gone. */
   show({ threads, hasOlder }) {
+    const place = [...this.place.children].findIndex((item) => item.contains(document.activeElement));
+    const focused = place >= 0 && document.activeElement;
+    this.draw(threads, hasOlder);
+    if (!focused) return;
+    const same = [...this.place.querySelectorAll("button")].find((each) => each.dataset.thread === focused.dataset.thread && each.className === focused.className);
+    const neighbour = this.place.children[Math.min(place, this.place.children.length - 1)].querySelector(".thread");
+    (same ?? neighbour ?? document.getElementById("new")).focus();
+  }
+
+  draw(threads, hasOlder) {
     this.place.replaceChildren(...threads.map((thread) => this.item(thread)));
     if (threads.length === 0) this.place.append(element("li", { className: "empty", text: "None yet." }));
     if (hasOlder) this.place.append(element("li", { children: [this.older()] }));
@@ -44,11 +55,12 @@ export class ThreadList {
     const open = element("button", {
       type: "button",
       className: "thread",
-      children: [element("span", { text: name }), element("small", { text: `${thread.agentId}, ${when}` })],
+      children: [element("span", { text: name, dir: "auto" }), element("small", { text: `${thread.agentId}, ${when}` })],
       on: { click: () => this.open(thread.agentId, thread.id) },
     });
-    if (thread.id === this.current) open.setAttribute("aria-current", "true");
     const remove = element("button", { type: "button", className: "remove", text: "×", ariaLabel: `Delete ${name}` });
+    for (const each of [open, remove]) each.dataset.thread = thread.id;
+    if (thread.id === this.current) open.setAttribute("aria-current", "true");
     remove.addEventListener("click", () => this.remove(thread, name));
     return element("li", { children: [open, remove] });
   }

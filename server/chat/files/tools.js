@@ -23,6 +23,7 @@ const TOOLS = {
   pinNote({ text }) {
     const notes = document.getElementById("notes");
     const note = document.createElement("li");
+    note.dir = "auto";
     note.textContent = String(text).slice(0, 500);
     notes.querySelector("ul").append(note);
     notes.hidden = false;

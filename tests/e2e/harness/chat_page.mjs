@@ -42,7 +42,7 @@ export class ChatPage {
 
   /** Waits until the page takes a message. */
   ready() {
-    return this.page.locator('#log[aria-busy="false"]').waitFor();
+    return this.page.locator('#log[data-busy="false"]').waitFor();
   }
 
   /** Nobody who looked at the page or at its console would complain. */
