@@ -266,7 +266,7 @@ class StateStore(ABC):
         """Return how long the store takes to answer, in seconds.
 
         Raises:
-            StoreUnavailableError: It does not answer.
+            StoreUnavailableError: It does not answer, or takes no writes.
         """
 
     @abstractmethod

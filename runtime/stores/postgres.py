@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from psycopg import AsyncCursor, Rollback
+from psycopg.errors import ReadOnlySqlTransaction
 from typing_extensions import override
 
 from .interface import ThreadInfo
@@ -152,7 +153,10 @@ class PostgresStore(RecordStore):
     @override
     async def _ping(self) -> None:
         async with self._database.statement() as cursor:
-            await cursor.execute("SELECT 1")
+            await cursor.execute("SELECT current_setting('transaction_read_only')::bool")
+            (takes_no_writes,) = await single_row(cursor)
+            if takes_no_writes:
+                raise ReadOnlySqlTransaction("The server takes no writes.")
 
     @override
     async def _read(self, keys: Sequence[tuple[str, str]]) -> list[Record | None]:

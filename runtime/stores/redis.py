@@ -129,6 +129,11 @@ return found
 """
 
 
+_TAKES_WRITES = """
+redis.call('HSET', KEYS[1], 'written', 1)
+redis.call('PEXPIRE', KEYS[1], 60000)
+"""
+
 _CLUSTER = (
     "The store's URL is that of a node of a Redis Cluster, where keys have other names than on one server: add"
     " ?cluster=true to it."
@@ -155,6 +160,7 @@ class RedisStore(RecordStore):
         self._thread_script = RedisScript(self._client, _THREAD)
         self._open_script = RedisScript(self._client, _OPEN)
         self._describe_script = RedisScript(self._client, _DESCRIBE)
+        self._takes_writes_script = RedisScript(self._client, _TAKES_WRITES)
         super().__init__(RedisTickets(self._client, self._shards), settings)
 
     @property
@@ -164,7 +170,7 @@ class RedisStore(RecordStore):
 
     @override
     async def _open(self) -> None:
-        await self._ping()
+        await self._reach()
         if isinstance(self._client, RedisCluster):
             return
         await self._refuse_cluster()
@@ -189,6 +195,13 @@ class RedisStore(RecordStore):
 
     @override
     async def _ping(self) -> None:
+        if isinstance(self._client, RedisCluster):  # one node that takes no writes is that of its threads alone
+            await self._reach()
+            return
+        with translated():
+            await self._takes_writes_script([f"{self.settings.prefix}:ready"], [])
+
+    async def _reach(self) -> None:
         with translated():
             await self._client.execute_command("PING")
 

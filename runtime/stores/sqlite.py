@@ -99,7 +99,7 @@ class SqliteStore(RecordStore):
 
     @override
     async def _ping(self) -> None:
-        await self._database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+        await self._database.check()
 
     @override
     async def _read(self, keys: Sequence[tuple[str, str]]) -> list[Record | None]:

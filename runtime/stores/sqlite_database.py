@@ -139,9 +139,31 @@ class Database:
         """Do ``work`` on the connection's thread; all it writes is written at once, or nothing is."""
         return await self._work(lambda: self._transact(work, "BEGIN IMMEDIATE"))
 
+    async def check(self) -> None:
+        """Find out whether the file can be written to; while another process writes to it, it is taken to be so.
+
+        Raises:
+            StoreError: It cannot, as on a full disk.
+        """
+        await self._work(self._check)
+
     async def vacuum(self) -> None:
         """Write the file anew without the room of what was deleted. Other processes wait for it."""
         await self._work(self._vacuum, _VACUUM_SECONDS)
+
+    def _check(self) -> None:
+        if self._connection is None:
+            raise StoreNotOpenError()
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            with _transaction(self._connection, "BEGIN IMMEDIATE"):
+                (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+                self._connection.execute(f"PRAGMA user_version = {version}")  # a row that stays the same is not written
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(self._timeout * 1000)}")
 
     def _vacuum(self) -> None:
         if self._connection is not None:

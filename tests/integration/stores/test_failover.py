@@ -23,6 +23,7 @@ from tests.integration.stores.conftest import opened_runs, opened_store
 from tests.integration.stores.servers import PostgresServer, Server
 from tests.support.agui_client import connect, run, run_input, types_of, user
 from tests.support.echo_agent import EchoProvider
+from tests.support.local_server import client_of
 from tests.support.polling import until
 
 PATIENCE = 60.0
@@ -88,6 +89,7 @@ async def test_a_redis_server_that_takes_no_writes_is_away_until_it_does(server:
             lambda: runs.append(key, "me", 1, [TOKEN]),
             lambda: runs.open("thread", run_id="2", agent_name="agent", owner="me"),
             lambda: store.claim("other", "somebody"),
+            store.health,
             *([] if state == FULL else [lambda: store.delete_thread("thread")]),  # which would make room
         ]
         try:
@@ -98,6 +100,41 @@ async def test_a_redis_server_that_takes_no_writes_is_away_until_it_does(server:
             command(server, *ends)
         assert not await runs.append(key, "me", 1, [TOKEN])
         assert (await store.save("thread", "agent", AgentState())).version == 2
+
+
+def set_full(server: Server, full: bool) -> None:
+    begin, end = REFUSING[FULL]
+    command(server, begin if full else end)
+
+
+def set_read_only(server: Server, read_only: bool) -> None:
+    """Do what providers of databases do while a disk is nearly full."""
+    with psycopg.connect(server.url, autocommit=True, options="-c default_transaction_read_only=off") as connection:
+        connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if read_only else 'off'}")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    ("server", "refuse"),
+    [("redis", set_full), ("postgres", set_read_only)],
+    indirect=["server"],
+    ids=["redis", "postgres"],
+)
+async def test_a_process_is_not_ready_while_its_store_takes_no_writes(
+    server: Server, refuse: Callable[[Server, bool], None]
+) -> None:
+    async with client_of(CopilotRuntime([EchoProvider()], config=RuntimeConfig(store=server.url))) as client:
+
+        async def answers(status: int, store: str) -> bool:
+            answer = await client.get("/ready")
+            return (answer.status_code, answer.json()["checks"]["store"]) == (status, store)
+
+        refuse(server, True)
+        try:
+            await until(lambda: answers(503, "failed"))
+        finally:
+            refuse(server, False)
+        await until(lambda: answers(200, "ok"))
 
 
 def command(server: Server, *commands: tuple[str, ...]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,36 @@ async def test_a_folder_that_cannot_be_made_is_an_error_at_start(tmp_path: Path)
 
     with pytest.raises(StoreError, match="cannot be used"):
         await SqliteStore(tmp_path / "file" / "states.sqlite").start()
+
+
+@contextmanager
+def no_file_grows(path: Path) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+async def test_a_file_that_cannot_grow_is_unhealthy_until_it_can(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "states.sqlite")
+    await store.start()
+    with no_file_grows(tmp_path / "states.sqlite-wal"), pytest.raises(StoreError):
+        await store.health()
+    await store.health()
+    await store.stop()
+
+
+async def test_a_file_that_another_process_writes_to_is_healthy(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "states.sqlite", StoreSettings(command_timeout=60.0))
+    await store.start()
+    with closing(sqlite3.connect(tmp_path / "states.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(30):
+            await store.health()
+        other.execute("ROLLBACK")
+    await store.stop()
 
 
 async def test_a_full_disk_is_an_outage_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
