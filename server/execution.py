@@ -89,4 +89,5 @@ def _engine(service: RuntimeService) -> QueueEngine:
         )
     with optional("The execution of runs in a queue", "queue"):
         from ..runtime.execution.saq_engine import SaqEngine
-    return SaqEngine(url, "copilotkit", service.archive.store.settings)
+    settings = service.archive.store.settings
+    return SaqEngine(url, settings.prefix, settings)

@@ -117,7 +117,6 @@ class CopilotRuntime:
         log_without_values()
         self._transcription = Transcription(transcribe)
         self.config = config or RuntimeConfig()
-        self._admission = Admission(self.config, authentication(auth, self.config))
         self._instruments = Instruments(self.config)
         self.streams = OpenStreams()
         """The requests that are being answered."""
@@ -130,6 +129,7 @@ class CopilotRuntime:
         """The model for people: as it was named, or its class."""
         settings = _store_settings(self.config)
         states = open_store(chosen, settings) if isinstance(chosen, str) else chosen
+        self._admission = Admission(self.config, authentication(auth, self.config), states)
         opened = self._instruments.watch_store(states)
         apps = _app_servers(mcp_apps, self.config)
         preparation = Preparation(

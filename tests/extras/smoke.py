@@ -337,7 +337,7 @@ async def redis() -> None:
     from copilotkit_runtime.wires.http.rate_limits import open_buckets
 
     open_store("redis://127.0.0.1:1/0")
-    await open_buckets("redis://127.0.0.1:1/0").close()
+    await open_buckets("redis://127.0.0.1:1/0", "smoke").close()
 
 
 async def postgres() -> None:

@@ -16,6 +16,8 @@ from ...runtime.errors import AuthenticationError, CopilotKitError, StoreError
 from ...runtime.patience import within
 from ...runtime.rates import Rate
 from ...runtime.runs.handle import RunHandle
+from ...runtime.stores.interface import StateStore
+from ...runtime.stores.settings import StoreSettings
 from ...runtime.stores.urls import REDIS_SCHEMES, scheme_of
 from .auth import Authenticate, Identity, identify
 from .client import ClientRequest
@@ -38,13 +40,14 @@ class Admission:
     Args:
         config: The limits.
         authenticate: Identifies the caller; None lets everybody in.
+        store: Beside whose keys rates are counted, if it is Redis and the settings name no other place.
     """
 
-    def __init__(self, config: RuntimeConfig, authenticate: Authenticate | None) -> None:
+    def __init__(self, config: RuntimeConfig, authenticate: Authenticate | None, store: StateStore) -> None:
         self._config = config
         self._authenticate = authenticate
-        self._place = _place_of_rates(config)
-        self._buckets = open_buckets(self._place)
+        self._place = _place_of_rates(config, store.url or "")
+        self._buckets = open_buckets(self._place, (store.settings or StoreSettings()).prefix)
         self._slots = Slots("runs", config.max_concurrent_runs, config.max_concurrent_runs_per_client)
         self._joined = Slots("streams", None, config.max_joined_threads_per_client)
         self._leaving: set[asyncio.Task[None]] = set()
@@ -57,8 +60,7 @@ class Admission:
     @property
     def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What must answer so that requests can be let in, by name."""
-        limited = self._config.rate_limit is not None or self._config.address_rate_limit is not None
-        return {"rates": self._buckets.check} if limited else {}
+        return {"rates": self._buckets.check} if _is_limited(self._config) else {}
 
     async def start(self) -> None:
         """Prepare; called before the first request.
@@ -67,8 +69,8 @@ class Admission:
             StoreError: The place where requests are counted does not answer.
         """
         try:
-            for check in self.checks.values():
-                await check()
+            if _is_limited(self._config):
+                await self._buckets.start()
         except CopilotKitError as error:
             log.error("rates_not_counted", store=self._place, reason=str(error.__cause__ or error))  # noqa: TRY400
             raise
@@ -243,8 +245,11 @@ def _too_many(error: TooManyRequestsError) -> Refusal:
     return refusal(error, 429, {"Retry-After": str(error.retry_after)})
 
 
-def _place_of_rates(config: RuntimeConfig) -> str:
+def _is_limited(config: RuntimeConfig) -> bool:
+    return config.rate_limit is not None or config.address_rate_limit is not None
+
+
+def _place_of_rates(config: RuntimeConfig, store: str) -> str:
     if config.rate_limit_store is not None:
         return config.rate_limit_store
-    limited = config.rate_limit is not None or config.address_rate_limit is not None
-    return config.store if limited and scheme_of(config.store) in REDIS_SCHEMES else "memory://"
+    return store if _is_limited(config) and scheme_of(store) in REDIS_SCHEMES else "memory://"

@@ -47,11 +47,18 @@ class TokenBuckets(ABC):
             StoreError: The place where buckets are kept does not answer.
         """
 
-    async def check(self) -> None:
+    async def start(self) -> None:
         """Find out whether the place where buckets are kept answers.
 
         Raises:
             StoreError: It does not.
+        """
+
+    async def check(self) -> None:
+        """Find out whether it can be written to.
+
+        Raises:
+            StoreError: It cannot.
         """
 
     async def close(self) -> None:
@@ -99,6 +106,9 @@ return '0'
 """
 
 
+_CHECKED = Rate.parse("1/second")
+
+
 class RedisBuckets(TokenBuckets):
     """Buckets that all processes share, by Redis's clock.
 
@@ -110,7 +120,7 @@ class RedisBuckets(TokenBuckets):
         MissingExtraError: The extra ``redis`` is not installed.
     """
 
-    def __init__(self, url: str, prefix: str = "copilotkit") -> None:
+    def __init__(self, url: str, prefix: str) -> None:
         with optional("Rates that several processes share", "redis"):
             from redis.exceptions import RedisError
 
@@ -127,9 +137,13 @@ class RedisBuckets(TokenBuckets):
             return float(await self._take([f"{self._prefix}:rate:{key}"], [rate.per_second, rate.burst, tokens]))
 
     @override
-    async def check(self) -> None:
+    async def start(self) -> None:
         with self._translated():
             await self._client.execute_command("PING")
+
+    @override
+    async def check(self) -> None:
+        await self.take("ready", _CHECKED, 0)
 
     @override
     async def close(self) -> None:
@@ -143,9 +157,9 @@ class RedisBuckets(TokenBuckets):
             raise StoreError("The rate limiter does not answer.") from error
 
 
-def open_buckets(url: str) -> TokenBuckets:
-    """Return buckets in the place that a URL names: Redis, or else this process."""
-    return RedisBuckets(url) if scheme_of(url) in REDIS_SCHEMES else MemoryBuckets()
+def open_buckets(url: str, prefix: str) -> TokenBuckets:
+    """Return buckets in the place that a URL names: Redis, under keys that begin with ``prefix``, or this process."""
+    return RedisBuckets(url, prefix) if scheme_of(url) in REDIS_SCHEMES else MemoryBuckets()
 
 
 class Slots:

@@ -236,7 +236,7 @@ def test_a_queue_in_a_cluster_is_refused_in_words() -> None:
 
 
 async def test_rates_are_counted_in_a_cluster(cluster: Cluster) -> None:
-    buckets = [open_buckets(cluster.url) for _ in range(2)]
+    buckets = [open_buckets(cluster.url, "copilotkit") for _ in range(2)]
     rate = Rate.parse("2/hour")
     await buckets[0].check()
     waits = [await buckets[number % 2].take("somebody", rate) for number in range(3)]

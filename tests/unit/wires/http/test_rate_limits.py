@@ -86,8 +86,22 @@ async def test_a_server_whose_clock_was_set_back_lets_nobody_wait_for_it(redis_u
     await buckets.close()
 
 
+async def test_a_redis_without_room_answers_and_fails_the_check(redis_url: str) -> None:
+    buckets = RedisBuckets(redis_url, prefix="full")
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.config_set("maxmemory", 1)
+        try:
+            await buckets.start()
+            with pytest.raises(StoreError):
+                await buckets.check()
+        finally:
+            await client.config_set("maxmemory", 0)
+    await buckets.check()
+    await buckets.close()
+
+
 async def test_a_redis_that_is_gone_is_reported_as_a_store_error() -> None:
-    buckets = RedisBuckets("redis://127.0.0.1:1")
+    buckets = RedisBuckets("redis://127.0.0.1:1", "copilotkit")
     with pytest.raises(StoreError):
         await buckets.take("a", Rate.parse("1/minute"))
     await buckets.close()
