@@ -9,6 +9,7 @@ from starlette.responses import Response
 from ..runtime.observability.metrics import RuntimeMetrics
 from ..wires.http.admission import Admission
 from ..wires.http.refusal import Refusal
+from ..wires.http.request_log import log_refusal
 from .readiness import ReadinessCheck
 
 _UNCACHED = {"cache-control": "no-store"}
@@ -48,6 +49,7 @@ class MetricsPage:
         try:
             await self._admission.identify(request)
         except Refusal as refusal:
+            log_refusal(request, refusal)
             return Response(status_code=refusal.status, headers=refusal.headers)
         body, content_type = self._metrics.page()
         return Response(body, 200, {**_UNCACHED, "content-type": content_type})

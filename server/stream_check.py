@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ..wires.http.admission import Admission
 from ..wires.http.refusal import Refusal
+from ..wires.http.request_log import log_refusal
 from ..wires.http.streaming import UNBUFFERED
 
 PATH = "/stream-check"
@@ -33,6 +34,7 @@ class StreamCheck:
             client = await self._admission.identify(request)
             await self._admission.charge(client, 1)
         except Refusal as refusal:
+            log_refusal(request, refusal)
             return Response(status_code=refusal.status, headers=refusal.headers)
         return StreamingResponse(_pieces(), headers=dict(UNBUFFERED), media_type="text/event-stream")
 

@@ -165,7 +165,7 @@ class Gateway:
 
     async def _refuse(self, exchange: Exchange, renderer: Renderer, refusal: Refusal) -> None:
         self._instruments.refused(refusal.status)
-        exchange.refused = refusal.message
+        exchange.refused, exchange.cause = refusal.message, refusal.__cause__
         status, headers, body = renderer.render(refusal, exchange)
         await exchange.respond(status, body, headers)
 

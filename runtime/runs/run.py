@@ -474,10 +474,10 @@ class Run:
             log.warning("run_failed", code=str(self.error.code), error=self.error.message, **self._log_fields())
         elif key is not None:  # what is to do is in the first line, not in the last of a stack
             reason = MissingVariableError(key).message
-            log.error("run_failed", reason=reason, error=str(error), **self._log_fields(), **self.error.more)
+            log.error("run_failed", reason=reason, error=str(error), **self._log_fields())
         else:
             stack = (type(error), error, own_part(error))
-            log.error("run_failed", exc_info=stack, **self._log_fields(), **self.error.more)
+            log.error("run_failed", exc_info=stack, **self._log_fields())
         code = next((code for kind, code in _CODES.items() if isinstance(self.error, kind)), str(self.error.code))
         return events.RunError(message=self.error.message, code=code, details=self.error.details)
 

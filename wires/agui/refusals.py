@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -13,7 +14,6 @@ from ...runtime.errors import (
     CopilotKitError,
     InputTooLargeError,
     MisuseError,
-    StoreError,
     ThreadNotFoundError,
     TryLaterError,
 )
@@ -106,10 +106,10 @@ def run_refusal(error: Exception, *, shown: bool = False) -> Refusal:
     if isinstance(error, InputTooLargeError):
         return Refusal(error.message, 413, error=error)
     if isinstance(error, CopilotKitError):
-        if isinstance(error, StoreError):
-            log.error("run_not_started", exc_info=error)
         status = error.status_code if 400 <= error.status_code <= 599 else 500
         status = 503 if isinstance(error, StoreUnavailableError) else status
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:  # which the log of requests leaves out
+            log.error("run_not_started", exc_info=error)
         return JsonRefusal(status, {"error": "Failed to run agent", "message": error.message})
     log.error("run_not_started", exc_info=error)
     message = to_public_error(error, shown=True).message if shown else MASKED

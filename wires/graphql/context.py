@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from graphql import GraphQLResolveInfo
 
-from ...runtime.errors import TryLaterError
+from ...runtime.errors import CopilotKitError, TryLaterError
 from ...runtime.request import RunRequest
 from ...runtime.runs.handle import RunHandle
 from ...runtime.service import RuntimeService
@@ -24,6 +24,8 @@ class GraphQLContext:
     runs: list[RunHandle] = field(default_factory=list)
     later: TryLaterError | None = None
     """Why a run was not accepted, if it may be asked for again in a moment."""
+    refused: CopilotKitError | None = None
+    """Why a field was refused first, in an answer that has other fields."""
 
     async def start(self, request: RunRequest) -> RunHandle:
         """Start a run.

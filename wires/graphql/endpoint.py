@@ -148,6 +148,7 @@ class GraphQLWire:
     ) -> None:
         payload = await self._execution.whole(request, context)
         _check_accepted(context)
+        exchange.note_refusal(context.refused)
         await exchange.respond(200, whole_body(format_, payload), [("content-type", format_.content_type)])
 
     async def _stream(
@@ -155,6 +156,7 @@ class GraphQLWire:
     ) -> None:
         answer = await self._execution.incremental(request, context)
         _check_accepted(context)
+        exchange.note_refusal(context.refused)
         if not isinstance(answer, IncrementalAnswer):
             whole = negotiate(exchange.accept, incremental=False) or format_
             await exchange.respond(200, whole_body(whole, answer), [("content-type", whole.content_type)])

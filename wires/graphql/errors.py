@@ -14,8 +14,6 @@ from ..http.refusal import Refusal
 
 log = structlog.get_logger(__name__)
 
-_MOST_CHARACTERS = 200
-
 
 class RequestError(Refusal):
     """A GraphQL request that is refused before anything was executed.
@@ -35,7 +33,7 @@ class RequestError(Refusal):
         spec: bool = False,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(errors[0]["message"] if errors else "", status, headers=headers)
+        super().__init__(_reason(errors[0]) if errors else "", status, headers=headers)
         self.errors = errors
         self.spec = spec
 
@@ -74,12 +72,22 @@ def format_error(error: GraphQLError, *, shown: bool = False) -> dict[str, Any]:
     if original is None or isinstance(original, GraphQLError):
         return _formatted(error)
     public = to_public_error(original, shown=shown)
-    if public is original:
-        log.warning("request_refused", code=str(public.code), reason=public.message[:_MOST_CHARACTERS], path=error.path)
-    else:
-        log.error("resolver_failed", exc_info=original, path=error.path, **public.more)
+    if public is not original:
+        log.error("resolver_failed", exc_info=original, field=error.path)
     formatted = {**error.formatted, "message": public.message}
     return {**formatted, "extensions": {**public.extensions, "originalError": _original(error, public)}}
+
+
+def first_refusal(errors: list[GraphQLError]) -> CopilotKitError | None:
+    """Return the first of a result's errors that is meant for the client: with it, nothing has failed here."""
+    originals = (error.original_error for error in errors)
+    return next((each for each in originals if each is not None and to_public_error(each) is each), None)
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """Return the text of an error, with that of the one behind it, as where a body is no JSON."""
+    behind = error.get("extensions", {}).get("originalError", {}).get("message")
+    return f"{error['message']} {behind}" if behind else str(error["message"])
 
 
 def _formatted(error: GraphQLError) -> dict[str, Any]:

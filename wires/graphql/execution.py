@@ -12,8 +12,9 @@ from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import AwaitableOrValue, Path
 
 from .compatibility import upgrade_variables
+from .context import GraphQLContext
 from .documents import Document
-from .errors import RequestError, format_error, request_errors
+from .errors import RequestError, first_refusal, format_error, request_errors
 from .execution_plan import ExecutionPlan
 from .incremental import IncrementalRenderer
 from .incremental_result import IncrementalAnswer, Payload
@@ -69,15 +70,15 @@ class Execution:
         self._shows_errors = shows_errors
         self._suggestions = suggestions
 
-    async def whole(self, request: GraphQLRequest, context: Any) -> Payload:
+    async def whole(self, request: GraphQLRequest, context: GraphQLContext) -> Payload:
         """Return the operation's result in one piece, once it is complete.
 
         Raises:
             RequestError: The operation could not begin.
         """
-        return self._payload(await _execute(self._executor(Executor, request, context)))
+        return self._payload(await _execute(self._executor(Executor, request, context)), context)
 
-    async def incremental(self, request: GraphQLRequest, context: Any) -> IncrementalAnswer | Payload:
+    async def incremental(self, request: GraphQLRequest, context: GraphQLContext) -> IncrementalAnswer | Payload:
         """Return the operation's result in parts; in one piece if it has no run to follow.
 
         Raises:
@@ -85,11 +86,11 @@ class Execution:
         """
         result, runs, selections = await self._start_one(request, context) or await self._start_all(request, context)
         if result.data is None or selections is None:
-            return self._payload(result)
+            return self._payload(result, context)
         renderer = IncrementalRenderer(selections)
         for started in runs:
             await _begin(renderer, started, selections.known(started.details))
-        return IncrementalAnswer(self._payload(result), renderer, [started.response for started in runs])
+        return IncrementalAnswer(self._payload(result, context), renderer, [started.response for started in runs])
 
     async def _start_one(self, request: GraphQLRequest, context: Any) -> _Result | None:
         """Start the one run of an operation that is known; None if graphql-core has to execute it."""
@@ -110,9 +111,10 @@ class Execution:
         result = await _execute(executor)
         return result, executor.started, _selections(request, executor) if executor.started else None
 
-    def _payload(self, result: ExecutionResult) -> Payload:
+    def _payload(self, result: ExecutionResult, context: GraphQLContext) -> Payload:
         if not result.errors:
             return {"data": result.data}
+        context.refused = first_refusal(result.errors)
         errors = [format_error(error, shown=self._shows_errors) for error in result.errors]
         return {"errors": errors, "data": result.data}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from starlette.types import Receive, Send
 
 from ...runtime.config import RuntimeConfig
+from ...runtime.errors import CopilotKitError
 from ...runtime.runs.handle import RunHandle
 from .body import content_type_of
 from .cors import WITHOUT_PREFLIGHT, HeaderPairs, admits, cors_headers, preflight_headers
@@ -38,6 +39,7 @@ class Exchange:
         "_headers",
         "_send_head",
         "accept",
+        "cause",
         "id",
         "is_probe",
         "joined",
@@ -70,7 +72,9 @@ class Exchange:
         self.status = 0
         """The status of the answer, once it has begun."""
         self.refused: str | None = None
-        """Why the request was refused, if it was, whatever the status."""
+        """Why the request was refused, if it was, whatever the status,"""
+        self.cause: BaseException | None = None
+        """and what that comes from, if anything."""
         self.runs: list[RunHandle] = []
         """The runs that were started or joined for the request,"""
         self.joined: list[RunHandle] = []
@@ -131,6 +135,11 @@ class Exchange:
         """Note that the answer has the events of a run that another request started."""
         self.runs.append(run)
         self.joined.append(run)
+
+    def note_refusal(self, error: CopilotKitError | None) -> None:
+        """Note an error that the answer has in place of what the request was for."""
+        if error is not None:
+            self.refused, self.cause = error.message, error.__cause__
 
     @property
     def foreign_origin(self) -> str | None:

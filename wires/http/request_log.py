@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
 import structlog
+from starlette.requests import HTTPConnection
 
+from ...runtime.errors import CopilotKitError
 from ...runtime.observability.logs import InfoLines, volume_of
 from ...runtime.runs.run import Run
 from .exchange import Exchange
+from .refusal import Refusal
 
 log = structlog.get_logger(__name__)
 _info_lines = InfoLines(__name__)
@@ -45,7 +49,18 @@ class RequestLog:
             log.info("request", **_place(exchange), **_facts(exchange), seconds=seconds)
         reason = _reason(exchange)
         if reason is not None:
-            log.warning("request_refused", **_place(exchange), reason=reason[:_MOST_CHARACTERS], **_client(exchange))
+            _log_refusal(_place(exchange), reason, exchange.cause, exchange.headers)
+
+
+def log_refusal(request: HTTPConnection, refusal: Refusal) -> None:
+    """Log the refusal of a request that no wire answers, such as one for metrics."""
+    place = {"method": request.scope["method"], "path": request.url.path[:_MOST_CHARACTERS], "status": refusal.status}
+    _log_refusal(place, refusal.message, refusal.__cause__, request.headers)
+
+
+def _log_refusal(place: dict[str, Any], reason: str, cause: BaseException | None, headers: Mapping[str, str]) -> None:
+    reasons = {"reason": reason[:_MOST_CHARACTERS], **_cause(cause, reason)}
+    log.warning("request_refused", **place, **reasons, **_client(headers))
 
 
 def _place(exchange: Exchange) -> dict[str, Any]:
@@ -63,6 +78,16 @@ def _reason(exchange: Exchange) -> str | None:
     return _WORDS.get(exchange.status, "It cannot be answered.") if exchange.status >= 400 else None
 
 
+def _cause(error: BaseException | None, reason: str) -> dict[str, str]:
+    """Return what an error comes from in the end, such as a server that refuses connections; nothing of our own."""
+    while error is not None and error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error).partition("\n")[0]
+    if error is None or isinstance(error, CopilotKitError | Refusal) or not text or text in reason:
+        return {}
+    return {"cause": f"{type(error).__name__}: {text}"[:_MOST_CHARACTERS]}
+
+
 _WORDS = {
     404: "Nothing is served at this path.",
     405: "The path is not served with this method.",
@@ -71,9 +96,8 @@ _WORDS = {
 }
 
 
-def _client(exchange: Exchange) -> dict[str, str]:
+def _client(headers: Mapping[str, str]) -> dict[str, str]:
     """Return who asked, as clients that are too old or too new are known by it."""
-    headers = exchange.request.headers
     named = {"client": headers.get(_CLIENT_VERSION), "user_agent": headers.get("user-agent")}
     return {key: value[:_MOST_CHARACTERS] for key, value in named.items() if value}
 

@@ -22,8 +22,6 @@ from copilotkit_runtime import (
     events,
 )
 from copilotkit_runtime.runtime.hooks import BeforeRequest
-from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
-from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from tests.support.agui_client import PATH, connect, events_of, run, run_input, say, script, types_of, user
 from tests.support.local_server import client_of
 from tests.support.polling import until
@@ -67,22 +65,17 @@ async def test_hooks_are_called_for_runs_and_not_for_suggestions() -> None:
     assert called.names.count("before") == 2
 
 
-class FullStore(MemoryStore):
-    """A store that has no room."""
+async def test_what_cannot_begin_for_a_fault_of_the_server_is_logged_with_its_stack() -> None:
+    def fail(_request: BeforeRequest) -> None:
+        raise errors.CopilotKitError("The quota cannot be read.") from OSError("no route to the host")
 
-    async def open_thread(self, thread_id: str, *, owner: str | None = None, agent_name: str | None = None) -> Any:
-        """Open no thread."""
-        raise StoreUnavailableError from OSError("no space left on the device")
-
-
-async def test_a_run_that_the_store_does_not_take_is_logged_with_the_cause() -> None:
-    runtime = CopilotRuntime(providers=[ScriptedProvider()], store=FullStore())
-    async with client_of(runtime) as client:
+    hooks = Hooks(on_before_request=fail)
+    async with client_of(CopilotRuntime(providers=[ScriptedProvider()], hooks=hooks)) as client:
         with capture_logs() as captured:
             refused = await client.post(f"{PATH}/agent/scripted/run", json=run_input(script(*say("hi"))))
-    assert refused.status_code == 503
-    (line,) = [line for line in captured if line["event"] == "run_not_started"]
-    assert str(line["exc_info"].__cause__) == "no space left on the device"
+    assert refused.status_code == 500
+    (line,) = [line for line in captured if line["log_level"] in ("warning", "error")]
+    assert (line["event"], str(line["exc_info"].__cause__)) == ("run_not_started", "no route to the host")
 
 
 async def test_a_hook_refuses_with_the_answer_of_its_choice() -> None:

@@ -10,6 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from copilotkit_runtime import CopilotRuntime, RuntimeConfig
+from copilotkit_runtime.runtime.stores.errors import StoreFullError
+from copilotkit_runtime.runtime.stores.memory import MemoryStore
 from tests.support import agui_client as agui
 from tests.support.local_server import PATH, client_of
 from tests.support.request_bodies import generate, text_message
@@ -73,7 +75,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a body that is not JSON": (
         {"url": PATH, "content": "{", "headers": {"content-type": "application/json"}},
-        "",
+        "POST body sent invalid JSON. Input data was truncated",
+    ),
+    "a body that is not JSON of a run": (
+        {"url": f"{PATH}/agent/{AGENT}/run", "content": "{", "headers": {"content-type": "application/json"}},
+        "Invalid request body: Input data was truncated",
     ),
 }
 
@@ -115,6 +121,45 @@ async def test_without_cookies_or_tokens_nobody_gets_in_and_the_log_records_it(l
     [line] = refusals(logs)
     assert line["reason"] == "Valid credentials are needed."
     assert "wrong-key-1" not in str(logs)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/stream-check", f"{PATH}/metrics"])
+async def test_who_may_not_watch_the_server_is_logged_too(path: str, logs: list[Any]) -> None:
+    async with client_of(runtime_of(api_keys="ann:secret-key-of-ann", metrics=True)) as client:
+        method = "POST" if path == "/stream-check" else "GET"
+        assert (await client.request(method, path, headers={"user-agent": "Prometheus"})).status_code == 401
+    [line] = refusals(logs)
+    assert (line["path"], line["status"], line["user_agent"]) == (path, 401, "Prometheus")
+    assert line["reason"] == "Valid credentials are needed."
+
+
+class FullStore(MemoryStore):
+    """A store that has no room."""
+
+    async def open_thread(self, thread_id: str, *, owner: str | None = None, agent_name: str | None = None) -> Any:
+        """Open no thread."""
+        raise StoreFullError from OSError("no space left on the device")
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "status"),
+    [
+        (f"{PATH}/agent/{AGENT}/run", agui.run_input(agui.user("hi")), 503),
+        (PATH, generate(text_message("hi"), agent=AGENT), 200),
+    ],
+    ids=["AG-UI", "GraphQL"],
+)
+async def test_a_run_that_the_store_does_not_take_leaves_one_line_with_the_cause(
+    url: str, body: Any, status: int, logs: list[Any]
+) -> None:
+    config = RuntimeConfig(cors_origins=PAGE, access_log=False)
+    runtime = CopilotRuntime([ScriptedProvider()], store=FullStore(), config=config)
+    async with client_of(runtime) as client:
+        assert (await client.post(url, json=body)).status_code == status
+    [line] = [line for line in logs if line["log_level"] in ("warning", "error")]
+    assert (line["event"], line["status"], line["path"]) == ("request_refused", status, url)
+    assert line["reason"] == "The state store has no room."
+    assert line["cause"] == "OSError: no space left on the device"
 
 
 async def test_development_logs_each_request_with_its_run(logs: list[Any]) -> None:
