@@ -12,7 +12,7 @@ from starlette.requests import Request
 from ...runtime.errors import CopilotKitError
 from ...runtime.service import RuntimeService
 from ..http.admission import Admission
-from ..http.body import Body, BodyLimits, check_size, read_body
+from ..http.body import FORM_TYPES, Body, BodyLimits, UnreadBody, check_size, content_type_of, read_body
 from ..http.client import ClientRequest
 from ..http.credentials import Credentials
 from ..http.exchange import Exchange
@@ -130,6 +130,8 @@ class AGUIWire:
             self._transcription.check_configured()
         raw = b"" if request.method == "GET" else await self._read(request)
         body = given_body(raw)
+        if body.text and target.operation != "transcribe" and content_type_of(request).lower() in FORM_TYPES:
+            raise UnreadBody
         check_size(len(raw), body.data, BodyLimits.of(self._config))
         call = Call(target=target, body=body, raw=raw, query=request.scope["query_string"].decode("utf-8", "replace"))
         del raw, body

@@ -36,6 +36,8 @@ _MOST_DIGITS = 18
 """Python refuses to read numbers of some thousand digits."""
 
 JSON_TYPES = ("application/json", "application/graphql+json")
+FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+_AS_IT_IS = ("", "identity")
 
 
 class BodyLimits(msgspec.Struct, kw_only=True, frozen=True):
@@ -154,6 +156,8 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 async def _read_into(body: bytearray, request: Request, limit: int) -> None:
+    if request.headers.get("content-encoding", "").strip().lower() not in _AS_IT_IS:
+        raise _compressed()
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > _MOST_DIGITS or int(announced) > limit):
         raise _too_large()
@@ -198,6 +202,11 @@ def _excused_bytes(data: Any, longest: int) -> int:
 
 def _excess(text: str, longest: int) -> int:
     return max(len(msgspec.json.encode(text)) - longest, 0) if len(text) > longest // _MOST_BYTES else 0
+
+
+def _compressed() -> Refusal:
+    message = "The body must not be compressed: send it without Content-Encoding."
+    return Refusal(message, 415, code="INVALID_REQUEST", headers={"Accept-Encoding": "identity"})
 
 
 def _too_large() -> Refusal:

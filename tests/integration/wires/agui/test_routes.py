@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 from collections.abc import AsyncIterator
 from time import time
@@ -128,6 +129,24 @@ async def test_each_path_answers_as_clients_expect(
     assert ("content-length" in response.headers) == (status != 204)
     if response.content and status >= 400:
         assert response.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/agent/scripted/run", "/agent/scripted/connect", "/threads/t/archive"])
+async def test_a_compressed_body_is_refused_in_words(client: httpx.AsyncClient, path: str) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    response = await client.post(f"{PATH}{path}", content=gzip.compress(b"{}"), headers=headers)
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+    assert "must not be compressed" in response.json()["message"]
+
+
+async def test_a_form_is_refused_in_words_where_it_is_not_json(client: httpx.AsyncClient) -> None:
+    for body in ({"data": {"a": "b"}}, {"files": {"a": ("a", b"{}")}}):
+        response = await client.post(f"{PATH}/agent/scripted/run", **body)
+        assert response.status_code == 415
+        assert response.json() == {"error": "invalid_request", "message": "The body must be application/json."}
+    headers = {"content-type": "application/x-www-form-urlencoded"}  # as curl sends what it is given
+    response = await client.post(f"{PATH}/agent/scripted/run", json=run_input(), headers=headers)
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data; boundary=x", "application/xml", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -83,6 +84,20 @@ async def test_a_malformed_request_is_refused_with_its_reason(
 async def test_another_content_type_is_not_read(client: httpx.AsyncClient, content_type: str) -> None:
     response = await client.post(PATH, content=b'{"query":"{hello}"}', headers={"content-type": content_type})
     assert (response.status_code, response.content) == (415, b"")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "x-none"])
+@pytest.mark.parametrize("content_type", ["application/json", "application/graphql"])
+async def test_a_compressed_body_is_refused_in_words(client: httpx.AsyncClient, coding: str, content_type: str) -> None:
+    headers = {"content-type": content_type, "content-encoding": coding}
+    response = await client.post(PATH, content=gzip.compress(b'{"query":"{hello}"}'), headers=headers)
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+    assert "must not be compressed" in response.json()["errors"][0]["message"]
+
+
+async def test_a_body_that_is_said_to_be_as_it_is_is_read(client: httpx.AsyncClient) -> None:
+    response = await client.post(PATH, json={"query": "{hello}"}, headers={"content-encoding": "identity"})
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
