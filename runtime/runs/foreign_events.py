@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from inspect import iscoroutine
 from typing import Any
 
 from .. import events
@@ -39,6 +40,8 @@ def check_stream(stream: Any, provider: str) -> None:
         ProtocolError: It is not an asynchronous iterator.
     """
     if not hasattr(stream, "__aiter__"):
+        if iscoroutine(stream):
+            stream.close()  # or Python warns that nobody awaited it
         raise ProtocolError(
             f"execute_run of provider '{provider}' returned {type(stream).__name__}, which is no stream of events."
             " Write `async def execute_run` and yield the events."

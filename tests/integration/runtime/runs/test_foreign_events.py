@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
@@ -112,6 +113,25 @@ async def test_a_list_of_events_is_refused_in_words() -> None:
     text = response["status"]["details"]["description"]
     assert "execute_run of provider 'yielding' returned list" in text
     assert "async def execute_run" in text
+
+
+class Answering(Yielding):
+    """Has a coroutine where the stream is expected."""
+
+    def execute_run(self, *_: Any) -> Any:
+        async def answer() -> str:
+            return "tea"
+
+        return answer()
+
+
+@pytest.mark.filterwarnings("default")
+async def test_a_coroutine_is_refused_in_words_and_leaves_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    async with client_of(CopilotRuntime(providers=[Answering()])) as client:
+        response = fold((await ask(client, PATH, generate(text_message("hi"), agent="a"))).parts)
+    gc.collect()
+    assert "execute_run of provider 'yielding' returned coroutine" in response["status"]["details"]["description"]
+    assert not [each for each in recwarn if "never awaited" in str(each.message)]
 
 
 class Event(events.BaseEvent, tag="OWN_KIND"):
