@@ -10,12 +10,14 @@ import structlog
 
 from ..cancellation import end_tasks
 from ..errors import StoreError
+from ..repeated_failures import RepeatedFailures
 from ..stores.run_log import RunLogStore
 from ..stores.run_records import RunKey
 
 LOOK_SECONDS = 0.5
 """How often the store is looked at for runs that other processes begin, with one operation for all who wait."""
 THREADS_AT_ONCE = 250
+_LOOK = "look"
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +77,7 @@ class NextRuns:
         """Whether runs may still begin here."""
         self._store = store
         self._watches: dict[str, list[ThreadWatch]] = {}
+        self._failures = RepeatedFailures()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -130,7 +133,11 @@ class NextRuns:
                 for begin in range(0, len(waiting), THREADS_AT_ONCE):
                     await self._wake(waiting[begin : begin + THREADS_AT_ONCE])
             except Exception as error:  # whatever it is, those who wait are looked for again
-                log.warning("next_runs_not_found", error=str(error), exc_info=not isinstance(error, StoreError))
+                if self._failures.is_news(_LOOK, f"{type(error).__name__}: {error}"):
+                    log.warning("next_runs_not_found", error=str(error), exc_info=not isinstance(error, StoreError))
+            else:
+                if self._failures.are_over(_LOOK):
+                    log.info("next_runs_found_again")
 
     async def _wake(self, waiting: Sequence[ThreadWatch]) -> None:
         known = [(each, each.last or 0) for each in waiting]

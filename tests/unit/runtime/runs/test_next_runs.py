@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from copilotkit_runtime.runtime.runs import next_runs
 from copilotkit_runtime.runtime.runs.next_runs import NextRuns
@@ -17,12 +18,12 @@ from copilotkit_runtime.runtime.stores.run_records import Progress, RunKey
 
 
 class Store:
-    """Fails at the first look."""
+    """Fails at the first looks."""
 
     shared = True
 
-    def __init__(self, error: Exception) -> None:
-        self.errors = [error]
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = [*errors]
 
     async def peek(self, keys: Sequence[RunKey]) -> dict[RunKey, Progress]:
         if self.errors:
@@ -37,5 +38,17 @@ async def test_a_look_that_fails_is_not_the_last(error: Exception, monkeypatch: 
     watch = runs.watch("thread")
     async with asyncio.timeout(20):
         assert await watch.wait(0)
+    watch.close()
+    await runs.stop()
+
+
+async def test_looks_that_fail_alike_are_logged_once_and_so_is_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_runs, "LOOK_SECONDS", 0.01)
+    runs = NextRuns(cast("RunLogStore", Store(*(StoreUnavailableError() for _ in range(5)))))
+    watch = runs.watch("thread")
+    with capture_logs() as logs:
+        async with asyncio.timeout(20):
+            assert await watch.wait(0)
+    assert [line["event"] for line in logs] == ["next_runs_not_found", "next_runs_found_again"]
     watch.close()
     await runs.stop()
