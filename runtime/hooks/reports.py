@@ -101,7 +101,7 @@ class RequestReport:
         """Return what a run needs for its chunks to be reported."""
         if self._feed is None or not self._observability.progressive:
             return []
-        return [lambda emit: ChunkStage(emit, self._chunk)]
+        return [lambda emit: ChunkStage(emit, self._respond)]
 
     def ended(self, run: Run) -> None:
         """Report how the run ended."""
@@ -137,7 +137,7 @@ class RequestReport:
 
     def _answered(self, run: Run) -> None:
         if self._feed is not None:
-            self._feed.put(self._response(run.transcript.messages(), is_final=True))
+            self._respond(run.transcript.messages(), is_final=True)
         if run.status is RunStatus.FINISHED:
             self._after(run.transcript.messages())
 
@@ -149,14 +149,12 @@ class RequestReport:
             ),
         )
 
-    def _chunk(self, text: str) -> None:
-        if self._feed is not None:
-            self._feed.put(self._response(text))
-
-    def _response(self, output: Sequence[Message] | str, *, is_final: bool = False) -> ObservedResponse:
+    def _respond(self, output: Sequence[Message] | str, *, is_final: bool = False) -> None:
         # Without the functions that other reports are made of: each chunk of a run passes here.
+        if self._feed is None:
+            return
         asked, now = self._input, time.time()
-        return ObservedResponse(
+        response = ObservedResponse(
             thread_id=asked.thread_id,
             run_id=asked.run_id,
             agent_name=self._request.agent_name,
@@ -169,6 +167,7 @@ class RequestReport:
             is_progressive_chunk=not is_final,
             is_final_response=is_final,
         )
+        self._feed.put(response)
 
     def _later(self, hook: Hook[T] | None, report: Callable[[], T]) -> None:
         if hook is not None:

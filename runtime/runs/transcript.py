@@ -20,10 +20,21 @@ class Transcript:
         log: Where the same events are kept, so that the texts of messages are not kept twice; None to keep them here.
     """
 
-    __slots__ = ("_complete_to", "_log", "_messages", "_pieces", "_state_seen", "_thread", "_tracker", "usage")
+    __slots__ = (
+        "_complete_to",
+        "_log",
+        "_messages",
+        "_pieces",
+        "_recorders",
+        "_state_seen",
+        "_thread",
+        "_tracker",
+        "usage",
+    )
 
     def __init__(self, log: RunLog | None = None) -> None:
         self._log = log
+        self._recorders = self._ALONE if log is None else self._BESIDE_A_LOG
         self._messages: dict[str, Message] = {}
         self._pieces: dict[str, list[str]] = {}  # of texts and arguments that no log keeps
         self._complete_to = 0  # the number of the log's last event that the messages show
@@ -39,7 +50,7 @@ class Transcript:
         Raises:
             ProtocolError: A state delta does not fit.
         """
-        recorder = self._RECORDERS.get(type(event))
+        recorder = self._recorders.get(type(event))
         if recorder is not None:
             recorder(self, event)
 
@@ -77,8 +88,7 @@ class Transcript:
             self._pieces[event.message_id] = []
 
     def _text_content(self, event: events.TextMessageContent) -> None:
-        if self._log is None:
-            self._pieces[event.message_id].append(event.delta)
+        self._pieces[event.message_id].append(event.delta)
 
     def _tool_call_start(self, event: events.ToolCallStart) -> None:
         self._messages[event.tool_call_id] = ToolCallMessage(
@@ -91,8 +101,7 @@ class Transcript:
             self._pieces[event.tool_call_id] = []
 
     def _tool_call_args(self, event: events.ToolCallArgs) -> None:
-        if self._log is None:
-            self._pieces[event.tool_call_id].append(event.delta)
+        self._pieces[event.tool_call_id].append(event.delta)
 
     def _tool_call_result(self, event: events.ToolCallResult) -> None:
         call = self._messages.get(event.tool_call_id)
@@ -119,16 +128,19 @@ class Transcript:
     def _run_usage(self, event: events.RunUsage) -> None:
         self.usage.add(event)
 
-    _RECORDERS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+    _BESIDE_A_LOG: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         events.TextMessageStart: _text_start,
-        events.TextMessageContent: _text_content,
         events.ToolCallStart: _tool_call_start,
-        events.ToolCallArgs: _tool_call_args,
         events.ToolCallResult: _tool_call_result,
         events.StateSnapshot: _state_snapshot,
         events.StateDelta: _state_delta,
         events.MessagesSnapshot: _messages_snapshot,
         events.RunUsage: _run_usage,
+    }
+    _ALONE: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        **_BESIDE_A_LOG,
+        events.TextMessageContent: _text_content,
+        events.ToolCallArgs: _tool_call_args,
     }
 
 
