@@ -1,5 +1,5 @@
 import { element } from "./elements.js";
-import { deleteThread, listThreads } from "./wire.js";
+import { deleteThread, listThreads, LostError } from "./wire.js";
 
 /** Lists the threads; one can be opened or deleted. */
 export class ThreadList {
@@ -12,13 +12,13 @@ export class ThreadList {
     this.pages = 1;
   }
 
-  /** Read the threads anew and mark the current one. */
+  /** Read the threads anew and mark the current one. Without a connection the list stays as it is. */
   async refresh(current) {
     this.current = current;
     try {
       this.show(await listThreads(this.pages));
     } catch (error) {
-      this.failed(error);
+      if (!(error instanceof LostError)) this.failed(error);
     }
   }
 
