@@ -36,11 +36,18 @@ class ReadinessCheck:
     Args:
         service: The runtime's service.
         others: What else must answer, by name.
+        store_failed: Called whenever the store does not.
     """
 
-    def __init__(self, service: RuntimeService, others: Mapping[str, Callable[[], Awaitable[Any]]]) -> None:
+    def __init__(
+        self,
+        service: RuntimeService,
+        others: Mapping[str, Callable[[], Awaitable[Any]]],
+        store_failed: Callable[[], None],
+    ) -> None:
         self._service = service
         self._others = others
+        self._store_failed = store_failed
         self._asking = PerLoop(asyncio.Lock)
         self._known: Readiness | None = None
         self._known_until = 0.0
@@ -61,6 +68,8 @@ class ReadinessCheck:
         pending |= {name: check() for name, check in self._others.items()}
         pending |= {f"provider {p.name}": p.list_agents() for p in self._service.registry.all()}
         answers = await asyncio.gather(*(self._answers(name, question) for name, question in pending.items()))
+        if not answers[0]:
+            self._store_failed()
         checks = {name: "ok" if answer else "failed" for name, answer in zip(pending, answers, strict=True)}
         return Readiness(ready=all(answers), checks=checks)
 

@@ -499,7 +499,7 @@ class CopilotRuntime:
             health=gateway.fixed(200, [("x-yoga-id", "yoga")], probe=True),
             missing=gateway.missing(),
             stream_check=StreamCheck(admission),
-            ready=ReadyProbe(ReadinessCheck(self.service, admission.checks)),
+            ready=ReadyProbe(ReadinessCheck(self.service, admission.checks, self._instruments.store_failed)),
             metrics=MetricsPage(instruments.metrics, admission) if instruments.metrics is not None else None,
             chat=self.serves_chat,
             graphiql=self.config.graphiql,

@@ -66,6 +66,11 @@ class Instruments:
         if self.metrics is not None:
             self.metrics.refused(status)
 
+    def store_failed(self) -> None:
+        """Note that the store did not answer a probe, which is all that it gets once no requests come here for that."""
+        if self.metrics is not None:
+            self.metrics.store_failed("health")
+
     def blocked(self) -> None:
         """Note that a task blocked the event loop; called from a thread."""
         if self.metrics is not None:

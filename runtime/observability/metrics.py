@@ -177,8 +177,12 @@ class RuntimeMetrics(RunObserver):
             try:
                 yield
             except StoreUnavailableError:
-                self._store_failures.labels(operation).inc()
+                self.store_failed(operation)
                 raise
+
+    def store_failed(self, operation: str) -> None:
+        """Count an operation that the store did not answer."""
+        self._store_failures.labels(operation).inc()
 
     def page(self) -> tuple[bytes, str]:
         """Return all metrics as Prometheus reads them, and their content type; of all workers if there are several."""

@@ -123,7 +123,8 @@ def set_read_only(server: Server, read_only: bool) -> None:
 async def test_a_process_is_not_ready_while_its_store_takes_no_writes(
     server: Server, refuse: Callable[[Server, bool], None]
 ) -> None:
-    async with client_of(CopilotRuntime([EchoProvider()], config=RuntimeConfig(store=server.url))) as client:
+    config = RuntimeConfig(store=server.url, metrics=True)
+    async with client_of(CopilotRuntime([EchoProvider()], config=config)) as client:
 
         async def answers(status: int, store: str) -> bool:
             answer = await client.get("/ready")
@@ -132,6 +133,8 @@ async def test_a_process_is_not_ready_while_its_store_takes_no_writes(
         refuse(server, True)
         try:
             await until(lambda: answers(503, "failed"))
+            # The alert goes on while load balancers send no requests.
+            assert 'copilotkit_store_failures_total{operation="health"}' in (await client.get("/metrics")).text
         finally:
             refuse(server, False)
         await until(lambda: answers(200, "ok"))
