@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -140,6 +141,9 @@ def serve(target: str | None, layers: SettingLayers, *, reload: bool, opens: boo
     if not reload and _is_supervised(config):
         configure_logging(config.log_level, config.log_format)
         end_as(Supervisor(ServingProcess(target, layers, opens), config.worker_start_seconds).run())
+    if not reload and config.workers > 1:
+        # There is nothing to replace before there are workers, which load the target anew.
+        signal.signal(signal.SIGHUP, lambda *_: None)
     serve_here(target, layers, reload=reload, opens=opens)
 
 

@@ -62,3 +62,8 @@ def test_its_command_is_one_and_its_files_are_where_it_may_write() -> None:
     assert command[:2] == [f"{INSTALLED}/bin/copilotkit-runtime", "serve"]
     assert service()["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert settings()["store"].startswith(f"sqlite:////var/lib/{service()['StateDirectory']}/")
+
+
+def test_a_reload_before_the_server_can_take_it_does_not_end_the_service() -> None:
+    assert service()["Restart"] == "on-failure"
+    assert service()["RestartForceExitStatus"] == "SIGHUP"

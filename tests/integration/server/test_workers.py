@@ -259,3 +259,19 @@ async def test_a_second_signal_ends_all_workers_at_once(tmp_path: Path) -> None:
     for pid in workers_of(server):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+RELOADED_EARLY = """
+import multiprocessing, os, signal
+from tests.integration.server.apps import *
+
+if multiprocessing.parent_process() is None:
+    os.kill(os.getpid(), signal.SIGHUP)
+"""
+
+
+async def test_a_restart_that_is_asked_for_while_the_server_starts_does_not_end_it(tmp_path: Path) -> None:
+    target = tmp_path / "reloaded.py"
+    target.write_text(RELOADED_EARLY)
+    with running(tmp_path, "--workers", "2", app=f"{target}:runtime") as server:
+        assert [answer.status_code for answer in await asked(server.url, 1)] == [200]
