@@ -1,6 +1,8 @@
-"""Runtimes without an agent, one a vendor. The vendor is where the environment says."""
+"""Runtimes without an agent: one a vendor, who is where the environment says, and one whose model answers by itself."""
 
 from __future__ import annotations
+
+from langchain_core.language_models import FakeListChatModel
 
 from copilotkit_runtime import CopilotRuntime
 
@@ -12,3 +14,4 @@ async def weather(place: str) -> str:
 
 openai = CopilotRuntime(model="openai:gpt-4o", actions=[weather])
 anthropic = CopilotRuntime(model="anthropic:claude-sonnet-4-5", actions=[weather])
+local = CopilotRuntime(model=FakeListChatModel(responses=["Hello from here."]))

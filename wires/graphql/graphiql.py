@@ -7,6 +7,7 @@ from string import Template
 
 EXAMPLES = """\
 # The operations of CopilotKit's clients. Put the cursor in one and press the play button.
+# Where credentials are needed, write them below, under "Headers": {"Authorization": "Bearer API-KEY-OR-TOKEN"}
 
 query agents {
   hello
@@ -17,13 +18,13 @@ query state($agent: String = "planner", $thread: String = "a-thread") {
   loadAgentState(data: { agentName: $agent, threadId: $thread }) { threadExists state messages }
 }
 
-mutation chat($agent: String = "planner") {
+mutation chat($session: AgentSessionInput = { agentName: "planner" }) {
   generateCopilotResponse(
     data: {
       threadId: "a-thread"
       metadata: { requestType: Chat }
       frontend: { actions: [] }
-      agentSession: { agentName: $agent }
+      agentSession: $session
       messages: [
         { id: "1", createdAt: "2026-01-01T00:00:00.000Z", textMessage: { role: user, content: "Hello there" } }
       ]
@@ -38,7 +39,7 @@ mutation chat($agent: String = "planner") {
   }
 }
 """
-"""What the page begins with: an example of each operation."""
+"""What the page begins with: an example of each operation, with the name of an agent that the page replaces."""
 
 FOLDER = "graphiql"
 """Where the page's files are, below the URL that it stands on."""

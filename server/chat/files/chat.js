@@ -163,6 +163,7 @@ async function begin() {
     return;
   }
   write($("status"), "");
+  if ($("credentials").contains(document.activeElement)) $("text").focus();
   $("credentials").hidden = true;
   $("threads").hidden = !listsThreads;
   $("agent").replaceChildren(...pickable(agents).map((name) => new Option(name)));
@@ -195,6 +196,7 @@ $("clear-events").addEventListener("click", () => eventList.clear());
 $("credentials").addEventListener("submit", (event) => {
   event.preventDefault();
   useToken($("token").value);
+  write($("status"), "");
   begin();
 });
 
