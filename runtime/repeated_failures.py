@@ -15,19 +15,19 @@ class RepeatedFailures:
     def __init__(self) -> None:
         self._reported: dict[str, tuple[str, float]] = {}
 
-    def is_news(self, work: str, reason: str) -> bool:
+    def is_news(self, work: str, error: Exception) -> bool:
         """Note that an attempt failed.
 
         Args:
             work: What was attempted.
-            reason: Why it failed.
+            error: Why it failed.
 
         Returns:
             Whether it succeeded before, failed for another reason, or was reported long ago.
         """
-        before, since = self._reported.get(work, ("", 0.0))
-        now = monotonic()
-        if work in self._reported and before == reason and now - since < REMIND_SECONDS:
+        now, reason = monotonic(), f"{type(error).__name__}: {error}"
+        before, since = self._reported.get(work, (None, 0.0))
+        if before == reason and now - since < REMIND_SECONDS:
             return False
         self._reported[work] = (reason, now)
         return True

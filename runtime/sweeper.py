@@ -56,14 +56,11 @@ class Sweeper:
             try:
                 await self._sweep()
             except StoreError as error:
-                if self._is_news(error):
+                if self._failures.is_news(self._name, error):
                     log.warning("sweep_failed", work=self._name, error=str(error))
             except Exception as error:  # what failed once must not keep the rest from being done
-                if self._is_news(error):
+                if self._failures.is_news(self._name, error):
                     log.exception("sweep_failed", work=self._name)
             else:
                 if self._failures.are_over(self._name):
                     log.info("sweep_succeeds_again", work=self._name)
-
-    def _is_news(self, error: Exception) -> bool:
-        return self._failures.is_news(self._name, f"{type(error).__name__}: {error}")

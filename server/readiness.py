@@ -78,7 +78,7 @@ class ReadinessCheck:
             async with asyncio.timeout(CHECK_SECONDS):
                 await question
         except Exception as error:  # whatever a provider raises, it is not ready
-            if self._failures.is_news(name, f"{type(error).__name__}: {error}"):
+            if self._failures.is_news(name, error):
                 log.exception("not_ready", check=name)
             return False
         if self._failures.are_over(name):

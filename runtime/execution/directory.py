@@ -118,7 +118,7 @@ class WorkerDirectory:
                 workers.append(msgspec.json.decode(card.body, type=WorkerCard))
                 self._unreadable.are_over(card.worker)
             except msgspec.DecodeError as error:
-                if self._unreadable.is_news(card.worker, str(error)):
+                if self._unreadable.is_news(card.worker, error):
                     log.warning("worker_not_readable", worker=card.worker, reason=str(error))
         return workers
 

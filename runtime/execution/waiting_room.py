@@ -83,7 +83,7 @@ class WaitingRoom:
             try:
                 await self._fill(queue, room)
             except StoreError as error:
-                if self._failures.is_news(queue, str(error)):
+                if self._failures.is_news(queue, error):
                     log.warning("queue_does_not_answer", queue=queue, reason=str(error))
             else:
                 if self._failures.are_over(queue):

@@ -263,7 +263,7 @@ class Worker:
         try:
             answer = await work
         except StoreError as error:
-            if self._failures.is_news(self.name, str(error)):
+            if self._failures.is_news(self.name, error):
                 log.warning("queue_does_not_answer", worker=self.name, reason=str(error))
         except Exception:  # what a foreign program put into the queue must not end the taking of runs
             log.exception("queue_not_readable", worker=self.name)

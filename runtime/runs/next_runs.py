@@ -133,7 +133,7 @@ class NextRuns:
                 for begin in range(0, len(waiting), THREADS_AT_ONCE):
                     await self._wake(waiting[begin : begin + THREADS_AT_ONCE])
             except Exception as error:  # whatever it is, those who wait are looked for again
-                if self._failures.is_news(_LOOK, f"{type(error).__name__}: {error}"):
+                if self._failures.is_news(_LOOK, error):
                     log.warning("next_runs_not_found", error=str(error), exc_info=not isinstance(error, StoreError))
             else:
                 if self._failures.are_over(_LOOK):

@@ -40,7 +40,7 @@ class Credentials:
             yield
             return
         lapse = asyncio.create_task(self._lapse())
-        lapse.add_done_callback(lambda _lapse: end())
+        lapse.add_done_callback(lambda lapsed: None if lapsed.cancelled() else end())
         try:
             yield
         finally:
