@@ -146,12 +146,13 @@ describe("the chat page for people with other needs and other screens", { timeou
   });
 
   test("leaves a person who is writing where they are when a question comes, and announces it", async () => {
-    const { page } = await open();
+    const { page } = await open({ viewport: { width: 1280, height: 420 } });
     await page.getByLabel("Message").fill("Ask me");
     await page.keyboard.press("Enter");
     await page.keyboard.type("Meanwhile");
     await page.getByRole("button", { name: "Yes" }).waitFor();
     assert.equal(await focused(page), "text");
+    assert.ok(await page.locator("#log").evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight < 2), "the end is hidden");
     await page.locator("#announcements", { hasText: "The agent asks: Shall I go on with this plan?" }).waitFor({ state: "attached" });
     await chat.allIsWell();
   });

@@ -43,9 +43,9 @@ function changed() {
 
 function draw() {
   const { conversation, busy, lost, catchesUp } = session;
-  messageLog.update(conversation);
   announcer.update(conversation, catchesUp);
-  questionForm.update(busy ? [] : conversation.questions);
+  questionForm.update(busy ? [] : conversation.questions); // before the messages, to whose end it leaves less room
+  messageLog.update(conversation);
   stateTree.update(conversation.state ?? {});
   eventList.update();
   $("send").ariaDisabled = String(busy);
