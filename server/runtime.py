@@ -165,6 +165,15 @@ class CopilotRuntime:
         """Whether requests need credentials."""
         return self._admission.authenticates
 
+    async def check_rates(self) -> None:
+        """Find out whether requests can be counted, where they are limited.
+
+        Raises:
+            StoreError: They cannot.
+        """
+        for check in self._admission.checks.values():
+            await check()
+
     @property
     def serves_chat(self) -> bool:
         """Whether the chat page is served."""

@@ -92,8 +92,7 @@ class Database:
         """Connect, and bring the tables up to date."""
         self._pool, self._loop = open_pool(self._options, self._settings), asyncio.get_running_loop()
         try:
-            async with translated():
-                await self._pool.open(wait=True, timeout=self._settings.connect_timeout)
+            await self._fill(self._pool)
             async with self.transaction() as cursor:
                 await _migrate(cursor)
         except BaseException:
@@ -105,6 +104,15 @@ class Database:
         pool, self._pool = self._pool, None
         if pool is not None and self._loop is asyncio.get_running_loop():
             await pool.close(timeout=self._settings.command_timeout)
+
+    async def _fill(self, pool: ConnectionPool) -> None:
+        try:
+            async with translated():
+                await pool.open(wait=True, timeout=self._settings.connect_timeout)
+        except StoreUnavailableError:
+            async with translated():  # what the pool does not report is why
+                await (await self.connect()).close()
+            raise
 
     async def connect(self) -> AsyncConnection:
         """Return a connection beside those of the pool, which notices within half a minute that its peer has gone."""

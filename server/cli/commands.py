@@ -168,12 +168,14 @@ def doctor(
     header: Annotated[
         list[str] | None, _flag("A header to send there, such as 'Authorization: Bearer KEY'; may be repeated.")
     ] = None,
+    port: Annotated[int | None, _flag("The port that a server is to listen on (8000).")] = None,
+    store: Store = None,
     config: Settings = None,
 ) -> None:
     """Look for what stands in the way, with a line on what to do. End with status 1 if something fails."""
     from .doctor import examine, loaded
 
-    with setting_layers(settings.layers(config)):
+    with setting_layers(settings.layers(config, port=port, store=store)):
         runtime, fault = loaded(target)
     found = asyncio.run(examine(runtime, fault, Path.cwd(), url, _headers(header or ())))
     for finding in found:

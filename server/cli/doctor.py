@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import socket
@@ -13,13 +14,16 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...runtime.errors import CopilotKitError
+from ...runtime.config import RuntimeConfig
+from ...runtime.errors import ConfigurationError, CopilotKitError
 from ...runtime.info import DISTRIBUTION
+from ...runtime.redaction import without_secrets
 from ...runtime.stores.urls import scheme_of
 from ..runtime import CopilotRuntime
 from .errors import target_failure
 from .extras import EXTRAS
 from .finding import Finding
+from .listening import check_tls
 from .model_checks import check_keys, check_model
 from .proxy_check import check_server
 from .target import GRAPH_FILE, TargetError, load_runtime
@@ -28,7 +32,8 @@ from .target_advice import file_hint
 _PACKAGES = ("ariadne", "graphql-core", "starlette", "uvicorn", "pydantic")
 _CLIENT = "@copilotkit/react-core"
 _OLDEST_PYTHON = (3, 11)
-_STORE_SECONDS = 5
+_STORE_SECONDS = 15
+"""Longer than stores themselves wait, which then report what it was."""
 
 
 async def examine(
@@ -45,8 +50,13 @@ async def examine(
     """
     config = runtime.config
     port = _port(config.host, config.port, serves=url is not None)
-    found = [*_versions(), *_extras(), *check_keys(), *port, *_clients(folder)]
-    found += [await _store(runtime), *await check_model(runtime), await _agents(runtime) if fault is None else fault]
+    found = [*_versions(), *_extras(), *check_keys(), *port, *_tls(config), *_clients(folder)]
+    found += [
+        await _store(runtime),
+        *await _rates(runtime),
+        *await check_model(runtime),
+        await _agents(runtime) if fault is None else fault,
+    ]
     return [*found, *await asyncio.to_thread(list, check_server(url, headers))] if url is not None else found
 
 
@@ -111,6 +121,17 @@ def _port(host: str, port: int, *, serves: bool) -> Iterator[Finding]:
             yield Finding("ok", f"{host}, port {port} is free")
 
 
+def _tls(config: RuntimeConfig) -> Iterator[Finding]:
+    if config.ssl_certfile is None or config.ssl_keyfile is None:
+        return
+    try:
+        check_tls(config.ssl_certfile, config.ssl_keyfile)
+    except ConfigurationError as error:
+        yield Finding("fail", error.message.rstrip("."), "Name the certificate, and the key that belongs to it.")
+    else:
+        yield Finding("ok", f"certificate {config.ssl_certfile} and its key")
+
+
 def _clients(folder: Path) -> Iterator[Finding]:
     for file in (folder / "package.json", *sorted(folder.glob("*/package.json"))):
         try:
@@ -131,6 +152,7 @@ def _client(file: Path, wanted: str) -> Finding:
 
 
 async def _store(runtime: CopilotRuntime) -> Finding:
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it warns of each attempt
     if (new := _new_file(runtime.store_name)) is not None:
         return new
     try:
@@ -139,10 +161,28 @@ async def _store(runtime: CopilotRuntime) -> Finding:
             await runtime.store.health()
             await runtime.store.stop()
     except (CopilotKitError, TimeoutError, OSError) as error:
-        reason = str(error.__cause__ or error).rstrip(".") or "no answer"
+        reason = _reason(error) or "no answer"
         remedy = "Name" if scheme_of(runtime.store_name) == "sqlite" else "Start it, or name"
         return Finding("fail", f"store {runtime.store_name}: {reason}", f"{remedy} another one with --store.")
     return Finding("ok", f"store {runtime.store_name} answers")
+
+
+async def _rates(runtime: CopilotRuntime) -> list[Finding]:
+    """Look whether requests can be counted, where that is done in a place of its own."""
+    place = runtime.config.rate_limit_store
+    if place is None:
+        return []
+    try:
+        await runtime.check_rates()
+    except CopilotKitError as error:
+        advice = "Start it, or name another one as rate_limit_store."
+        return [Finding("fail", f"rates {without_secrets(place)}: {_reason(error)}", advice)]
+    return [Finding("ok", f"rates {without_secrets(place)} can be counted")]
+
+
+def _reason(error: BaseException) -> str:
+    """Return what an error comes from, on one line."""
+    return " ".join(without_secrets(str(error.__cause__ or error)).split()).rstrip(".?")
 
 
 def _new_file(store: str) -> Finding | None:

@@ -119,3 +119,35 @@ def test_settings_that_are_wrong_end_it(doctor: Doctor, monkeypatch: pytest.Monk
     examined = doctor("examined_settings", KEYLESS)
     assert examined.status == 2
     assert "workers (COPILOTKIT_WORKERS): " in examined.err
+
+
+def test_a_redis_for_rates_that_is_away_is_named_without_its_password(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COPILOTKIT_RATE_LIMIT", "10/minute")
+    monkeypatch.setenv("COPILOTKIT_RATE_LIMIT_STORE", "redis://:swordfish@127.0.0.1:1/0")
+    examined = doctor("examined_rates", EMPTY)
+    [failure] = failures(examined)
+    assert failure.startswith("fail rates redis://:[hidden]@127.0.0.1:1/0: Error 111 connecting")
+    assert "rate_limit_store" in failure
+    assert examined.status == 1
+    assert "swordfish" not in examined.out + examined.err
+
+
+def test_a_certificate_that_is_not_there_is_named(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPILOTKIT_SSL_CERTFILE", "nowhere.pem")
+    monkeypatch.setenv("COPILOTKIT_SSL_KEYFILE", "nowhere.key")
+    examined = doctor("examined_tls", EMPTY)
+    [failure] = failures(examined)
+    assert failure.startswith("fail ssl_certfile: nowhere.pem cannot be read: No such file or directory.")
+    assert examined.status == 1
+
+
+def test_a_store_is_looked_at_that_is_named_as_for_a_server(doctor: Doctor) -> None:
+    url = "postgresql://me:swordfish@127.0.0.1:1/chat"
+    examined = doctor("examined_store", EMPTY, "--store", url, "--port", "0")
+    [failure] = failures(examined)
+    assert failure.startswith("fail store postgresql://me:[hidden]@127.0.0.1:1/chat: connection failed:")
+    assert "Connection refused" in failure
+    assert examined.status == 1
+    assert "swordfish" not in examined.out + examined.err
