@@ -103,9 +103,16 @@ class RunTracer(RunObserver):
             yield
 
     @override
-    def providing(self, run: Run) -> AbstractContextManager[object]:
-        # The text of an agent's errors is not for everybody who sees traces; the log has it.
-        return self._span(invocation_name(run), invocation_attributes(run))
+    @contextmanager
+    def providing(self, run: Run) -> Iterator[None]:
+        with self._span(invocation_name(run), invocation_attributes(run)) as span:
+            try:
+                yield
+            except Exception as error:
+                # The text of an agent's errors is not for everybody who sees traces; the log has it.
+                span.set_attribute("error.type", type(error).__name__)
+                span.set_status(self._trace.StatusCode.ERROR)
+                raise
 
     @override
     def stages(self, run: Run) -> Sequence[StageFactory]:
@@ -147,8 +154,8 @@ class RunTracer(RunObserver):
         if self._own is not None:
             self._own.shutdown()
 
-    def _span(self, name: str, attributes: Attributes, **more: Any) -> AbstractContextManager[object]:
-        span: AbstractContextManager[object] = self._tracer.start_as_current_span(
+    def _span(self, name: str, attributes: Attributes, **more: Any) -> AbstractContextManager[Any]:
+        span: AbstractContextManager[Any] = self._tracer.start_as_current_span(
             name, attributes=attributes, record_exception=False, set_status_on_exception=False, **more
         )
         return span

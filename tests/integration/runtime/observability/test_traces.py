@@ -139,8 +139,10 @@ async def test_what_fails_is_marked_without_its_text(spans: InMemorySpanExporter
     async with client_of(runtime_of()) as client:
         await client.post(**request_of("GraphQL", *text("a", "hi"), {"raise": "secret sauce"}))
         run, facts = await one(spans, "copilotkit.run")
-    assert run.status.status_code is StatusCode.ERROR
+        agent, agent_facts = await one(spans, f"invoke_agent {AGENT}")
+    assert run.status.status_code is agent.status.status_code is StatusCode.ERROR
     assert (facts["copilotkit.outcome"], facts["error.type"]) == ("failed", "ScriptedError")
+    assert agent_facts["error.type"] == "ScriptedError"
     assert "secret sauce" not in "".join(span.to_json() for span in spans.get_finished_spans())
 
 
