@@ -147,6 +147,8 @@ describe("the chat page for people with other needs and other screens", { timeou
 
   test("leaves a person who is writing where they are when a question comes, and announces it", async () => {
     const { page } = await open({ viewport: { width: 1280, height: 420 } });
+    await chat.say("Hello to begin with");
+    await chat.hear("You said: Hello to begin with");
     await page.getByLabel("Message").fill("Ask me");
     await page.keyboard.press("Enter");
     await page.keyboard.type("Meanwhile");
