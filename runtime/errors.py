@@ -345,10 +345,13 @@ class ThreadBusyError(CopilotKitError):
 
 
 class ThreadLostError(ThreadBusyError):
-    """The store did not answer for so long that another run may have this one's place."""
+    """The store was away, or this process stood still, for so long that another run may have this one's place."""
 
     def __init__(self) -> None:
-        super().__init__("The state store did not answer for too long, so that this run's place went to another one.")
+        super().__init__(
+            "This run's place may have gone to another one: for too long, the state store did not answer or the server"
+            " stood still."
+        )
 
 
 class UnsupportedMediaError(CopilotKitError):

@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 
-from ...runtime.runs.fence import check_fence
+from ...runtime.runs.fence import check_fence, pass_fence
 from .checkpoint_history import TrimsHistory
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Keep a checkpoint."""
-        check_fence()
+        await pass_fence()
         return self._outer(await self._saver.aput(self._inner(config), checkpoint, metadata, new_versions))
 
     def put_writes(
@@ -119,7 +119,7 @@ class AgentCheckpoints(BaseCheckpointSaver[Any]):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Keep a task's writes."""
-        check_fence()
+        await pass_fence()
         await self._saver.aput_writes(self._inner(config), writes, task_id, task_path)
 
     def delete_thread(self, thread_id: str) -> None:

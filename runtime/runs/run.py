@@ -212,7 +212,7 @@ class Run:
         self._past = past
         self._shown = self._verifier if past is None else EventVerifier()
         """Tracks what is open in the log, where that is not what is open in the provider's stream."""
-        self._fence = Fence(self._may_write)
+        self._fence = Fence(self._may_write, self.confirm_thread)
         if past is not None:
             self._restore(past)
         self._given_state = GivenState(run, begun=self.transcript.state is not None)

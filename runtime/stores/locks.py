@@ -1,7 +1,8 @@
 """The right to run an agent on a thread: a queue of tickets, each kept alive by its holder's heartbeat.
 
 A ticket is a row in the store. The oldest one that has not run out holds the lock, so that runs are served
-in the order they came, over all processes, and a holder that died makes room when its lease ends.
+in the order they came, over all processes, and a holder that died makes room when its lease ends. Whoever takes a
+ticket drops those that ran out; a holder that was only paused finds its own as long as nobody has come for the thread.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class TicketDesk(ABC):
 
     @abstractmethod
     async def renew(self, tickets: Sequence[Ticket], lease: float) -> Mapping[str, bool | StoreError]:
-        """Renew the tickets that have not run out; return their tokens, and whether to stop.
+        """Renew the tickets that are there, if they have run out, too; return their tokens, and whether to stop.
 
         Where some of many servers do not answer, their tickets are returned with the error.
         """
@@ -106,7 +107,7 @@ class RunLock:
         return self.lost.is_set() or monotonic() >= self.expires
 
     async def confirm(self) -> bool:
-        """Look in the store whether the lock is still held, and renew it.
+        """Look in the store whether the lock is still held, or was left to nobody else, and renew it.
 
         Raises:
             StoreUnavailableError: The store does not answer.
@@ -180,7 +181,7 @@ class RunLocks:
             await self._leave(lock.ticket)
 
     async def confirm(self, lock: RunLock) -> bool:
-        """Renew a lock's ticket; returns whether the lock is held, by the store's clock.
+        """Renew a lock's ticket; returns whether it was still there, so that nobody else has the lock.
 
         Raises:
             StoreUnavailableError: The store does not answer.

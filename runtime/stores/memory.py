@@ -59,10 +59,10 @@ class MemoryTickets(TicketDesk):
     @override
     async def renew(self, tickets: Sequence[Ticket], lease: float) -> dict[str, bool]:
         places = [self._queues.get(ticket[:2], {}).get(ticket.token) for ticket in tickets]
-        living = [place for place in places if place is not None and place.expires >= monotonic()]
-        for place in living:
+        kept = [place for place in places if place is not None]
+        for place in kept:
             place.expires = monotonic() + lease
-        return {place.token: place.stop for place in living}
+        return {place.token: place.stop for place in kept}
 
     @override
     async def leave(self, ticket: Ticket) -> None:

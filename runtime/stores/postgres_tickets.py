@@ -28,7 +28,7 @@ _TAKE_TICKET = """
 """
 _RENEW = """
     UPDATE copilotkit_tickets SET expires_at = clock_timestamp() + %(lease)s
-    WHERE token = ANY(%(tokens)s) AND expires_at >= clock_timestamp()
+    WHERE token = ANY(%(tokens)s)
     RETURNING token, stop
 """
 _LEAVE = "DELETE FROM copilotkit_tickets WHERE token = %(token)s"

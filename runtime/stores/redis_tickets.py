@@ -15,6 +15,9 @@ from .redis_errors import translated
 from .redis_scripts import Call, RedisScript, milliseconds
 from .redis_shards import Shards
 
+KEPT_LEASES = 10
+"""For how many leases a ticket that ran out is kept, until somebody else takes one: its holder may only be paused."""
+
 _QUEUE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -42,23 +45,23 @@ for i = 1, #queue, 2 do
 end
 mine = mine or last + 1
 put(token, mine, now + lease, stopped)
-redis.call('PEXPIRE', KEYS[1], lease)
+redis.call('PEXPIRE', KEYS[1], {KEPT_LEASES} * lease)
 return {{(first or mine) == mine and 1 or 0, stopped}}
 """
-# KEYS: of each ticket, its lock's. ARGV: lease, then the tokens. Returns of each '' if it has run out, else its stop.
-_RENEW = """
+# KEYS: of each ticket, its lock's. ARGV: lease, then the tokens. Returns of each '' if it is gone, else its stop.
+_RENEW = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lease, answers = tonumber(ARGV[1]), {}
+local lease, answers = tonumber(ARGV[1]), {{}}
 for number, key in ipairs(KEYS) do
     local token = ARGV[number + 1]
     local place = redis.call('HGET', key, token)
-    local seq, expires, stop = string.match(place or '', '^(%d+) (%d+) (%d)$')
-    if seq and tonumber(expires) >= now then
+    local seq, stop = string.match(place or '', '^(%d+) %d+ (%d)$')
+    if seq then
         redis.call('HSET', key, token, string.format('%s %.0f %s', seq, now + lease, stop))
-        redis.call('PEXPIRE', key, lease)
+        redis.call('PEXPIRE', key, {KEPT_LEASES} * lease)
     end
-    answers[number] = seq and tonumber(expires) >= now and stop or ''
+    answers[number] = stop or ''
 end
 return answers
 """

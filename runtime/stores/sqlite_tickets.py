@@ -20,7 +20,7 @@ _TAKE_TICKET = """
     ON CONFLICT (token) DO UPDATE SET expires = excluded.expires
 """
 _QUEUE = "SELECT token, stop FROM copilotkit_tickets WHERE thread_id = ? AND agent_name = ? ORDER BY seq"
-_RENEW = "UPDATE copilotkit_tickets SET expires = ? WHERE token = ? AND expires BETWEEN ? AND ? RETURNING token, stop"
+_RENEW = "UPDATE copilotkit_tickets SET expires = ? WHERE token = ? RETURNING token, stop"
 _STOP = """
     UPDATE copilotkit_tickets SET stop = 1 WHERE thread_id = ? AND agent_name = ?
     AND seq < coalesce((SELECT seq FROM copilotkit_tickets WHERE token = ?), 9223372036854775807)
@@ -48,7 +48,7 @@ class SqliteTickets(TicketDesk):
         def work(connection: sqlite3.Connection) -> dict[str, bool]:
             stops: dict[str, bool] = {}
             for ticket in tickets:
-                rows = connection.execute(_RENEW, (machine_seconds() + lease, ticket.token, *living(lease)))
+                rows = connection.execute(_RENEW, (machine_seconds() + lease, ticket.token))
                 stops.update({token: bool(stop) for token, stop in rows})
             return stops
 

@@ -182,6 +182,27 @@ async def test_a_holder_that_gave_no_sign_of_life_loses_the_lock_and_is_notified
     await store.stop()
 
 
+async def test_a_holder_that_was_paused_for_longer_than_its_lease_keeps_the_lock_if_nobody_came(
+    url: str, settings: StoreSettings
+) -> None:
+    store = open_store(url, msgspec.structs.replace(settings, lease=0.2, heartbeat=0.6))
+    await store.start()
+    run = Run(store)
+    await _soon(run.holds)
+    since = run.lock.expires
+
+    async with asyncio.timeout(20):
+        while run.lock.expires == since:  # until the first sign of life, which is late
+            assert not run.lock.lost.is_set()
+            await asyncio.sleep(0.01)
+
+    assert await run.lock.confirm()
+    await run.end()
+    async with store.lock("thread", "agent", wait=0):
+        pass
+    await store.stop()
+
+
 async def test_a_store_that_stops_notifies_the_holders_of_its_locks(url: str, settings: StoreSettings) -> None:
     store = open_store(url, settings)
     await store.start()
