@@ -71,11 +71,11 @@ async def test_a_failure_that_lasts_is_reported_once_and_so_is_its_end() -> None
         sweeper.start()
         await until(is_over)
         await sweeper.stop()
-    assert [(line["event"], line.get("error"), line["log_level"]) for line in lines] == [
-        ("sweep_failed", "away", "warning"),
-        ("sweep_failed", None, "error"),
-        ("sweep_failed", "away", "warning"),
-        ("sweep_succeeds_again", None, "info"),
+    assert [(line["event"], line.get("error"), line.get("exc_info", False)) for line in lines] == [
+        ("sweep_failed", "away", False),
+        ("sweep_failed", None, True),
+        ("sweep_failed", "away", False),
+        ("sweep_succeeds_again", None, False),
     ]
 
 
