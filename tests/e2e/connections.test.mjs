@@ -123,6 +123,7 @@ describe("the chat page when connections break, and in several tabs", { timeout:
     await other.ready();
     await chat.ready();
     await chat.say("Written here again");
+    await chat.hear("You said: Written here again");
     await other.hear("You said: Written here again");
     assert.deepEqual(await texts(page), await texts(other.page));
     await chat.allIsWell();
@@ -165,6 +166,7 @@ describe("the chat page when connections break, and in several tabs", { timeout:
     for (const agent of ["default", "gone"]) {
       await page.goto(new URL(`/#agent=${agent}&thread=${crypto.randomUUID()}`, demo.url).href);
       await page.waitForURL(/agent=planner/);
+      await chat.ready();
       await chat.say(`Hello ${agent}`);
       await chat.hear(`You said: Hello ${agent}`);
     }
