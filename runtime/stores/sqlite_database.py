@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from ..errors import StoreError
 from .errors import StoreFullError, StoreNotOpenError, StoreUnavailableError
 from .thread_keys import thread_key
@@ -71,6 +73,9 @@ _MIGRATIONS = (
     """,
 )
 _VACUUM_SECONDS = 600.0
+_OPEN_SECONDS = 1.0
+"""For how long a file is opened again that cannot be opened."""
+_OPEN_PAUSE_SECONDS = 0.02
 
 
 @contextmanager
@@ -185,6 +190,17 @@ class Database:
 
     def _connect(self) -> None:
         create_private(self._path)
+        # Where processes make a file at once, SQLite waits for none of them: it refuses those that came in between.
+        again = Retrying(
+            retry=retry_if_exception_type(sqlite3.OperationalError),
+            wait=wait_fixed(_OPEN_PAUSE_SECONDS),
+            stop=stop_after_delay(_OPEN_SECONDS),
+            before_sleep=lambda _: self._disconnect(),
+            reraise=True,
+        )
+        again(self._open_file)
+
+    def _open_file(self) -> None:
         connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
         self._connection = connection
         connection.create_function("thread_key", 1, thread_key, deterministic=True)

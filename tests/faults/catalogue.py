@@ -129,6 +129,10 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{_CLIENTS}::test_twenty_streams_share_a_connection_of_http2",
     ),
     "context variables of 100 users": (f"{_NEW}::test_context_variables_of_a_hundred_users_do_not_cross",),
+    "the loop is blocked for longer than the lease of its runs, and nobody else comes for their threads": (
+        "tests/integration/langgraph/test_blocked_loop.py"
+        "::test_a_run_ends_well_that_blocked_the_loop_for_longer_than_its_lease",
+    ),
     "the loop is blocked for 2 s": (
         f"{_NEW}::test_a_loop_that_was_blocked_goes_on_with_all_runs",
         f"{_SERVER}/test_shutdown.py::test_an_agent_that_blocks_the_loop_is_reported_with_its_stack",

@@ -19,7 +19,9 @@ from copilotkit_runtime.runtime.stores.errors import StoreUnavailableError
 from copilotkit_runtime.runtime.stores.interface import AgentState
 from copilotkit_runtime.runtime.stores.settings import StoreSettings
 from copilotkit_runtime.runtime.stores.sqlite import SqliteStore
+from copilotkit_runtime.runtime.stores.sqlite_database import Database
 from copilotkit_runtime.runtime.stores.urls import open_store, sqlite_path
+from tests.integration.stores.conftest import opened_store
 from tests.support.polling import until
 
 _NEWER = "UPDATE copilotkit_schema SET version = version + 1"
@@ -210,3 +212,22 @@ async def test_a_file_that_another_program_keeps_locked_holds_nobody_up_for_long
 
     assert (await store.save("thread", "agent", AgentState())).version == 2
     await store.stop()
+
+
+async def test_a_file_is_opened_again_that_another_process_makes_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite refuses the change to its log, without waiting, to those that come in the middle of another one's."""
+    opens, refused = Database._open_file, 0
+
+    def open_file(database: Database) -> None:
+        nonlocal refused
+        refused += 1
+        if refused == 1:
+            raise sqlite3.OperationalError("database is locked")
+        opens(database)
+
+    monkeypatch.setattr(Database, "_open_file", open_file)
+    async with opened_store(f"sqlite:///{tmp_path}/file.sqlite", StoreSettings()) as store:
+        await store.save("thread", "agent", AgentState(state={"n": 1}))
+    assert refused == 2
