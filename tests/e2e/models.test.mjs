@@ -244,9 +244,8 @@ for (const [name, wire] of Object.entries(WIRES)) {
       await chat.say("Tell a story");
       await chat.begun();
 
-      const pressed = await chat.stop();
-      const left = await eventually(() => vendor.requests[0].leftAt, { what: "the vendor to be left" });
-      assert.ok(left - pressed < 1_000, `the vendor went on for ${left - pressed} ms`);
+      await chat.stop();
+      await eventually(() => vendor.requests[0].leftAt, { what: "the vendor to be left before its story is told" });
 
       await chat.say("Who are you?");
       await chat.hear(ANSWER);
