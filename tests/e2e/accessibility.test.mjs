@@ -1,26 +1,14 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 
 import { assertAccessible } from "./harness/audit.mjs";
-import { openBrowser } from "./harness/browser.mjs";
 import { ChatPage } from "./harness/chat_page.mjs";
 import { eventually } from "./harness/eventually.mjs";
-import { startRuntime } from "./harness/runtime.mjs";
+import { serving } from "./harness/served.mjs";
 
 describe("the chat page for people with other needs and other screens", { timeout: 600_000 }, () => {
-  let demo;
-  let browser;
+  const demo = serving("examples/demo.py:runtime");
   let chat;
-
-  before(async () => {
-    demo = await startRuntime("examples/demo.py:runtime", { COPILOTKIT_STORE: "memory://" });
-    browser = await openBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
 
   afterEach(async () => {
     await chat?.leave();
@@ -28,7 +16,7 @@ describe("the chat page for people with other needs and other screens", { timeou
   });
 
   async function open(options = {}) {
-    chat = await ChatPage.open(browser, new URL("/", demo.url).href, options);
+    chat = await ChatPage.open(demo.browser, new URL("/", demo.url).href, options);
     return chat;
   }
 

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { openBrowser } from "./harness/browser.mjs";
 import { ChatPage } from "./harness/chat_page.mjs";
-import { startRuntime } from "./harness/runtime.mjs";
+import { serving } from "./harness/served.mjs";
 
 const PICTURE = fileURLToPath(new URL("../../docs/chat.png", import.meta.url));
 const TEAL = "rgb(0, 128, 128)";
@@ -20,19 +19,8 @@ async function startThread(url, content) {
 }
 
 describe("the chat page that the runtime serves itself", { timeout: 600_000 }, () => {
-  let demo;
-  let browser;
+  const demo = serving("examples/demo.py:runtime");
   let chat;
-
-  before(async () => {
-    demo = await startRuntime("examples/demo.py:runtime", { COPILOTKIT_STORE: "memory://" });
-    browser = await openBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
 
   afterEach(async () => {
     await chat?.leave();
@@ -40,7 +28,7 @@ describe("the chat page that the runtime serves itself", { timeout: 600_000 }, (
   });
 
   async function open(path = "/", options = {}) {
-    chat = await ChatPage.open(browser, new URL(path, demo.url).href, options);
+    chat = await ChatPage.open(demo.browser, new URL(path, demo.url).href, options);
     return chat;
   }
 

@@ -1,27 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { after, afterEach, before, describe, test } from "node:test";
+import { after, afterEach, describe, test } from "node:test";
 
-import { openBrowser } from "./harness/browser.mjs";
 import { ChatPage } from "./harness/chat_page.mjs";
 import { forward } from "./harness/forwarding.mjs";
-import { startRuntime } from "./harness/runtime.mjs";
+import { serving } from "./harness/served.mjs";
 
 describe("the chat page when connections break, and in several tabs", { timeout: 600_000 }, () => {
-  let demo;
-  let browser;
+  const demo = serving("examples/demo.py:runtime");
   let chat;
-
-  before(async () => {
-    demo = await startRuntime("examples/demo.py:runtime", { COPILOTKIT_STORE: "memory://" });
-    browser = await openBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
 
   afterEach(async () => {
     await chat?.leave();
@@ -29,7 +17,7 @@ describe("the chat page when connections break, and in several tabs", { timeout:
   });
 
   async function open() {
-    chat = await ChatPage.open(browser, new URL("/", demo.url).href);
+    chat = await ChatPage.open(demo.browser, new URL("/", demo.url).href);
     return chat;
   }
 
@@ -70,7 +58,7 @@ describe("the chat page when connections break, and in several tabs", { timeout:
     const proxy = createServer((incoming, outgoing) => forward(incoming, outgoing, new URL(demo.url))).listen(0, "127.0.0.1");
     await once(proxy, "listening");
     t.after(() => proxy.close());
-    chat = await ChatPage.open(browser, `http://127.0.0.1:${proxy.address().port}/`);
+    chat = await ChatPage.open(demo.browser, `http://127.0.0.1:${proxy.address().port}/`);
     const { page } = chat;
     await chat.say("Tell me a long story");
     await chat.hear("byte by byte", { ends: false });
@@ -99,7 +87,7 @@ describe("the chat page when connections break, and in several tabs", { timeout:
   });
 
   test("waits for a runtime that is not there yet", async () => {
-    const context = await browser.newContext();
+    const context = await demo.browser.newContext();
     const page = await context.newPage();
     chat = new ChatPage(context, page, new URL(demo.url).origin);
     await page.route("**/info", (route) => route.abort());

@@ -1,27 +1,16 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { openBrowser } from "./harness/browser.mjs";
 import { startRuntime } from "./harness/runtime.mjs";
+import { serving } from "./harness/served.mjs";
 
 const KEY = "a-key-that-is-long-enough-0123456789";
 
 describe("GraphiQL, which the runtime shows on its URL in development", { timeout: 600_000 }, () => {
-  let demo;
-  let browser;
-
-  before(async () => {
-    demo = await startRuntime("examples/demo.py:runtime", { COPILOTKIT_STORE: "memory://" });
-    browser = await openBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-  });
+  const demo = serving("examples/demo.py:runtime");
 
   async function open(url = demo.url) {
-    const page = await browser.newPage();
+    const page = await demo.browser.newPage();
     const problems = [];
     page.on("pageerror", (error) => problems.push(`uncaught: ${error}`));
     page.on("console", (message) => {

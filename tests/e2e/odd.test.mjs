@@ -1,26 +1,14 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 
-import { openBrowser } from "./harness/browser.mjs";
 import { ChatPage } from "./harness/chat_page.mjs";
-import { startRuntime } from "./harness/runtime.mjs";
+import { serving } from "./harness/served.mjs";
 
 const MOST_ELEMENTS = 5_000;
 
 describe("the chat page with odd contents", { timeout: 600_000 }, () => {
-  let odd;
-  let browser;
+  const odd = serving("tests/e2e/odd_agents.py:runtime");
   let chat;
-
-  before(async () => {
-    odd = await startRuntime("tests/e2e/odd_agents.py:runtime", { COPILOTKIT_STORE: "memory://" });
-    browser = await openBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await odd?.stop();
-  });
 
   afterEach(async () => {
     await chat?.leave();
@@ -29,7 +17,7 @@ describe("the chat page with odd contents", { timeout: 600_000 }, () => {
 
   /** Have the agent answer with what `wanted` names. */
   async function answered(wanted) {
-    chat = await ChatPage.open(browser, new URL("/", odd.url).href);
+    chat = await ChatPage.open(odd.browser, new URL("/", odd.url).href);
     await chat.say(wanted);
     await chat.page.getByRole("button", { name: wanted }).first().waitFor();
     await chat.ready();
