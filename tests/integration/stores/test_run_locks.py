@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -150,57 +152,52 @@ async def test_a_holder_can_be_stopped_without_taking_its_place(store: StateStor
     await run.end()
 
 
-async def test_a_lock_outlives_its_lease_as_long_as_its_holder_gives_signs_of_life(
-    url: str, settings: StoreSettings
-) -> None:
-    store = open_store(url, msgspec.structs.replace(settings, lease=2.0, heartbeat=0.05))
+@asynccontextmanager
+async def holding(url: str, settings: StoreSettings, **times: float) -> AsyncIterator[tuple[StateStore, Run]]:
+    """A run that holds the lock of a store with these times, in seconds."""
+    store = open_store(url, msgspec.structs.replace(settings, **times))
     await store.start()
     run = Run(store)
     await _soon(run.holds)
-
-    with pytest.raises(ThreadBusyError):
-        async with store.lock("thread", "agent", wait=4.0):
-            pass
-
-    assert not run.lock.lost.is_set()
+    yield store, run
     await run.end()
     await store.stop()
+
+
+async def test_a_lock_outlives_its_lease_as_long_as_its_holder_gives_signs_of_life(
+    url: str, settings: StoreSettings
+) -> None:
+    async with holding(url, settings, lease=2.0, heartbeat=0.05) as (store, run):
+        with pytest.raises(ThreadBusyError):
+            async with store.lock("thread", "agent", wait=4.0):
+                pass
+
+        assert not run.lock.lost.is_set()
 
 
 async def test_a_holder_that_gave_no_sign_of_life_loses_the_lock_and_is_notified(
     url: str, settings: StoreSettings
 ) -> None:
-    store = open_store(url, msgspec.structs.replace(settings, lease=0.2, heartbeat=0.6))
-    await store.start()
-    run = Run(store)
-    await _soon(run.holds)
-
-    async with store.lock("thread", "agent", wait=20):
+    held = holding(url, settings, lease=0.2, heartbeat=0.6)
+    async with held as (store, run), store.lock("thread", "agent", wait=20):
         await _soon(run.lock.lost)
-
-    await run.end()
-    await store.stop()
 
 
 async def test_a_holder_that_was_paused_for_longer_than_its_lease_keeps_the_lock_if_nobody_came(
     url: str, settings: StoreSettings
 ) -> None:
-    store = open_store(url, msgspec.structs.replace(settings, lease=0.2, heartbeat=0.6))
-    await store.start()
-    run = Run(store)
-    await _soon(run.holds)
-    since = run.lock.expires
+    async with holding(url, settings, lease=0.2, heartbeat=0.6) as (store, run):
+        since = run.lock.expires
 
-    async with asyncio.timeout(20):
-        while run.lock.expires == since:  # until the first sign of life, which is late
-            assert not run.lock.lost.is_set()
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            while run.lock.expires == since:  # until the first sign of life, which is late
+                assert not run.lock.lost.is_set()
+                await asyncio.sleep(0.01)
 
-    assert await run.lock.confirm()
-    await run.end()
-    async with store.lock("thread", "agent", wait=0):
-        pass
-    await store.stop()
+        assert await run.lock.confirm()
+        await run.end()
+        async with store.lock("thread", "agent", wait=0):
+            pass
 
 
 async def test_a_store_that_stops_notifies_the_holders_of_its_locks(url: str, settings: StoreSettings) -> None:
