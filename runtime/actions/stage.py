@@ -57,6 +57,8 @@ class ActionStage(Stage):
         fail: Ends the run with an error.
     """
 
+    may_pass_text = True
+
     def __init__(
         self,
         emit: Emit,
@@ -89,8 +91,6 @@ class ActionStage(Stage):
         await self.emit(event)
         if call is not None:
             self._answering = asyncio.create_task(self._answer_all(call), name="action results")
-
-    may_pass_text = True
 
     def passes_text(self, message_id: str) -> bool:
         """Return whether no result is due, which text would have to wait for."""

@@ -21,15 +21,15 @@ class Stage(ABC):
         emit: Where events go on to.
     """
 
+    may_pass_text: ClassVar[bool] = False
+    """Whether ``passes_text`` returns True at times."""
+
     def __init__(self, emit: Emit) -> None:
         self.emit = emit
 
     @abstractmethod
     async def feed(self, event: Event) -> None:
         """Take the next event."""
-
-    may_pass_text: ClassVar[bool] = False
-    """Whether ``passes_text`` returns True at times."""
 
     def passes_text(self, message_id: str) -> bool:
         """Return whether the text that the last event continued passes unchanged until another kind of event comes.
